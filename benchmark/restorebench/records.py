@@ -1,0 +1,144 @@
+"""What a run leaves behind, as plain data: one record per restored image, one per detection.
+
+`leaderboard` builds every table from a `Board` and these records; `journal` stores them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+OK = "ok"
+FAILED = "failed"
+
+REASONS = ("contract", "crash", "timeout", "out-of-memory", "killed", "error", "detector", "data")
+"""First word of a failure's reason; a colon and one line of detail follow."""
+TRANSIENT = ("timeout", "out-of-memory", "killed")
+"""Failures that a later run tries again without being asked."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a group was computed. Same execution and same package versions give the same bytes.
+
+    fallback: empty, or what the out-of-memory ladder did (`batch 4 -> 2`, `tile 512`): it may change numbers.
+    """
+
+    device: str
+    threads: int
+    batch_size: int
+    precision: str = "float32"
+    fallback: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image restored by one restorer, or the failure to do so.
+
+    scores: column name (`psnr@rgb`) to value; None where the metric does not apply. seconds: of the
+    `restore` call, this image's share of its group. warm: False for the first group of a loaded plugin.
+    pixels: height times width. digest: of the cell it belongs to.
+    """
+
+    digest: str
+    sample: str
+    repetition: int
+    status: str
+    reason: str = ""
+    told: tuple[str, ...] | None = None
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    degraded_digest: str = ""
+    output: str = ""
+    seconds: float | None = None
+    warm: bool = True
+    pixels: int = 0
+    peak_mib: float | None = None
+    execution: Execution | None = None
+
+
+@dataclass(frozen=True)
+class DetectionRecord:
+    """What one detector said about one image."""
+
+    digest: str
+    sample: str
+    status: str
+    reason: str = ""
+    labels: tuple[str, ...] = ()
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    warm: bool = True
+    pixels: int = 0
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What the tables say of a sample beside its scores."""
+
+    id: str
+    scene: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric under one protocol. unavailable: why it is empty in this run, or an empty string."""
+
+    name: str
+    higher_is_better: bool
+    decimals: int = 4
+    unit: str = ""
+    unavailable: str = ""
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """One restorer on one task of one dataset, told one thing: what the tables need to know of it.
+
+    digest: what records refer to. row_digest: it and the scored columns' versions, printed in the table.
+    samples: those this run asked for, in plan order. skipped: why the cell was not run, or "".
+    """
+
+    restorer: str
+    tell: str
+    task: str
+    dataset: str
+    training: str
+    yardstick: bool
+    digest: str
+    row_digest: str
+    samples: tuple[SampleFacts, ...]
+    repetitions: int = 1
+    parameters: int | None = None
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class DetectorCellFacts:
+    """One detector on one task of one dataset. The truth of each sample is the task's components."""
+
+    detector: str
+    task: str
+    dataset: str
+    vocabulary: tuple[str, ...]
+    digest: str
+    samples: tuple[SampleFacts, ...]
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A planned suite, as far as its tables are concerned.
+
+    tasks: those that enter the average, in order, each once; `clean` is never among them.
+    """
+
+    suite: str
+    version: str
+    seed: int
+    tasks: tuple[str, ...]
+    columns: tuple[Column, ...]
+    cells: tuple[CellFacts, ...]
+    detector_cells: tuple[DetectorCellFacts, ...] = ()

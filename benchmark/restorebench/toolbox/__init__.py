@@ -1,0 +1,1 @@
+"""Pure helpers that plugins may use: images, seeding, tiling, options."""
