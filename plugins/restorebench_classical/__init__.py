@@ -1,0 +1,50 @@
+"""Untrained baselines: `identity`, one classical method per task, a yardstick and a statistical detector."""
+
+from __future__ import annotations
+
+from restorebench import TEN_NAMES, DetectorInfo, RestorerInfo, Tiling, Training, hookimpl
+
+
+@hookimpl
+def restorebench_restorers() -> list[RestorerInfo]:
+    """Offer the untrained restorers and the tone yardstick."""
+    return [
+        RestorerInfo(
+            name="identity",
+            version="1",
+            summary="Returns its input: the floor that every method has to leave behind.",
+            load="restorebench_classical.restorers:load_identity",
+        ),
+        RestorerInfo(
+            name="classical",
+            version="1",
+            summary="One untrained method per task, chosen by what it is told; told nothing, returns its input.",
+            load="restorebench_classical.restorers:load_classical",
+            tasks=TEN_NAMES,
+            tiling=Tiling.HARMFUL,
+            citation="One paper per method; see the plugin's README.",
+        ),
+        RestorerInfo(
+            name="global-affine",
+            version="1",
+            summary="Fits a*y+b per channel to the ground truth: how much of a gain is only tone.",
+            load="restorebench_classical.restorers:load_global_affine",
+            tiling=Tiling.HARMFUL,
+            yardstick=True,
+        ),
+    ]
+
+
+@hookimpl
+def restorebench_detectors() -> list[DetectorInfo]:
+    """Offer the detector that reads image statistics."""
+    return [
+        DetectorInfo(
+            name="statistics",
+            version="1",
+            summary="A linear model on hand-made image statistics; abstains where an image looks clean.",
+            load="restorebench_classical.detector:load",
+            tasks=TEN_NAMES,
+            training=Training.SAME_SYNTHESIS,
+        )
+    ]
