@@ -1,0 +1,81 @@
+"""Prepare images for a metric under a named protocol: clip, round to 8 bits, crop, reduce to luma."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from restorebench.contracts import ScoringProtocol, Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LUMA: dict[Space, tuple[float, tuple[float, float, float]]] = {
+    # BT.601 as Matlab's rgb2ycbcr and BasicSR have it: 16..235 of 255. Offset and weights are in grey levels.
+    Space.Y_STUDIO: (16.0, (65.481, 128.553, 24.966)),
+    Space.Y_FULL: (0.0, (0.299 * 255, 0.587 * 255, 0.114 * 255)),
+}
+
+
+def prepare(images: Tensor, protocol: ScoringProtocol, *, network: bool = False) -> Tensor:
+    """Give a metric the pixels that its protocol says it sees.
+
+    images: (B, 3, H, W) RGB of any float dtype and device, in or around [0, 1]. Returns (B, C, h, w), C = 1
+    for luma, of the size that `prepared_size` tells: float64 on the CPU, or float32 on the device
+    of the input for `network` metrics. In [0, 1] unless the protocol does not clip. NaN stays NaN.
+
+    Raises:
+        ValueError: the crop leaves nothing, or luma is asked of images without three channels.
+    """
+    if images.dtype in (torch.float16, torch.bfloat16):
+        images = images.float()
+    levels = images.detach() if network else images.detach().cpu()
+    levels = _crop(levels, protocol)
+    if protocol.clipped or protocol.quantised:
+        levels = levels.clamp(0, 1)
+    if protocol.quantised:
+        levels = levels.mul(255).round()  # in the precision given, as the published scripts do
+    prepared = levels.to(torch.float32 if network else torch.float64)
+    if protocol.quantised:
+        prepared = prepared / 255
+    return prepared if protocol.space is Space.RGB else luma(prepared, protocol.space)
+
+
+def luma(images: Tensor, space: Space) -> Tensor:
+    """Reduce (B, 3, H, W) RGB in [0, 1] to unrounded BT.601 luma, (B, 1, H, W), same dtype and device.
+
+    Y studio is (16 + 65.481 R + 128.553 G + 24.966 B) / 255; Y full is 0.299 R + 0.587 G + 0.114 B.
+    """
+    if images.shape[1] != 3:
+        raise ValueError(f"luma needs 3 channels, got {images.shape[1]}")
+    offset, weights = _LUMA[space]
+    red, green, blue = images.unbind(1)
+    grey: Tensor = (offset + weights[0] * red + weights[1] * green + weights[2] * blue) / 255
+    return grey[:, None]
+
+
+def crop_map(latent: Tensor, protocol: ScoringProtocol) -> Tensor:
+    """Crop a latent map (B, 1, H, W) as `prepare` crops the images; values, dtype and device stay."""
+    return _crop(latent, protocol)
+
+
+def prepared_size(height: int, width: int, protocol: ScoringProtocol) -> tuple[int, int]:
+    """Tell the (height, width) that the protocol's crop leaves; 0 where it leaves nothing."""
+    rows, columns = _kept(height, protocol), _kept(width, protocol)
+    return rows.stop - rows.start, columns.stop - columns.start
+
+
+def _crop(images: Tensor, protocol: ScoringProtocol) -> Tensor:
+    height, width = images.shape[-2:]
+    if 0 in prepared_size(height, width, protocol):
+        raise ValueError(f"protocol {protocol.name!r} leaves nothing of {height} x {width} px")
+    return images[..., _kept(height, protocol), _kept(width, protocol)]
+
+
+def _kept(side: int, protocol: ScoringProtocol) -> slice:
+    """Tell which pixels of one side stay. The centre crop is AirNet's `crop_img` (utils/image_utils.py)."""
+    inner = max(side - 2 * protocol.crop_border, 0)
+    surplus = inner % protocol.crop_multiple
+    start = protocol.crop_border + surplus // 2
+    return slice(start, start + inner - surplus)
