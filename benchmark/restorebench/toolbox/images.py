@@ -1,0 +1,293 @@
+"""Image files in and out, one rule per kind of file, with nothing guessed.
+
+An image is (H, W, 3) float32 RGB in [0, 1]: stored values over their largest (255 or 65535), no colour
+profile applied. The content of a file decides its format, not its suffix. On reading:
+
+- the EXIF orientation is applied; of a multi-picture JPEG the first picture is taken, as viewers do;
+- grey is repeated over three channels, a palette is looked up, alpha is composited over white;
+- 16-bit PNG and TIFF keep their full precision;
+- refused: CMYK and other colour spaces that need a profile, floating-point and 32-bit files (save those
+  as 16-bit), several frames or pages, and more than `MAX_PIXELS`, judged by the header.
+
+Reading a size needs neither numpy nor torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import PIL.Image
+import PIL.ImageFile
+
+from restorebench.errors import MissingResource, UnreadableImage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from restorebench.contracts import Image
+
+    Stored = np.ndarray[Any, np.dtype[np.uint8] | np.dtype[np.uint16]]  # (H, W) or (H, W, channels)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""Suffixes, in lower case, of the files that count as images in a folder."""
+
+MAX_PIXELS = 100_000_000
+"""Largest image that is decoded: 1.2 GB once it is float32. Beyond it a file is taken for a bomb."""
+
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+_DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L")
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102  # EXIF and TIFF tags
+_UNDECODABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow and tifffile are known to raise on damaged files."""
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) after EXIF orientation, from the header alone.
+
+    Raises:
+        MissingResource: there is no such file.
+        UnreadableImage: not an image, or one that `read` would refuse by its header.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        # Pillow gives the size of a TIFF after orientation, of every other format before.
+        turned = image.format != "TIFF" and _orientation(image) >= 5
+        return (width, height) if turned else (height, width)
+
+
+def read(path: Path) -> Image:
+    """Decode a file to (H, W, 3) float32 RGB in [0, 1] by the rules at the top of this module.
+
+    Raises:
+        MissingResource: there is no such file.
+        UnreadableImage: empty, truncated, corrupt, too large or of a refused kind.
+    """
+    import numpy as np
+
+    with _opened(path) as image:
+        orientation = _orientation(image)
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (1,)) if image.format == "TIFF" else ()
+        if 16 in bits:
+            stored = _read_16_bit_tiff(path)
+        elif image.format == "PNG" and ";16" in str(image.tile[0].args):
+            stored = _read_16_bit_png(path, image)
+        else:
+            stored = np.asarray(_expanded(path, image))
+            orientation = 1 if image.format == "TIFF" else orientation  # Pillow turns a TIFF itself
+    return _as_rgb(_oriented(stored, orientation))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes are not on its base class
+    """Open a file after checking its header; turn what the decoders raise into an UnreadableImage."""
+    if not path.exists():
+        raise MissingResource(f"{path}: no such image file; check the path")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from 89 million pixels; our own limit, checked below, always refuses.
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(path, formats=_FORMATS) as image:
+                _check_header(path, image)
+                yield image
+    except PIL.Image.DecompressionBombError as error:
+        raise UnreadableImage(_too_large(path)) from error
+    except PIL.UnidentifiedImageError as error:
+        kinds = ", ".join(_FORMATS)
+        raise UnreadableImage(
+            f"{path}: is not an image of a kind that is read ({kinds}), or is damaged; "
+            f"replace the file or remove it ({path.stat().st_size} bytes)"
+        ) from error
+    except _UNDECODABLE as error:
+        raise UnreadableImage(
+            f"{path}: cannot be decoded ({error}); fetch the file again, or save it anew as PNG"
+        ) from error
+
+
+def _check_header(path: Path, image: PIL.ImageFile.ImageFile) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadableImage(_too_large(path, f"{image.width} x {image.height} is "))
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise UnreadableImage(
+            f"{path}: holds {frames} frames or pages; save the one you mean as a file of its own"
+        )
+
+
+def _too_large(path: Path, size: str = "") -> str:
+    return f"{path}: {size}more than {MAX_PIXELS // 10**6} million pixels; crop or tile the image first"
+
+
+def _orientation(image: PIL.ImageFile.ImageFile) -> int:
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode the whole file to look for an EXIF block behind the pixels
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if value in range(1, 9) else 1  # 0 and beyond are written by careless cameras
+
+
+def _oriented(stored: Stored, orientation: int) -> Stored:
+    """Turn an image the way its EXIF orientation (1 to 8) asks for."""
+    turned = stored.swapaxes(0, 1) if orientation >= 5 else stored
+    turned = turned[::-1] if orientation in (3, 4, 7, 8) else turned
+    return turned[:, ::-1] if orientation in (2, 3, 6, 7) else turned
+
+
+def _expanded(path: Path, image: PIL.Image.Image) -> PIL.Image.Image:
+    """Bring an 8-bit image to one of the modes that are plain numbers: grey or RGB, with or without alpha."""
+    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
+        return image.convert("RGBA")  # one palette entry or colour is declared transparent
+    if image.mode in _DIRECT_MODES:
+        return image
+    if image.mode in ("1", "P", "PA"):
+        return image.convert({"1": "L", "P": "RGB", "PA": "RGBA"}[image.mode])
+    raise UnreadableImage(
+        f"{path}: is stored as {image.mode}, whose conversion to RGB depends on a colour profile or a "
+        "range that the file does not fix; convert it to 8-bit or 16-bit RGB"
+    )
+
+
+def _read_16_bit_png(path: Path, image: PIL.ImageFile.ImageFile) -> Stored:
+    """Decode a 16-bit PNG exactly: (H, W) or (H, W, channels) uint16.
+
+    Pillow keeps only the upper byte of each colour sample, and says nothing. The same decoder told that
+    the samples are little-endian keeps what is really the lower byte, so two passes give both.
+    """
+    import numpy as np
+
+    if "transparency" in image.info:
+        raise UnreadableImage(f"{path}: 16-bit PNG with a transparent colour; save it with an alpha channel")
+    (tile,) = image.tile
+    if tile.args == "I;16B":
+        return np.asarray(image)
+    if tile.args == "LA;16B":
+        image.tile = [tile._replace(args="RGBA")]  # four bytes a pixel: grey high, low, alpha high, low
+        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(np.asarray(image).astype(np.uint16), 2, 0)
+        return np.stack([grey_high << 8 | grey_low, alpha_high << 8 | alpha_low], axis=2)
+    with PIL.Image.open(path, formats=_FORMATS) as again:
+        again.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L"))]
+        upper, lower = np.asarray(image, dtype=np.uint16), np.asarray(again, dtype=np.uint16)
+    return np.asarray(upper << 8 | lower)
+
+
+def _read_16_bit_tiff(path: Path) -> Stored:
+    """Decode a 16-bit TIFF, before orientation: (H, W) or (H, W, channels) uint16."""
+    import numpy as np
+    import tifffile  # comes with scikit-image; Pillow reads 16-bit colour as 8 bits
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        plain_grey = page.axes == "YX" and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+        colour = page.axes == "YXS" and page.photometric == tifffile.PHOTOMETRIC.RGB
+        alpha_is_plain = page.extrasamples in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
+        if page.dtype != np.uint16 or not (plain_grey or colour) or not alpha_is_plain:
+            raise UnreadableImage(
+                f"{path}: 16-bit TIFF of an unusual layout (axes {page.axes}, photometric {page.photometric}, "
+                f"{page.dtype}); convert it to 16-bit grey or interleaved RGB"
+            )
+        return np.asarray(page.asarray())
+
+
+def _as_rgb(stored: Stored) -> Image:
+    """Scale stored values to [0, 1], composite alpha over white and give grey three channels."""
+    import numpy as np
+
+    values = stored.astype(np.float32) / np.float32(np.iinfo(stored.dtype).max)
+    if values.ndim == 2:
+        values = values[:, :, None]
+    if values.shape[2] in (2, 4):
+        alpha = values[:, :, -1:]
+        values = values[:, :, :-1] * alpha + (1 - alpha)  # leaves the colours exactly where alpha is 1
+    return np.ascontiguousarray(values if values.shape[2] == 3 else values.repeat(3, axis=2))
+
+
+# ---------------------------------------------------------------- writing
+
+
+def to_8bit(image: Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    """Clip to [0, 1] and round to 0..255, halves to the even number (IEEE, as `numpy.rint` and `torch.round`)."""
+    import numpy as np
+
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def quantise(image: Image) -> Image:
+    """Return the (H, W, 3) float32 image that `read` gives back after `write_png`."""
+    return _as_rgb(to_8bit(image))
+
+
+def write_png(path: Path, image: Image) -> None:
+    """Save (H, W, 3) RGB in [0, 1] as an 8-bit PNG; the file appears whole or not at all."""
+    with _replaced(path) as temporary:
+        # Level 1 writes three times faster than the default for files a tenth larger.
+        PIL.Image.fromarray(to_8bit(image)).save(temporary, format="PNG", compress_level=1)
+
+
+def write_float(path: Path, image: Image) -> None:
+    """Save (H, W, 3) RGB as a float32 `.npy` array, unrounded; the file appears whole or not at all."""
+    import numpy as np
+
+    with _replaced(path) as temporary, temporary.open("wb") as file:
+        np.save(file, image.astype(np.float32, copy=False), allow_pickle=False)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` to write, and put it in place if the writing succeeds."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------- digests and tensors
+
+
+def pixel_digest(image: Image) -> str:
+    """Return the sha256 hex digest of an image's shape and of its pixels rounded to 8 bits."""
+    pixels = to_8bit(image)
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def to_tensor(images: Sequence[Image]) -> Tensor:
+    """Stack (H, W, 3) images of one size into a (B, 3, H, W) float32 tensor on the CPU."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().float()
+
+
+def from_tensor(tensor: Tensor) -> list[Image]:
+    """Split a (B, 3, H, W) tensor on any device into (H, W, 3) float32 arrays that own their memory."""
+    import numpy as np
+
+    stacked = tensor.detach().permute(0, 2, 3, 1).float().cpu().numpy()
+    return [np.array(image, order="C") for image in stacked]
