@@ -81,7 +81,7 @@ _COMMANDS = ("degrade", "detect", "restore", "run", "score")
 def __getattr__(name: str) -> Any:
     """Load the Python side of a command on first use, so that plugins import none of it."""
     if name in _COMMANDS:
-        from restorebench import api
+        from restorebench import oneoff
 
-        return getattr(api, name)
+        return getattr(oneoff, name)
     raise AttributeError(f"module 'restorebench' has no attribute {name!r}")

@@ -142,3 +142,19 @@ class Board:
     columns: tuple[Column, ...]
     cells: tuple[CellFacts, ...]
     detector_cells: tuple[DetectorCellFacts, ...] = ()
+
+
+def record_from(raw: Mapping[str, Any]) -> Record:
+    """Build a Record from its JSON form, the inverse of `dataclasses.asdict`."""
+    told, execution = raw["told"], raw["execution"]
+    values = {
+        **raw,
+        "told": None if told is None else tuple(told),
+        "execution": None if execution is None else Execution(**execution),
+    }
+    return Record(**values)
+
+
+def detection_from(raw: Mapping[str, Any]) -> DetectionRecord:
+    """Build a DetectionRecord from its JSON form."""
+    return DetectionRecord(**{**raw, "labels": tuple(raw["labels"])})

@@ -32,13 +32,14 @@ def prepare(images: Tensor, protocol: ScoringProtocol, *, network: bool = False)
         images = images.float()
     levels = images.detach() if network else images.detach().cpu()
     levels = _crop(levels, protocol)
-    if protocol.clipped or protocol.quantised:
-        levels = levels.clamp(0, 1)
+    dtype = torch.float32 if network else torch.float64
     if protocol.quantised:
-        levels = levels.mul(255).round()  # in the precision given, as the published scripts do
-    prepared = levels.to(torch.float32 if network else torch.float64)
-    if protocol.quantised:
-        prepared = prepared / 255
+        # Rounded in the precision given, as the published scripts do; in place from the first copy on.
+        prepared = levels.clamp(0, 1).mul_(255).round_().to(dtype).div_(255)
+    elif protocol.clipped:
+        prepared = levels.clamp(0, 1).to(dtype)
+    else:
+        prepared = levels.to(dtype)
     return prepared if protocol.space is Space.RGB else luma(prepared, protocol.space)
 
 

@@ -48,7 +48,7 @@ def philox(counter: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         high1, low1 = (product1 >> 32) & _MASK, product1 & _MASK
         c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
-    return torch.stack(torch.broadcast_tensors(c0, c1, c2, c3), dim=-1)
+    return torch.stack([c0, c1, c2, c3], dim=-1)  # by now each has the broadcast shape
 
 
 def normal(
@@ -72,7 +72,7 @@ def normal(
 
     channels, full_height, full_width = full_shape
     top, left, height, width = window or (0, 0, full_height, full_width)
-    if not (0 <= top and 0 <= left and top + height <= full_height and left + width <= full_width):
+    if not (top >= 0 and left >= 0 and top + height <= full_height and left + width <= full_width):
         raise ValueError(f"window {(top, left, height, width)} lies outside {full_height} x {full_width}")
     blocks = -(-channels // 4)  # one call of the generator serves four channels
     rows = torch.arange(top, top + height, device=device)

@@ -1,0 +1,227 @@
+"""Find every plugin, index its cards by name, and remember the broken ones and why.
+
+One bad plugin never takes the host down: it is listed as broken, and is an error only when a suite
+asks for something it should have provided.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from restorebench import hookspecs
+from restorebench.contracts import CARD_TYPES, Card, DegradationInfo, resolve
+from restorebench.errors import BrokenPlugin, DuplicateName, RestorebenchError, UnknownName, nearest
+from restorebench.tasks import TEN, TEN_NAMES, Task
+
+_HOOKS: Mapping[str, str] = {kind: f"restorebench_{kind}s" for kind in CARD_TYPES}
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One card and where it came from. source: `entry:NAME` or `file:PATH`, enough to import it again."""
+
+    kind: str
+    card: Card
+    plugin: str
+    source: str
+
+    @property
+    def unavailable(self) -> str:
+        """Say which module is missing and how to install it, or return an empty string."""
+        for module, command in self.card.requires.items():
+            if importlib.util.find_spec(module) is None:
+                return f"needs {module}: {command}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be taken in."""
+
+    plugin: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every card by kind and name. Two plugins may claim one name; asking for it is then an error."""
+
+    entries: tuple[Entry, ...]
+    broken: tuple[Broken, ...] = ()
+
+    def entry(self, kind: str, name: str) -> Entry:
+        """Return the entry of that kind and name.
+
+        Raises:
+            UnknownName: nothing carries the name; the message gives the nearest ones.
+            DuplicateName: two plugins do.
+        """
+        found = [entry for entry in self.entries if entry.kind == kind and entry.card.name == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            owners = " and ".join(sorted(entry.plugin for entry in found))
+            raise DuplicateName(f"{kind} {name!r} is provided by {owners}; uninstall one of them")
+        hint = nearest(name, self.names(kind))
+        broken = f"; broken plugins: {', '.join(b.plugin for b in self.broken)}" if self.broken else ""
+        raise UnknownName(f"no {kind} called {name!r}{hint}; see `restorebench list {kind}s`{broken}")
+
+    def find(self, kind: str, name: str) -> Any:
+        """Return the card of that kind and name. This is what plugins get as `runtime.find`."""
+        return self.entry(kind, name).card
+
+    def of(self, kind: str) -> Iterator[Entry]:
+        """Yield the entries of one kind, by name."""
+        return iter(sorted((e for e in self.entries if e.kind == kind), key=lambda e: (e.card.name, e.plugin)))
+
+    def names(self, kind: str) -> list[str]:
+        """List the names of one kind, sorted, each once."""
+        return sorted({entry.card.name for entry in self.entries if entry.kind == kind})
+
+    def sources(self, kind: str) -> set[str]:
+        """Return where all cards of one kind come from."""
+        return {entry.source for entry in self.entries if entry.kind == kind}
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The ten canonical tasks, then those that degradation plugins declare."""
+        declared = {
+            e.card.task.name: e.card.task
+            for e in self.of("degradation")
+            if isinstance(e.card, DegradationInfo) and e.card.name != "composite"
+        }
+        return TEN + tuple(task for name, task in declared.items() if name not in TEN_NAMES)
+
+
+def validated_options(card: Card, options: Mapping[str, Any]) -> Any:
+    """Validate raw options against a card's model; None where the card takes none.
+
+    Raises:
+        pydantic.ValidationError: the options do not fit the model.
+        RestorebenchError: options were given to a card that takes none.
+    """
+    if card.options is None:
+        if options:
+            raise RestorebenchError(f"{card.name!r} takes no options, got {', '.join(sorted(options))}")
+        return None
+    return resolve(card.options).model_validate(dict(options))
+
+
+def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> Catalog:
+    """Import the installed plugins and those given as files, and collect their cards.
+
+    only: import just these sources (a worker imports nothing that its cells do not name).
+    """
+    wanted = None if only is None else set(only)
+    entries: list[Entry] = []
+    broken: list[Broken] = []
+    found: list[tuple[str, str, EntryPoint | Path]] = [
+        (f"entry:{point.name}", point.dist.name if point.dist else point.value, point)
+        for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda p: (p.name, p.value))
+    ]
+    found += [(f"file:{path.resolve()}", str(path), path) for path in paths]
+    if wanted is not None:
+        known = {source for source, _, _ in found}
+        found += [
+            (source, source[5:], Path(source[5:]))
+            for source in sorted(wanted - known)
+            if source.startswith("file:")
+        ]
+    for source, label, place in found:
+        if wanted is not None and source not in wanted:
+            continue
+        plugin = label if isinstance(place, Path) else f"{label} ({place.value})"
+        try:
+            module = import_file(place) if isinstance(place, Path) else place.load()
+            entries += [Entry(kind, card, plugin, source) for kind, card in collect_cards(module)]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit while it is imported
+            broken.append(Broken(plugin, source, f"{type(error).__name__}: {first_line(error)}"))
+    return Catalog(tuple(entries), tuple(broken))
+
+
+def require_unbroken(catalog: Catalog, paths: Sequence[Path]) -> None:
+    """Raise BrokenPlugin if a plugin that the user named as a file could not be taken in."""
+    asked = {f"file:{path.resolve()}" for path in paths}
+    for broken in catalog.broken:
+        if broken.source in asked:
+            raise BrokenPlugin(f"plugin {broken.plugin} is broken: {broken.reason}")
+
+
+def collect_cards(module: object) -> list[tuple[str, Card]]:
+    """Register one plugin with a fresh manager and return its cards with their kinds.
+
+    A manager of its own keeps one plugin's mistakes from reaching another's hooks.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(module)
+    _refuse_misspelt_hooks(manager, module)
+    cards = [
+        (kind, card)
+        for kind, hook in _HOOKS.items()
+        for offered in getattr(manager.hook, hook)()
+        for card in offered
+    ]
+    if not manager.get_hookcallers(module):
+        raise BrokenPlugin("it implements no hook; decorate one of " + ", ".join(sorted(_HOOKS.values())))
+    seen: dict[tuple[str, str], int] = defaultdict(int)
+    for kind, card in cards:
+        _check_card(kind, card)
+        seen[kind, card.name] += 1
+    for (kind, name), count in seen.items():
+        if count > 1:
+            raise DuplicateName(f"{kind} {name!r} is offered {count} times by this plugin")
+    return cards
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a plugin from a Python file under a name of its own, without touching sys.path."""
+    if not path.is_file():
+        raise BrokenPlugin(f"{path} is not a file; --plugin takes the path of a .py file")
+    spec = importlib.util.spec_from_file_location(f"restorebench_file_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise BrokenPlugin(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pydantic look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return str(error).strip().split("\n", 1)[0]
+
+
+def _refuse_misspelt_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    known = set(_HOOKS.values())
+    for name in dir(module):
+        marked = getattr(getattr(module, name, None), f"{hookspecs.PROJECT}_impl", None)
+        if marked is not None and (hook := marked.get("specname") or name) not in known:
+            raise BrokenPlugin(f"there is no hook {hook!r}{nearest(hook, known)}")
+    manager.check_pending()
+
+
+def _check_card(kind: str, card: Card) -> None:
+    expected = CARD_TYPES[kind]
+    if not isinstance(card, expected):
+        raise BrokenPlugin(f"restorebench_{kind}s must return {expected.__name__}s, got {type(card).__name__}")
+    if not _NAME.fullmatch(card.name):
+        raise BrokenPlugin(f"{kind} name {card.name!r} is not kebab-case (a-z, 0-9, single hyphens)")
+    if not card.version or not card.summary:
+        raise BrokenPlugin(f"{kind} {card.name!r} needs a version and a one-sentence summary")

@@ -1,0 +1,42 @@
+"""Length-prefixed JSON over a file descriptor: how the supervisor and a worker talk."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from typing import Any
+
+_HEADER = struct.Struct(">I")
+
+
+def send(descriptor: int, message: dict[str, Any]) -> None:
+    """Write one message, whole.
+
+    Raises:
+        BrokenPipeError: the other side is gone.
+    """
+    body = json.dumps(message).encode()
+    data = memoryview(_HEADER.pack(len(body)) + body)
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def receive(descriptor: int) -> dict[str, Any] | None:
+    """Wait for one message; None when the other side has closed."""
+    header = _read(descriptor, _HEADER.size)
+    if header is None:
+        return None
+    body = _read(descriptor, _HEADER.unpack(header)[0])
+    return None if body is None else dict(json.loads(body))
+
+
+def _read(descriptor: int, size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size:
+        part = os.read(descriptor, size)
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,36 @@
+"""The command line: parse, call, print, exit code. No logic of its own.
+
+Exit codes: 0 all went well; 1 a bug; 2 the user can put it right; 3 some cells failed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from restorebench.cli import images, information, runs
+from restorebench.errors import RestorebenchError
+
+app = typer.Typer(
+    name="restorebench",
+    help="Compare image restoration methods per degradation, under named metric protocols.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (runs, images, information):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake becomes one line and exit code 2."""
+    try:
+        app()
+    except RestorebenchError as error:
+        print(f"restorebench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output, such as `head`, is gone
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,172 @@
+"""list and doctor. Neither imports torch, numpy or pandas."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restorebench.cli import options
+from restorebench.contracts import CARD_TYPES
+from restorebench.errors import UnknownName, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restorebench.catalog import Entry
+
+_KINDS = [f"{kind}s" for kind in CARD_TYPES]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("list")(list_plugins)
+    app.command()(doctor)
+
+
+def list_plugins(
+    kind: Annotated[str, typer.Argument(help=f"{', '.join(_KINDS)}, tasks, protocols, suites or plugins.")],
+    plugin: options.Plugin = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print options and citations.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what is installed."""
+    from restorebench.catalog import discover
+
+    known = [*_KINDS, "tasks", "protocols", "suites", "plugins"]
+    if kind not in known:
+        raise UnknownName(f"nothing to list called {kind!r}{nearest(kind, known)}; try {', '.join(known)}")
+    if kind == "suites":
+        from restorebench.suite import bundled
+
+        _print([{"suite": name, "file": str(path)} for name, path in bundled().items()], as_json)
+        return
+    catalog = discover(tuple(plugin or ()))
+    if kind == "tasks":
+        rows = [{"task": t.name, "title": t.title, "prompt": t.prompt} for t in catalog.tasks]
+    elif kind == "protocols":
+        rows = [
+            {"metric": entry.card.name, "protocol": p.name, "summary": p.summary}
+            for entry in catalog.of("metric")
+            for p in getattr(entry.card, "protocols", ())
+        ]
+    elif kind == "plugins":
+        rows = [
+            {"plugin": plugin, "provides": ", ".join(f"{e.kind} {e.card.name}" for e in entries)}
+            for plugin, entries in _by_plugin(catalog.entries).items()
+        ]
+    else:
+        rows = [_describe(entry, verbose) for entry in catalog.of(kind.removesuffix("s"))]
+    _print(rows, as_json)
+    for broken in catalog.broken:
+        print(f"broken plugin {broken.plugin}: {broken.reason}", file=sys.stderr)
+
+
+def _by_plugin(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    grouped: dict[str, list[Entry]] = {}
+    for entry in entries:
+        grouped.setdefault(entry.plugin, []).append(entry)
+    return grouped
+
+
+def _describe(entry: Entry, verbose: bool) -> dict[str, Any]:
+    """Turn a card into a row: only the facts its kind has."""
+    card = entry.card
+    row: dict[str, Any] = {"name": card.name, "version": card.version}
+    if tasks := getattr(card, "tasks", None):
+        row["tasks"] = "all ten" if len(tasks) == 10 else ", ".join(tasks)
+    if (training := getattr(card, "training", None)) is not None:
+        row["training"] = training.value
+    if entry.kind in {"restorer", "detector"}:
+        row["weights"] = _weights(entry)
+    if entry.unavailable:
+        row["unavailable"] = entry.unavailable
+    row["summary"] = card.summary
+    if verbose:
+        row |= {"plugin": entry.plugin, "licence": card.licence, "citation": card.citation}
+        row["options"] = _options(card.options)
+    return row
+
+
+def _weights(entry: Entry) -> str:
+    from restorebench.catalog import validated_options
+    from restorebench.contracts import resolve
+
+    resources = getattr(entry.card, "resources", None)
+    if resources is None:
+        return ""
+    files = resolve(resources)(validated_options(entry.card, {}))
+    total = sum(file.bytes for file in files) / 2**20
+    licences = ", ".join(sorted({file.licence for file in files}))
+    return f"{total:.0f} MiB ({licences})"
+
+
+def _options(reference: Any) -> str:
+    from restorebench.contracts import resolve
+
+    if reference is None:
+        return ""
+    fields = resolve(reference).model_fields
+    return "; ".join(f"{name}={field.default!r}: {field.description or ''}" for name, field in fields.items())
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print rows as a table, or as JSON."""
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = [name for name in columns if any(row.get(name) for row in rows)]
+    table = Table(*columns, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in columns))
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(table)
+
+
+def doctor(plugin: options.Plugin = None) -> None:
+    """Say what this installation can do: versions, devices, plugins and what is broken."""
+    import importlib.util
+    import os
+    import platform
+    import shutil
+
+    from restorebench.catalog import discover
+    from restorebench.manifest import version
+    from restorebench.runner import cache_folder
+
+    catalog = discover(tuple(plugin or ()))
+    system = platform.system()
+    print(f"restorebench {version('restorebench')} on Python {platform.python_version()}, {platform.platform()}")
+    print(f"platform: {system}{'' if system == 'Linux' else ' (not supported: workers need Linux)'}")
+    for name in ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pandas", "pillow", "lpips"):
+        print(f"  {name} {version(name) or 'MISSING: pip install -e . again'}")
+    print(f"cores: {os.cpu_count()}; disk free here: {shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB")
+    print(f"cache: {cache_folder()}")
+    print(f"devices: {_devices() if importlib.util.find_spec('torch') else 'torch is missing'}")
+    for name, entries in _by_plugin(catalog.entries).items():
+        print(f"plugin {name}: {len(entries)} cards")
+    for entry in catalog.entries:
+        if entry.unavailable:
+            print(f"unavailable {entry.kind} {entry.card.name}: {entry.unavailable}")
+    for broken in catalog.broken:
+        print(f"BROKEN plugin {broken.plugin}: {broken.reason}")
+    if catalog.broken:
+        raise typer.Exit(3)
+
+
+def _devices() -> str:
+    """Ask torch in a process of its own: importing it here would make every command slow to test."""
+    import subprocess
+
+    code = (
+        "import torch; print(['cpu', *(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    return answer.stdout.strip() or f"torch does not import: {answer.stderr.strip().splitlines()[-1:]}"

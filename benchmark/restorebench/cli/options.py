@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder that ${data} stands for; also RESTOREBENCH_DATA.", envvar="RESTOREBENCH_DATA"
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<suite> by default.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the suite, in YAML.")
+]
+Restorers = Annotated[str | None, typer.Option("--restorers", help="Only these restorers of the suite, a,b.")]
+Tasks = Annotated[str | None, typer.Option("--tasks", help="Only these tasks of the suite, x,y.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images of each task.")]
+Plugin = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Also load a plugin from a Python file; may be repeated.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:i.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, max=256, help="Worker processes; 0 runs in this one.")]
+Protocol = Annotated[str, typer.Option("--protocol", help="Metric protocols, a,b.")]
+Metrics = Annotated[str, typer.Option("--metrics", help="Metrics, a,b.")]
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """Split a comma list; None stays None."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def device(text: str) -> str:
+    """Check the form of --device; whether it is there, the first worker says."""
+    if text in {"auto", "cpu"} or (text.startswith("cuda:") and text[5:].isdigit()):
+        return text
+    if text == "cuda":
+        return "cuda:0"
+    raise typer.BadParameter(f"{text!r} is not auto, cpu or cuda:i", param_hint="--device")

@@ -1,0 +1,180 @@
+"""run, validate, schema, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restorebench.cli import options
+
+if TYPE_CHECKING:
+    from restorebench.plan import Plan
+    from restorebench.runner import Result, Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(run)
+    app.command()(validate)
+    app.command()(schema)
+    app.command()(report)
+
+
+def run(
+    suite: options.SuiteName,
+    data: options.Data = None,
+    out: options.Out = None,
+    overrides: options.Set = None,
+    restorers: options.Restorers = None,
+    tasks: options.Tasks = None,
+    limit: options.Limit = None,
+    plugin: options.Plugin = None,
+    device: options.Device = "auto",
+    workers: options.Workers = 1,
+    save: Annotated[str | None, typer.Option("--save", help="none or all: keep restored images.")] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=0, help="Keep N degraded/clean/restored triples per task.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and stop.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Put an earlier run aside and start anew.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also try again what failed for good.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the table only.")] = False,
+) -> None:
+    """Run a suite and write its leaderboard. The same command again continues where it stopped."""
+    from restorebench import runner
+    from restorebench.plan import Request
+
+    settings = runner.Settings(
+        out=out,
+        data=data,
+        device=options.device(device),
+        workers=workers,
+        fresh=fresh,
+        retry_failed=retry_failed,
+        plugins=tuple(plugin or ()),
+        overrides=tuple(overrides or ()),
+        request=Request(tasks=options.names(tasks), restorers=options.names(restorers), limit=limit),
+    )
+    extra: dict[str, Any] = {}
+    if save is not None:
+        extra["save"] = save
+    if samples is not None:
+        extra["samples"] = samples
+    plan = runner.prepare(suite, settings, extra)
+    if dry_run:
+        print_plan(plan, settings)
+        return
+    result = carry_out(plan, settings, quiet)
+    print_result(result)
+    if result.failed:
+        raise typer.Exit(3)
+
+
+def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
+    """Execute a plan under a progress display; an interruption says how to go on."""
+    from restorebench import runner
+    from restorebench.cli.progress import watching
+
+    for note in plan.notes if not quiet else ():
+        print(f"note: {note}", file=sys.stderr)
+    try:
+        with watching(plan, quiet) as watch:
+            return runner.execute(plan, settings, watch)
+    except KeyboardInterrupt:
+        print("restorebench: interrupted; the same command again continues", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def print_plan(plan: Plan, settings: Settings) -> None:
+    """Print the cells of a plan, and what is already done of them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("task", "dataset", "restorer", "told", "images", "groups", "digest", "remark", box=None)
+    for detecting in plan.detector_cells:
+        data = detecting.data
+        table.add_row(
+            data.task, data.label, detecting.entry.card.name, "", str(data.wanted), str(len(data.groups)),
+            detecting.digest, "detector",
+        )  # fmt: skip
+    for cell in plan.restorer_cells:
+        data = cell.data
+        table.add_row(
+            data.task, data.label, cell.label, cell.tell, str(data.wanted), str(len(data.groups)),
+            cell.digest, f"skipped: {cell.skipped}" if cell.skipped else "",
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    for column in plan.columns:
+        if column.unavailable:
+            print(f"{column.name}: not available: {column.unavailable}")
+    for note in plan.notes:
+        print(f"note: {note}")
+    images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
+    print(f"{len(plan.restorer_cells)} cells, {images} restorations; nothing was run")
+
+
+def print_result(result: Result) -> None:
+    """Print the per-task table, the failures' number and where the files are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from restorebench import leaderboard
+
+    board = result.plan.board
+    rows = leaderboard.printed(result.tables, board)
+    table = Table(*rows[0], title=f"{board.suite} (version {board.version})", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows[1:]:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 40 + 22 * len(rows[0])
+    Console(width=width, highlight=False).print(table)
+    if result.failed:
+        print(f"{result.failed} failures: {result.folder / 'failures.csv'}")
+    print(f"tables: {result.folder / 'leaderboard.csv'} and beside it")
+
+
+def validate(
+    suite: options.SuiteName,
+    data: options.Data = None,
+    overrides: options.Set = None,
+    plugin: options.Plugin = None,
+) -> None:
+    """Check a suite, its plugins and its data; run nothing."""
+    from restorebench import runner
+
+    settings = runner.Settings(data=data, plugins=tuple(plugin or ()), overrides=tuple(overrides or ()))
+    plan = runner.prepare(suite, settings)
+    for column in plan.columns:
+        if column.unavailable:
+            print(f"note: {column.name} is not available: {column.unavailable}")
+    for note in plan.notes:
+        print(f"note: {note}")
+    print(
+        f"{plan.loaded.source}: valid; {len(plan.restorer_cells)} cells, {len(plan.detector_cells)} detector cells"
+    )
+
+
+def schema() -> None:
+    """Print the JSON Schema of a suite file, for editors."""
+    from restorebench.suite import schema as suite_schema
+
+    print(json.dumps(suite_schema(), indent=2))
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+) -> None:
+    """Write the tables of a run again from its journal; restore and score nothing."""
+    from restorebench import journal, runner
+
+    loaded, settings = runner.reopen(folder)
+    plan = runner.prepare(loaded, settings)
+    with journal.opened(folder) as opened:
+        print_result(runner.report(plan, opened, settings))

@@ -1,0 +1,13 @@
+"""Digests: what decides a number, as 16 hex digits. No path, worker count or wheel version is in one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def digest(*parts: Any) -> str:
+    """Hash JSON-ready values; equal values give equal digests on every machine."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

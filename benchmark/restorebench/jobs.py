@@ -1,0 +1,63 @@
+"""What the supervisor hands to a worker and gets back, as plain data that travels as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """All a worker needs to know to work on one cell.
+
+    kind: `restorer` or `detector`. dataset: name, label, options, task and seed of its data. columns: those
+    to score, as (column name, metric name, protocol name). save: folder below the run folder for restored
+    images, or "". triples: how many degraded/clean/restored triples to keep.
+    """
+
+    digest: str
+    kind: Literal["restorer", "detector"]
+    name: str
+    label: str
+    options: Mapping[str, Any]
+    sources: Sequence[str]
+    dataset: Mapping[str, Any]
+    columns: Sequence[Sequence[str]] = ()
+    tell: str = "nothing"
+    tile: int | None = None
+    tile_overlap: int = 0
+    save: str = ""
+    save_float: bool = False
+    triples: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One group of one cell. mode: restore, detect, or score what was restored and saved before.
+
+    told: per image, {"labels": [...], "probabilities": {...}} or None. columns: narrows the cell's.
+    """
+
+    cell: CellSpec
+    samples: tuple[int, ...]
+    ids: tuple[str, ...]
+    mode: Literal["restore", "detect", "score"]
+    repetition: int = 0
+    told: tuple[Mapping[str, Any] | None, ...] = ()
+    columns: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is told once, when it starts."""
+
+    run_folder: str
+    threads: int
+    batch_size: int
+    device: str
+    roots: Mapping[str, str]
+    cache: str
+    offline: bool
+    limits: Mapping[str, float | None] = field(default_factory=dict)

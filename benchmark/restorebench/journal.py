@@ -1,0 +1,197 @@
+"""The run folder's memory: one SQLite file, written by the driver alone, so that any death loses little.
+
+Inserts are idempotent (what arrives twice is harmless) and one transaction holds one group. WAL lets others
+read while a run writes. A lock file keeps a second driver out and is freed by any death.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import IO, Any
+
+from restorebench.errors import RunFolderError
+from restorebench.records import DetectionRecord, Record, detection_from, record_from
+
+FILE = "run.sqlite"
+FORMAT = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cells (digest TEXT PRIMARY KEY, facts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS outcomes (
+    digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
+    status TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (digest, sample, repetition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scores (
+    digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
+    score TEXT NOT NULL, value REAL, infinite INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (digest, sample, repetition, score)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS detections (
+    digest TEXT NOT NULL, sample TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (digest, sample)) WITHOUT ROWID;
+"""
+
+Key = tuple[str, int]  # (sample, repetition)
+
+
+class Journal:
+    """Reads and writes one run folder's records."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+        self._connection = connection
+        self.folder = folder
+
+    def records(self, digest: str) -> dict[Key, Record]:
+        """Return what is known of one cell, without scores."""
+        rows = self._connection.execute("SELECT record FROM outcomes WHERE digest = ?", (digest,))
+        records = (record_from(json.loads(text)) for (text,) in rows)
+        return {(record.sample, record.repetition): record for record in records}
+
+    def scores(self, digest: str) -> dict[Key, dict[str, float | None]]:
+        """Return the scores of one cell by sample and score digest."""
+        found: dict[Key, dict[str, float | None]] = {}
+        for sample, repetition, score, value, infinite in self._connection.execute(
+            "SELECT sample, repetition, score, value, infinite FROM scores WHERE digest = ?", (digest,)
+        ):
+            found.setdefault((sample, repetition), {})[score] = float("inf") if infinite else value
+        return found
+
+    def detections(self, digest: str) -> dict[str, DetectionRecord]:
+        """Return what one detector cell said, by sample."""
+        rows = self._connection.execute("SELECT record FROM detections WHERE digest = ?", (digest,))
+        return {record.sample: record for (text,) in rows for record in [detection_from(json.loads(text))]}
+
+    def parameters(self) -> dict[str, int]:
+        """Return parameter counts by cell digest."""
+        rows = self._connection.execute("SELECT digest, facts FROM cells")
+        counts = {digest: json.loads(facts).get("parameters") for digest, facts in rows}
+        return {digest: count for digest, count in counts.items() if count is not None}
+
+    def add_records(self, records: Iterable[Record], score_digests: Mapping[str, str]) -> None:
+        """Store one group: its records, and their scores under the digests of the columns."""
+        with self._connection:
+            for record in records:
+                bare = json.dumps(asdict(replace(record, scores={})))
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?)",
+                    (record.digest, record.sample, record.repetition, record.status, bare),
+                )
+                self._add_scores(record, score_digests)
+
+    def add_scores(self, records: Iterable[Record], score_digests: Mapping[str, str]) -> None:
+        """Store new scores of images restored before; what is known of the restoration stays."""
+        with self._connection:
+            for record in records:
+                self._add_scores(record, score_digests)
+
+    def _add_scores(self, record: Record, score_digests: Mapping[str, str]) -> None:
+        for column, value in record.scores.items():
+            infinite = value == float("inf")
+            self._connection.execute(
+                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    record.digest,
+                    record.sample,
+                    record.repetition,
+                    score_digests[column],
+                    None if infinite else value,
+                    int(infinite),
+                ),
+            )
+
+    def add_detections(self, records: Iterable[DetectionRecord]) -> None:
+        """Store one group of detections."""
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO detections VALUES (?, ?, ?, ?)",
+                [(r.digest, r.sample, r.status, json.dumps(asdict(r))) for r in records],
+            )
+
+    def remember(self, key: str, value: Any) -> None:
+        """Keep one JSON-ready fact about the run."""
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def recall(self, key: str) -> Any:
+        """Return a fact kept before, or None."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def add_cell(self, digest: str, facts: Mapping[str, Any]) -> None:
+        """Remember facts of a cell that only its worker knows, such as its number of parameters."""
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?)", (digest, json.dumps(facts)))
+
+
+@contextmanager
+def opened(folder: Path, fresh: bool = False) -> Iterator[Journal]:
+    """Open a run folder for writing, making it if needed; hold its lock until the block ends.
+
+    fresh: move the journal of an earlier run aside first.
+
+    Raises:
+        RunFolderError: the folder is a file, not a run, in use, read-only or full.
+    """
+    database = folder / FILE
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file; give --out a folder")
+    if folder.is_dir() and not database.exists() and any(p.name != ".lock" for p in folder.iterdir()):
+        leftovers = {p.name for p in folder.iterdir()} - {".lock", "logs"}
+        if leftovers:
+            raise RunFolderError(f"{folder} is not empty and not a run; give --out another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            if fresh and database.exists():
+                _move_aside(folder)
+            connection = _connect(database)
+            try:
+                yield Journal(connection, folder)
+            finally:
+                connection.close()
+    except sqlite3.Error as error:
+        raise RunFolderError(f"{database}: {error}; free some space or give --out another folder") from error
+    except OSError as error:
+        if error.filename is None and error.errno not in {28, 30}:
+            raise
+        place = error.filename or folder
+        raise RunFolderError(f"{place}: {error.strerror}; give --out a folder that can be written") from error
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[IO[str]]:
+    with (folder / ".lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(f"{folder} is in use by another run; wait for it or give --out") from None
+        yield handle
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.executescript(_SCHEMA)
+    with connection:
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
+    (found,) = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    if found != str(FORMAT):
+        connection.close()
+        raise RunFolderError(f"{database} has format {found}, this version reads {FORMAT}; use --fresh")
+    return connection
+
+
+def _move_aside(folder: Path) -> None:
+    stamp = time.strftime("%Y%m%dT%H%M%S") + f"-{os.getpid()}"
+    for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
+        if (folder / name).exists():
+            (folder / name).rename(folder / name.replace(FILE, f"run-{stamp}.sqlite"))

@@ -1,0 +1,273 @@
+"""The story of a run: suite -> plan -> outcomes -> journal -> tables -> files. Read this first."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restorebench import journal as journals
+from restorebench import plan as planning
+from restorebench import schedule
+from restorebench import suite as suites
+from restorebench.catalog import discover, require_unbroken, validated_options
+from restorebench.contracts import resolve
+from restorebench.errors import RestorebenchError, RunFolderError, SuiteError
+from restorebench.jobs import Job, Setup
+from restorebench.journal import Journal
+from restorebench.manifest import manifest
+from restorebench.plan import Plan
+from restorebench.records import FAILED, DetectionRecord, Record
+from restorebench.supervisor import Done, Event, Loaded, Supervisor, failures
+from restorebench.toolbox.files import atomic_write_text
+
+if TYPE_CHECKING:
+    from restorebench.leaderboard import Tables
+
+
+@dataclass(frozen=True)
+class Started:
+    """A stage begins: its jobs, and how many wanted images were known before."""
+
+    stage: str
+    jobs: tuple[Job, ...]
+
+
+Watcher = Callable[[Event | Started], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run a suite, apart from what it says itself. workers 0 runs in this process, for debugging."""
+
+    out: Path | None = None
+    data: Path | None = None
+    device: str = "auto"
+    workers: int = 1
+    fresh: bool = False
+    retry_failed: bool = False
+    plugins: Sequence[Path] = ()
+    overrides: Sequence[str] = ()
+    request: planning.Request = field(default_factory=planning.Request)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its plan, its tables (pandas), its folder, the files written and the failures."""
+
+    plan: Plan
+    tables: Tables
+    folder: Path
+    files: tuple[Path, ...]
+    failed: int
+
+
+def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[str, Any] | None = None) -> Plan:
+    """Load a suite and plan it; nothing runs.
+
+    Raises:
+        RestorebenchError: whatever is wrong with the suite, its data or its plugins.
+    """
+    catalog = discover(settings.plugins)
+    require_unbroken(catalog, settings.plugins)
+    try:
+        loaded = (
+            suite
+            if isinstance(suite, suites.LoadedSuite)
+            else suites.load(suite, settings.overrides, settings.data, extra)
+        )
+    except suites.InvalidSuite as error:
+        if error.rest is None:
+            raise
+        others = [line for line in planning.misnamed(error.rest, catalog) if "'none'" not in line]
+        raise SuiteError("\n".join([str(error), *others])) from None
+    roots = {"data": settings.data.resolve()} if settings.data else {}
+    return planning.build(loaded, catalog, replace(settings.request, roots=roots))
+
+
+def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None) -> Result:
+    """Run what is not yet done of a plan, and write its tables.
+
+    Raises:
+        RestorebenchError: the folder, the device or the data cannot be used. What was done is kept.
+    """
+    folder = settings.out or Path("runs") / plan.suite.suite
+    # pandas takes a second to import; it does so while the first worker starts.
+    preloading = threading.Thread(target=import_module, args=("restorebench.leaderboard",), daemon=True)
+    preloading.start()
+    with journals.opened(folder, settings.fresh) as journal, _executor(plan, settings, folder) as run_jobs:
+        journal.remember("run", _origin(plan, settings))
+        jobs = schedule.detector_jobs(plan, journal, settings.retry_failed)
+        watch(Started("detect", jobs))
+        _work(run_jobs(jobs), plan, journal, watch)
+        todo = schedule.restorer_jobs(plan, journal, settings.retry_failed)
+        journal.add_records(todo.failures, schedule.score_digests(plan))
+        watch(Started("restore", todo.jobs))
+        _work(run_jobs(todo.jobs), plan, journal, watch)
+        preloading.join()
+        return report(plan, journal, settings)
+
+
+def _origin(plan: Plan, settings: Settings) -> dict[str, Any]:
+    """Say what it takes to plan this run again."""
+    request = settings.request
+    return {
+        "suite": plan.suite.model_dump(mode="json"),
+        "source": plan.loaded.source,
+        "folder": str(plan.loaded.folder),
+        "data": None if settings.data is None else str(settings.data.resolve()),
+        "plugins": [str(path.resolve()) for path in settings.plugins],
+        "tasks": request.tasks,
+        "restorers": request.restorers,
+        "limit": request.limit,
+    }
+
+
+def reopen(folder: Path) -> tuple[suites.LoadedSuite, Settings]:
+    """Return the suite and the settings a run folder was made with.
+
+    Raises:
+        RunFolderError: the folder holds no run.
+    """
+    if not (folder / journals.FILE).is_file():
+        raise RunFolderError(f"{folder} holds no run ({journals.FILE} is missing)")
+    with journals.opened(folder) as journal:
+        origin = journal.recall("run")
+    if origin is None:
+        raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
+    suite = suites.Suite.model_validate(origin["suite"])
+    loaded = suites.LoadedSuite(suite, origin["source"], Path(origin["folder"]))
+    request = planning.Request(
+        tasks=None if origin["tasks"] is None else tuple(origin["tasks"]),
+        restorers=None if origin["restorers"] is None else tuple(origin["restorers"]),
+        limit=origin["limit"],
+    )
+    return loaded, Settings(
+        out=folder,
+        data=None if origin["data"] is None else Path(origin["data"]),
+        plugins=tuple(Path(path) for path in origin["plugins"]),
+        request=request,
+    )
+
+
+def report(plan: Plan, journal: Journal, settings: Settings) -> Result:
+    """Build the tables from the journal and write them with every reporter of the suite."""
+    from restorebench import leaderboard
+
+    board = planning.with_parameters(plan.board, journal.parameters())
+    records = list(schedule.records(plan, journal))
+    detections = list(schedule.detections(plan, journal))
+    tables = leaderboard.build(board, records, detections)
+    files: list[Path] = []
+    for name in plan.suite.reports:
+        card = plan.catalog.find("reporter", name)
+        files += resolve(card.load)(validated_options(card, {}), None).write(tables, journal.folder)
+    text = json.dumps(manifest(plan, settings.workers, settings.device), indent=2, ensure_ascii=False)
+    atomic_write_text(journal.folder / "manifest.json", text + "\n")
+    files.append(journal.folder / "manifest.json")
+    failed = sum(r.status == FAILED for r in records) + sum(d.status == FAILED for d in detections)
+    return Result(plan, tables, journal.folder, tuple(files), failed)
+
+
+def _work(events: Iterator[Event], plan: Plan, journal: Journal, watch: Watcher) -> None:
+    """Put down what happens, one transaction per group, as it happens."""
+    digests = schedule.score_digests(plan)
+    for event in events:
+        if isinstance(event, Loaded) and event.parameters is not None:
+            journal.add_cell(event.cell.digest, {"parameters": event.parameters})
+        elif isinstance(event, Done):
+            restored = [record for record in event.records if isinstance(record, Record)]
+            if event.job.mode == "detect":
+                journal.add_detections(r for r in event.records if isinstance(r, DetectionRecord))
+            elif event.job.mode == "restore":
+                journal.add_records(restored, digests)
+            else:  # a failure to score leaves the restored image as it is
+                journal.add_scores((r for r in restored if r.status != FAILED), digests)
+        watch(event)
+
+
+class _executor:
+    """Open what runs jobs: worker processes, or with `workers=0` this very process."""
+
+    def __init__(self, plan: Plan, settings: Settings, folder: Path) -> None:
+        self._setup = setup(plan, settings, folder)
+        self._workers = settings.workers
+        self._supervisor: Supervisor | None = None
+
+    def __enter__(self) -> Callable[[Sequence[Job]], Iterator[Event]]:
+        if self._workers == 0:
+            return lambda jobs: _in_process(self._setup, jobs)
+        self._supervisor = Supervisor(self._setup, self._workers, Path(self._setup.run_folder) / "logs")
+        return self._supervisor.run
+
+    def __exit__(self, *reason: Any) -> None:
+        if self._supervisor is not None:
+            self._supervisor.__exit__(*reason)
+
+
+def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:
+    """Gather what every worker of a run is told."""
+    suite = plan.suite
+    return Setup(
+        run_folder=str(folder.resolve()),
+        threads=suite.threads,
+        batch_size=suite.batch_size,
+        device=settings.device,
+        roots={name: str(path) for name, path in plan.roots.items()},
+        cache=str(cache_folder()),
+        offline=os.environ.get("RESTOREBENCH_OFFLINE", os.environ.get("HF_HUB_OFFLINE", "")) not in {"", "0"},
+        limits=suite.limits.model_dump(),
+    )
+
+
+def cache_folder() -> Path:
+    """Return where plugins may keep downloads: RESTOREBENCH_HOME, else below the user's cache folder."""
+    if home := os.environ.get("RESTOREBENCH_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "restorebench"
+
+
+def _in_process(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
+    """Run jobs here: breakpoints work, but nothing is isolated and no time limit holds."""
+    from restorebench import errors
+    from restorebench.records import detection_from, record_from
+    from restorebench.worker.session import Session, devices
+
+    device = ("cuda:0" if len(devices()) > 1 else "cpu") if setup.device == "auto" else setup.device
+    if device not in devices():
+        raise errors.DeviceError(f"--device {device} is not here; there are {', '.join(devices())}")
+    session = Session(asdict(replace(setup, device=device)))
+    loaded: str | None = None
+    dead: dict[str, str] = {}
+    for job in jobs:
+        name = f"{job.mode}{job.cell.digest}"
+        if loaded != name and job.cell.digest not in dead:
+            answer = session.handle({"type": "load", "cell": asdict(job.cell)})
+            _raise_if_refused(answer)
+            if answer["type"] == "failed":
+                dead[job.cell.digest] = answer["reason"]
+            else:
+                loaded = name
+                yield Loaded(job.cell, answer["parameters"])
+        if job.cell.digest in dead:
+            yield Done(job, failures(job, dead[job.cell.digest]))
+            continue
+        answer = session.handle({"type": "job", **asdict(job)})
+        _raise_if_refused(answer)
+        build = detection_from if job.mode == "detect" else record_from
+        if answer["type"] == "failed":
+            yield Done(job, failures(job, answer["reason"]))
+        else:
+            yield Done(job, tuple(build(raw) for raw in answer["records"]))
+
+
+def _raise_if_refused(answer: Mapping[str, Any]) -> None:
+    from restorebench import errors
+
+    if answer["type"] == "refused":
+        raise getattr(errors, answer["error"], RestorebenchError)(answer["message"])

@@ -1,0 +1,37 @@
+"""Serve jobs over two pipes until the driver closes them or dies."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+
+from restorebench import channel
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main() -> None:
+    reading, writing, parent = (int(text) for text in sys.argv[1:4])
+    faulthandler.enable()
+    # A worker deep in native code would not notice a closed pipe: the kernel ends it with its driver.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+
+    from restorebench.worker.session import Session, devices  # imports torch
+
+    channel.send(writing, {"type": "hello", "devices": devices()})
+    session: Session | None = None
+    while (message := channel.receive(reading)) is not None:
+        if message["type"] == "setup":
+            session = Session(message)
+        elif session is not None:
+            channel.send(writing, session.handle(message))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,394 @@
+"""One worker's state: what is loaded, and how a job becomes records."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from restorebench.catalog import discover, first_line, validated_options
+from restorebench.contracts import (
+    Batch,
+    DataRequest,
+    Detection,
+    DetectorInfo,
+    MetricInfo,
+    RestorerInfo,
+    Runtime,
+    Sample,
+    ScoringProtocol,
+    resolve,
+)
+from restorebench.digests import digest
+from restorebench.errors import ContractViolation, RestorebenchError
+from restorebench.layout import output_name, safe_name, triple_name, triples_folder
+from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
+from restorebench.toolbox import images, scoring, seeding
+from restorebench.worker import restoring
+
+Message = dict[str, Any]
+_LoadedMetric = tuple[MetricInfo, ScoringProtocol, Any]  # its card, its protocol, and the metric itself
+
+
+def devices() -> list[str]:
+    """Name the devices this process can use, the CPU first."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += [f"cuda:{place}" for place in range(torch.cuda.device_count())]
+    return found
+
+
+class Session:
+    """Keeps the last plugin, dataset and metrics loaded, so that group after group pays for none of them."""
+
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        self.setup = setup
+        torch.set_num_threads(setup["threads"])
+        self.device = torch.device(setup["device"])
+        self.run_folder = Path(setup["run_folder"])
+        self._sources: tuple[str, ...] | None = None
+        self._loaded: dict[str, tuple[str, Any]] = {}
+        self._warm = False
+
+    def handle(self, message: Message) -> Message:
+        """Do one job: `{"type": "load"}` or `{"type": "job"}`; errors become messages, never escape."""
+        try:
+            if message["type"] == "load":
+                return self._load(message["cell"])
+            return {"type": "done", "records": self._run(message), "resident_mib": _resident_mib()}
+        except RestorebenchError as error:
+            return {"type": "refused", "error": type(error).__name__, "message": str(error)}
+        except Exception as error:
+            traceback.print_exc()
+            return {"type": "failed", "reason": _reason(error)}
+
+    # ------------------------------------------------------------ loading
+
+    def _load(self, cell: Mapping[str, Any]) -> Message:
+        """Load a cell's plugin, its data and its metrics. A plugin's error is not the data's."""
+        self._discover(cell["sources"])
+        self._once("data", [cell["dataset"]], lambda: self._load_data(cell["dataset"]))
+        self._once("metrics", [cell["columns"]], lambda: self._load_metrics(cell["columns"]))
+        began = time.perf_counter()
+        try:
+            plugin = self._once(
+                "plugin", [cell["kind"], cell["name"], cell["options"]], lambda: self._load_plugin(cell)
+            )
+        except Exception as error:
+            traceback.print_exc()
+            return {"type": "failed", "reason": _reason(error, "while loading: ")}
+        return {"type": "ready", "seconds": time.perf_counter() - began, "parameters": _parameters(plugin)}
+
+    def _discover(self, sources: Sequence[str]) -> None:
+        if self._sources != tuple(sources):
+            self.catalog = discover(only=sources)
+            self._sources = tuple(sources)
+            self._loaded.clear()
+
+    def _once(self, what: str, key: Any, load: Callable[[], Any]) -> Any:
+        """Return what is loaded under a key, loading it if the last one was another."""
+        wanted = digest(key)
+        held = self._loaded.get(what)
+        if held is None or held[0] != wanted:
+            self._loaded.pop(what, None)  # let go of the old one before the new one takes memory
+            if what == "plugin":
+                self._warm = False
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+            self._loaded[what] = held = (wanted, load())
+        return held[1]
+
+    @property
+    def _runtime(self) -> Runtime:
+        return Runtime(
+            device=str(self.device),
+            threads=self.setup["threads"],
+            cache=Path(self.setup["cache"]),
+            roots={name: Path(path) for name, path in self.setup["roots"].items()},
+            offline=self.setup["offline"],
+            tasks=self.catalog.tasks,
+            find=self.catalog.find,
+        )
+
+    def _load_plugin(self, cell: Mapping[str, Any]) -> Any:
+        card = self.catalog.find(cell["kind"], cell["name"])
+        return resolve(card.load)(validated_options(card, cell["options"]), self._runtime)
+
+    def _load_data(self, dataset: Mapping[str, Any]) -> Any:
+        card = self.catalog.find("dataset", dataset["name"])
+        request = DataRequest(dataset["task"], dataset["seed"], self._runtime.roots, self.catalog.find)
+        return resolve(card.load)(validated_options(card, dataset["options"]), request)
+
+    def _load_metrics(self, columns: Sequence[Sequence[str]]) -> dict[str, _LoadedMetric]:
+        loaded = {}
+        for column, name, protocol_name in columns:
+            card: MetricInfo = self.catalog.find("metric", name)
+            protocol = card.protocol(protocol_name)
+            if protocol is None:
+                raise ContractViolation(f"metric {name!r} has no protocol {protocol_name!r}")
+            metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
+            loaded[column] = (card, protocol, metric)
+        return loaded
+
+    # ------------------------------------------------------------ running
+
+    def _run(self, job: Message) -> list[dict[str, Any]]:
+        job["cell"]
+        data = self._loaded["data"][1]
+        samples = [data[place] for place in job["samples"]]
+        if job["mode"] == "detect":
+            return [asdict(r) for r in self._isolated(job, samples, self._detect, self._undetected)]
+        if job["mode"] == "score":
+            return [asdict(r) for r in self._rescore(job, samples)]
+        records = self._isolated(job, samples, self._restore, self._unrestored)
+        self._warm = True
+        return [asdict(record) for record in records]
+
+    def _isolated(
+        self,
+        job: Message,
+        samples: Sequence[Sample],
+        work: Callable[[Message, Sequence[Sample], Sequence[int]], list[Any]],
+        failure: Callable[[Message, int, str], Any],
+    ) -> list[Any]:
+        """Work on a group; if it fails, on one image at a time, so that only the culprit is lost."""
+        everything = list(range(len(samples)))
+        try:
+            return work(job, samples, everything)
+        except Exception as error:
+            traceback.print_exc()
+            if len(samples) == 1:
+                return [failure(job, 0, _reason(error))]
+        outcomes = []
+        for place in everything:
+            try:
+                outcomes += work(job, samples, [place])
+            except Exception as error:
+                outcomes.append(failure(job, place, _reason(error)))
+        return outcomes
+
+    def _restore(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[Record]:
+        cell = job["cell"]
+        card: RestorerInfo = self.catalog.find("restorer", cell["name"])
+        chosen = [samples[place] for place in places]
+        degraded = images.to_tensor([sample.degraded for sample in chosen]).to(self.device)
+        clean = None
+        if card.yardstick:
+            if any(sample.clean is None for sample in chosen):
+                raise ContractViolation(f"{card.name} needs the clean image, and this data has none")
+            clean = images.to_tensor([s.clean for s in chosen if s.clean is not None]).to(self.device)
+        batch = Batch(
+            degraded=degraded,
+            told=tuple(_told(job["told"][place]) for place in places),
+            keys=tuple(self._noise_key(job, place) for place in places),
+            full_size=(degraded.shape[-2], degraded.shape[-1]),
+            clean=clean,
+        )
+        result = restoring.restore(self._loaded["plugin"][1], card, batch, cell["tile"], cell["tile_overlap"])
+        execution = Execution(
+            device=str(self.device),
+            threads=self.setup["threads"],
+            batch_size=len(places),
+            fallback=result.fallback,
+        )
+        restored = result.images.cpu()
+        scores = self._score(result.images, chosen, list(self._loaded["metrics"][1]))
+        records = []
+        for row, place in enumerate(places):
+            image = images.from_tensor(restored[row])
+            output = self._save(job, place, image) if cell["save"] else ""
+            if job["samples"][place] < cell["triples"]:
+                self._keep_triple(job, place, chosen[row], image)
+            records.append(
+                Record(
+                    digest=cell["digest"],
+                    sample=job["ids"][place],
+                    repetition=job["repetition"],
+                    status=OK,
+                    told=_labels(job["told"][place]),
+                    scores={column: values[row] for column, values in scores.items()},
+                    parameters=dict(chosen[row].parameters),
+                    degraded_digest=images.pixel_digest(chosen[row].degraded),
+                    output=output,
+                    seconds=result.seconds / len(places),
+                    warm=self._warm,
+                    pixels=degraded.shape[-2] * degraded.shape[-1],
+                    peak_mib=result.peak_mib,
+                    execution=execution,
+                )
+            )
+        return records
+
+    def _unrestored(self, job: Message, place: int, reason: str) -> Record:
+        return Record(
+            job["cell"]["digest"],
+            job["ids"][place],
+            job["repetition"],
+            FAILED,
+            reason,
+            told=_labels(job["told"][place]),
+        )
+
+    def _noise_key(self, job: Message, place: int) -> int:
+        dataset = job["cell"]["dataset"]
+        return seeding.key(
+            dataset["seed"], dataset["label"], dataset["task"], job["ids"][place], job["repetition"]
+        )
+
+    def _detect(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[DetectionRecord]:
+        card: DetectorInfo = self.catalog.find("detector", job["cell"]["name"])
+        batch = images.to_tensor([samples[place].degraded for place in places]).to(self.device)
+        before = batch.clone()
+        began = time.perf_counter()
+        with torch.no_grad():
+            found = list(self._loaded["plugin"][1].detect(batch))
+        seconds = time.perf_counter() - began
+        _check_detections(card, found, len(places))
+        if not torch.equal(before, batch):
+            raise ContractViolation("detect wrote into its images; work on a copy")
+        records = [
+            DetectionRecord(
+                digest=job["cell"]["digest"],
+                sample=job["ids"][place],
+                status=OK,
+                labels=tuple(sorted(detection.labels)),
+                probabilities={name: float(value) for name, value in detection.probabilities.items()},
+                seconds=seconds / len(places),
+                warm=self._warm,
+                pixels=batch.shape[-2] * batch.shape[-1],
+            )
+            for place, detection in zip(places, found, strict=True)
+        ]
+        self._warm = True
+        return records
+
+    def _undetected(self, job: Message, place: int, reason: str) -> DetectionRecord:
+        return DetectionRecord(job["cell"]["digest"], job["ids"][place], FAILED, reason)
+
+    # ------------------------------------------------------------ scoring and saving
+
+    def _score(
+        self, restored: torch.Tensor, samples: Sequence[Sample], columns: Sequence[str]
+    ) -> dict[str, list[float | None]]:
+        """Score (B, 3, H, W) under each column; pixel metrics on the CPU in float64, networks on the device."""
+        if any(sample.clean is None for sample in samples):
+            return {column: [None] * len(samples) for column in columns}
+        clean = images.to_tensor([sample.clean for sample in samples if sample.clean is not None])
+        prepared: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        scores: dict[str, list[float | None]] = {}
+        with torch.no_grad():
+            for column in columns:
+                card, protocol, metric = self._loaded["metrics"][1][column]
+                maps = None
+                if card.needs_map is not None:
+                    found = [sample.maps.get(card.needs_map) for sample in samples]
+                    if any(item is None for item in found):
+                        scores[column] = [None] * len(samples)
+                        continue
+                    stacked = torch.stack([torch.as_tensor(item, dtype=torch.float64) for item in found])
+                    maps = scoring.crop_map(stacked[:, None], protocol)
+                key = f"{card.network}{protocol}"
+                if key not in prepared:
+                    there = clean.to(self.device) if card.network else clean
+                    prepared[key] = (
+                        scoring.prepare(restored, protocol, network=card.network),
+                        scoring.prepare(there, protocol, network=card.network),
+                    )
+                arguments = prepared[key] if maps is None else (*prepared[key], maps)
+                values = metric(*arguments).double().cpu().tolist()
+                if any(value != value for value in values):
+                    raise ContractViolation(f"metric {column} gave NaN")
+                scores[column] = values
+        return scores
+
+    def _rescore(self, job: Message, samples: Sequence[Sample]) -> list[Record]:
+        """Score saved outputs under new columns; what was saved at 8 bits has no score under a float protocol."""
+        records = []
+        for place, sample in enumerate(samples):
+            path = self.run_folder / job["outputs"][place]
+            exact = path.with_suffix(".npy")
+            if exact.exists():
+                restored, columns = np.load(exact), job["columns"]
+            else:
+                restored = images.read(path)
+                loaded = self._loaded["metrics"][1]
+                columns = [column for column in job["columns"] if loaded[column][1].quantised]
+            scores = self._score(images.to_tensor([restored]), [sample], columns)
+            values = {column: scores[column][0] if column in scores else None for column in job["columns"]}
+            records.append(Record(job["cell"]["digest"], job["ids"][place], job["repetition"], OK, scores=values))
+        return records
+
+    def _save(self, job: Message, place: int, restored: Any) -> str:
+        cell = job["cell"]
+        path = self.run_folder / cell["save"] / output_name(job["ids"][place], job["repetition"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images.write_png(path, restored)
+        if cell["save_float"]:
+            images.write_float(path.with_suffix(".npy"), restored)
+        return str(path.relative_to(self.run_folder))
+
+    def _keep_triple(self, job: Message, place: int, sample: Sample, restored: Any) -> None:
+        """Put what was given, what was wanted and what came out beside each other, to be looked at."""
+        cell = job["cell"]
+        folder = self.run_folder / triples_folder(cell["dataset"]["label"], cell["dataset"]["task"])
+        folder.mkdir(parents=True, exist_ok=True)
+        name = safe_name(job["ids"][place])
+        images.write_png(folder / f"{name}.degraded.png", sample.degraded)
+        if sample.clean is not None:
+            images.write_png(folder / f"{name}.clean.png", sample.clean)
+        images.write_png(folder / triple_name(job["ids"][place], cell["label"], cell["tell"]), restored)
+
+
+def _told(raw: Mapping[str, Any] | None) -> Detection | None:
+    return None if raw is None else Detection(frozenset(raw["labels"]), dict(raw["probabilities"]))
+
+
+def _labels(raw: Mapping[str, Any] | None) -> tuple[str, ...] | None:
+    return None if raw is None else tuple(sorted(raw["labels"]))
+
+
+def _reason(error: BaseException, prefix: str = "") -> str:
+    """Say in one line, the same on every run, what went wrong."""
+    if isinstance(error, ContractViolation):
+        return f"contract: {prefix}{first_line(error)}"
+    if restoring.out_of_memory(error):
+        return f"out-of-memory: {prefix}{type(error).__name__}"
+    return f"error: {prefix}{type(error).__name__}: {first_line(error)}"
+
+
+def _resident_mib() -> float:
+    """Return the memory this process holds now, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _parameters(plugin: Any) -> int | None:
+    """Count the parameters of every module a plugin holds, shared ones once; None if it holds none."""
+    found = {
+        id(parameter): parameter.numel()
+        for value in [plugin, *getattr(plugin, "__dict__", {}).values()]
+        if isinstance(value, torch.nn.Module)
+        for parameter in value.parameters()
+    }
+    return sum(found.values()) if found else None
+
+
+def _check_detections(card: DetectorInfo, found: Sequence[Any], count: int) -> None:
+    if len(found) != count:
+        raise ContractViolation(f"detect returned {len(found)} detections for {count} images")
+    for detection in found:
+        if not isinstance(detection, Detection):
+            raise ContractViolation(f"detect returned {type(detection).__name__}, expected a Detection")
+        for name, value in detection.probabilities.items():
+            if not 0 <= float(value) <= 1:
+                raise ContractViolation(f"detect gave {name} probability {value}, outside [0, 1]")
+        unknown = sorted(set(detection.labels) - set(card.tasks)) if card.tasks else []
+        if unknown:
+            raise ContractViolation(f"detect named {unknown[0]!r}, which is not in its vocabulary")
