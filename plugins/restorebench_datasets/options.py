@@ -1,0 +1,72 @@
+"""Options of the three datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from restorebench.toolbox.options import PluginOptions
+
+Crop = Annotated[int | None, Field(ge=1, description="side in pixels of a centred square crop; none by default")]
+Severity = Annotated[int, Field(ge=1, le=5)]
+Pairing = Literal[
+    "auto", "stem", "sots", "rain100", "raindrop", "srd", "lolv2-real", "rain1400", "istd"
+]  # the rules of pairing.RULES; a test keeps the two alike
+
+
+class Paired(PluginOptions):
+    """Where the two folders are and how their files belong together."""
+
+    path: Path | None = Field(None, description="root that holds <task>/{LQ,GT}")
+    degraded: Path | None = Field(None, description="folder of degraded images, instead of `path`")
+    clean: Path | None = Field(None, description="folder of clean images, with `degraded`")
+    task: str | None = Field(None, description="the task that `degraded` shows; any task by default")
+    pairing: Pairing = Field("auto", description="naming rule; auto is `stem`, and says what else would fit")
+    crop: Crop = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Paired:
+        if (self.degraded is None) != (self.clean is None):
+            raise ValueError("`degraded` and `clean` go together: give both folders")
+        if (self.path is None) == (self.degraded is None):
+            raise ValueError("give either `path`, or `degraded` and `clean`")
+        if self.task is not None and self.path is not None:
+            raise ValueError("`task` goes with `degraded` and `clean`; under `path` the folders name the tasks")
+        return self
+
+
+class Synthetic(PluginOptions):
+    """Which photographs are degraded, and how."""
+
+    clean: Literal["embedded"] | Path = Field(
+        "embedded", description="folder of clean images, or the six photographs that come with scikit-image"
+    )
+    crop: Crop = None
+    severities: Annotated[tuple[Severity, ...], BeforeValidator(lambda v: (v,) if isinstance(v, int) else v)] = (
+        Field((3,), min_length=1, description="severities from 1 to 5; every photograph is degraded at each")
+    )
+    preset: str | None = Field(
+        None, description="named setting of the literature, such as `daclip`, instead of severities"
+    )
+    degradations: dict[str, dict[str, Any]] = Field(  # Any: each degradation validates its own options
+        default_factory=dict, description="explicit options per degradation, such as {noisy: {sigma: 25}}"
+    )
+    quantise: Literal["8bit", "float"] = Field(
+        "8bit", description="round to 8 bits as a file would, or keep floats"
+    )
+    order: Literal["physical", "cdd"] = Field("physical", description="order of the parts of a composite task")
+
+    @field_validator("severities")
+    @classmethod
+    def _each_once(cls, severities: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(severities)) != len(severities):
+            raise ValueError("a severity is listed twice")
+        return severities
+
+
+class Unpaired(PluginOptions):
+    """Where the images are."""
+
+    path: Path = Field(description="one image, or a folder of images")

@@ -1,0 +1,161 @@
+"""`synthetic`: clean photographs, degraded here; the same seed gives the same pixels to every restorer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restorebench import CLEAN, DataRequest, MissingResource, Sample, SampleInfo
+from restorebench.toolbox import images, seeding
+from restorebench_datasets.options import Synthetic
+from restorebench_datasets.recipe import Recipe, choose
+from restorebench_datasets.samples import centre_crop, check_crop, cropped_size, digest, list_images
+
+if TYPE_CHECKING:
+    from restorebench.contracts import Degradation, Image
+
+EMBEDDED = (
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "rocket.jpg",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+)
+"""Photographs in the wheel of scikit-image. The motorcycles are a stereo pair: one scene."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A clean image file; height and width are those of the whole image."""
+
+    name: str
+    path: Path
+    scene: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One sample to make. label: what stands behind the @ of its id; None for a clean sample."""
+
+    photograph: Photograph
+    severity: int = 0
+    label: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The sample's id, such as `astronaut@3`."""
+        name = self.photograph.name
+        return name if self.label is None else f"{name}@{self.label}"
+
+
+class SyntheticImages:
+    """Samples made when asked for; item i depends on the photograph, the options and the suite's seed."""
+
+    def __init__(
+        self, shots: Sequence[Shot], options: Synthetic, request: DataRequest, degradation: Degradation | None
+    ) -> None:
+        self._shots = shots
+        self._options = options
+        self._request = request
+        self._degradation = degradation
+        self._last: tuple[Path, Image] | None = None  # decoded once for all severities in a row
+
+    def __len__(self) -> int:
+        return len(self._shots)
+
+    def __getitem__(self, index: int) -> Sample:
+        shot, crop = self._shots[index], self._options.crop
+        whole = self._read(shot.photograph.path)
+        clean = centre_crop(whole, crop)
+        if self._degradation is None:
+            return Sample(clean, clean)
+        rng = seeding.generator(self._request.seed, images.pixel_digest(whole), self._request.task, shot.severity)
+        degraded = self._degradation.degrade(whole, shot.severity, rng)
+        image = centre_crop(degraded.image, crop)
+        if self._options.quantise == "8bit":
+            image = images.quantise(image)
+        maps = {
+            name: centre_crop(values, crop) if values.shape[:2] == whole.shape[:2] else values
+            for name, values in degraded.maps.items()
+        }
+        return Sample(image, clean, {"severity": shot.severity, **degraded.parameters}, maps)
+
+    def _read(self, path: Path) -> Image:
+        if self._last is None or self._last[0] != path:
+            whole = images.read(path)
+            whole.flags.writeable = False  # it is handed out more than once
+            self._last = (path, whole)
+        return self._last[1]
+
+
+def load(options: Synthetic, request: DataRequest) -> SyntheticImages:
+    """Load the degradation of one task; images are decoded and degraded when an item is asked for."""
+    if request.task == CLEAN:
+        return SyntheticImages(_shots(options, None), options, request, None)
+    recipe = choose(options, request)
+    return SyntheticImages(_shots(options, recipe), options, request, recipe.load(request))
+
+
+def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
+    """List the samples of one task, by photograph and then by severity, from headers and bytes."""
+    recipe = None if request.task == CLEAN else choose(options, request)
+    common = {"task": request.task, "crop": options.crop}
+    if recipe is not None:
+        common |= {"seed": request.seed, "quantise": options.quantise, **recipe.facts()}
+    shots = _shots(options, recipe)
+    files = {path: images.file_digest(path) for path in {shot.photograph.path for shot in shots}}
+    return [
+        SampleInfo(
+            shot.id,
+            *cropped_size(shot.photograph.height, shot.photograph.width, options.crop),
+            digest(file=files[shot.photograph.path], severity=shot.severity, label=shot.label, **common),
+            shot.photograph.scene,
+            "synthetic",
+        )
+        for shot in shots
+    ]
+
+
+def _shots(options: Synthetic, recipe: Recipe | None) -> list[Shot]:
+    """List what is made: a clean sample per photograph, one per preset, or one per severity."""
+    photographs = _photographs(options)
+    if recipe is None:
+        return [Shot(photograph) for photograph in photographs]
+    if recipe.severity is not None:
+        return [Shot(photograph, recipe.severity, options.preset) for photograph in photographs]
+    return [
+        Shot(photograph, severity, str(severity)) for photograph in photographs for severity in options.severities
+    ]
+
+
+def _photographs(options: Synthetic) -> list[Photograph]:
+    if options.clean == "embedded":
+        files, scenes = _embedded(), dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle")
+    else:
+        files, scenes = list_images(options.clean), {}
+    found = []
+    for name, path in files.items():
+        height, width = images.read_size(path)
+        check_crop(path, height, width, options.crop)
+        found.append(Photograph(name, path, scenes.get(name, name), height, width))
+    return found
+
+
+def _embedded() -> dict[str, Path]:
+    """Locate the photographs in scikit-image's data folder without importing it."""
+    spec = find_spec("skimage")
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    files = [Path(place) / "data" / name for place in places[:1] for name in EMBEDDED]
+    absent = [path for path in files if not path.is_file()]
+    if not files or absent:
+        raise MissingResource(
+            f"the embedded photographs are not in scikit-image ({absent[0] if absent else 'not installed'}); "
+            "reinstall scikit-image, or set `clean` to a folder of photographs"
+        )
+    return {path.stem: path for path in files}
