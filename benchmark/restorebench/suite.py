@@ -61,15 +61,23 @@ class Suite(_Model):
 
     suite: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="kebab-case name of the suite")
     version: str = Field("1", description="raise it when results change meaning")
-    description: str = ""
+    description: str = Field("", description="one sentence on what the suite compares")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of synthesis and of restorers' noise")
     variables: dict[str, Any] = Field(default_factory=dict, description="values used as ${name}")
-    tasks: list[str] = Field(default_factory=lambda: list(TEN_NAMES), min_length=1)
-    datasets: list[DatasetEntry] = Field(min_length=1)
-    restorers: list[RestorerEntry] = Field(default_factory=lambda: [RestorerEntry(name="identity")])
-    detectors: list[DetectorEntry] = Field(default_factory=list)
-    metrics: list[str] = Field(default_factory=lambda: ["psnr", "ssim"], min_length=1)
-    protocols: list[str] = Field(default_factory=lambda: ["rgb"], min_length=1)
+    tasks: list[str] = Field(
+        default_factory=lambda: list(TEN_NAMES), min_length=1, description="tasks, mixtures as hazy+rainy"
+    )
+    datasets: list[DatasetEntry] = Field(min_length=1, description="where the images come from")
+    restorers: list[RestorerEntry] = Field(
+        default_factory=lambda: [RestorerEntry(name="identity")], description="what is compared"
+    )
+    detectors: list[DetectorEntry] = Field(default_factory=list, description="detectors to score")
+    metrics: list[str] = Field(
+        default_factory=lambda: ["psnr", "ssim"], min_length=1, description="the first one ranks"
+    )
+    protocols: list[str] = Field(
+        default_factory=lambda: ["rgb"], min_length=1, description="how metrics look at images; see protocols.md"
+    )
     clean_inputs: bool = Field(True, description="also feed clean images: what does a restorer break?")
     repetitions: int = Field(1, ge=1, le=100, description="runs of stochastic restorers, other seeds each")
     batch_size: int = Field(1, ge=1, le=1024, description="images of one size restored together")
@@ -78,8 +86,10 @@ class Suite(_Model):
     tile_overlap: int = Field(32, ge=0, description="pixels neighbouring tiles share")
     save: Literal["none", "all"] = Field("none", description="keep restored images for `score`")
     samples: int = Field(0, ge=0, description="degraded/clean/restored triples kept per task to look at")
-    limits: Limits = Field(default_factory=Limits)
-    reports: list[str] = Field(default_factory=lambda: ["csv", "markdown"])
+    limits: Limits = Field(default_factory=Limits, description="time limits in seconds")
+    reports: list[str] = Field(
+        default_factory=lambda: ["csv", "markdown"], description="reporters that write the tables"
+    )
 
     @field_validator("version", mode="before")
     @classmethod
@@ -152,8 +162,13 @@ def loads(
         suite = _salvaged(raw, error)
     loaded = None if suite is None else LoadedSuite(suite, source, folder or Path.cwd(), marks)
     if problems or loaded is None:
-        raise InvalidSuite("\n".join(dict.fromkeys(problems)), loaded)
+        raise InvalidSuite("\n".join(sorted(dict.fromkeys(problems), key=_line)), loaded)
     return loaded
+
+
+def _line(problem: str) -> tuple[int, ...]:
+    """Sort messages by the line and column they start with."""
+    return tuple(int(number) for number in re.findall(r":(\d+)", problem.split(": ", 1)[0]))
 
 
 class InvalidSuite(SuiteError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import traceback
@@ -198,14 +199,13 @@ class Session:
             batch_size=len(places),
             fallback=result.fallback,
         )
-        restored = result.images.cpu()
         scores = self._score(result.images, chosen, list(self._loaded["metrics"][1]))
+        restored = images.from_tensor(result.images) if cell["save"] or cell["triples"] else []
         records = []
         for row, place in enumerate(places):
-            image = images.from_tensor(restored[row])
-            output = self._save(job, place, image) if cell["save"] else ""
+            output = self._save(job, place, restored[row]) if cell["save"] else ""
             if job["samples"][place] < cell["triples"]:
-                self._keep_triple(job, place, chosen[row], image)
+                self._keep_triple(job, place, chosen[row], restored[row])
             records.append(
                 Record(
                     digest=cell["digest"],
@@ -303,9 +303,11 @@ class Session:
                     )
                 arguments = prepared[key] if maps is None else (*prepared[key], maps)
                 values = metric(*arguments).double().cpu().tolist()
-                if any(value != value for value in values):
+                missing = [math.isnan(value) for value in values]
+                if any(missing) and card.needs_map is None:
                     raise ContractViolation(f"metric {column} gave NaN")
-                scores[column] = values
+                # A map that marks nothing leaves a region metric without a pixel: no score, and no failure.
+                scores[column] = [None if gone else v for v, gone in zip(values, missing, strict=True)]
         return scores
 
     def _rescore(self, job: Message, samples: Sequence[Sample]) -> list[Record]:

@@ -1,0 +1,109 @@
+"""Restorers that break the contract in every way a process can, for the tests of the supervisor."""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+from restorebench import RestorerInfo, hookimpl
+
+
+def raises(images):
+    raise ValueError("this restorer always\nraises")
+
+
+def hangs(images):
+    time.sleep(600)
+    return images
+
+
+def segfaults(images):
+    ctypes.string_at(0)
+    return images
+
+
+def is_killed(images):
+    os.kill(os.getpid(), signal.SIGKILL)
+    return images
+
+
+def mutates(images):
+    images.mul_(0.5)
+    return images.clone()
+
+
+def fails_on_bright(images):
+    if float(images.mean(dim=(1, 2, 3)).max()) > 0.6:
+        raise RuntimeError("too bright")
+    return images.clone()
+
+
+def crashes_on_bright(images):
+    if float(images.mean(dim=(1, 2, 3)).max()) > 0.6:
+        os._exit(7)
+    return images.clone()
+
+
+class Once:
+    """Dies of SIGKILL the first time it runs, works ever after."""
+
+    def __init__(self, options, runtime):
+        self.mark = Path(os.environ["RESTOREBENCH_TEST_MARK"])
+
+    def restore(self, batch):
+        if not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch.degraded.clone()
+
+
+class Calls:
+    def __init__(self, function):
+        self.function = function
+
+    def restore(self, batch):
+        return self.function(batch.degraded)
+
+
+FAULTS = {
+    "raises": raises,
+    "hangs": hangs,
+    "segfaults": segfaults,
+    "exits": lambda images: os._exit(0),
+    "is-killed": is_killed,
+    "mutates": mutates,
+    "returns-nan": lambda images: images * float("nan"),
+    "returns-infinite": lambda images: images / 0,
+    "returns-wrong-shape": lambda images: images[..., 1:],
+    "returns-wrong-dtype": lambda images: images.double(),
+    "returns-none": lambda images: None,
+    "fails-on-bright": fails_on_bright,
+    "crashes-on-bright": crashes_on_bright,
+    "out-of-memory": lambda images: torch.empty(2**62),
+}
+
+
+def fail_to_load(options, runtime):
+    raise OSError("weights are gone")
+
+
+def crash_on_load(options, runtime):
+    os._exit(9)
+
+
+def card(name, load):
+    return RestorerInfo(name=name, version="1", summary="Breaks.", load=load)
+
+
+@hookimpl
+def restorebench_restorers():
+    cards = [card(name, lambda options, runtime, f=function: Calls(f)) for name, function in FAULTS.items()]
+    return [
+        *cards,
+        card("killed-once", Once),
+        card("fails-to-load", fail_to_load),
+        card("crashes-on-load", crash_on_load),
+    ]

@@ -1,0 +1,84 @@
+"""Whatever a plugin does to its process, its own cells pay for it and nobody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from restorebench.supervisor import Done
+
+
+def reasons(result, restorer):
+    table = result.tables.records
+    return list(table[table.restorer == restorer].reason)
+
+
+@pytest.mark.parametrize(
+    ("restorer", "reason"),
+    [
+        ("raises", "error: ValueError: this restorer always"),
+        ("mutates", "contract: restore wrote into batch.degraded; work on a copy"),
+        ("returns-nan", "contract: restore returned NaN or infinite values"),
+        ("returns-infinite", "contract: restore returned NaN or infinite values"),
+        ("returns-wrong-shape", "contract: restore returned shape (1, 3, 16, 15), not (1, 3, 16, 16)"),
+        ("returns-wrong-dtype", "contract: restore returned torch.float64, expected torch.float32"),
+        ("returns-none", "contract: restore returned NoneType, expected a torch.Tensor"),
+        ("fails-to-load", "error: while loading: OSError: weights are gone"),
+    ],
+)
+def test_a_broken_contract_is_a_failure_with_its_reason(run, restorer, reason):
+    result, _ = run([restorer], settings={"workers": 0})
+    assert reasons(result, restorer) == [reason] * 3
+    assert result.failed == 3
+
+
+def test_a_lack_of_memory_is_a_failure_of_its_own_kind(run):
+    result, _ = run(["out-of-memory"], settings={"workers": 0})
+    assert all(reason.startswith("out-of-memory") for reason in reasons(result, "out-of-memory"))
+
+
+@pytest.mark.slow
+def test_crashes_and_hangs_cost_only_their_own_cells(run):
+    result, _ = run(
+        ["identity", "segfaults", "exits", "hangs", "crashes-on-load", "crashes-on-bright"],
+        limits={"image_seconds": 2},
+    )
+    assert reasons(result, "identity") == [""] * 3
+    assert reasons(result, "segfaults") == ["crash: SIGSEGV"] * 3
+    assert reasons(result, "exits") == ["crash: exit code 0"] * 3
+    assert reasons(result, "hangs") == ["timeout: more than 2 s for one image"] * 3
+    assert reasons(result, "crashes-on-load") == ["crash: exit code 9 while loading"] * 3
+    assert reasons(result, "crashes-on-bright") == ["", "", "crash: exit code 7"]
+    board = result.tables.leaderboard.set_index(["task", "restorer"])
+    assert board.loc[("noisy", "identity"), "status"] == "ok"
+    assert "incomplete: 1 of 3" in board.loc[("noisy", "crashes-on-bright"), "status"]
+
+
+@pytest.mark.slow
+def test_only_the_culprit_of_a_batch_is_lost(run):
+    result, _ = run(["fails-on-bright", "crashes-on-bright"], batch_size=3)
+    assert reasons(result, "fails-on-bright") == ["", "", "error: RuntimeError: too bright"]
+    assert reasons(result, "crashes-on-bright") == ["", "", "crash: exit code 7"]
+
+
+@pytest.mark.slow
+def test_a_foreign_sigkill_is_tried_again(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    result, _ = run(["killed-once"])
+    assert reasons(result, "killed-once") == [""] * 3
+
+
+def test_what_failed_for_good_is_not_run_again_unless_asked(run):
+    first, _ = run(["raises"], settings={"workers": 0})
+    assert first.failed == 3
+    again, events = run(["raises"], settings={"workers": 0})
+    assert again.failed == 3
+    assert not [event for event in events if isinstance(event, Done)]
+    _, events = run(["raises"], settings={"workers": 0, "retry_failed": True})
+    assert len([event for event in events if isinstance(event, Done)]) == 3
+
+
+@pytest.mark.slow
+def test_a_plugin_that_uses_up_its_time_is_stopped(run):
+    result, _ = run(["identity", "hangs"], limits={"image_seconds": 60, "plugin_seconds": 1})
+    assert reasons(result, "hangs") == ["timeout: more than 1 s for this task"] * 3
+    assert reasons(result, "identity") == [""] * 3

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restorebench import suite as suites
+from restorebench.errors import RestorebenchError, SuiteError, UnknownName
+
+MINIMAL = "suite: mine\ndatasets: [synthetic]\n"
+
+
+def test_the_smallest_suite_has_every_default():
+    suite = suites.loads(MINIMAL).suite
+    assert suite.metrics == ["psnr", "ssim"]
+    assert suite.protocols == ["rgb"]
+    assert len(suite.tasks) == 10
+    assert suite.restorers[0].name == "identity"
+
+
+def test_every_error_of_a_file_is_reported_at_its_place():
+    text = "suite: mine\nsede: 3\ndatasets:\n  - name: synthetic\n    optons: {}\nrepetitions: many\n"
+    with pytest.raises(SuiteError) as caught:
+        suites.loads(text, "bad.yaml")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "bad.yaml:2:1: sede: no such key (nearest: seed, save)"
+    assert lines[1] == "bad.yaml:5:5: datasets[0].optons: no such key (nearest: options)"
+    assert lines[2].startswith("bad.yaml:6:1: repetitions: ")
+    assert lines[2].endswith("got 'many'")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("- a\n- b\n", "1:1: expected `key: value`"),
+        ("suite: a\nsuite: b\ndatasets: [synthetic]\n", "2:1: suite: given twice"),
+        ("suite: a\ndatasets:\n\t- synthetic\n", "3:1: not valid YAML"),
+        ("suite: a\ndatasets: [synthetic\n", "not valid YAML"),
+        ("suite: A b\ndatasets: [synthetic]\n", "1:1: suite: "),
+        ("suite: a\n", "datasets: is required"),
+        ("suite: a\ndatasets: [synthetic]\nseed: ${sede}\nvariables: {seed2: 1}\n", "no variable 'sede'"),
+        ("suite: a\ndatasets: [synthetic]\nseed: ${a}\nvariables: {a: '${b}', b: '${a}'}\n", "in a circle"),
+        ("a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+         "d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d]\n", "after anchors are expanded"),
+    ],
+)  # fmt: skip
+def test_a_bad_suite_is_refused_with_a_place(text, message):
+    with pytest.raises(SuiteError, match=message.replace("(", r"\(").replace("[", r"\[").replace("$", r"\$")):
+        suites.loads(text, "bad.yaml")
+
+
+def test_numbers_and_booleans_follow_yaml_1_2():
+    suite = suites.loads(MINIMAL + "limits: {image_seconds: 1e2}\nclean_inputs: false\n").suite
+    assert suite.limits.image_seconds == 100
+    assert suite.clean_inputs is False
+    with pytest.raises(SuiteError, match="clean_inputs"):
+        suites.loads(MINIMAL + "clean_inputs: [no]\n")
+
+
+def test_binary_and_huge_files_are_refused(tmp_path):
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(SuiteError, match="not UTF-8"):
+        suites.load(str(binary))
+    huge = tmp_path / "huge.yaml"
+    huge.write_text("#" * (suites.MAX_BYTES + 1))
+    with pytest.raises(SuiteError, match="larger than"):
+        suites.load(str(huge))
+    with pytest.raises(SuiteError, match="cannot be read"):
+        suites.load(str(tmp_path / "none.yaml"))
+
+
+def test_an_unknown_suite_names_the_nearest():
+    with pytest.raises(UnknownName, match="nearest: quickstart"):
+        suites.load("quikstart")
+
+
+def test_overrides_reach_keys_variables_and_list_items():
+    text = (
+        "suite: mine\nvariables: {clean: here, severities: [3]}\n"
+        "datasets:\n  - name: synthetic\n    options: {clean: '${clean}', severities: '${severities}'}\n"
+        "restorers: [identity, {name: classical, label: mine}]\n"
+    )
+    overrides = ["clean=there", "severities=[1,2]", "seed=5", "restorers.mine.tell=task", "limits.image_seconds=9"]
+    suite = suites.loads(text, overrides=overrides).suite
+    assert suite.datasets[0].options == {"clean": "there", "severities": [1, 2]}
+    assert isinstance(suite.datasets[0].options["clean"], suites.Overridden)
+    assert suite.seed == 5
+    assert suite.restorers[1].tell == "task"
+    assert suite.limits.image_seconds == 9
+
+
+@pytest.mark.parametrize("text", ["sed=1", "seed", "=1", "restorers.none.tell=task", "seed=[1", "suite.a=1"])
+def test_a_wrong_override_is_refused(text):
+    with pytest.raises(SuiteError, match="--set"):
+        suites.loads(MINIMAL + "restorers: [identity]\n", overrides=[text])
+
+
+def test_data_must_be_given_where_it_is_used(tmp_path, monkeypatch):
+    monkeypatch.delenv("RESTOREBENCH_DATA", raising=False)
+    text = "suite: a\ndatasets:\n  - name: paired-folder\n    options: {path: '${data}/x'}\n"
+    with pytest.raises(SuiteError, match="--data DIR or set RESTOREBENCH_DATA"):
+        suites.loads(text)
+    assert suites.loads(text, data=tmp_path).suite.datasets[0].options["path"] == f"{tmp_path}/x"
+
+
+def test_every_bundled_suite_is_valid(tmp_path):
+    found = suites.bundled()
+    assert {"quickstart", "ten", "real10", "composite", "detect", "daclip-table"} <= set(found)
+    for path in found.values():
+        assert suites.load(str(path), data=tmp_path).suite.suite == path.stem
+
+
+def test_the_schema_is_json_and_names_every_key():
+    schema = json.loads(json.dumps(suites.schema()))
+    assert set(schema["properties"]) == set(suites.Suite.model_fields)
+
+
+@given(st.text(alphabet="abs:{}[]&*-?!|>'\"%@` \n\t0.e${}", max_size=80))
+def test_any_text_is_a_suite_or_a_clear_error(text):
+    try:
+        suites.loads(text, "any.yaml")
+    except RestorebenchError as error:
+        assert str(error)
