@@ -262,5 +262,5 @@ def rescore(
             "protocols": list(dict.fromkeys([*old.protocols, *protocols])),
         }
     )
-    again = replace(before, device=settings.device, workers=settings.workers)
+    again = replace(before, device=settings.device, workers=settings.workers, scoring_only=True)
     return execute(prepare(replace(loaded, suite=wanted), again), again, watch)

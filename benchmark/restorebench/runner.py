@@ -51,6 +51,7 @@ class Settings:
     workers: int = 1
     fresh: bool = False
     retry_failed: bool = False
+    scoring_only: bool = False
     plugins: Sequence[Path] = ()
     overrides: Sequence[str] = ()
     request: planning.Request = field(default_factory=planning.Request)
@@ -105,7 +106,7 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
         jobs = schedule.detector_jobs(plan, journal, settings.retry_failed)
         watch(Started("detect", jobs))
         _work(run_jobs(jobs), plan, journal, watch)
-        todo = schedule.restorer_jobs(plan, journal, settings.retry_failed)
+        todo = schedule.restorer_jobs(plan, journal, settings.retry_failed, settings.scoring_only)
         journal.add_records(todo.failures, schedule.score_digests(plan))
         watch(Started("restore", todo.jobs))
         _work(run_jobs(todo.jobs), plan, journal, watch)

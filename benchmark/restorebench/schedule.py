@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from restorebench.jobs import CellSpec, Job
@@ -35,8 +36,11 @@ def detector_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> t
     return tuple(jobs)
 
 
-def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> Todo:
-    """List the groups that are not restored yet, and those that only lack scores."""
+def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scoring_only: bool = False) -> Todo:
+    """List the groups that are not restored yet, and those that only lack scores.
+
+    scoring_only: leave out the former; a float column of an image saved at 8 bits then stays empty.
+    """
     jobs: list[Job] = []
     unfounded: list[Record] = []
     for cell in plan.restorer_cells:
@@ -45,21 +49,22 @@ def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> T
         records, scores = journal.records(cell.digest), journal.scores(cell.digest)
         detections = journal.detections(cell.told_by) if cell.told_by else {}
         spec = _restorer_spec(plan, cell)
-        for repetition in range(cell.repetitions):
-            for group in cell.data.groups:
-                keys = [(cell.data.samples[place].id, repetition) for place in group]
-                if all(_settled(records.get(key), retry_failed) for key in keys) and all(
-                    _kept(plan, cell, journal, records[key], place) for key, place in zip(keys, group, strict=True)
-                ):
-                    jobs += _scoring_jobs(spec, cell, group, keys, records, scores)
-                    if not _must_restore(cell, keys, records, scores):
-                        continue
-                runnable, lost = _told(cell, group, repetition, detections)
-                unfounded += lost
-                if runnable:
-                    places, told = zip(*runnable, strict=True)
-                    ids = tuple(cell.data.samples[place].id for place in places)
-                    jobs.append(Job(spec, places, ids, "restore", repetition, told))
+        for repetition, group in product(range(cell.repetitions), cell.data.groups):
+            keys = [(cell.data.samples[place].id, repetition) for place in group]
+            settled = all(_settled(records.get(key), retry_failed) for key in keys)
+            pairs = zip(keys, group, strict=True)
+            if settled and (scoring_only or all(_kept(plan, cell, journal, records[k], at) for k, at in pairs)):
+                jobs += _scoring_jobs(spec, cell, group, keys, records, scores)
+                if not _must_restore(cell, keys, records, scores):
+                    continue
+            if scoring_only:
+                continue
+            runnable, lost = _told(cell, group, repetition, detections)
+            unfounded += lost
+            if runnable:
+                places, told = zip(*runnable, strict=True)
+                ids = tuple(cell.data.samples[place].id for place in places)
+                jobs.append(Job(spec, places, ids, "restore", repetition, told))
     return Todo(tuple(jobs), tuple(unfounded))
 
 
@@ -104,8 +109,11 @@ def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, plac
     """Tell whether the files this run asks to keep are there."""
     if record.status != OK:
         return True
-    if plan.suite.save == "all" and not (record.output and (journal.folder / record.output).exists()):
-        return False
+    if plan.suite.save == "all":
+        output = journal.folder / (record.output or "none")
+        exact = _needs_floats(plan, cell)
+        if not output.is_file() or (exact and not output.with_suffix(".npy").is_file()):
+            return False
     if place < plan.suite.samples:
         name = triple_name(record.sample, cell.label, cell.tell)
         return (journal.folder / triples_folder(cell.data.label, cell.data.task) / name).exists()
@@ -199,7 +207,6 @@ def _detector_spec(plan: Plan, cell: DetectorCell) -> CellSpec:
 
 def _restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
     suite = plan.suite
-    exact = any(not _quantised(plan, column.metric, column.protocol) for column in cell.columns)
     folder = outputs_folder(cell.data.label, cell.data.task, cell.label, cell.tell, cell.digest)
     return CellSpec(
         digest=cell.digest,
@@ -214,11 +221,12 @@ def _restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
         tile=suite.tile,
         tile_overlap=suite.tile_overlap,
         save=folder if suite.save == "all" else "",
-        save_float=exact and suite.save == "all",
+        save_float=suite.save == "all" and _needs_floats(plan, cell),
         triples=suite.samples,
     )
 
 
-def _quantised(plan: Plan, metric: str, protocol: str) -> bool:
-    found = plan.catalog.find("metric", metric).protocol(protocol)
-    return found is None or found.quantised
+def _needs_floats(plan: Plan, cell: RestorerCell) -> bool:
+    """Tell whether a column looks at the output before it is rounded to 8 bits."""
+    protocols = [plan.catalog.find("metric", c.metric).protocol(c.protocol) for c in cell.columns]
+    return any(not protocol.quantised for protocol in protocols if protocol is not None)

@@ -12,8 +12,9 @@ from restorebench import Batch, Detection, RestorebenchError, Runtime
 from restorebench_classical.methods import METHODS, plan
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
     from torch import Tensor
+
+    from restorebench.contracts import Image
 
 
 class Identity:

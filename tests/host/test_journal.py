@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from restorebench import journal as journals
+from restorebench.errors import RunFolderError
+from restorebench.records import DetectionRecord, Execution, Record
+
+DIGESTS = {"psnr@rgb": "p1", "ssim@rgb": "s1"}
+
+
+def record(sample="a", **facts):
+    values = {"scores": {"psnr@rgb": 20.5, "ssim@rgb": None}, "told": ("noisy",), **facts}
+    return Record("cell", sample, 0, "ok", execution=Execution("cpu", 1, 1), **values)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    with journals.opened(tmp_path / "run") as journal:
+        journal.add_records([record(), record("b", scores={"psnr@rgb": float("inf")})], DIGESTS)
+        journal.add_detections([DetectionRecord("d", "a", "ok", labels=("hazy",), probabilities={"hazy": 0.5})])
+        journal.add_cell("cell", {"parameters": 7})
+    with journals.opened(tmp_path / "run") as journal:
+        found = journal.records("cell")
+        assert found["a", 0].told == ("noisy",)
+        assert found["a", 0].execution == Execution("cpu", 1, 1)
+        assert journal.scores("cell") == {("a", 0): {"p1": 20.5, "s1": None}, ("b", 0): {"p1": float("inf")}}
+        assert journal.detections("d")["a"].labels == ("hazy",)
+        assert journal.parameters() == {"cell": 7}
+
+
+def test_what_arrives_twice_is_stored_once(tmp_path):
+    with journals.opened(tmp_path) as journal:
+        for _ in range(3):
+            journal.add_records([record()], DIGESTS)
+        assert len(journal.records("cell")) == 1
+
+
+def test_a_folder_in_use_is_refused_and_free_after_a_kill(tmp_path):
+    code = f"""
+        import time
+        from pathlib import Path
+        from restorebench import journal
+        with journal.opened(Path({str(tmp_path)!r})):
+            print("open", flush=True)
+            time.sleep(60)
+    """
+    holder = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(RunFolderError, match="in use by another run"), journals.opened(tmp_path):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+    with journals.opened(tmp_path) as journal:
+        assert journal.records("cell") == {}
+
+
+def test_a_file_and_a_foreign_folder_are_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="is a file"), journals.opened(tmp_path / "file"):
+        pass
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_text("")
+    with pytest.raises(RunFolderError, match="not a run"), journals.opened(tmp_path / "photos"):
+        pass
+
+
+def test_a_read_only_place_is_refused(tmp_path):
+    if os.geteuid() == 0:
+        place = "/proc/restorebench-run"  # root may write anywhere but there
+    else:
+        (tmp_path / "fixed").mkdir(mode=0o500)
+        place = str(tmp_path / "fixed" / "run")
+    from pathlib import Path
+
+    with pytest.raises(RunFolderError, match="give --out"), journals.opened(Path(place)):
+        pass
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path):
+    if not os.path.exists("/dev/full"):  # noqa: PTH110
+        pytest.skip("needs /dev/full")
+    folder = tmp_path / "run"
+    with journals.opened(folder):
+        pass
+    (folder / journals.FILE).unlink()
+    (folder / journals.FILE).symlink_to("/dev/full")
+    with pytest.raises(RunFolderError, match=r"run\.sqlite"), journals.opened(folder):
+        pass
+
+
+def test_fresh_puts_the_old_journal_aside(tmp_path):
+    with journals.opened(tmp_path) as journal:
+        journal.add_records([record()], DIGESTS)
+    with journals.opened(tmp_path, fresh=True) as journal:
+        assert journal.records("cell") == {}
+    assert len(list(tmp_path.glob("run-*.sqlite"))) == 1

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from restorebench import Batch, ContractViolation, RestorerInfo, Tiling
+from restorebench.worker import restoring
+
+
+class Function:
+    def __init__(self, function):
+        self.function = function
+        self.shapes = []
+
+    def restore(self, batch):
+        self.shapes.append(tuple(batch.degraded.shape))
+        return self.function(batch)
+
+
+def card(**facts):
+    return RestorerInfo(name="test", version="1", summary="A test.", load=Function, **facts)
+
+
+def batch(count=1, height=17, width=23, seed=0):
+    images = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    return Batch(images, (None,) * count, tuple(range(count)), (height, width))
+
+
+def double(given):
+    return given.degraded * 2
+
+
+def test_the_host_pads_to_the_multiple_and_takes_the_padding_off():
+    restorer, given = Function(double), batch()
+    restored = restoring.restore(restorer, card(multiple_of=16), given)
+    assert restorer.shapes == [(1, 3, 32, 32)]
+    assert torch.equal(restored.images, given.degraded * 2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (5, 33)])
+def test_images_too_small_to_reflect_are_padded_too(height, width):
+    restorer, given = Function(double), batch(height=height, width=width)
+    restored = restoring.restore(restorer, card(multiple_of=32), given)
+    assert torch.equal(restored.images, given.degraded * 2)
+
+
+def test_tiles_carry_their_place_in_the_whole_image():
+    seen = []
+
+    def note(given):
+        seen.append((given.window, given.full_size, tuple(given.degraded.shape[-2:])))
+        return given.degraded.clone()
+
+    given = batch(height=64, width=96)
+    restored = restoring.restore(Function(note), card(multiple_of=8), given, tile=48, overlap=16)
+    assert torch.allclose(restored.images, given.degraded, atol=1e-6)
+    assert [window for window, _, _ in seen] == [(0, 0), (0, 32), (0, 48), (16, 0), (16, 32), (16, 48)]
+    assert all(whole == (64, 96) and size == (48, 48) for _, whole, size in seen)
+
+
+def test_a_restorer_that_tiles_by_itself_is_given_the_whole_image():
+    restorer = Function(double)
+    restoring.restore(restorer, card(tiling=Tiling.INTERNAL), batch(height=64, width=64), tile=32, overlap=8)
+    assert restorer.shapes == [(1, 3, 64, 64)]
+
+
+def limited(pixels):
+    """Return a restorer function whose memory holds so many pixels at a time."""
+
+    def function(given):
+        size = given.degraded.shape[0] * given.degraded.shape[2] * given.degraded.shape[3]
+        if size > pixels:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return given.degraded * 2
+
+    return function
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_says_so():
+    given = batch(count=4, height=32, width=32)
+    restored = restoring.restore(Function(limited(32 * 32)), card(), given)
+    assert restored.fallback == "batch 4 -> 1"
+    assert torch.equal(restored.images, given.degraded * 2)
+
+
+def test_an_image_that_does_not_fit_is_tiled_where_the_card_allows():
+    given = batch(height=300, width=300)
+    restored = restoring.restore(Function(limited(256 * 256)), card(), given)
+    assert restored.fallback == "tile 256"
+    assert torch.allclose(restored.images, given.degraded * 2, atol=1e-6)
+
+
+def test_an_image_that_does_not_fit_fails_where_tiling_is_harmful():
+    with pytest.raises(torch.OutOfMemoryError):
+        restoring.restore(Function(limited(256 * 256)), card(tiling=Tiling.HARMFUL), batch(height=300, width=300))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda given: given.degraded[:, :1], "shape"),
+        (lambda given: given.degraded.half(), "float16"),
+        (lambda given: given.degraded * float("inf"), "infinite"),
+        (lambda given: given.degraded.add_(1).clone(), "wrote into"),
+        (lambda given: "image", "returned str"),
+    ],
+)
+def test_what_breaks_the_contract_is_named(function, message):
+    with pytest.raises(ContractViolation, match=message):
+        restoring.restore(Function(function), card(), batch())
+
+
+def test_gradients_are_possible_inside_a_restorer():
+    def guided(given):
+        with torch.enable_grad():
+            image = given.degraded.clone().requires_grad_()
+            (gradient,) = torch.autograd.grad((image**2).sum(), image)
+        return gradient
+
+    given = batch()
+    assert torch.allclose(restoring.restore(Function(guided), card(), given).images, given.degraded * 2)
+
+
+@pytest.mark.gpu
+def test_time_and_peak_memory_are_the_devices():
+    given = batch(height=256, width=256)
+    there = Batch(given.degraded.cuda(), given.told, given.keys, given.full_size)
+    restored = restoring.restore(Function(lambda b: b.degraded @ b.degraded.mT), card(), there)
+    assert restored.images.device.type == "cuda"
+    assert 0 < restored.peak_mib < 1000

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restorebench.supervisor import Done
+
+KILLS = int(os.environ.get("RESTOREBENCH_TEST_KILLS", "3"))
+"""Moments at which the driver is killed; twenty take some minutes."""
+
+SUITE = """
+suite: survive
+tasks: [noisy, hazy, uncompleted]
+datasets: [{name: synthetic, options: {crop: 64}}]
+restorers: [identity, {name: classical, tell: task}, {name: classical, tell: statistics}, global-affine]
+"""
+
+
+def rows(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_identity_scores_what_numpy_says(run, pairs, tmp_path):
+    result, _ = run(["identity"], settings={"workers": 0})
+    for row in rows(tmp_path / "run" / "records.csv"):
+        lq, gt = (
+            np.asarray(Image.open(pairs / "noisy" / folder / f"{row['sample']}.png"), float)
+            for folder in ("LQ", "GT")
+        )
+        assert float(row["psnr@rgb"]) == pytest.approx(10 * np.log10(255**2 / ((lq - gt) ** 2).mean()), abs=1e-6)
+    assert result.failed == 0
+
+
+def test_the_same_run_again_does_nothing(run):
+    _, first = run(["identity"], settings={"workers": 0})
+    _, again = run(["identity"], settings={"workers": 0})
+    assert len([event for event in first if isinstance(event, Done)]) == 3
+    assert not [event for event in again if isinstance(event, Done)]
+
+
+def test_a_new_metric_restores_again_only_where_nothing_was_saved(run):
+    modes = []
+    for save in ("none", "all"):
+        run(["identity"], out=save, save=save, settings={"workers": 0})
+        _, events = run(["identity"], out=save, save=save, metrics=["psnr", "ssim"], settings={"workers": 0})
+        modes.append({event.job.mode for event in events if isinstance(event, Done)})
+    assert modes == [{"restore"}, {"score"}]
+
+
+def test_scores_of_saved_images_equal_those_in_memory(run, tmp_path):
+    first, _ = run(["global-affine"], out="a", metrics=["psnr", "ssim"], settings={"workers": 0})
+    run(["global-affine"], out="b", save="all", settings={"workers": 0})
+    second, events = run(["global-affine"], out="b", save="all", metrics=["psnr", "ssim"], settings={"workers": 0})
+    assert {event.job.mode for event in events if isinstance(event, Done)} == {"score"}
+    assert first.tables.records.equals(second.tables.records)
+
+
+def test_a_limit_never_regroups(run):
+    full, _ = run(["identity"], out="full", batch_size=2, settings={"workers": 0})
+    from restorebench.plan import Request
+
+    limited, _ = run(["identity"], out="few", batch_size=2, settings={"workers": 0, "request": Request(limit=1)})
+    assert limited.tables.records.equals(full.tables.records.head(1))
+
+
+def command(folder, *extra):
+    return [sys.executable, "-m", "restorebench", "run", str(folder / "s.yaml"), "--device", "cpu", *extra]
+
+
+def tables(folder):
+    return [(folder / name).read_bytes() for name in ("leaderboard.csv", "records.csv", "detectors.csv")]
+
+
+def workers_alive():
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listing.splitlines() if "restorebench.worker" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_kills_and_worker_counts_leave_the_same_bytes_and_no_process(tmp_path):
+    (tmp_path / "s.yaml").write_text(SUITE)
+    straight, killed, two = (tmp_path / name for name in ("straight", "killed", "two"))
+    began = time.monotonic()
+    subprocess.run(command(tmp_path, "--out", straight), check=True, capture_output=True)
+    took = time.monotonic() - began
+    subprocess.run(command(tmp_path, "--out", two, "--workers", "2"), check=True, capture_output=True)
+    moments = random.Random(0)
+    for _ in range(KILLS):
+        driver = subprocess.Popen(
+            command(tmp_path, "--out", killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(0.3, max(took * 0.8, 1)))
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    final = subprocess.run(command(tmp_path, "--out", killed), check=True, capture_output=True, text=True)
+    assert tables(straight) == tables(killed) == tables(two), final.stderr
+    time.sleep(1)
+    mine = [line for line in workers_alive() if str(os.getpid()) in line]
+    assert not mine
+
+
+@pytest.mark.slow
+def test_a_plain_script_without_a_main_guard_works(tmp_path):
+    script = tmp_path / "three.py"
+    script.write_text(
+        "import restorebench\n"
+        "result = restorebench.run('quickstart', out='out', tasks=['noisy'], restorers=['identity'])\n"
+        "print(result.tables.leaderboard.to_string())\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "noisy" in done.stdout
+    assert (tmp_path / "out" / "leaderboard.csv").exists()
