@@ -122,17 +122,18 @@ def print_plan(plan: Plan, settings: Settings) -> None:
 def print_result(result: Result) -> None:
     """Print the per-task table, the failures' number and where the files are."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from restorebench import leaderboard
 
     board = result.plan.board
     rows = leaderboard.printed(result.tables, board)
-    table = Table(*rows[0], title=f"{board.suite} (version {board.version})", title_justify="left")
+    table = Table(*(escape(name) for name in rows[0]), title=f"{board.suite} (version {board.version})", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*(escape(text) for text in row))
     width = None if sys.stdout.isatty() else 40 + 22 * len(rows[0])
     Console(width=width, highlight=False).print(table)
     if result.failed:

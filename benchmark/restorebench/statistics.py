@@ -1,0 +1,82 @@
+"""Intervals for small samples of images that share scenes. Pure functions on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+MIN_SCENES_FOR_INTERVAL = 5
+MIN_SCENES_FOR_RANK = 10
+BOOTSTRAP_FROM = 30
+"""Scenes from which on the percentile bootstrap is as honest as the t interval: below it is too narrow."""
+DRAWS = 10_000
+
+Interval = tuple[float, float]
+_Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+def seed_from(digest: str) -> int:
+    """Turn a hexadecimal digest into a seed."""
+    return int(digest, 16)
+
+
+def interval(values: Sequence[float], scenes: Sequence[str], seed: int, level: float = 0.95) -> Interval | None:
+    """Return the confidence interval of the mean over images, with scenes as the independent units.
+
+    None below five scenes. A t interval on scene influences below 30, a percentile bootstrap from there on.
+    """
+    return average_interval([(values, scenes)], seed, level)
+
+
+def average_interval(
+    tasks: Sequence[tuple[Sequence[float], Sequence[str]]], seed: int, level: float = 0.95
+) -> Interval | None:
+    """Return the confidence interval of the unweighted mean of task means.
+
+    tasks: per task, image values and their scenes. A scene that occurs in several tasks is one photograph
+    and is drawn jointly. None where a task has fewer than five scenes.
+    """
+    names = sorted({name for _, scenes in tasks for name in scenes})
+    place = {name: number for number, name in enumerate(names)}
+    sums, counts = np.zeros((len(tasks), len(names))), np.zeros((len(tasks), len(names)))
+    for row, (values, scenes) in enumerate(tasks):
+        where = [place[name] for name in scenes]
+        np.add.at(sums[row], where, np.asarray(values, dtype=float))
+        np.add.at(counts[row], where, 1.0)
+    fewest = int((counts > 0).sum(axis=1).min()) if len(tasks) else 0
+    if fewest < MIN_SCENES_FOR_INTERVAL:
+        return None
+    if fewest < BOOTSTRAP_FROM:
+        return _linearised(sums, counts, fewest, level)
+    return _bootstrapped(sums, counts, seed, level)
+
+
+def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Interval:
+    """Sum each scene's influence on the average: the ratio estimator's variance, with t quantiles.
+
+    Scene s moves the mean of a task by (sum_s - n_s * mean) / N. With one image per scene this is the
+    ordinary t interval. Cochran, Sampling Techniques, 3rd ed., section 6.
+    """
+    totals = counts.sum(axis=1, keepdims=True)
+    means = sums.sum(axis=1, keepdims=True) / totals
+    influence = ((sums - counts * means) / totals).mean(axis=0)
+    used = int((counts.sum(axis=0) > 0).sum())
+    error = float(np.sqrt(used / (used - 1) * np.square(influence).sum()))
+    half = float(stats.t.ppf(0.5 + level / 2, fewest - 1)) * error
+    centre = float(means.mean())
+    return centre - half, centre + half
+
+
+def _bootstrapped(sums: _Array, counts: _Array, seed: int, level: float) -> Interval:
+    """Draw scenes with replacement, the same draw for every task, and take percentiles of the average."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    scenes = sums.shape[1]
+    drawn = rng.multinomial(scenes, np.full(scenes, 1 / scenes), size=DRAWS).astype(float)
+    totals = drawn @ counts.T  # (draws, tasks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(totals > 0, (drawn @ sums.T) / totals, np.nan)
+    averages = np.nanmean(means, axis=1)
+    low, high = np.percentile(averages, [50 * (1 - level), 50 * (1 + level)])
+    return float(low), float(high)

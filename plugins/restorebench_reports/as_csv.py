@@ -1,0 +1,55 @@
+"""Write each table as CSV: six decimals, LF line ends, nothing a spreadsheet would take for a formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from restorebench.toolbox.files import atomic_write_text
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Csv:
+    """Writes `<table>.csv` for every table; detector tables only where there are detectors."""
+
+    def __init__(self, options: None, runtime: None) -> None:
+        pass
+
+    def write(self, tables: Any, folder: Path) -> list[Path]:
+        """Write the files and return them."""
+        frames = {
+            "leaderboard": tables.leaderboard,
+            "records": tables.records,
+            "cost": tables.cost,
+            "failures": tables.failures,
+        }
+        if len(tables.detectors):
+            frames |= {"detectors": tables.detectors, "confusion": tables.confusion}
+        return [_write(folder / f"{name}.csv", frame) for name, frame in frames.items()]
+
+
+def _write(path: Path, frame: pd.DataFrame) -> Path:
+    atomic_write_text(path, as_text(frame))
+    return path
+
+
+def as_text(frame: pd.DataFrame) -> str:
+    """Render a frame as CSV text."""
+    plain = frame.copy()
+    for name in plain.columns:
+        plain[name] = [_plain(value) for value in plain[name]]
+    return plain.to_csv(index=False, lineterminator="\n")
+
+
+def _plain(value: Any) -> str:
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        text = str(value)
+        return f"'{text}" if text.startswith(_FORMULA) else text
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.6f}"
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
