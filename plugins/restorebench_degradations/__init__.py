@@ -31,7 +31,7 @@ def _card(
 @hookimpl
 def restorebench_degradations() -> list[DegradationInfo]:
     """Offer the ten tasks in canonical order, then `composite`."""
-    return [
+    return [  # not formatted, see below: two lines a card read as a table
         _card("motion-blurry", Stage.MOTION, "Blur along a random path, in linear light",
               "Nah et al., GoPro, CVPR 2017", daclip={"severity": 2}),
         _card("hazy", Stage.HAZE, "Haze over an invented depth that follows the edges",

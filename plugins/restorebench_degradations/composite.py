@@ -1,0 +1,80 @@
+"""Composites: several degradations on one image, each with its own share of the randomness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from restorebench import TEN_NAMES, Degraded, RestorebenchError
+from restorebench.contracts import resolve
+from restorebench.toolbox import seeding
+from restorebench_degradations import options
+from restorebench_degradations.fields import Array
+
+if TYPE_CHECKING:
+    from restorebench import DataRequest, DegradationInfo, Runtime
+    from restorebench.contracts import Degradation, Image
+
+CDD_ORDER = ("low-light", "rainy", "snowy", "hazy")
+"""Order of the generator of CDD-11 (Guo et al., OneRestore, ECCV 2024): the veil lies over the particles."""
+
+
+def in_order(cards: list[DegradationInfo], order: str) -> list[DegradationInfo]:
+    """Sort cards by stage, or as CDD-11 does with all others behind; equals in the order of the tables."""
+
+    def canonical(card: DegradationInfo) -> tuple[int, int, str]:
+        known = TEN_NAMES.index(card.name) if card.name in TEN_NAMES else len(TEN_NAMES)
+        return (card.stage, known, card.name)
+
+    def cdd(card: DegradationInfo) -> tuple[int, tuple[int, int, str]]:
+        place = CDD_ORDER.index(card.name) if card.name in CDD_ORDER else len(CDD_ORDER)
+        return (place, canonical(card))
+
+    return sorted(cards, key=cdd if order == "cdd" else canonical)
+
+
+class Composite:
+    """Apply the parts one after the other."""
+
+    def __init__(self, options: options.Composite, runtime: Runtime | DataRequest) -> None:
+        given = {part.name: part.options for part in options.parts}
+        cards = in_order([runtime.find("degradation", name) for name in given], options.order)
+        self.order = options.order
+        self.parts: list[tuple[str, Degradation]] = [
+            (card.name, _loaded(card, given[card.name], runtime)) for card in cards
+        ]
+
+    def degrade(self, clean: Image, severity: int, rng: np.random.Generator) -> Degraded:
+        """Degrade with every part at the same severity; maps are called `part/map`.
+
+        Each part draws from a generator of its own, so that adding one leaves what the others draw.
+        """
+        seed = int(rng.integers(2**63))
+        image = clean
+        parameters: dict[str, Any] = {"order": [name for name, _ in self.parts]}  # Any: each part has its own
+        maps: dict[str, Array] = {}
+        for name, part in self.parts:
+            degraded = part.degrade(image, severity, seeding.generator(seed, name))
+            image = degraded.image
+            parameters[name] = dict(degraded.parameters)
+            maps |= {f"{name}/{key}": values for key, values in degraded.maps.items()}
+        return Degraded(image, parameters, maps)
+
+
+def _loaded(card: DegradationInfo, given: dict[str, Any], runtime: Runtime | DataRequest) -> Degradation:
+    """Load one part with validated options."""
+    if card.options is None:
+        validated = None
+        if given:
+            raise RestorebenchError(f"degradation {card.name!r} takes no options, got {', '.join(given)}")
+    else:
+        try:
+            validated = resolve(card.options).model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RestorebenchError(f"options of degradation {card.name!r}: {where}: {first['msg']}") from error
+    loaded: Degradation = resolve(card.load)(validated, runtime)
+    return loaded

@@ -1,0 +1,102 @@
+"""Shared maths of the synthesisers: scale, blur, smooth noise, guided filter, splatting.
+
+Arrays are (H, W) or (H, W, C); a pixel's centre has integer coordinates, rows grow downwards.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+Array = np.ndarray[Any, Any]
+
+REFERENCE_SIDE = 480
+"""Side in pixels at which the recipes' lengths are given."""
+
+SPLAT_VARIANCE = 1 / 6
+"""Mean variance in px^2 that a bilinear splat adds per axis: the mean of f(1-f) over f in [0, 1]."""
+
+
+def scale(height: int, width: int) -> float:
+    """Return the factor on all lengths: shorter side over 480 px, clamped to 0.5..4."""
+    return min(max(min(height, width) / REFERENCE_SIDE, 0.5), 4.0)
+
+
+def gaussian_blur(image: Array, sigma: float) -> Array:
+    """Blur rows and columns with a Gaussian of `sigma` px, borders mirrored; dtype is kept."""
+    return np.asarray(gaussian_filter(image, sigma, mode="reflect", truncate=3.5, axes=(0, 1)))
+
+
+def splat_sigma(sigma: float) -> float:
+    """Return the width in px that a point has after a bilinear splat and a Gaussian blur of `sigma` px."""
+    return math.sqrt(sigma**2 + SPLAT_VARIANCE)
+
+
+def smooth_noise(rng: np.random.Generator, height: int, width: int, sigma: float) -> Array:
+    """Draw Gaussian-smoothed white noise, (H, W) float32, stretched to [0, 1].
+
+    sigma is a fraction of the longer side. The white noise lives on a coarse grid of a size that depends
+    on sigma alone, so an enlarged image gets the same field, enlarged, from the same generator.
+    """
+    spacing = sigma / 4
+    cells = math.ceil((1 + 6 * sigma) / spacing)
+    centres = (np.arange(cells) + 0.5) * spacing - 3 * sigma
+    grid = rng.standard_normal((cells, cells))
+
+    def weights(length: int) -> Array:
+        positions = (np.arange(length) + 0.5) / max(height, width)
+        return np.asarray(np.exp(-0.5 * ((positions[:, None] - centres) / sigma) ** 2))
+
+    field = weights(height) @ grid @ weights(width).T
+    field -= field.min()
+    return (field / (field.max() or 1)).astype(np.float32)
+
+
+def guided_filter(guide: Array, image: Array, radius: int, epsilon: float) -> Array:
+    """Smooth an (H, W) image so that its edges follow an (H, W) guide in [0, 1].
+
+    He, Sun, Tang, Guided image filtering, TPAMI 2013, equations 5, 6 and 8; windows of (2 radius + 1)^2 px.
+    """
+
+    def mean(values: Array) -> Array:
+        return np.asarray(uniform_filter(values, 2 * radius + 1, mode="reflect"))
+
+    mean_guide, mean_image = mean(guide), mean(image)
+    slope = (mean(guide * image) - mean_guide * mean_image) / (mean(guide**2) - mean_guide**2 + epsilon)
+    return mean(slope) * guide + mean(mean_image - slope * mean_guide)
+
+
+def splat(rows: Array, columns: Array, weights: Array, height: int, width: int) -> Array:
+    """Add weighted points to an empty (H, W) float64 canvas, each shared bilinearly by four pixels.
+
+    Positions are fractional pixels; what falls outside the canvas is lost. The first moment is exact.
+    """
+    top, left = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)
+    inside = (top >= -1) & (top < height) & (left >= -1) & (left < width)
+    top, left, weights = top[inside], left[inside], weights[inside]
+    down, right = rows[inside] - top, columns[inside] - left
+    stride = width + 2  # a border of one pixel takes the shares that fall outside
+    corner = (top + 1) * stride + left + 1
+    canvas = np.zeros((height + 2) * stride)
+    shares = (
+        (0, (1 - down) * (1 - right)),
+        (1, (1 - down) * right),
+        (stride, down * (1 - right)),
+        (stride + 1, down * right),
+    )
+    for offset, share in shares:
+        canvas += np.bincount(corner + offset, weights * share, minlength=canvas.size)
+    return canvas.reshape(height + 2, stride)[1:-1, 1:-1]
+
+
+def luma(image: Array) -> Array:
+    """Return the BT.601 luma, (H, W), of an (H, W, 3) image in [0, 1]."""
+    return np.asarray(image @ np.array([0.299, 0.587, 0.114], dtype=image.dtype))
+
+
+def finished(image: Array) -> Array:
+    """Clip to [0, 1] and make contiguous float32, as a `Degraded` holds it."""
+    return np.ascontiguousarray(np.clip(image, 0, 1), dtype=np.float32)
