@@ -40,16 +40,25 @@ def as_text(frame: pd.DataFrame) -> str:
     """Render a frame as CSV text."""
     plain = frame.copy()
     for name in plain.columns:
-        plain[name] = [_plain(value) for value in plain[name]]
+        show = _rank if name == "rank" else _plain
+        plain[name] = [show(value) for value in plain[name]]
     return plain.to_csv(index=False, lineterminator="\n")
 
 
+def _rank(value: Any) -> str:
+    """Print a rank without decimals; only averages of ranks have some."""
+    if value is None or pd.isna(value):
+        return ""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.6f}"
+
+
 def _plain(value: Any) -> str:
+    """Print one value: six decimals for every float, text that a spreadsheet cannot take for a formula."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        text = str(value)
-        return f"'{text}" if text.startswith(_FORMULA) else text
-    if isinstance(value, float) and not value.is_integer():
+    if isinstance(value, float):
         return f"{value:.6f}"
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

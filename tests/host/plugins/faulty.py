@@ -82,7 +82,7 @@ FAULTS = {
     "returns-none": lambda images: None,
     "fails-on-bright": fails_on_bright,
     "crashes-on-bright": crashes_on_bright,
-    "out-of-memory": lambda images: torch.empty(2**62),
+    "out-of-memory": lambda images: torch.empty(2**46),
 }
 
 

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from restorebench.statistics import average_interval, interval
+
+
+def names(count):
+    return [f"scene{number}" for number in range(count)]
+
+
+def test_one_image_per_scene_gives_the_ordinary_t_interval():
+    values = np.random.default_rng(0).normal(25, 3, 12)
+    expected = stats.t.interval(0.95, 11, values.mean(), stats.sem(values))
+    assert interval(values, names(12), 0) == pytest.approx(expected, rel=1e-12)
+
+
+def test_repeating_every_image_of_a_scene_does_not_narrow_the_interval():
+    values = np.random.default_rng(1).normal(25, 3, 12)
+    once = interval(values, names(12), 0)
+    thrice = interval(np.repeat(values, 3), np.repeat(names(12), 3), 0)
+    assert thrice == pytest.approx(once, rel=1e-12)
+
+
+def test_there_is_no_interval_below_five_scenes():
+    assert interval([20.0] * 40, ["a", "b", "c", "d"] * 10, 0) is None
+    assert interval([20.0, 21, 22, 23, 24], names(5), 0) is not None
+
+
+def test_from_thirty_scenes_on_it_is_the_percentile_bootstrap():
+    values = np.random.default_rng(2).exponential(5, 60)
+    reference = stats.bootstrap(
+        (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(3)
+    ).confidence_interval
+    found = interval(values, names(60), 4)
+    assert found == pytest.approx((reference.low, reference.high), abs=0.06)
+    assert found == interval(values, names(60), 4)
+
+
+def test_a_photograph_shared_by_tasks_is_drawn_jointly():
+    effect = np.random.default_rng(5).normal(0, 3, 20)
+    joint = average_interval([(20 + effect, names(20)), (30 + effect, names(20))], 0)
+    apart = average_interval([(20 + effect, names(20)), (30 + effect, [f"x{n}" for n in names(20)])], 0)
+    assert joint[1] - joint[0] == pytest.approx(2 * stats.t.ppf(0.975, 19) * stats.sem(effect), rel=1e-12)
+    assert (apart[1] - apart[0]) < 0.8 * (joint[1] - joint[0])
+
+
+def test_an_average_needs_five_scenes_in_every_task():
+    enough, few = ([1.0, 2, 3, 4, 5], names(5)), ([1.0, 2, 3], names(3))
+    assert average_interval([enough, few], 0) is None
+    assert average_interval([], 0) is None
+
+
+def false_positives(count, trials, decide):
+    """Return how often two equal methods are called different: the interval of their differences misses 0."""
+    rng = np.random.default_rng(count)
+    differences = rng.normal(0, 1, (trials, count))
+    return np.mean([not low <= 0 <= high for low, high in (decide(row) for row in differences)])
+
+
+@pytest.mark.parametrize(("count", "trials", "highest"), [(6, 4000, 0.06), (12, 4000, 0.06), (40, 500, 0.085)])
+def test_two_equal_methods_are_rarely_called_different(count, trials, highest):
+    rate = false_positives(count, trials, lambda row: interval(row, names(count), 0))
+    assert 0.03 <= rate <= highest
+
+
+def test_a_percentile_bootstrap_of_six_would_be_caught():
+    def bootstrap(row):
+        drawn = np.random.default_rng(0).choice(row, (1000, 6)).mean(axis=1)
+        return np.percentile(drawn, [2.5, 97.5])
+
+    assert false_positives(6, 1000, bootstrap) > 0.12

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import csv
+
+import pandas as pd
+import pytest
+from restorebench_reports.as_csv import Csv, as_text
+from restorebench_reports.as_markdown import Markdown
+
+from restorebench.leaderboard import build
+from restorebench.records import Board, CellFacts, Column, Record, SampleFacts
+
+
+@pytest.fixture
+def tables():
+    samples = tuple(SampleFacts(f"s{n}", f"s{n}", "published") for n in range(12))
+    cells = tuple(
+        CellFacts(name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
+        for name in ("identity", "=evil|<script>")
+    )
+    found = [
+        Record(c.digest, s.id, 0, "ok", scores={"psnr@rgb": base + n / 7})
+        for c, base in zip(cells, (10, 25), strict=True)
+        for n, s in enumerate(samples)
+    ]
+    found[0] = Record("identity", "s0", 0, "ok", scores={"psnr@rgb": float("inf")})
+    return build(Board("mine", "1", 0, ("noisy",), (Column("psnr@rgb", True, 2),), cells), found)
+
+
+def test_csv_has_six_decimals_blank_holes_and_inf(tables, tmp_path):
+    files = Csv(None, None).write(tables, tmp_path)
+    assert {path.name for path in files} == {"leaderboard.csv", "records.csv", "cost.csv", "failures.csv"}
+    text = (tmp_path / "records.csv").read_text()
+    assert "\r" not in text
+    rows = list(csv.DictReader(text.splitlines()))
+    assert rows[0]["psnr@rgb"] == "inf"
+    assert rows[1]["psnr@rgb"] == "10.142857"
+    board = list(csv.DictReader((tmp_path / "leaderboard.csv").read_text().splitlines()))
+    assert board[0]["rank"] == "2"
+    assert board[0]["status"] == "capped"
+
+
+def test_a_cell_that_looks_like_a_formula_is_defused():
+    text = as_text(pd.DataFrame({"a": ["=1+1", "@x", "-2", "plain", 'comma, "quote"\nline'], "b": [-1.5, 0.0, 1.0, None, 2.0]}))  # fmt: skip # noqa: E501
+    rows = list(csv.reader(text.splitlines(keepends=True)))
+    assert [row[0] for row in rows[1:4]] == ["'=1+1", "'@x", "'-2"]
+    assert rows[5][0] == 'comma, "quote"\nline'
+    assert [row[1] for row in rows[1:]] == ["-1.500000", "0.000000", "1.000000", "", "2.000000"]
+
+
+def test_markdown_marks_the_best_and_lets_no_markup_through(tables, tmp_path):
+    (path,) = Markdown(None, None).write(tables, tmp_path)
+    text = path.read_text()
+    assert "**25.79**" in text
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert "| noisy |" in text.replace("  ", " ")
