@@ -124,10 +124,18 @@ def test_jpeg_pixels_are_those_of_pillow(severity, quality):
     assert degraded.parameters["quality"] == quality
 
 
-def test_double_jpeg_leaves_two_block_grids():
+def test_double_jpeg_is_a_second_pass_on_a_shifted_block_grid():
+    def passed(pixels: np.ndarray, quality: int) -> np.ndarray:
+        encoded = io.BytesIO()
+        Pillow.fromarray(pixels).save(encoded, "JPEG", quality=quality, subsampling=2)
+        return np.array(Pillow.open(encoded))
+
     degraded = degrade("jpeg-compressed", waves(), quality=10, first_quality=50, variant="double-jpeg")
-    assert degraded.image.shape == waves().shape
-    assert all(1 <= shift <= 7 for shift in degraded.parameters["shift_px"])
+    down, right = degraded.parameters["shift_px"]
+    assert 1 <= down <= 7 and 1 <= right <= 7
+    first = passed(np.rint(waves() * 255).astype(np.uint8), 50)
+    again = passed(np.pad(first, ((down, 0), (right, 0), (0, 0)), mode="edge"), 10)
+    assert np.array_equal(np.rint(degraded.image * 255), again[down:, right:])
 
 
 @pytest.mark.parametrize("level", [0.3, 0.8])
