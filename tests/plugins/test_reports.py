@@ -54,4 +54,4 @@ def test_markdown_marks_the_best_and_lets_no_markup_through(tables, tmp_path):
     assert "**25.79**" in text
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
-    assert "| noisy |" in text.replace("  ", " ")
+    assert text.splitlines()[4].split() == ["|", "restorer", "|", "noisy", "|", "average", "|"]
