@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restorebench import suite as suites
+from restorebench.catalog import discover
+from restorebench.errors import MissingResource, SuiteError, UnknownName
+from restorebench.plan import Request, build
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return discover()
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    for name, size in [("a", (32, 48)), ("b", (32, 48)), ("c", (64, 64)), ("d", (32, 48))]:
+        path = tmp_path / "clean" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.random.default_rng(ord(name)).integers(0, 255, (*size, 3), np.uint8)).save(path)
+    return tmp_path
+
+
+def plan(catalog, folder, request=Request(), **keys):
+    raw = {
+        "suite": "test",
+        "tasks": ["noisy", "hazy"],
+        "datasets": [{"name": "synthetic", "options": {"clean": str(folder / "clean")}}],
+        "clean_inputs": False,
+        **keys,
+    }
+    return build(suites.LoadedSuite(suites.Suite.model_validate(raw), "test", folder), catalog, request)
+
+
+def digests(made):
+    return [cell.digest for cell in made.restorer_cells]
+
+
+def test_groups_hold_one_size_and_a_fixed_number(catalog, photographs):
+    data = plan(catalog, photographs, batch_size=2).restorer_cells[0].data
+    assert data.groups == ((0, 1), (2,), (3,))
+    assert plan(catalog, photographs, Request(limit=1), batch_size=2).restorer_cells[0].data.groups == ((0, 1),)
+
+
+def test_a_digest_knows_what_decides_a_number_and_nothing_else(catalog, photographs):
+    base = digests(plan(catalog, photographs))
+    same = [{"metrics": ["psnr"]}, {"save": "all"}, {"threads": 2}, {"batch_size": 4}, {"suite": "other"}]
+    other = [{"seed": 1}, {"tile": 64}]
+    other.append(
+        {"datasets": [{"name": "synthetic", "options": {"clean": str(photographs / "clean"), "crop": 32}}]}
+    )
+    assert all(digests(plan(catalog, photographs, **keys)) == base for keys in same)
+    assert all(not set(digests(plan(catalog, photographs, **keys))) & set(base) for keys in other)
+    assert digests(plan(catalog, photographs, Request(limit=1))) == base
+    (photographs / "clean").rename(photographs / "moved")
+    moved = [{"name": "synthetic", "options": {"clean": str(photographs / "moved")}}]
+    assert digests(plan(catalog, photographs, datasets=moved)) == base
+
+
+def test_a_changed_image_changes_the_digest(catalog, photographs):
+    before = digests(plan(catalog, photographs))
+    Image.new("RGB", (48, 32)).save(photographs / "clean" / "a.png")
+    assert not set(before) & set(digests(plan(catalog, photographs)))
+
+
+def test_a_detector_that_tells_is_planned_without_being_listed(catalog, photographs):
+    made = plan(catalog, photographs, restorers=[{"name": "classical", "tell": "statistics"}])
+    assert [cell.data.task for cell in made.detector_cells] == ["noisy", "hazy"]
+    assert [cell.told_by for cell in made.restorer_cells] == [cell.digest for cell in made.detector_cells]
+
+
+def test_tasks_and_restorers_can_be_narrowed(catalog, photographs):
+    made = plan(catalog, photographs, Request(tasks=("hazy",), restorers=("identity",)))
+    assert [(cell.label, cell.data.task) for cell in made.restorer_cells] == [("identity", "hazy")]
+    with pytest.raises(UnknownName, match="nearest: identity"):
+        plan(catalog, photographs, Request(restorers=("identty",)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"tasks": ["noisy", "foggy"]}, "no task called 'foggy'"),
+        ({"tasks": ["noisy", "noisy"]}, "listed twice"),
+        ({"tasks": ["clean"]}, "clean_inputs"),
+        ({"restorers": ["identity", "identity"]}, "listed twice"),
+        ({"restorers": [{"name": "identity", "tell": "nobody"}]}, "tell is nothing, task or a detector"),
+        ({"restorers": [{"name": "identity", "options": {"a": 1}}]}, "takes no options"),
+        ({"datasets": ["synthetic", "synthetic"]}, "two datasets are called"),
+        ({"datasets": ["sinthetic"]}, "nearest: synthetic"),
+        ({"datasets": [{"name": "synthetic", "options": {"crop": "big"}}]}, "crop"),
+        ({"metrics": ["psnrr"]}, "nearest: psnr"),
+    ],
+)
+def test_a_suite_that_asks_for_what_is_not_there_is_refused(catalog, photographs, keys, message):
+    with pytest.raises(SuiteError, match=message):
+        plan(catalog, photographs, **keys)
+
+
+def test_data_that_are_not_there_are_named(catalog, tmp_path):
+    with pytest.raises(MissingResource, match="clean"):
+        plan(catalog, tmp_path)
+
+
+def test_a_metric_without_the_protocol_leaves_an_empty_column_with_its_reason(catalog, photographs):
+    made = plan(catalog, photographs, metrics=["psnr", "ms-ssim"], protocols=["airnet"])
+    assert [column.unavailable for column in made.columns] == ["", "ms-ssim is not defined under protocol airnet"]
+
+
+def test_a_metric_is_not_scored_where_images_are_too_small(catalog, photographs):
+    made = plan(catalog, photographs, metrics=["psnr", "ms-ssim"])
+    assert [column.name for column in made.restorer_cells[0].columns] == ["psnr@rgb"]
