@@ -172,6 +172,7 @@ def _status(board: Board, cell: _Cell) -> str:
         notes.append(f"fallback: {', '.join(sorted(fallbacks))}")
     if facts.yardstick:
         notes.append("yardstick")
+    notes += facts.notes
     notes += [f"no {c.name}: {c.unavailable}" for c in board.columns if c.unavailable]
     return "; ".join(notes) or "ok"
 

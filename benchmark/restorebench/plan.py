@@ -97,6 +97,7 @@ class RestorerCell:
     repetitions: int
     told_by: str = ""
     skipped: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def card(self) -> RestorerInfo:
@@ -425,11 +426,13 @@ class _Planner:
         skipped = ""
         if card.needs_task and item.tell == "nothing":
             skipped = "it needs to be told the task; set `tell: task` or a detector"
-        usable = tuple(column for column in columns if _applies(column, data))
+        meant = [column for column in columns if _applies(column, data)]
+        usable = tuple(column for column in meant if not _too_small(column, data))
+        notes = tuple(note for column in meant if (note := _too_small(column, data)))
         repetitions = suite.repetitions if card.stochastic else 1
         label = item.label or item.name
         return RestorerCell(
-            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped
+            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes
         )
 
 
@@ -476,15 +479,23 @@ def _score_column(card: MetricInfo, protocol: str) -> ScoreColumn:
 
 
 def _applies(column: ScoreColumn, data: DataCell) -> bool:
-    """Tell whether a column is scored in a cell: meant for its task, and every image big enough."""
+    """Tell whether a column is scored in a cell: available, and meant for its task."""
     card = column.card
-    if card is None or (card.tasks and not set(components(data.task)) & set(card.tasks)):
-        return False
+    return card is not None and (not card.tasks or bool(set(components(data.task)) & set(card.tasks)))
+
+
+def _too_small(column: ScoreColumn, data: DataCell) -> str:
+    """Say why the images of a cell are too small for a column, or return an empty string."""
+    card = column.card
+    assert card is not None  # only asked of columns that apply
     protocol = card.protocol(column.protocol)
     assert protocol is not None  # a column without its protocol has no card
     smallest = min(min(sample.height, sample.width) for sample in data.samples)
     cropped = smallest - 2 * protocol.crop_border
-    return cropped - cropped % protocol.crop_multiple >= max(1, card.minimum_size)
+    needed = max(1, card.minimum_size)
+    if cropped - cropped % protocol.crop_multiple >= needed:
+        return ""
+    return f"no {column.name}: it needs {needed} px a side, the smallest image has {cropped}"
 
 
 def _board_column(column: ScoreColumn) -> Column:
@@ -508,6 +519,7 @@ def _cell_facts(cell: RestorerCell) -> CellFacts:
         samples=cell.data.facts(),
         repetitions=cell.repetitions,
         skipped=cell.skipped,
+        notes=cell.notes,
     )
 
 

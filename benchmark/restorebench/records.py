@@ -99,6 +99,7 @@ class CellFacts:
 
     digest: what records refer to. row_digest: it and the scored columns' versions, printed in the table.
     samples: those this run asked for, in plan order. skipped: why the cell was not run, or "".
+    notes: what else a reader must know.
     """
 
     restorer: str
@@ -113,6 +114,7 @@ class CellFacts:
     repetitions: int = 1
     parameters: int | None = None
     skipped: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

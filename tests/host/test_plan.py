@@ -112,3 +112,5 @@ def test_a_metric_without_the_protocol_leaves_an_empty_column_with_its_reason(ca
 def test_a_metric_is_not_scored_where_images_are_too_small(catalog, photographs):
     made = plan(catalog, photographs, metrics=["psnr", "ms-ssim"])
     assert [column.name for column in made.restorer_cells[0].columns] == ["psnr@rgb"]
+    note = "no ms-ssim@rgb: it needs 161 px a side, the smallest image has 32"
+    assert made.restorer_cells[0].notes == (note,)

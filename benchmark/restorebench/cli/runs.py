@@ -129,7 +129,9 @@ def print_result(result: Result) -> None:
 
     board = result.plan.board
     rows = leaderboard.printed(result.tables, board)
-    table = Table(*(escape(name) for name in rows[0]), title=f"{board.suite} (version {board.version})", title_justify="left")
+    table = Table(
+        *(escape(name) for name in rows[0]), title=f"{board.suite} (version {board.version})", title_justify="left"
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows[1:]:

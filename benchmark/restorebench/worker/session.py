@@ -288,7 +288,7 @@ class Session:
                 card, protocol, metric = self._loaded["metrics"][1][column]
                 maps = None
                 if card.needs_map is not None:
-                    found = [sample.maps.get(card.needs_map) for sample in samples]
+                    found = [_map(sample, card.needs_map) for sample in samples]
                     if any(item is None for item in found):
                         scores[column] = [None] * len(samples)
                         continue
@@ -346,6 +346,11 @@ class Session:
         if sample.clean is not None:
             images.write_png(folder / f"{name}.clean.png", sample.clean)
         images.write_png(folder / triple_name(job["ids"][place], cell["label"], cell["tell"]), restored)
+
+
+def _map(sample: Sample, name: str) -> Any:
+    """Return a latent map; a composite's maps are called `part/name`. None where there is none."""
+    return next((m for key, m in sample.maps.items() if key == name or key.endswith(f"/{name}")), None)
 
 
 def _told(raw: Mapping[str, Any] | None) -> Detection | None:

@@ -1,0 +1,73 @@
+"""Claims about every card, whatever its kind, and the little there is to say of reporters."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from restorebench.catalog import validated_options
+from restorebench.contracts import resolve
+from restorebench.testing.subject import Subject
+
+_HEAVY = ("torch", "numpy", "scipy", "pandas", "skimage")
+
+
+def card_is_inert(subject: Subject) -> None:
+    """Import the plugin in a fresh process, as `restorebench list` does: no torch, numpy, scipy or pandas."""
+    if not subject.entry.source:
+        return
+    code = (
+        "import json, sys; from restorebench.catalog import discover; "
+        f"broken = discover(only=[{subject.entry.source!r}]).broken; "
+        f"heavy = [name for name in {_HEAVY!r} if name in sys.modules]; "
+        "print(json.dumps([heavy, [plugin.reason for plugin in broken]]))"
+    )
+    paths = os.pathsep.join(path for path in sys.path if path)
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    heavy, broken = json.loads(answer.stdout.splitlines()[-1])
+    subject.hold(not broken, f"its plugin is broken: {broken}")
+    subject.hold(not heavy, f"its plugin imports {', '.join(heavy)}; import them in what `load` names")
+
+
+def options_are_documented(subject: Subject) -> None:
+    """Options refuse unknown keys; each has a description, and a default unless `test_options` gives one."""
+    if subject.card.options is None:
+        return
+    model = resolve(subject.card.options)
+    forbids = model.model_config.get("extra") == "forbid"
+    subject.hold(forbids, "its options must refuse unknown keys: derive them from toolbox.options.PluginOptions")
+    for name, field in model.model_fields.items():
+        subject.hold(bool(field.description), f"option {name!r} needs a description")
+        optional = not field.is_required() or name in subject.options
+        subject.hold(optional, f"option {name!r} needs a default, or a value in test_options")
+
+
+def options_fit(subject: Subject) -> None:
+    """The options under test validate; nothing is loaded yet."""
+    try:
+        validated_options(subject.card, subject.options)
+    except ValueError as error:  # pydantic's is one
+        raise subject.violation(f"refuses the options {dict(subject.options)}: {error}") from error
+
+
+def loads(subject: Subject) -> None:
+    """It loads without a runtime, and writes."""
+    subject.hold(
+        callable(getattr(subject.load(None), "write", None)), "what it loads has no `write(tables, folder)`"
+    )
+
+
+CLAIMS = (
+    card_is_inert,
+    options_are_documented,
+    options_fit,
+)

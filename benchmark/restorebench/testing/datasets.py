@@ -1,0 +1,68 @@
+"""Claims about datasets: the index, the samples, and that they agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from restorebench.contracts import DataRequest, Sample, SampleInfo, resolve
+from restorebench.tasks import CLEAN, TEN_NAMES, components
+from restorebench.testing.subject import Subject, hold_image, hold_json
+
+_KINDS_OF_SAMPLE = ("captured", "published", "derived", "synthetic")
+
+
+def indexes_what_it_holds(subject: Subject) -> None:
+    """The index is the same twice, its ids are unique, and it is as long as the dataset."""
+    for task in _tasks_held(subject):
+        index, data = _index(subject, task), _data(subject, task)
+        subject.hold(index == _index(subject, task), f"two calls of index for {task} differ")
+        subject.hold(len(index) == len(data), f"index of {task} has {len(index)} samples, data {len(data)}")
+        ids = [info.id for info in index]
+        subject.hold(len(set(ids)) == len(ids), f"sample ids of {task} are not unique")
+        for info in index:
+            sound = info.kind in _KINDS_OF_SAMPLE and bool(info.scene) and len(info.digest) == 64
+            subject.hold(sound, f"{info} needs a scene, a sha256 hex digest and one of {_KINDS_OF_SAMPLE}")
+
+
+def gives_what_it_indexes(subject: Subject) -> None:
+    """Samples have the indexed size, are float32 in [0, 1], and depend on their place alone."""
+    import numpy as np
+
+    for task in _tasks_held(subject):
+        index, data, again = _index(subject, task), _data(subject, task), _data(subject, task)
+        places = range(min(2, len(index)))
+        samples: dict[int, Sample] = {place: data[place] for place in places}
+        for place in reversed(places):
+            sample, info = samples[place], index[place]
+            hold_image(subject, sample.degraded, (info.height, info.width), f"{task}, {info.id}: degraded")
+            if sample.clean is not None:
+                hold_image(subject, sample.clean, (info.height, info.width), f"{task}, {info.id}: clean")
+            hold_json(subject, sample.parameters)
+            same = np.array_equal(sample.degraded, again[place].degraded)
+            subject.hold(same, f"{task}, {info.id}: read in another order, it has other pixels")
+
+
+def _tasks_held(subject: Subject) -> list[str]:
+    """List the tasks a dataset answers for; two of them, and `clean`, are enough to tell."""
+    held = [task for task in (*TEN_NAMES, CLEAN) if _index(subject, task)]
+    subject.hold(bool(held), "it holds no sample of any task; give `options` that point at data")
+    single = [task for task in held if components(task)]
+    return [*single[:2], *(task for task in held if not components(task))]
+
+
+def _request(subject: Subject, task: str) -> DataRequest:
+    return DataRequest(task, 0, {}, subject.catalog.find)
+
+
+def _index(subject: Subject, task: str) -> list[SampleInfo]:
+    return list(resolve(subject.card.index)(subject.validated, _request(subject, task)))
+
+
+def _data(subject: Subject, task: str) -> Any:
+    return subject.load(_request(subject, task))
+
+
+CLAIMS = (
+    indexes_what_it_holds,
+    gives_what_it_indexes,
+)

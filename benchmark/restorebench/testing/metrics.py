@@ -1,0 +1,81 @@
+"""Claims about metrics: order, batches and dtype, under each of their protocols."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restorebench.contracts import Metric, ScoringProtocol
+from restorebench.testing.subject import Subject, images_of, largest_difference
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+SCORE_TOLERANCE = 1e-9
+"""Scores are float64; those of networks are float32 and get 1e-4."""
+
+
+def scores_clean_images_best(subject: Subject) -> None:
+    """Under every protocol, a clean image beats one with a little noise, and that one beats one with much."""
+    for protocol in subject.card.protocols:
+        metric = subject.load(subject.runtime, protocol)
+        clean, slight, strong = (_prepared(subject, protocol, level) for level in (0.0, 0.02, 0.2))
+        best, middle, worst = (_scores(subject, metric, images, clean) for images in (clean, slight, strong))
+        sign = 1 if subject.card.higher_is_better else -1
+        ordered = bool((sign * best >= sign * middle).all() and (sign * middle > sign * worst).all())
+        subject.hold(
+            ordered,
+            f"with higher_is_better={subject.card.higher_is_better} under {protocol.name!r}, clean, slightly and "
+            f"strongly noisy images must be ordered, got {best.tolist()}, {middle.tolist()}, {worst.tolist()}",
+        )
+
+
+def scores_each_image_alone(subject: Subject) -> None:
+    """A pair scored in a batch has the score it has alone."""
+    tolerance = 1e-4 if subject.card.network else SCORE_TOLERANCE
+    for protocol in subject.card.protocols:
+        metric = subject.load(subject.runtime, protocol)
+        clean, noisy = (_prepared(subject, protocol, level) for level in (0.0, 0.1))
+        together = _scores(subject, metric, noisy, clean)
+        for place in range(len(clean)):
+            one = slice(place, place + 1)
+            change = largest_difference(_scores(subject, metric, noisy[one], clean[one]), together[one])
+            subject.hold(
+                change <= tolerance,
+                f"the score of pair {place} under {protocol.name!r} differs by {change:.2g} between batch and "
+                f"single; at most {tolerance:g} is allowed",
+            )
+
+
+def _prepared(subject: Subject, protocol: ScoringProtocol, noise: float) -> Tensor:
+    """Make two images as the protocol prepares them, at least as large as the metric's minimum."""
+    from restorebench.toolbox import scoring
+
+    side = max(48, subject.card.minimum_size) + 2 * protocol.crop_border + protocol.crop_multiple
+    images = images_of(subject, side, side, range(2), noise=noise)
+    return scoring.prepare(images, protocol, network=subject.card.network)
+
+
+def _scores(subject: Subject, metric: Metric, restored: Tensor, clean: Tensor) -> Tensor:
+    import torch
+
+    arguments = [restored, clean]
+    if subject.card.needs_map is not None:
+        marked = torch.zeros_like(clean[:, :1])
+        marked[..., ::2] = 1
+        arguments.append(marked)
+    with torch.no_grad():
+        scores = metric(*arguments)
+    expected = torch.float32 if subject.card.network and scores.dtype == torch.float32 else torch.float64
+    subject.hold(
+        tuple(scores.shape) == (len(clean),) and scores.dtype == expected,
+        f"a metric returns (B,) float64, got {tuple(scores.shape)} {scores.dtype} for B = {len(clean)}",
+    )
+    subject.hold(not bool(scores.isnan().any()), "it gave NaN")
+    return scores.double().cpu()
+
+
+CLAIMS = (
+    scores_clean_images_best,
+    scores_each_image_alone,
+)

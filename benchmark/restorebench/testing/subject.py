@@ -1,0 +1,119 @@
+"""What is under test, and the images and comparisons that every kind of check needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
+
+from restorebench.catalog import Catalog, Entry, validated_options
+from restorebench.contracts import Runtime, resolve
+from restorebench.errors import ContractViolation
+from restorebench.runner import cache_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from restorebench.contracts import Image
+
+SIZES = ((1, 1), (17, 23), (64, 48))
+"""Heights and widths every restorer, detector and degradation has to cope with."""
+
+BATCH_TOLERANCE = 1e-5
+"""A network's last float bits may move with the batch size; 1/400 of an 8-bit step is above that."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The card under test, and how to load it. options are raw, as a suite would give them."""
+
+    entry: Entry
+    catalog: Catalog
+    options: Mapping[str, Any]
+    device: str
+
+    @property
+    def card(self) -> Any:
+        """The card, of the type its kind says."""
+        return self.entry.card
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """What a worker would hand to `load`: offline, and without data folders."""
+        return Runtime(self.device, 1, cache_folder(), {}, True, self.catalog.tasks, self.catalog.find)
+
+    @cached_property
+    def validated(self) -> Any:
+        """The options as the card's own model, or None."""
+        return validated_options(self.card, self.options)
+
+    @cached_property
+    def loaded(self) -> Any:
+        """The working object, loaded once for all checks."""
+        return self.load(self.runtime)
+
+    def load(self, *context: Any) -> Any:
+        """Load the card, or skip where it says that it cannot work here."""
+        unavailable = getattr(self.card, "unavailable", None)
+        if reason := self.entry.unavailable or (resolve(unavailable)() if unavailable else ""):
+            raise SkipTest(f"{self.entry.kind} {self.card.name!r} cannot run here: {reason}")
+        return resolve(self.card.load)(self.validated, *context)
+
+    def hold(self, claim: bool, otherwise: str) -> None:
+        """Raise ContractViolation unless the claim holds."""
+        if not claim:
+            raise self.violation(otherwise)
+
+    def violation(self, what: str) -> ContractViolation:
+        """Make the error that says what is wrong with which card."""
+        return ContractViolation(f"{self.entry.kind} {self.card.name!r}: {what}")
+
+
+def images_of(subject: Subject, height: int, width: int, places: range, noise: float = 0.0) -> Tensor:
+    """Make smooth images (B, 3, H, W) float32 in [0, 1], one per place, the same wherever they are asked for."""
+    import numpy as np
+    import torch
+
+    stacked = np.stack([photograph(height, width, place, noise) for place in places])
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous().to(subject.device)
+
+
+def photograph(height: int, width: int, place: int = 0, noise: float = 0.0) -> Image:
+    """Make a smooth (H, W, 3) float32 image: a ramp with waves, other ones for every place."""
+    import numpy as np
+
+    rows, columns = np.mgrid[0:height, 0:width]
+    ramp = 0.25 + 0.5 * (rows / max(height - 1, 1) + columns / max(width - 1, 1)) / 2
+    waves = [np.sin((rows * (channel + 1) + columns * (place + 1)) / 9) for channel in range(3)]
+    image = np.stack([ramp + 0.15 * wave for wave in waves], axis=-1)  # (H, W, 3)
+    drawn = np.random.default_rng(place).normal(0, noise, image.shape) if noise else 0.0
+    smooth: Image = np.clip(image + drawn, 0, 1).astype(np.float32)
+    return smooth
+
+
+def largest_difference(one: Tensor, other: Tensor) -> float:
+    """Return the largest absolute difference; equal infinities do not differ."""
+    change = (one.double() - other.double()).abs()
+    return float(change.masked_fill(one == other, 0).max())
+
+
+def hold_image(subject: Subject, image: np.ndarray[Any, Any], size: tuple[int, int], what: str) -> None:
+    """Hold an image to be (H, W, 3) float32 in [0, 1]; `what` begins the message."""
+    import numpy as np
+
+    shaped = image.shape == (*size, 3) and image.dtype == np.float32
+    subject.hold(shaped, f"{what} of {image.shape} {image.dtype}, expected {(*size, 3)} float32")
+    inside = bool(np.isfinite(image).all()) and float(image.min()) >= 0 and float(image.max()) <= 1
+    subject.hold(inside, f"{what} with values that are not finite or leave [0, 1]")
+
+
+def hold_json(subject: Subject, parameters: Mapping[str, Any]) -> None:
+    """Hold parameters to be what JSON can carry."""
+    try:
+        json.dumps(dict(parameters), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise subject.violation(f"parameters must be JSON-ready: {error}") from error
