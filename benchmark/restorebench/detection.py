@@ -3,69 +3,135 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from restorebench.records import OK, DetectionRecord
 from restorebench.tasks import components, composite
 
 _BINS = 10
+NONE = "none"
+"""The verdict of a detector that named no degradation."""
 
 
 @dataclass(frozen=True)
 class Scores:
     """How one detector did on one task; on clean inputs `false_alarm` is the figure.
 
-    accuracy: the whole set of labels is right. top1: the most probable task is one of those present.
-    precision, recall: over labels. abstained: share of images without a label. calibration_error:
-    expected calibration error of the top probability, ten equal bins. A failed detection is a wrong one.
+    accuracy: the whole set of labels is right. top1: the most probable task is one of those present; a
+    detector without probabilities is judged by its first label. precision, recall, f1: over labels.
+    abstained: share of images without a label. truth_probability, calibration_error (of the top
+    probability, ten equal bins): over the images that have probabilities. A failed detection is a wrong
+    one. None where there is nothing to judge by, such as a task that was not run.
     """
 
     images: int
     failed: int
-    accuracy: float
+    accuracy: float | None
     top1: float | None
     precision: float | None
     recall: float | None
-    abstained: float
+    f1: float | None
+    abstained: float | None
     false_alarm: float | None
     truth_probability: float | None
     calibration_error: float | None
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """How one detector did on one label, over all the images it saw, clean ones and composites too.
+
+    present: images that have the degradation. named: images said to have it. Precision is None where it was
+    never named, recall and f1 where it was never present.
+    """
+
+    label: str
+    present: int
+    named: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
 
 
 def score(task: str, records: Sequence[DetectionRecord]) -> Scores:
     """Score what a detector said about the images of one task."""
     truth = frozenset(components(task))
     worked = [record for record in records if record.status == OK]
-    total = len(records) or 1
+    tops = [name for record in worked if (name := top(record)) is not None]
+    graded = [record for record in worked if record.probabilities and truth]
     hits = sum(len(truth & set(record.labels)) for record in worked)
-    named = sum(len(record.labels) for record in worked)
-    tops = [(top(record.probabilities), record) for record in worked if record.probabilities]
-    probable = [sum(r.probabilities.get(name, 0.0) for name in truth) / len(truth) for r in worked if truth]
+    named = sum(len(record.labels) for record in worked) if truth else 0
+    present = len(records) * len(truth)
+    probable = sum(record.probabilities.get(name, 0.0) for record in graded for name in truth)
     return Scores(
         images=len(records),
         failed=len(records) - len(worked),
-        accuracy=sum(frozenset(record.labels) == truth for record in worked) / total,
-        top1=sum(name in truth for name, _ in tops) / total if truth else None,
-        precision=hits / named if named and truth else None,
-        recall=hits / (total * len(truth)) if truth else None,
-        abstained=sum(not record.labels for record in worked) / total,
-        false_alarm=None if truth else sum(bool(record.labels) for record in worked) / total,
-        truth_probability=sum(probable) / len(probable) if probable else None,
+        accuracy=_share(sum(frozenset(record.labels) == truth for record in worked), len(records)),
+        top1=_share(sum(name in truth for name in tops), len(records)) if truth else None,
+        precision=_share(hits, named),
+        recall=_share(hits, present),
+        f1=_f1(hits, named, present),
+        abstained=_share(sum(not record.labels for record in worked), len(records)),
+        false_alarm=None if truth else _share(sum(bool(record.labels) for record in worked), len(records)),
+        truth_probability=_share(probable, len(graded) * len(truth)),
         calibration_error=calibration_error(
-            [(record.probabilities[name], name in truth) for name, record in tops if truth]
+            [(max(record.probabilities.values()), top(record) in truth) for record in graded]
         ),
     )
 
 
-def top(probabilities: Mapping[str, float]) -> str:
-    """Return the most probable task, the first in alphabetical order among equals."""
-    return max(sorted(probabilities), key=lambda name: probabilities[name])
+def by_label(tasks: Sequence[tuple[str, Sequence[DetectionRecord]]]) -> list[LabelScores]:
+    """Score each label over several tasks, in the order of `tasks.composite`; failed detections name nothing."""
+    hits: Counter[str] = Counter()
+    named: Counter[str] = Counter()
+    present: Counter[str] = Counter()
+    for task, records in tasks:
+        truth = set(components(task))
+        for record in records:
+            labels = set(record.labels) if record.status == OK else set()
+            hits.update(truth & labels)
+            named.update(labels)
+            present.update(truth)
+    labels = {*named, *present}
+    return [
+        LabelScores(
+            label=label,
+            present=present[label],
+            named=named[label],
+            precision=_share(hits[label], named[label]),
+            recall=_share(hits[label], present[label]),
+            f1=_f1(hits[label], named[label], present[label]),
+        )
+        for label in (components(composite(labels)) if labels else ())
+    ]
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _f1(hits: int, named: int, present: int) -> float | None:
+    """Return 2 hits / (named + present), the harmonic mean of precision and recall."""
+    return _share(2 * hits, named + present) if present else None
+
+
+def top(record: DetectionRecord) -> str | None:
+    """Return the most probable task, else the first label; alphabetical order settles ties."""
+    if record.probabilities:
+        return max(sorted(record.probabilities), key=lambda name: record.probabilities[name])
+    return min(record.labels, default=None)
 
 
 def confusion(records: Sequence[DetectionRecord]) -> Counter[str]:
-    """Count the verdicts: set-valued names, `clean` for an abstention, `failed` for no answer."""
-    return Counter(composite(record.labels) if record.status == OK else "failed" for record in records)
+    """Count the verdicts: set-valued names, `none` for an abstention, `failed` for no answer."""
+    return Counter(_verdict(record) for record in records)
+
+
+def _verdict(record: DetectionRecord) -> str:
+    if record.status != OK:
+        return "failed"
+    return composite(record.labels) if record.labels else NONE
 
 
 def calibration_error(pairs: Sequence[tuple[float, bool]]) -> float | None:

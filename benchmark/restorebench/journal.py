@@ -6,6 +6,7 @@ read while a run writes. A lock file keeps a second driver out and is freed by a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -160,10 +161,21 @@ def opened(folder: Path, fresh: bool = False) -> Iterator[Journal]:
     except sqlite3.Error as error:
         raise RunFolderError(f"{database}: {error}; free some space or give --out another folder") from error
     except OSError as error:
-        if error.filename is None and error.errno not in {28, 30}:
+        place = Path(error.filename) if isinstance(error.filename, str) else folder
+        if error.errno not in _FOLDER_ERRORS or not place.absolute().is_relative_to(_topmost(folder)):
             raise
-        place = error.filename or folder
         raise RunFolderError(f"{place}: {error.strerror}; give --out a folder that can be written") from error
+
+
+_FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
+
+
+def _topmost(folder: Path) -> Path:
+    """Return the existing part of a path: an error there is about the run folder."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return place
 
 
 @contextmanager

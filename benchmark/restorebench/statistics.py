@@ -57,13 +57,14 @@ def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Inte
     """Sum each scene's influence on the average: the ratio estimator's variance, with t quantiles.
 
     Scene s moves the mean of a task by (sum_s - n_s * mean) / N. With one image per scene this is the
-    ordinary t interval. Cochran, Sampling Techniques, 3rd ed., section 6.
+    ordinary t interval. Cochran, Sampling Techniques, 3rd ed., section 6. Each task carries its own
+    S / (S - 1), so a task of few scenes is not corrected as if it had those of all tasks together.
     """
     totals = counts.sum(axis=1, keepdims=True)
     means = sums.sum(axis=1, keepdims=True) / totals
-    influence = ((sums - counts * means) / totals).mean(axis=0)
-    used = int((counts.sum(axis=0) > 0).sum())
-    error = float(np.sqrt(used / (used - 1) * np.square(influence).sum()))
+    scenes = (counts > 0).sum(axis=1, keepdims=True)
+    influence = (np.sqrt(scenes / (scenes - 1)) * (sums - counts * means) / totals).mean(axis=0)
+    error = float(np.sqrt(np.square(influence).sum()))
     half = float(stats.t.ppf(0.5 + level / 2, fewest - 1)) * error
     centre = float(means.mean())
     return centre - half, centre + half

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from restorebench.detection import calibration_error, confusion, score
+from restorebench.detection import by_label, calibration_error, confusion, score
 from restorebench.records import DetectionRecord
 
 
@@ -37,10 +37,52 @@ def test_the_most_probable_task_may_be_right_without_a_verdict():
 
 def test_confusion_counts_sets_abstentions_and_failures():
     counts = confusion([said(["rainy", "hazy"]), said([]), said([]), said([], status="failed")])
-    assert counts == {"hazy+rainy": 1, "clean": 2, "failed": 1}
+    assert counts == {"hazy+rainy": 1, "none": 2, "failed": 1}
 
 
 def test_calibration_error_is_the_gap_of_confidence_and_accuracy():
     assert calibration_error([(0.85, True)] * 8 + [(0.85, False)] * 2) == pytest.approx(0.05)
     assert calibration_error([(1.0, True), (1.0, False)]) == pytest.approx(0.5)
     assert calibration_error([]) is None
+
+
+def test_a_detector_without_probabilities_is_judged_by_its_labels():
+    scores = score("noisy", [said(["noisy"]), said(["hazy"])])
+    assert (scores.top1, scores.truth_probability, scores.calibration_error) == (0.5, None, None)
+
+
+def test_only_images_with_probabilities_enter_the_mean_probability():
+    scores = score("noisy", [said(["noisy"], {"noisy": 0.8}), said(["noisy"])])
+    assert scores.truth_probability == pytest.approx(0.8)
+    assert scores.calibration_error == pytest.approx(0.2)
+
+
+def test_a_task_that_was_not_run_has_no_scores_instead_of_zeros():
+    scores = score("noisy", [])
+    assert (scores.images, scores.accuracy, scores.top1, scores.recall, scores.abstained) == (
+        0,
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+def test_f1_is_the_harmonic_mean_of_precision_and_recall():
+    scores = score("hazy+rainy", [said(["hazy"]), said(["hazy", "noisy"])])
+    assert (scores.precision, scores.recall) == (pytest.approx(2 / 3), 0.5)
+    assert scores.f1 == pytest.approx(2 / (1 / scores.precision + 1 / scores.recall))
+
+
+def test_labels_are_scored_over_composites_and_clean_images():
+    tasks = [
+        ("hazy+rainy", [said(["hazy", "rainy"]), said(["hazy"])]),
+        ("clean", [said(["hazy"]), said([])]),
+        ("snowy", [said([], status="failed")]),
+    ]
+    hazy, rainy, snowy = by_label(tasks)
+    assert [entry.label for entry in (hazy, rainy, snowy)] == ["hazy", "rainy", "snowy"]
+    assert (hazy.present, hazy.named, hazy.precision, hazy.recall, hazy.f1) == (2, 3, pytest.approx(2 / 3), 1, 0.8)
+    assert (rainy.precision, rainy.recall) == (1, 0.5)
+    assert (snowy.precision, snowy.recall, snowy.f1) == (None, 0, 0)
+    assert by_label([("clean", [said([])])]) == []

@@ -4,6 +4,8 @@ import math
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restorebench.leaderboard import build, printed
 from restorebench.records import (
@@ -193,3 +195,146 @@ def test_tables_of_nothing_are_still_tables(count):
     empty = cell("a", count=count)
     tables = build(board(empty), [])
     assert len(tables.leaderboard) == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_no_order_of_records_or_detections_changes_any_table(shuffler):
+    cells = [cell("identity", repetitions=2), cell("a", repetitions=2)]
+    found = [
+        Record(c.digest, s.id, r, "ok", scores={"psnr@rgb": 20.1 + r / 7 + n / 3}, seconds=n / 9, pixels=100)
+        for c in cells
+        for n, s in enumerate(c.samples)
+        for r in (0, 1)
+    ]
+    found[3] = Record(found[3].digest, found[3].sample, 1, "failed", "crash: SIGSEGV")
+    detector = DetectorCellFacts("d", "noisy", "d", ("noisy",), "dd", samples(4))
+    said = [DetectionRecord("dd", s.id, "ok", probabilities={"noisy": 0.3}) for s in detector.samples]
+    straight = build(board(*cells, detectors=[detector]), found, said)
+    shuffler.shuffle(found)
+    shuffler.shuffle(said)
+    mixed = build(board(*cells, detectors=[detector]), found, said)
+    for name in ("leaderboard", "records", "detectors", "labels", "confusion", "cost", "failures"):
+        assert getattr(straight, name).equals(getattr(mixed, name)), name
+
+
+def test_only_decibels_are_capped():
+    error = Column("mse@rgb", False)
+    large = cell("a")
+    found = [record(large, n, None, scores={"mse@rgb": 250.0}) for n in range(12)]
+    assert row(build(board(large, columns=(error,)), found), "a")["mse@rgb"] == 250
+
+
+def test_an_infinite_repetition_is_capped_before_it_is_averaged():
+    twice = cell("a", count=10, repetitions=2)
+    values = (30.0, math.inf)
+    found = [
+        Record(twice.digest, s.id, r, "ok", scores={"psnr@rgb": values[r]}) for s in twice.samples for r in (0, 1)
+    ]
+    tables = build(board(twice), found)
+    assert row(tables, "a")["psnr@rgb"] == 65
+    assert row(tables, "a")["status"] == "capped"
+
+
+def test_a_finite_value_above_the_cap_does_not_beat_a_perfect_one_and_says_so():
+    near = cell("a")
+    found = build(board(near), [record(near, n, 101.0) for n in range(12)])
+    assert (row(found, "a")["psnr@rgb"], row(found, "a")["status"]) == (100, "capped")
+
+
+def test_tasks_spread_over_datasets_share_one_average():
+    noisy, hazy = cell("a", "noisy", dataset="one"), cell("a", "hazy", dataset="two")
+    tables = build(board(noisy, hazy, tasks=("noisy", "hazy")), records(noisy, 20) + records(hazy, 30))
+    assert row(tables, "a", "average")["dataset"] == "*"
+    assert row(tables, "a", "average")["psnr@rgb"] == 26.5
+
+
+def test_datasets_that_hold_the_same_task_are_averaged_apart():
+    one, two = cell("a", dataset="one"), cell("a", dataset="two", tell="task")
+    tables = build(board(one, two), records(one, 20) + records(two, 30))
+    averages = tables.leaderboard[tables.leaderboard.task == "average"]
+    assert list(averages.dataset) == ["one", "two"]
+
+
+def test_the_captured_average_has_a_gain_and_is_blank_when_incomplete():
+    mixed = samples(6, "captured") + tuple(SampleFacts(f"d{n}", f"d{n}", "derived") for n in range(6))
+    cells = [cell(name, samples=mixed) for name in ("identity", "whole", "broken")]
+    found = [record(c, n, base + (n < 6)) for c, base in zip(cells, (10, 15, 40), strict=True) for n in range(12)]
+    tables = build(board(*cells), found[:-1])
+    assert row(tables, "whole", "average-captured")["gain"] == 5
+    assert row(tables, "whole", "average-captured")["n_images"] == 6
+    assert math.isnan(row(tables, "broken", "average-captured")["psnr@rgb"])
+    assert row(tables, "broken", "average-captured")["status"] == "1 of 1 tasks; incomplete: noisy"
+
+
+def test_captured_clean_inputs_alone_make_no_captured_average():
+    noisy, clean = cell("a"), cell("a", "clean", samples=samples(12, "captured"))
+    tables = build(board(noisy, clean), records(noisy, 20) + records(clean, 20))
+    assert "average-captured" not in set(tables.leaderboard.task)
+
+
+def test_a_metric_that_skips_some_images_is_said_in_the_status():
+    small = cell("a")
+    found = [record(small, n, None if n < 2 else 20.0) for n in range(12)]
+    assert row(build(board(small), found), "a")["status"] == "psnr@rgb of 10 of 12"
+
+
+def test_an_incomplete_yardstick_is_still_one_in_its_average():
+    oracle = cell("oracle", yardstick=True)
+    tables = build(board(oracle), records(oracle, 20)[1:])
+    assert row(tables, "oracle", "average")["status"] == "incomplete: noisy; yardstick"
+
+
+def test_without_a_complete_identity_there_is_no_gain():
+    cells = [cell("identity"), cell("a")]
+    tables = build(board(*cells), records(cells[0], 10)[1:] + records(cells[1], 20))
+    assert math.isnan(row(tables, "a")["gain"])
+    assert row(tables, "a")["psnr@rgb"] == 21.5
+
+
+def test_failures_say_which_image_of_which_plugin_failed():
+    broken = cell("a", tell="d", count=1)
+    detector = DetectorCellFacts("d", "noisy", "d", ("noisy",), "dd", samples(1))
+    failed = Record(broken.digest, "s00", 0, "failed", "detector: d failed")
+    said = DetectionRecord("dd", "s00", "failed", "error: boom")
+    frame = build(board(broken, detectors=[detector]), [failed], [said]).failures
+    assert list(frame.columns[:8]) == [
+        *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition")
+    ]
+    assert list(frame.reason) == ["detector: d failed", "error: boom"]
+    assert list(frame.scene) == ["scene0", "scene0"]
+    assert (frame.restorer[0], frame.detector[1]) == ("a", "d")
+
+
+def test_cost_leaves_the_first_group_out_unless_there_is_no_other():
+    cells = [cell("a", count=3), cell("b", count=1)]
+    timing = [
+        (cells[0], 0, 9.0, False),
+        (cells[0], 1, 1.0, True),
+        (cells[0], 2, 2.0, True),
+        (cells[1], 0, 7.0, False),
+    ]
+    found = [record(c, n, 20.0, seconds=seconds, warm=warm, pixels=500_000) for c, n, seconds, warm in timing]
+    cost = build(board(*cells), found).cost.set_index("restorer")
+    assert list(cost.seconds_per_image) == [1.5, 7.0]
+    assert list(cost.seconds_per_megapixel) == [3.0, 14.0]
+    assert list(cost.warm) == [True, False]
+
+
+def test_time_and_memory_change_only_the_cost():
+    only = cell("a")
+    slow = build(board(only), [record(only, n, 20.0, seconds=9.0, pixels=9, peak_mib=1.0) for n in range(12)])
+    other = Execution("cuda:0", 8, 4)
+    fast = build(board(only), [record(only, n, 20.0, seconds=1.0, pixels=9, execution=other) for n in range(12)])
+    assert slow.leaderboard.equals(fast.leaderboard)
+    assert slow.records.equals(fast.records)
+    assert not slow.cost.equals(fast.cost)
+
+
+def test_a_detector_that_was_not_run_to_its_end_has_no_average():
+    detector = DetectorCellFacts("d", "noisy", "d", ("noisy",), "dd", samples(3))
+    said = [DetectionRecord("dd", "s00", "ok", labels=("noisy",))]
+    scores = build(board(cell("a"), detectors=[detector]), [], said).detectors.set_index("task")
+    assert scores.loc["noisy", "status"] == "incomplete: 2 of 3 not run"
+    assert scores.loc["average", "status"] == "incomplete: noisy"
+    assert math.isnan(scores.loc["average", "accuracy"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from restorebench.errors import RunFolderError
 from restorebench.supervisor import Done
 
 KILLS = int(os.environ.get("RESTOREBENCH_TEST_KILLS", "3"))
@@ -122,3 +123,10 @@ def test_a_plain_script_without_a_main_guard_works(tmp_path):
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "noisy" in done.stdout
     assert (tmp_path / "out" / "leaderboard.csv").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_stops_the_run_instead_of_failing_images(run, tmp_path):
+    run(["identity"], out="a", settings={"workers": 0})
+    (tmp_path / "a" / "outputs").write_text("in the way")
+    with pytest.raises(RunFolderError, match=r"outputs.*another folder"):
+        run(["identity"], out="a", save="all", settings={"workers": 0})

@@ -72,3 +72,21 @@ def test_a_percentile_bootstrap_of_six_would_be_caught():
         return np.percentile(drawn, [2.5, 97.5])
 
     assert false_positives(6, 1000, bootstrap) > 0.12
+
+
+def test_tasks_of_different_photographs_add_their_own_squared_errors():
+    rng = np.random.default_rng(6)
+    few, many = rng.normal(20, 3, 6), rng.normal(30, 1, 25)
+    low, high = average_interval([(few, names(6)), (many, [f"x{n}" for n in names(25)])], 0)
+    error = np.hypot(stats.sem(few), stats.sem(many)) / 2
+    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 5) * error, rel=1e-12)
+
+
+def test_scenes_of_unequal_size_follow_the_ratio_estimator():
+    values, scenes = [1.0, 2, 3, 4, 5, 6, 7, 9], ["a", "a", "a", "b", "c", "d", "e", "e"]
+    mean, total = np.mean(values), 0.0
+    for name in "abcde":
+        own = [value for value, scene in zip(values, scenes, strict=True) if scene == name]
+        total += (len(own) * (np.mean(own) - mean) / len(values)) ** 2
+    half = stats.t.ppf(0.975, 4) * np.sqrt(5 / 4 * total)
+    assert interval(values, scenes, 0) == pytest.approx((mean - half, mean + half), rel=1e-12)

@@ -6,7 +6,8 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from restorebench.contracts import (
     resolve,
 )
 from restorebench.digests import digest
-from restorebench.errors import ContractViolation, RestorebenchError
+from restorebench.errors import ContractViolation, RestorebenchError, RunFolderError
 from restorebench.layout import output_name, safe_name, triple_name, triples_folder
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, scoring, seeding
@@ -163,6 +164,8 @@ class Session:
         everything = list(range(len(samples)))
         try:
             return work(job, samples, everything)
+        except RunFolderError:
+            raise  # not the plugin's doing, and every other image would meet it too
         except Exception as error:
             traceback.print_exc()
             if len(samples) == 1:
@@ -171,6 +174,8 @@ class Session:
         for place in everything:
             try:
                 outcomes += work(job, samples, [place])
+            except RunFolderError:
+                raise
             except Exception as error:
                 outcomes.append(failure(job, place, _reason(error)))
         return outcomes
@@ -330,22 +335,32 @@ class Session:
     def _save(self, job: Message, place: int, restored: Any) -> str:
         cell = job["cell"]
         path = self.run_folder / cell["save"] / output_name(job["ids"][place], job["repetition"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images.write_png(path, restored)
-        if cell["save_float"]:
-            images.write_float(path.with_suffix(".npy"), restored)
+        with _writing(path.parent):
+            images.write_png(path, restored)
+            if cell["save_float"]:
+                images.write_float(path.with_suffix(".npy"), restored)
         return str(path.relative_to(self.run_folder))
 
     def _keep_triple(self, job: Message, place: int, sample: Sample, restored: Any) -> None:
         """Put what was given, what was wanted and what came out beside each other, to be looked at."""
         cell = job["cell"]
         folder = self.run_folder / triples_folder(cell["dataset"]["label"], cell["dataset"]["task"])
-        folder.mkdir(parents=True, exist_ok=True)
         name = safe_name(job["ids"][place])
-        images.write_png(folder / f"{name}.degraded.png", sample.degraded)
-        if sample.clean is not None:
-            images.write_png(folder / f"{name}.clean.png", sample.clean)
-        images.write_png(folder / triple_name(job["ids"][place], cell["label"], cell["tell"]), restored)
+        with _writing(folder):
+            images.write_png(folder / f"{name}.degraded.png", sample.degraded)
+            if sample.clean is not None:
+                images.write_png(folder / f"{name}.clean.png", sample.clean)
+            images.write_png(folder / triple_name(job["ids"][place], cell["label"], cell["tell"]), restored)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make a folder and write into it; a full or read-only disk is the user's to mend, no plugin's failure."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise RunFolderError(f"{error.filename or folder}: {error.strerror}; give --out another folder") from error
 
 
 def _map(sample: Sample, name: str) -> Any:
