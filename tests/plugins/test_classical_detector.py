@@ -1,0 +1,95 @@
+"""The statistics detector: its features, its model and how often it is right."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from restorebench_classical.detector import Model, Statistics, stored_model
+from restorebench_classical.fit import CLASSES, fit
+from restorebench_classical.statistics import features
+from restorebench_classical.synthesis import degrade, photographs, synthesiser
+
+from restorebench import CLEAN, TEN_NAMES
+from restorebench.toolbox.images import read
+
+ROOT = Path(__file__).parents[2]
+VAL = Path(os.environ.get("RESTOREBENCH_SHARED", ROOT.parent / "shared")) / "data" / "clean" / "val"
+EVERY = 4  # photographs of clean/val: 15 of 58, for time; the README has all
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Statistics(stored_model())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2), (17, 23), (30, 25)])
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_statistics_are_finite_and_of_one_length(size, level):
+    values = features(np.full((*size, 3), level, np.float32))
+    assert np.isfinite(values).all()
+    assert values.shape == features(np.zeros((64, 64, 3), np.float32)).shape
+
+
+def test_statistics_leave_the_image_alone():
+    image = np.random.default_rng(0).uniform(size=(32, 40, 3)).astype(np.float32)
+    before = image.copy()
+    assert np.array_equal(features(image), features(image))
+    assert np.array_equal(image, before)
+
+
+def test_class_probabilities_sum_to_one(detector):
+    rows = np.stack([features(np.full((20, 20, 3), level, np.float32)) for level in (0.1, 0.9)])
+    assert np.allclose(detector.model.probabilities(rows).sum(axis=1), 1)
+
+
+def test_verdicts_speak_of_the_ten_tasks_alone(detector):
+    for verdict in detector.detect(torch.rand(2, 3, 33, 40)):
+        assert set(verdict.probabilities) == set(TEN_NAMES)
+        assert verdict.labels <= set(TEN_NAMES)
+        assert 0 <= sum(verdict.probabilities.values()) <= 1 + 1e-9
+
+
+def test_most_probable_clean_means_no_label():
+    count = len(features(np.zeros((8, 8, 3), np.float32)))
+    sure = np.where(np.array(CLASSES) == CLEAN, 9.0, 0.0)
+    flat = np.zeros((len(CLASSES), count))
+    model = Model(CLASSES, np.zeros(count), np.ones(count), flat, sure)
+    assert Statistics(model).detect_one(np.zeros((8, 8, 3), np.float32)).labels == frozenset()
+
+
+def test_a_close_second_becomes_a_further_label():
+    count = len(features(np.zeros((8, 8, 3), np.float32)))
+    two = np.where(np.isin(CLASSES, ("hazy", "rainy")), 9.0, 0.0)
+    model = Model(CLASSES, np.zeros(count), np.ones(count), np.zeros((len(CLASSES), count)), two)
+    assert Statistics(model).detect_one(np.zeros((8, 8, 3), np.float32)).labels == {"hazy", "rainy"}
+
+
+def test_fit_separates_what_is_separable():
+    rng = np.random.default_rng(0)
+    classes = np.repeat(np.arange(len(CLASSES)), 20)
+    statistics = 4 * np.eye(len(CLASSES))[classes] + rng.normal(0, 0.3, (len(classes), len(CLASSES)))
+    model = Model(CLASSES, **fit(statistics, classes))
+    assert (model.probabilities(statistics).argmax(axis=1) == classes).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not VAL.is_dir(), reason="needs <shared>/data/clean/val (RESTOREBENCH_SHARED)")
+def test_three_of_four_degradations_are_recognised_at_severity_three(detector):
+    pictures = [read(path) for path in photographs(str(VAL))[::EVERY]]
+    right = [
+        detector.detect_one(degrade(maker, task, clean, 3)).top == task
+        for task, maker in ((task, synthesiser(task)) for task in TEN_NAMES)
+        for clean in pictures
+    ]
+    assert np.mean(right) >= 0.75
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not VAL.is_dir(), reason="needs <shared>/data/clean/val (RESTOREBENCH_SHARED)")
+def test_most_clean_photographs_get_no_label(detector):
+    pictures = [read(path) for path in photographs(str(VAL))[::EVERY]]
+    assert np.mean([not detector.detect_one(clean).labels for clean in pictures]) > 0.5
