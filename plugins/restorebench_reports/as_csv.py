@@ -9,7 +9,7 @@ import pandas as pd
 
 from restorebench.toolbox.files import atomic_write_text
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
 
 
 class Csv:
@@ -27,7 +27,7 @@ class Csv:
             "failures": tables.failures,
         }
         if len(tables.detectors):
-            frames |= {"detectors": tables.detectors, "confusion": tables.confusion}
+            frames |= {"detectors": tables.detectors, "labels": tables.labels, "confusion": tables.confusion}
         return [_write(folder / f"{name}.csv", frame) for name, frame in frames.items()]
 
 
@@ -54,11 +54,12 @@ def _rank(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     """Print one value: six decimals for every float, text that a spreadsheet cannot take for a formula."""
-    if value is None or (isinstance(value, float) and pd.isna(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
         return ""
     if isinstance(value, float):
-        return f"{value:.6f}"
+        text = f"{value:.6f}"
+        return text.removeprefix("-") if text == "-0.000000" else text
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    text = str(value)
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")  # a lone CR would not be quoted
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -22,6 +22,10 @@ class Markdown:
         parts = [f"# {board.suite} (version {board.version})"]
         for column in board.columns:
             parts += [f"## {column.name}", _matrix(tables.leaderboard, column)]
+        parts.append(
+            "**Bold** is the best value of a task as printed, and no claim that the difference is real: see"
+            " the intervals below. `!` marks an incomplete row, *italics* a yardstick, which saw the ground truth."
+        )
         parts += ["## Rows", _rows(tables.leaderboard, board.columns)]
         path = folder / "leaderboard.md"
         atomic_write_text(path, "\n\n".join(parts) + "\n")
@@ -47,8 +51,9 @@ def _matrix(frame: Any, column: Any) -> str:
 
 
 def _best(rows: list[Any], column: Any) -> float | None:
-    known = [row[column.name] for row in rows if row is not None and not _is_yardstick(row)]
-    known = [value for value in known if value is not None and value == value]
+    """Return the best value among complete competitors, rounded as it is printed."""
+    known = [row[column.name] for row in rows if row is not None and _competes(row)]
+    known = [round(value, column.decimals) for value in known if value is not None and value == value]
     if not known:
         return None
     return max(known) if column.higher_is_better else min(known)
@@ -58,12 +63,16 @@ def _is_yardstick(row: Any) -> bool:
     return "yardstick" in row["status"]
 
 
+def _competes(row: Any) -> bool:
+    return not _is_yardstick(row) and "incomplete" not in row["status"]
+
+
 def _cell(row: Any, best: float | None, column: Any) -> str:
     if row is None or row[column.name] is None or row[column.name] != row[column.name]:
         return "-"
     text = f"{row[column.name]:.{column.decimals}f}"
     mark = "!" if "incomplete" in row["status"] else ""
-    bold = row[column.name] == best and not _is_yardstick(row) and not mark
+    bold = _competes(row) and round(row[column.name], column.decimals) == best
     return f"**{text}**" if bold else text + mark
 
 

@@ -55,3 +55,32 @@ def test_markdown_marks_the_best_and_lets_no_markup_through(tables, tmp_path):
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert text.splitlines()[4].split() == ["|", "restorer", "|", "noisy", "|", "average", "|"]
+
+
+def test_csv_writes_whole_numbers_without_decimals_and_no_negative_zero():
+    frame = pd.DataFrame({"parameters": pd.array([123, None], dtype="Int64"), "gain": [-1e-9, 1e20]})
+    assert as_text(frame) == "parameters,gain\n123,0.000000\n,100000000000000000000.000000\n"
+
+
+def test_a_lone_carriage_return_breaks_no_row():
+    text = as_text(pd.DataFrame({"reason": ["one\rtwo"], "n": [1]}))
+    assert list(csv.reader(text.splitlines(keepends=True))) == [["reason", "n"], ["one\ntwo", "1"]]
+
+
+def test_an_incomplete_row_is_never_the_best_and_equal_ones_share_the_bold(tmp_path):
+    samples = tuple(SampleFacts(f"s{n}", f"s{n}", "published") for n in range(12))
+    cells = tuple(
+        CellFacts(name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
+        for name in ("a", "b", "broken")
+    )
+    found = [
+        Record(c.digest, s.id, 0, "ok", scores={"psnr@rgb": value})
+        for c, value in zip(cells, (20.001, 20.0, 30.0), strict=True)
+        for s in samples
+    ]
+    built = build(Board("mine", "1", 0, ("noisy",), (Column("psnr@rgb", True, 2),), cells), found[:-1])
+    (path,) = Markdown(None, None).write(built, tmp_path)
+    text = path.read_text()
+    assert text.count("**20.00**") == 4  # a and b, in the task and in the average
+    assert "30.00!" in text
+    assert "**30.00" not in text
