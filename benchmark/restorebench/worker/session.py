@@ -142,7 +142,6 @@ class Session:
     # ------------------------------------------------------------ running
 
     def _run(self, job: Message) -> list[dict[str, Any]]:
-        job["cell"]
         data = self._loaded["data"][1]
         samples = [data[place] for place in job["samples"]]
         if job["mode"] == "detect":
