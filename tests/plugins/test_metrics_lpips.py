@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,13 +120,8 @@ def test_the_daclip_protocol_sees_unclipped_floats():
 
 @pytest.mark.weights
 @pytest.mark.parametrize("net", ["alex", "vgg", "squeeze"])
-def test_the_linear_heads_of_the_wheel_are_the_shared_ones(net):
-    shared = os.environ.get("RESTOREBENCH_SHARED")
-    if not shared:
-        pytest.skip("RESTOREBENCH_SHARED is not set")
-    theirs = torch.load(
-        Path(shared) / "weights" / "lpips_lin" / f"{net}.pth", map_location="cpu", weights_only=True
-    )
+def test_the_linear_heads_of_the_wheel_are_the_shared_ones(net, shared):
+    theirs = torch.load(shared / "weights" / "lpips_lin" / f"{net}.pth", map_location="cpu", weights_only=True)
     packaged = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
     ours = torch.load(packaged, map_location="cpu", weights_only=True)
     assert ours.keys() == theirs.keys()
