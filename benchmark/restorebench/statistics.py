@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 MIN_SCENES_FOR_INTERVAL = 5
 MIN_SCENES_FOR_RANK = 10
@@ -65,7 +65,7 @@ def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Inte
     scenes = (counts > 0).sum(axis=1, keepdims=True)
     influence = (np.sqrt(scenes / (scenes - 1)) * (sums - counts * means) / totals).mean(axis=0)
     error = float(np.sqrt(np.square(influence).sum()))
-    half = float(stats.t.ppf(0.5 + level / 2, fewest - 1)) * error
+    half = float(stdtrit(fewest - 1, 0.5 + level / 2)) * error
     centre = float(means.mean())
     return centre - half, centre + half
 
@@ -74,7 +74,9 @@ def _bootstrapped(sums: _Array, counts: _Array, seed: int, level: float) -> Inte
     """Draw scenes with replacement, the same draw for every task, and take percentiles of the average."""
     rng = np.random.Generator(np.random.Philox(seed))
     scenes = sums.shape[1]
-    drawn = rng.multinomial(scenes, np.full(scenes, 1 / scenes), size=DRAWS).astype(float)
+    picks = rng.integers(scenes, size=(DRAWS, scenes))
+    places = picks + scenes * np.arange(DRAWS)[:, None]  # counting is four times as fast as multinomial
+    drawn = np.bincount(places.ravel(), minlength=DRAWS * scenes).reshape(DRAWS, scenes).astype(float)
     totals = drawn @ counts.T  # (draws, tasks)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(totals > 0, (drawn @ sums.T) / totals, np.nan)
