@@ -13,7 +13,7 @@ def restorebench_restorers() -> list[RestorerInfo]:
             name="identity",
             version="1",
             summary="Returns its input: the floor that every method has to leave behind.",
-            load="restorebench_classical.restorers:load_identity",
+            load="restorebench_classical.yardsticks:load_identity",
         ),
         RestorerInfo(
             name="classical",
@@ -28,7 +28,7 @@ def restorebench_restorers() -> list[RestorerInfo]:
             name="global-affine",
             version="1",
             summary="Fits a*y+b per channel to the ground truth: how much of a gain is only tone.",
-            load="restorebench_classical.restorers:load_global_affine",
+            load="restorebench_classical.yardsticks:load_global_affine",
             tiling=Tiling.HARMFUL,
             yardstick=True,
         ),

@@ -1,4 +1,4 @@
-"""Thin adapters from the host's batches to functions on single images."""
+"""A thin adapter from the host's batches to functions on single images."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from restorebench import Batch, Detection, RestorebenchError, Runtime
+from restorebench import Batch, Detection, Runtime
 from restorebench_classical.methods import METHODS, plan
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from restorebench.contracts import Image
-
-
-class Identity:
-    """Return a copy of the input."""
-
-    def restore(self, batch: Batch) -> Tensor:
-        """Return the degraded images, unchanged."""
-        return batch.degraded.clone()
 
 
 class Classical:
@@ -46,35 +38,6 @@ class Classical:
         return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(degraded)
 
 
-class GlobalAffine:
-    """Fit a*y+b per image and channel to the clean image by least squares: a yardstick, not a competitor."""
-
-    def restore(self, batch: Batch) -> Tensor:
-        """Return the clipped fit. A constant channel becomes the clean image's mean.
-
-        Raises:
-            RestorebenchError: the batch carries no clean image.
-        """
-        if batch.clean is None:
-            raise RestorebenchError("global-affine is a yardstick: it works only on paired data, with `clean`")
-        degraded, clean = batch.degraded.double(), batch.clean.double()
-        mean, target = degraded.mean((2, 3), keepdim=True), clean.mean((2, 3), keepdim=True)
-        variance = (degraded - mean).square().mean((2, 3), keepdim=True)
-        covariance = ((degraded - mean) * (clean - target)).mean((2, 3), keepdim=True)
-        slope = torch.where(variance > 1e-12, covariance / variance.clamp_min(1e-12), 0.0)
-        return (slope * (degraded - mean) + target).clamp(0, 1).to(batch.degraded.dtype)
-
-
-def load_identity(options: None, runtime: Runtime) -> Identity:
-    """Load `identity`."""
-    return Identity()
-
-
 def load_classical(options: None, runtime: Runtime) -> Classical:
     """Load `classical`."""
     return Classical()
-
-
-def load_global_affine(options: None, runtime: Runtime) -> GlobalAffine:
-    """Load `global-affine`."""
-    return GlobalAffine()

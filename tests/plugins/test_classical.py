@@ -11,9 +11,10 @@ import torch
 from restorebench_classical.measure import psnr
 from restorebench_classical.methods import METHODS, plan
 from restorebench_classical.noise import estimate_sigma
-from restorebench_classical.restorers import Classical, GlobalAffine, Identity
+from restorebench_classical.restorers import Classical
 from restorebench_classical.synthesis import centre, degrade, photographs, synthesiser
 from restorebench_classical.uncompleted import fill, white_mask
+from restorebench_classical.yardsticks import GlobalAffine, Identity
 
 from restorebench import TEN_NAMES, Batch, Detection, RestorebenchError
 from restorebench.toolbox.images import read
