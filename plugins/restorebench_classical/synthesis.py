@@ -6,26 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import skimage
-
 from restorebench import RestorebenchError, Runtime
 from restorebench.catalog import Catalog, discover, validated_options
 from restorebench.contracts import resolve
 from restorebench.tasks import TEN
 from restorebench.toolbox.images import SUFFIXES, pixel_digest
+from restorebench.toolbox.photographs import embedded
 from restorebench.toolbox.seeding import generator
 
 if TYPE_CHECKING:
     from restorebench.contracts import Degradation, Image
 
-EMBEDDED = (
-    "astronaut.png",
-    "chelsea.png",
-    "coffee.png",
-    "rocket.jpg",
-    "motorcycle_left.png",
-    "motorcycle_right.png",
-)
 CROP_PX = 256
 
 
@@ -36,7 +27,7 @@ def photographs(place: str) -> list[Path]:
         RestorebenchError: the folder holds no image.
     """
     if place == "embedded":
-        return [Path(skimage.__file__).parent / "data" / name for name in EMBEDDED]
+        return list(embedded().values())
     found = sorted(path for path in Path(place).glob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
         raise RestorebenchError(f"no photographs in {place}; give a folder of images, or `embedded`")

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restorebench import CLEAN, DataRequest, MissingResource, Sample, SampleInfo
-from restorebench.toolbox import images, seeding
+from restorebench import CLEAN, DataRequest, Sample, SampleInfo
+from restorebench.toolbox import images, photographs, seeding
 from restorebench_datasets.options import Synthetic
 from restorebench_datasets.recipe import Recipe, choose
 from restorebench_datasets.samples import centre_crop, check_crop, cropped_size, digest, list_images
 
 if TYPE_CHECKING:
     from restorebench.contracts import Degradation, Image
-
-EMBEDDED = (
-    "astronaut.png",
-    "chelsea.png",
-    "coffee.png",
-    "rocket.jpg",
-    "motorcycle_left.png",
-    "motorcycle_right.png",
-)
-"""Photographs in the wheel of scikit-image. The motorcycles are a stereo pair: one scene."""
 
 
 @dataclass(frozen=True)
@@ -124,19 +113,22 @@ def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
 
 def _shots(options: Synthetic, recipe: Recipe | None) -> list[Shot]:
     """List what is made: a clean sample per photograph, one per preset, or one per severity."""
-    photographs = _photographs(options)
+    pictures = _photographs(options)
     if recipe is None:
-        return [Shot(photograph) for photograph in photographs]
+        return [Shot(photograph) for photograph in pictures]
     if recipe.severity is not None:
-        return [Shot(photograph, recipe.severity, options.preset) for photograph in photographs]
+        return [Shot(photograph, recipe.severity, options.preset) for photograph in pictures]
     return [
-        Shot(photograph, severity, str(severity)) for photograph in photographs for severity in options.severities
+        Shot(photograph, severity, str(severity)) for photograph in pictures for severity in options.severities
     ]
 
 
 def _photographs(options: Synthetic) -> list[Photograph]:
     if options.clean == "embedded":
-        files, scenes = _embedded(), dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle")
+        files, scenes = (
+            photographs.embedded(),
+            dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle"),
+        )
     else:
         files, scenes = list_images(options.clean), {}
     found = []
@@ -145,17 +137,3 @@ def _photographs(options: Synthetic) -> list[Photograph]:
         check_crop(path, height, width, options.crop)
         found.append(Photograph(name, path, scenes.get(name, name), height, width))
     return found
-
-
-def _embedded() -> dict[str, Path]:
-    """Locate the photographs in scikit-image's data folder without importing it."""
-    spec = find_spec("skimage")
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    files = [Path(place) / "data" / name for place in places[:1] for name in EMBEDDED]
-    absent = [path for path in files if not path.is_file()]
-    if not files or absent:
-        raise MissingResource(
-            f"the embedded photographs are not in scikit-image ({absent[0] if absent else 'not installed'}); "
-            "reinstall scikit-image, or set `clean` to a folder of photographs"
-        )
-    return {path.stem: path for path in files}

@@ -26,7 +26,7 @@ from restorebench import (
     Task,
     UnknownName,
 )
-from restorebench.toolbox import images, seeding
+from restorebench.toolbox import images, photographs, seeding
 from restorebench.toolbox.options import PluginOptions
 
 
@@ -134,7 +134,7 @@ def test_embedded_photographs_are_found_without_importing_scikit_image() -> None
 
 
 def test_absent_scikit_image_is_a_missing_resource(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthetic, "find_spec", lambda name: None)
+    monkeypatch.setattr(photographs, "find_spec", lambda name: None)
     with pytest.raises(MissingResource, match="scikit-image"):
         synthetic.index(Synthetic(), request("noisy"))
 

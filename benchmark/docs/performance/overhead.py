@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import PIL.Image
+
+from restorebench.toolbox.photographs import embedded
 
 BARE = """
 import csv, sys
@@ -46,14 +48,12 @@ with open(sys.argv[2], "w", newline="") as file:
 
 def photographs(folder: Path, count: int) -> None:
     """Write 256 px crops of the embedded photographs."""
-    from skimage import data
-
-    sources = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    sources = [np.asarray(PIL.Image.open(path).convert("RGB")) for path in embedded().values()]
     rng = np.random.default_rng(0)
     for number in range(count):
         image = sources[number % len(sources)]
         top, left = (int(rng.integers(0, side - 256 + 1)) for side in image.shape[:2])
-        Image.fromarray(image[top : top + 256, left : left + 256]).save(folder / f"{number:04}.png")
+        PIL.Image.fromarray(image[top : top + 256, left : left + 256]).save(folder / f"{number:04}.png")
 
 
 def timed(command: list[str], folder: Path) -> float:

@@ -1,0 +1,36 @@
+"""Locate the photographs that are there wherever the package is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from restorebench.errors import MissingResource
+
+EMBEDDED = (
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "rocket.jpg",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+)
+"""Photographs in the wheel of scikit-image. The motorcycles are a stereo pair: one scene."""
+
+
+def embedded() -> dict[str, Path]:
+    """Map the stem of each embedded photograph to its file, without importing scikit-image.
+
+    Raises:
+        MissingResource: scikit-image is not installed, or without its data.
+    """
+    spec = find_spec("skimage")
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    files = [Path(place) / "data" / name for place in places[:1] for name in EMBEDDED]
+    absent = [path for path in files if not path.is_file()]
+    if not files or absent:
+        raise MissingResource(
+            f"the embedded photographs are not in scikit-image ({absent[0] if absent else 'not installed'}); "
+            "reinstall scikit-image, or name a folder of photographs"
+        )
+    return {path.stem: path for path in files}
