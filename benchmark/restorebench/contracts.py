@@ -197,7 +197,7 @@ class Metric(typing.Protocol):
 
 class Reporter(typing.Protocol):
     def write(self, tables: Any, folder: Path) -> list[Path]:
-        """Write `restorebench.leaderboard.Tables` into a folder and return the files made."""
+        """Write `restorebench.tables.Tables` into a folder and return the files made."""
 
 
 # ---------------------------------------------------------------- cards

@@ -1,19 +1,18 @@
-"""Records -> tables. The arithmetic of the leaderboard; no plugin can change it."""
+"""The leaderboard: a row per cell, then the averages over tasks. No plugin can change this arithmetic."""
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from restorebench import detection, statistics
+from restorebench import statistics
 from restorebench.digests import digest
-from restorebench.records import OK, Board, CellFacts, Column, DetectionRecord, DetectorCellFacts, Record
-from restorebench.tasks import CLEAN, composite
+from restorebench.records import OK, Board, CellFacts, Column, Record
+from restorebench.tasks import CLEAN
 
 CAP = 100.0
 """What an infinite PSNR counts as in a mean, in dB; a finite one above it too, or it would beat a perfect one."""
@@ -27,21 +26,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Tables:
-    """The tables of a run, as pandas frames. Only cost varies between equal runs."""
-
-    board: Board
-    leaderboard: pd.DataFrame
-    records: pd.DataFrame
-    detectors: pd.DataFrame
-    labels: pd.DataFrame
-    confusion: pd.DataFrame
-    cost: pd.DataFrame
-    failures: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Cell:
+class Cell:
     """A cell with what was found of it: per column, one value per scored sample with its scene.
 
     values: column -> sample -> mean over repetitions. capped: whether a value in them counts as CAP.
@@ -77,30 +62,8 @@ class _Cell:
         return sum(values) / len(values) if values else None
 
 
-def build(board: Board, records: Iterable[Record], detections: Iterable[DetectionRecord] = ()) -> Tables:
-    """Build every table. The order of the records does not matter; the board's order is the tables'."""
-    held: dict[str, dict[tuple[str, int], Record]] = defaultdict(dict)
-    for record in records:
-        held[record.digest][record.sample, record.repetition] = record
-    decibels = {c.name for c in board.columns if c.unit == "dB" or c.name.startswith("psnr@")}
-    cells = [_gather(facts, held[facts.digest], decibels) for facts in board.cells]
-    heard: dict[str, dict[str, DetectionRecord]] = defaultdict(dict)
-    for said in detections:
-        heard[said.digest][said.sample] = said
-    scores, labels, confusion = _detectors(board, heard)
-    return Tables(
-        board=board,
-        leaderboard=_leaderboard(board, cells),
-        records=_records(board, cells),
-        detectors=scores,
-        labels=labels,
-        confusion=confusion,
-        cost=_cost(cells),
-        failures=_failures(board, cells, heard),
-    )
-
-
-def _gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: set[str]) -> _Cell:
+def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: set[str]) -> Cell:
+    """Gather the records a cell wants, by sample and repetition. decibels: the columns to cap."""
     wanted = [(sample.id, repetition) for sample in facts.samples for repetition in range(facts.repetitions)]
     found = tuple(held[key] for key in wanted if key in held)
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -115,23 +78,21 @@ def _gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: 
         column: {sample: sum(several) / len(several) for sample, several in by_sample.items()}
         for column, by_sample in values.items()
     }
-    return _Cell(facts, found, means, capped)
+    return Cell(facts, found, means, capped)
 
 
-# ---------------------------------------------------------------- leaderboard
-
-
-def _leaderboard(board: Board, cells: Sequence[_Cell]) -> pd.DataFrame:
+def leaderboard(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Lay out leaderboard.csv: cells in the board's order, then averages."""
     gains, ranks = _gains(board, cells), _ranks(board, cells)
     rows = [_row(board, cell, gains.get(id(cell)), ranks.get(id(cell))) for cell in cells]
     rows += _averages(board, cells, captured=False)
     kinds = {sample.kind for cell in cells if cell.facts.task != CLEAN for sample in cell.facts.samples}
     if "captured" in kinds and len(kinds) > 1:
         rows += _averages(board, cells, captured=True)
-    return pd.DataFrame(rows, columns=list(leaderboard_columns(board)))
+    return pd.DataFrame(rows, columns=list(columns(board)))
 
 
-def leaderboard_columns(board: Board) -> tuple[str, ...]:
+def columns(board: Board) -> tuple[str, ...]:
     """Name the columns of leaderboard.csv, in order."""
     scores = [f"{c.name}{end}" for c in board.columns for end in ("", "_low", "_high")]
     return (
@@ -142,7 +103,8 @@ def leaderboard_columns(board: Board) -> tuple[str, ...]:
     )
 
 
-def _identity(board: Board, facts: CellFacts) -> Row:
+def identity(board: Board, facts: CellFacts) -> Row:
+    """Name a cell: the fields that every table of restorers begins with."""
     return {
         "suite": board.suite,
         "suite_version": board.version,
@@ -154,9 +116,9 @@ def _identity(board: Board, facts: CellFacts) -> Row:
     }
 
 
-def _row(board: Board, cell: _Cell, gain: float | None, rank: int | None) -> Row:
+def _row(board: Board, cell: Cell, gain: float | None, rank: int | None) -> Row:
     facts = cell.facts
-    row = _identity(board, facts) | {
+    row = identity(board, facts) | {
         "n_images": len(facts.samples),
         "n_scenes": len({sample.scene for sample in facts.samples}),
         "failed": cell.failed,
@@ -174,7 +136,7 @@ def _put_interval(row: Row, name: str, interval: statistics.Interval | None) -> 
     row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
 
 
-def _status(board: Board, cell: _Cell) -> str:
+def _status(board: Board, cell: Cell) -> str:
     """Say all that a reader must know of a row; `ok` when there is nothing."""
     facts, total = cell.facts, len(cell.facts.samples)
     if facts.skipped:
@@ -204,7 +166,7 @@ def _psnr(board: Board) -> Column | None:
     return next((column for column in board.columns if column.name.startswith("psnr@")), None)
 
 
-def _gains(board: Board, cells: Sequence[_Cell], captured: bool = False) -> dict[int, float]:
+def _gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, float]:
     """Return PSNR minus identity's on the same images, of complete cells where identity is complete."""
     column = _psnr(board)
     if column is None:
@@ -222,7 +184,7 @@ def _gains(board: Board, cells: Sequence[_Cell], captured: bool = False) -> dict
     }
 
 
-def _ranks(board: Board, cells: Sequence[_Cell], captured: bool = False) -> dict[int, int]:
+def _ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, int]:
     """Rank complete competitors of one task by the first column; ties share the better rank."""
     column = board.columns[0]
     rivals: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
@@ -240,7 +202,7 @@ def _ranks(board: Board, cells: Sequence[_Cell], captured: bool = False) -> dict
     }
 
 
-def _averages(board: Board, cells: Sequence[_Cell], captured: bool) -> list[Row]:
+def _averages(board: Board, cells: Sequence[Cell], captured: bool) -> list[Row]:
     """Average each restorer over tasks, one row per dataset; of captured images, over the tasks that have any.
 
     Where every task has one dataset but not all the same, a dataset alone is no whole board: then one row
@@ -252,7 +214,7 @@ def _averages(board: Board, cells: Sequence[_Cell], captured: bool) -> list[Row]
     if captured:
         tasks = {c.facts.task for c in entering if any(s.kind == "captured" for s in c.facts.samples)}
     split = len({dataset for dataset, _ in places}) > 1 and len({task for _, task in places}) == len(places)
-    groups: dict[tuple[str, str, str], list[_Cell]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in entering:
         dataset = EVERY_DATASET if split else cell.facts.dataset
         group = groups[dataset, cell.facts.restorer, cell.facts.tell]
@@ -269,7 +231,7 @@ def _averages(board: Board, cells: Sequence[_Cell], captured: bool) -> list[Row]
 
 def _average_row(
     board: Board,
-    group: Sequence[_Cell],
+    group: Sequence[Cell],
     dataset: str,
     tasks: Sequence[str],
     gains: Mapping[int, float],
@@ -294,14 +256,14 @@ def _average_row(
     return row | {"status": "; ".join(dict.fromkeys(notes)) or "ok"}
 
 
-def _average_facts(board: Board, group: Sequence[_Cell], dataset: str, captured: bool) -> Row:
+def _average_facts(board: Board, group: Sequence[Cell], dataset: str, captured: bool) -> Row:
     name = CAPTURED if captured else AVERAGE
     chosen = [
         {sample.id: sample.scene for sample in cell.facts.samples if not captured or sample.kind == "captured"}
         for cell in group
     ]
     broken = [{r.sample for r in cell.records if r.status != OK} for cell in group]
-    return _identity(board, group[0].facts) | {
+    return identity(board, group[0].facts) | {
         "task": name,
         "dataset": dataset,
         "n_images": sum(len(scenes) for scenes in chosen),
@@ -311,7 +273,7 @@ def _average_facts(board: Board, group: Sequence[_Cell], dataset: str, captured:
     }
 
 
-def _put_means(board: Board, row: Row, group: Sequence[_Cell], captured: bool) -> None:
+def _put_means(board: Board, row: Row, group: Sequence[Cell], captured: bool) -> None:
     """Put the unweighted mean of task means, where every task has the column, with a joint interval."""
     for column in board.columns:
         tasks = [cell.scored(column.name, captured) for cell in group]
@@ -319,215 +281,3 @@ def _put_means(board: Board, row: Row, group: Sequence[_Cell], captured: bool) -
             row[column.name] = sum(sum(values) / len(values) for values, _ in tasks) / len(tasks)
             seed = statistics.seed_from(digest(row["digest"], column.name))
             _put_interval(row, column.name, statistics.average_interval(tasks, seed))
-
-
-# ---------------------------------------------------------------- the other tables
-
-
-def _records(board: Board, cells: Sequence[_Cell]) -> pd.DataFrame:
-    names = [column.name for column in board.columns]
-    columns = [
-        *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition"),
-        *("restorer", "tell", "told"),
-        *names,
-        *("status", "reason", "digest"),
-    ]
-    rows = [row for cell in cells for row in _record_rows(board, cell)]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _record_rows(board: Board, cell: _Cell) -> list[Row]:
-    """Lay out the records of a cell: what identifies each, its scores and how it went."""
-    facts = {sample.id: sample for sample in cell.facts.samples}
-    rows = []
-    for record in cell.records:
-        sample = facts[record.sample]
-        row = _identity(board, cell.facts) | {
-            "sample": record.sample,
-            "scene": sample.scene,
-            "kind": sample.kind,
-            "repetition": record.repetition,
-            "told": "" if record.told is None else composite(record.told),
-            "status": record.status,
-            "reason": record.reason,
-            "digest": record.digest,
-        }
-        rows.append(row | {column.name: record.scores.get(column.name) for column in board.columns})
-    return rows
-
-
-def _failures(
-    board: Board, cells: Sequence[_Cell], heard: Mapping[str, Mapping[str, DetectionRecord]]
-) -> pd.DataFrame:
-    """List what failed, restorers first: a detector's failure has no restorer, tell or repetition."""
-    columns = [
-        *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition"),
-        *("restorer", "tell", "told", "detector", "reason", "digest"),
-    ]
-    rows = [row for cell in cells for row in _record_rows(board, cell) if row["status"] != OK]
-    for detecting in board.detector_cells:
-        said = heard.get(detecting.digest, {})
-        rows += [
-            {
-                "suite": board.suite,
-                "suite_version": board.version,
-                "task": detecting.task,
-                "dataset": detecting.dataset,
-                "sample": sample.id,
-                "scene": sample.scene,
-                "kind": sample.kind,
-                "detector": detecting.detector,
-                "reason": said[sample.id].reason,
-                "digest": detecting.digest,
-            }
-            for sample in detecting.samples
-            if sample.id in said and said[sample.id].status != OK
-        ]
-    frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({"repetition": "Int64"})
-
-
-def _cost(cells: Sequence[_Cell]) -> pd.DataFrame:
-    """Time and memory per cell: the median without the first group, which pays for warming up."""
-    columns = [
-        *("task", "dataset", "restorer", "tell", "images", "seconds_per_megapixel", "seconds_per_image"),
-        *("peak_mib", "parameters", "device", "threads", "batch_size", "fallback", "warm"),
-    ]
-    rows = []
-    for cell in cells:
-        timed = [r for r in cell.records if r.status == OK and r.seconds is not None]
-        if not timed:
-            continue
-        warm = [record for record in timed if record.warm] or timed
-        facts = cell.facts
-        seconds = pd.Series([record.seconds for record in warm], dtype=float)
-        megapixels = pd.Series([record.pixels / 1e6 or math.nan for record in warm], dtype=float)
-        executions = [record.execution for record in timed if record.execution]
-        rows.append(
-            {
-                "task": facts.task,
-                "dataset": facts.dataset,
-                "restorer": facts.restorer,
-                "tell": facts.tell,
-                "images": len(timed),
-                "seconds_per_megapixel": float((seconds / megapixels).median()),
-                "seconds_per_image": float(seconds.median()),
-                "peak_mib": max((r.peak_mib for r in timed if r.peak_mib is not None), default=None),
-                "parameters": facts.parameters,
-                "device": _joined(e.device for e in executions),
-                "threads": _joined(e.threads for e in executions),
-                "batch_size": _joined(e.batch_size for e in executions),
-                "fallback": _joined(e.fallback for e in executions if e.fallback),
-                "warm": any(record.warm for record in timed),
-            }
-        )
-    return pd.DataFrame(rows, columns=columns).astype({"parameters": "Int64"})
-
-
-def _joined(values: Iterable[Any]) -> str:
-    return ", ".join(sorted({str(value) for value in values}))
-
-
-def _detectors(
-    board: Board, heard: Mapping[str, Mapping[str, DetectionRecord]]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Score every detector per task (and their average) and per label, and count its verdicts."""
-    rows: list[Row] = []
-    counted: list[Row] = []
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    answers: dict[tuple[str, str], list[tuple[str, list[DetectionRecord]]]] = defaultdict(list)
-    for cell in board.detector_cells:
-        said = [heard[cell.digest][s.id] for s in cell.samples if s.id in heard.get(cell.digest, {})]
-        base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
-        scores = asdict(detection.score(cell.task, said))
-        row = base | scores | {"status": _heard_status(cell, len(said)), "digest": cell.digest}
-        rows.append(row)
-        answers[cell.dataset, cell.detector].append((cell.task, said))
-        if cell.task != CLEAN:
-            groups[cell.dataset, cell.detector].append(row)
-        counts = detection.confusion(said)
-        counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
-    for (dataset, detector), group in groups.items():
-        rows.append(_detector_average(dataset, detector, group))
-    labels = [
-        {"dataset": dataset, "detector": detector} | asdict(scores)
-        for (dataset, detector), tasks in answers.items()
-        for scores in detection.by_label(tasks)
-    ]
-    names = [*("task", "dataset", "detector"), *_names(detection.Scores), *("status", "digest")]
-    return (
-        _numeric(pd.DataFrame(rows, columns=names), detection.Scores),
-        _numeric(
-            pd.DataFrame(labels, columns=["dataset", "detector", *_names(detection.LabelScores)]),
-            detection.LabelScores,
-        ),
-        pd.DataFrame(counted, columns=["task", "dataset", "detector", "verdict", "images"]),
-    )
-
-
-def _names(kind: type[detection.Scores | detection.LabelScores]) -> list[str]:
-    return [field.name for field in fields(kind)]
-
-
-def _numeric(frame: pd.DataFrame, kind: type[detection.Scores | detection.LabelScores]) -> pd.DataFrame:
-    """Make scores float even where a whole column is blank."""
-    counts = {"label", "images", "failed", "present", "named"}
-    return frame.astype({name: float for name in _names(kind) if name not in counts})
-
-
-def _heard_status(cell: DetectorCellFacts, answered: int) -> str:
-    if cell.skipped:
-        return f"skipped: {cell.skipped}"
-    missing = len(cell.samples) - answered
-    return f"incomplete: {missing} of {len(cell.samples)} not run" if missing else "ok"
-
-
-def _detector_average(dataset: str, detector: str, group: Sequence[Row]) -> Row:
-    """Average a detector over its tasks; blank where a task was skipped or not run to its end."""
-    row: Row = {"task": AVERAGE, "dataset": dataset, "detector": detector}
-    lacking = [r["task"] for r in group if r["status"] != "ok"]
-    for name in _names(detection.Scores):
-        known = [r[name] for r in group if r[name] is not None]
-        if name in {"images", "failed"}:
-            row[name] = sum(known)
-        elif known and not lacking:
-            row[name] = sum(known) / len(known)
-    row["status"] = f"incomplete: {', '.join(lacking)}" if lacking else "ok"
-    row["digest"] = digest(AVERAGE, [r["digest"] for r in group])
-    return row
-
-
-# ---------------------------------------------------------------- text
-
-
-def printed(tables: Tables, board: Board) -> list[list[str]]:
-    """Lay the leaderboard out for a terminal: a header, then a row per task, a column per restorer.
-
-    A cell shows the first two metrics, `24.31 / 0.712`; `-` where there is no value, `!` after a row that is
-    incomplete.
-    """
-    shown = board.columns[:2]
-    frame = tables.leaderboard
-    keys = list(dict.fromkeys(zip(frame.restorer, frame.tell, strict=True)))
-    header = ["task (" + " / ".join(column.name for column in shown) + ")"]
-    header += [name if tell == "nothing" else f"{name} [{tell}]" for name, tell in keys]
-    lines = [header]
-    many = frame.dataset.nunique() > 1
-    for task, dataset in dict.fromkeys(zip(frame.task, frame.dataset, strict=True)):
-        part = frame[(frame.task == task) & (frame.dataset == dataset)]
-        by_key = {(row["restorer"], row["tell"]): row for _, row in part.iterrows()}
-        title = f"{task} ({dataset})" if many else str(task)
-        lines.append([title, *(_shown(by_key.get(key), shown) for key in keys)])
-    return lines
-
-
-def _shown(row: Any, columns: Sequence[Column]) -> str:  # Any: a row of a pandas frame
-    if row is None:
-        return "-"
-    text = " / ".join(number(row[column.name], column.decimals) for column in columns)
-    return text + ("!" if "incomplete" in row["status"] else "")
-
-
-def number(value: Any, decimals: int) -> str:
-    """Print a number with fixed decimals, `-` for none."""
-    return "-" if value is None or pd.isna(value) else f"{value:.{decimals}f}"

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restorebench import journal as journals
-from restorebench import plan as planning
-from restorebench import schedule
+from restorebench import planning, schedule
 from restorebench import suite as suites
 from restorebench.catalog import discover, require_unbroken, validated_options
 from restorebench.contracts import resolve
@@ -21,13 +20,14 @@ from restorebench.errors import RestorebenchError, RunFolderError, SuiteError
 from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
 from restorebench.manifest import manifest
-from restorebench.plan import Plan
+from restorebench.naming import look_up
+from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, DetectionRecord, Record
 from restorebench.supervisor import Done, Event, Loaded, Supervisor, failures
 from restorebench.toolbox.files import atomic_write_text
 
 if TYPE_CHECKING:
-    from restorebench.leaderboard import Tables
+    from restorebench.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Settings:
     scoring_only: bool = False
     plugins: Sequence[Path] = ()
     overrides: Sequence[str] = ()
-    request: planning.Request = field(default_factory=planning.Request)
+    request: Request = field(default_factory=Request)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[
     except suites.InvalidSuite as error:
         if error.rest is None:
             raise
-        others = [line for line in planning.misnamed(error.rest, catalog) if "'none'" not in line]
+        others = [line for line in look_up(error.rest, catalog, Request()).problems if "'none'" not in line]
         raise SuiteError("\n".join([str(error), *others])) from None
     roots = {"data": settings.data.resolve()} if settings.data else {}
     return planning.build(loaded, catalog, replace(settings.request, roots=roots))
@@ -99,7 +99,7 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
     """
     folder = settings.out or Path("runs") / plan.suite.suite
     # pandas takes a second to import; it does so while the first worker starts.
-    preloading = threading.Thread(target=import_module, args=("restorebench.leaderboard",), daemon=True)
+    preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()
     with journals.opened(folder, settings.fresh) as journal, _executor(plan, settings, folder) as run_jobs:
         journal.remember("run", _origin(plan, settings))
@@ -143,7 +143,7 @@ def reopen(folder: Path) -> tuple[suites.LoadedSuite, Settings]:
         raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
     suite = suites.Suite.model_validate(origin["suite"])
     loaded = suites.LoadedSuite(suite, origin["source"], Path(origin["folder"]))
-    request = planning.Request(
+    request = Request(
         tasks=None if origin["tasks"] is None else tuple(origin["tasks"]),
         restorers=None if origin["restorers"] is None else tuple(origin["restorers"]),
         limit=origin["limit"],
@@ -158,12 +158,12 @@ def reopen(folder: Path) -> tuple[suites.LoadedSuite, Settings]:
 
 def report(plan: Plan, journal: Journal, settings: Settings) -> Result:
     """Build the tables from the journal and write them with every reporter of the suite."""
-    from restorebench import leaderboard
+    from restorebench.tables import build
 
-    board = planning.with_parameters(plan.board, journal.parameters())
+    board = with_parameters(plan.board, journal.parameters())
     records = list(schedule.records(plan, journal))
     detections = list(schedule.detections(plan, journal))
-    tables = leaderboard.build(board, records, detections)
+    tables = build(board, records, detections)
     files: list[Path] = []
     for name in plan.suite.reports:
         card = plan.catalog.find("reporter", name)

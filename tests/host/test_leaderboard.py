@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorebench.leaderboard import build, printed
+from restorebench.cli.summary import summary
 from restorebench.records import (
     Board,
     CellFacts,
@@ -18,6 +18,7 @@ from restorebench.records import (
     Record,
     SampleFacts,
 )
+from restorebench.tables import build
 
 PSNR = Column("psnr@rgb", True, 2, "dB")
 
@@ -184,7 +185,7 @@ def test_detectors_are_scored_per_task_with_an_average():
 def test_the_printed_table_has_a_row_per_task_and_a_column_per_restorer():
     cells = [cell("identity"), cell("good", tell="task")]
     found = [r for c, base in zip(cells, (20, 25), strict=True) for r in records(c, base)]
-    lines = printed(build(board(*cells), found), board(*cells))
+    lines = summary(build(board(*cells), found))
     assert lines[0] == ["task (psnr@rgb)", "identity", "good [task]"]
     assert lines[1] == ["noisy", "21.50", "26.50"]
     assert lines[-1][0] == "average"

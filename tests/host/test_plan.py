@@ -7,7 +7,8 @@ from PIL import Image
 from restorebench import suite as suites
 from restorebench.catalog import discover
 from restorebench.errors import MissingResource, SuiteError, UnknownName
-from restorebench.plan import Request, build
+from restorebench.plan import Request
+from restorebench.planning import build
 
 
 @pytest.fixture(scope="module")

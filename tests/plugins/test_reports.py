@@ -7,8 +7,8 @@ import pytest
 from restorebench_reports.as_csv import Csv, as_text
 from restorebench_reports.as_markdown import Markdown
 
-from restorebench.leaderboard import build
 from restorebench.records import Board, CellFacts, Column, Record, SampleFacts
+from restorebench.tables import build
 
 
 @pytest.fixture

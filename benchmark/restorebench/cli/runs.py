@@ -125,10 +125,10 @@ def print_result(result: Result) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from restorebench import leaderboard
+    from restorebench.cli.summary import summary
 
-    board = result.plan.board
-    rows = leaderboard.printed(result.tables, board)
+    board = result.tables.board
+    rows = summary(result.tables)
     table = Table(
         *(escape(name) for name in rows[0]), title=f"{board.suite} (version {board.version})", title_justify="left"
     )

@@ -1,0 +1,42 @@
+"""The leaderboard as it is printed when a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from restorebench.records import Column
+    from restorebench.tables import Tables
+
+
+def summary(tables: Tables) -> list[list[str]]:
+    """Lay the leaderboard out for a terminal: a header, then a row per task, a column per restorer.
+
+    A cell shows the first two metrics, `24.31 / 0.712`; `-` where there is no value, `!` after a row that is
+    incomplete.
+    """
+    shown = tables.board.columns[:2]
+    frame = tables.leaderboard
+    keys = list(dict.fromkeys(zip(frame.restorer, frame.tell, strict=True)))
+    header = ["task (" + " / ".join(column.name for column in shown) + ")"]
+    header += [name if tell == "nothing" else f"{name} [{tell}]" for name, tell in keys]
+    lines = [header]
+    many = frame.dataset.nunique() > 1
+    for task, dataset in dict.fromkeys(zip(frame.task, frame.dataset, strict=True)):
+        part = frame[(frame.task == task) & (frame.dataset == dataset)]
+        by_key = {(row["restorer"], row["tell"]): row for _, row in part.iterrows()}
+        title = f"{task} ({dataset})" if many else str(task)
+        lines.append([title, *(_shown(by_key.get(key), shown) for key in keys)])
+    return lines
+
+
+def _shown(row: Any, columns: Sequence[Column]) -> str:  # Any: a row of a pandas frame
+    if row is None:
+        return "-"
+    text = " / ".join(_number(row[column.name], column.decimals) for column in columns)
+    return text + ("!" if "incomplete" in row["status"] else "")
+
+
+def _number(value: Any, decimals: int) -> str:  # Any: None, or a float that may be NaN
+    return "-" if value is None or value != value else f"{value:.{decimals}f}"

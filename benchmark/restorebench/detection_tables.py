@@ -1,0 +1,84 @@
+"""Detections -> tables: scores per task and per label, and what was said how often."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+
+import pandas as pd
+
+from restorebench import detection
+from restorebench.digests import digest
+from restorebench.leaderboard import AVERAGE, Row
+from restorebench.records import Board, DetectionRecord, DetectorCellFacts
+from restorebench.tasks import CLEAN
+
+
+def detection_tables(
+    board: Board, heard: Mapping[str, Mapping[str, DetectionRecord]]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Score every detector per task (and their average) and per label, and count its verdicts."""
+    rows: list[Row] = []
+    counted: list[Row] = []
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    answers: dict[tuple[str, str], list[tuple[str, list[DetectionRecord]]]] = defaultdict(list)
+    for cell in board.detector_cells:
+        said = [heard[cell.digest][s.id] for s in cell.samples if s.id in heard.get(cell.digest, {})]
+        base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
+        scores = asdict(detection.score(cell.task, said))
+        row = base | scores | {"status": _heard_status(cell, len(said)), "digest": cell.digest}
+        rows.append(row)
+        answers[cell.dataset, cell.detector].append((cell.task, said))
+        if cell.task != CLEAN:
+            groups[cell.dataset, cell.detector].append(row)
+        counts = detection.confusion(said)
+        counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
+    for (dataset, detector), group in groups.items():
+        rows.append(_detector_average(dataset, detector, group))
+    labels = [
+        {"dataset": dataset, "detector": detector} | asdict(scores)
+        for (dataset, detector), tasks in answers.items()
+        for scores in detection.by_label(tasks)
+    ]
+    names = [*("task", "dataset", "detector"), *_names(detection.Scores), *("status", "digest")]
+    return (
+        _numeric(pd.DataFrame(rows, columns=names), detection.Scores),
+        _numeric(
+            pd.DataFrame(labels, columns=["dataset", "detector", *_names(detection.LabelScores)]),
+            detection.LabelScores,
+        ),
+        pd.DataFrame(counted, columns=["task", "dataset", "detector", "verdict", "images"]),
+    )
+
+
+def _names(kind: type[detection.Scores | detection.LabelScores]) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _numeric(frame: pd.DataFrame, kind: type[detection.Scores | detection.LabelScores]) -> pd.DataFrame:
+    """Make scores float even where a whole column is blank."""
+    counts = {"label", "images", "failed", "present", "named"}
+    return frame.astype({name: float for name in _names(kind) if name not in counts})
+
+
+def _heard_status(cell: DetectorCellFacts, answered: int) -> str:
+    if cell.skipped:
+        return f"skipped: {cell.skipped}"
+    missing = len(cell.samples) - answered
+    return f"incomplete: {missing} of {len(cell.samples)} not run" if missing else "ok"
+
+
+def _detector_average(dataset: str, detector: str, group: Sequence[Row]) -> Row:
+    """Average a detector over its tasks; blank where a task was skipped or not run to its end."""
+    row: Row = {"task": AVERAGE, "dataset": dataset, "detector": detector}
+    lacking = [r["task"] for r in group if r["status"] != "ok"]
+    for name in _names(detection.Scores):
+        known = [r[name] for r in group if r[name] is not None]
+        if name in {"images", "failed"}:
+            row[name] = sum(known)
+        elif known and not lacking:
+            row[name] = sum(known) / len(known)
+    row["status"] = f"incomplete: {', '.join(lacking)}" if lacking else "ok"
+    row["digest"] = digest(AVERAGE, [r["digest"] for r in group])
+    return row

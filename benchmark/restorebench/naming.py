@@ -1,0 +1,222 @@
+"""Look every name and option of a suite up in the catalogue, and collect all that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from restorebench.catalog import Catalog, Entry, validated_options
+from restorebench.contracts import Card, MetricInfo, ScoringProtocol, resolve
+from restorebench.digests import digest
+from restorebench.errors import RestorebenchError, UnknownName, nearest
+from restorebench.plan import Request, ScoreColumn
+from restorebench.suite import DatasetEntry, LoadedSuite, Overridden, RestorerEntry, explain_options
+from restorebench.tasks import CLEAN, components
+
+
+@dataclass(frozen=True)
+class Named:
+    """A suite's names, looked up; options are complete with defaults and JSON-ready. problems: what is wrong."""
+
+    tasks: list[str]
+    columns: list[ScoreColumn]
+    restorers: list[tuple[RestorerEntry, Entry, dict[str, Any]]]
+    detectors: list[tuple[Entry, dict[str, Any]]]
+    datasets: list[tuple[DatasetEntry, dict[str, Any]]]
+    problems: tuple[str, ...]
+
+
+def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
+    """Look every name of a suite up, without touching any data.
+
+    Raises:
+        UnknownName: the command line names a task or restorer that the suite does not have.
+    """
+    return _Names(loaded, catalog, request).look_up()
+
+
+class _Names:
+    """Goes through a suite, noting every problem with its place."""
+
+    def __init__(self, loaded: LoadedSuite, catalog: Catalog, request: Request) -> None:
+        self.loaded = loaded
+        self.suite = loaded.suite
+        self.catalog = catalog
+        self.request = request
+        self.problems: list[str] = []
+
+    def look_up(self) -> Named:
+        tasks = self._tasks()
+        columns = self._columns()
+        restorers = self._restorers()
+        detectors = self._detectors(restorers)
+        datasets = [
+            (entry, self._options("dataset", entry.name, entry.options, "datasets", place))
+            for place, entry in enumerate(self.suite.datasets)
+        ]
+        return Named(tasks, columns, restorers, detectors, datasets, tuple(dict.fromkeys(self.problems)))
+
+    def _tasks(self) -> list[str]:
+        known = [task.name for task in self.catalog.tasks]
+        asked = list(self.suite.tasks)
+        for place, task in enumerate(asked):
+            for name in components(task):
+                if name not in known:
+                    where = self.loaded.at("tasks", place)
+                    self.problems.append(f"{where}no task called {name!r}{nearest(name, known)}")
+            if task == CLEAN:
+                where = self.loaded.at("tasks", place)
+                self.problems.append(f"{where}'clean' is no task; set clean_inputs: true instead")
+            elif asked.index(task) != place:
+                self.problems.append(f"{self.loaded.at('tasks', place)}{task!r} is listed twice")
+        if self.request.tasks is None:
+            return asked
+        for name in self.request.tasks:
+            if name not in asked:
+                raise UnknownName(
+                    f"--tasks: suite {self.suite.suite} has no task {name!r}{nearest(name, asked)};"
+                    f" it has {', '.join(asked)}"
+                )
+        return [task for task in asked if task in self.request.tasks]
+
+    def _columns(self) -> list[ScoreColumn]:
+        cards: list[MetricInfo] = []
+        for place, name in enumerate(self.suite.metrics):
+            entry = self._entry("metric", name, "metrics", place)
+            if entry is not None and isinstance(entry.card, MetricInfo):
+                cards.append(entry.card)
+        known = {p.name for e in self.catalog.of("metric") for p in _protocols(e.card)}
+        for place, protocol in enumerate(self.suite.protocols):
+            if protocol not in known:
+                where = self.loaded.at("protocols", place)
+                self.problems.append(f"{where}no protocol called {protocol!r}{nearest(protocol, known)}")
+        return [_score_column(card, protocol) for protocol in self.suite.protocols for card in cards]
+
+    def _restorers(self) -> list[tuple[RestorerEntry, Entry, dict[str, Any]]]:
+        chosen: list[tuple[RestorerEntry, Entry, dict[str, Any]]] = []
+        seen: dict[tuple[str, str], int] = {}
+        labels = {entry.label or entry.name for entry in self.suite.restorers}
+        wanted = self.request.restorers
+        for name in wanted or ():
+            if name not in labels:
+                raise UnknownName(
+                    f"--restorers: suite {self.suite.suite} has no restorer {name!r}{nearest(name, labels)};"
+                    f" it has {', '.join(sorted(labels))}"
+                )
+        for place, item in enumerate(self.suite.restorers):
+            label = item.label or item.name
+            plugin = self._entry("restorer", item.name, "restorers", place, "name")
+            options = self._options("restorer", item.name, item.options, "restorers", place)
+            if (label, item.tell) in seen:
+                where = self.loaded.at("restorers", place)
+                self.problems.append(f"{where}{label!r} told {item.tell!r} is listed twice; give it a `label`")
+            seen[label, item.tell] = place
+            if item.tell not in {"nothing", "task"}:
+                self._entry(
+                    "detector",
+                    item.tell,
+                    "restorers",
+                    place,
+                    "tell",
+                    hint="tell is nothing, task or a detector's name: ",
+                )
+            if plugin is not None and (wanted is None or label in wanted):
+                chosen.append((item, plugin, options))
+        return chosen
+
+    def _detectors(
+        self, restorers: Iterable[tuple[RestorerEntry, Entry, dict[str, Any]]]
+    ) -> list[tuple[Entry, dict[str, Any]]]:
+        chosen: dict[str, tuple[Entry, dict[str, Any]]] = {}
+        for place, item in enumerate(self.suite.detectors):
+            entry = self._entry("detector", item.name, "detectors", place, "name")
+            options = self._options("detector", item.name, item.options, "detectors", place)
+            if item.name in chosen:
+                self.problems.append(f"{self.loaded.at('detectors', place)}{item.name!r} is listed twice")
+            if entry is not None:
+                chosen[item.name] = (entry, options)
+        for told_by in dict.fromkeys(item.tell for item, _, _ in restorers):
+            if told_by in {"nothing", "task"} or told_by in chosen:
+                continue
+            options = next((dict(d.options) for d in self.suite.detectors if d.name == told_by), {})
+            if told_by in self.catalog.names("detector"):
+                entry = self.catalog.entry("detector", told_by)
+                chosen[told_by] = (entry, _validated(entry.card, options))
+        return list(chosen.values())
+
+    def _entry(self, kind: str, name: str, *path: str | int, hint: str = "") -> Entry | None:
+        try:
+            entry = self.catalog.entry(kind, name)
+        except RestorebenchError as error:
+            self.problems.append(f"{self.loaded.at(*path)}{hint}{error}")
+            return None
+        if entry.unavailable:
+            self.problems.append(f"{self.loaded.at(*path)}{kind} {name!r} {entry.unavailable}")
+            return None
+        return entry
+
+    def _options(self, kind: str, name: str, options: Mapping[str, Any], key: str, place: int) -> dict[str, Any]:
+        """Validate one entry's options; returns them complete with defaults, JSON-ready."""
+        entry = self._entry(kind, name, key, place, "name") if name in self.catalog.names(kind) else None
+        if entry is None:
+            if kind == "dataset":
+                self._entry(kind, name, key, place, "name")
+            return {}
+        try:
+            return _validated(entry.card, self._absolute(entry.card, options))
+        except ValidationError as error:
+            model = resolve(entry.card.options or BaseModel)
+            self.problems.append(explain_options(self.loaded, model, error, key, place, "options"))
+        except RestorebenchError as error:
+            self.problems.append(f"{self.loaded.at(key, place, 'options')}{error}")
+        return {}
+
+    def _absolute(self, card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Make relative paths absolute: from --set to the working folder, else to the suite's folder."""
+        model = resolve(card.options) if card.options is not None else None
+        resolved = dict(options)
+        for key, value in options.items():
+            field = model.model_fields.get(key) if model is not None else None
+            if field is None or not isinstance(value, str) or not _takes_path(field.annotation):
+                continue
+            base = Path.cwd() if isinstance(value, Overridden) else self.loaded.folder
+            literal = value in _literals(field.annotation)
+            resolved[key] = str(value) if literal else str(base / Path(value).expanduser())
+        return resolved
+
+
+def _validated(card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
+    model = validated_options(card, options)
+    return {} if model is None else dict(model.model_dump(mode="json"))
+
+
+def _protocols(card: Card) -> Sequence[ScoringProtocol]:
+    return card.protocols if isinstance(card, MetricInfo) else ()
+
+
+def _score_column(card: MetricInfo, protocol: str) -> ScoreColumn:
+    found = card.protocol(protocol)
+    name = f"{card.name}@{protocol}"
+    if found is None:
+        reason = f"{card.name} is not defined under protocol {protocol}"
+        return ScoreColumn(name, card.name, protocol, "", None, reason)
+    reason = resolve(card.unavailable)() if card.unavailable is not None else ""
+    fields = {**asdict(found), "space": found.space.value}
+    return ScoreColumn(
+        name, card.name, protocol, digest(card.name, card.version, fields), None if reason else card, reason
+    )
+
+
+def _takes_path(annotation: Any) -> bool:
+    return annotation is Path or any(_takes_path(part) for part in get_args(annotation))
+
+
+def _literals(annotation: Any) -> set[Any]:
+    parts = get_args(annotation)
+    return {part for part in parts if isinstance(part, str)} | {
+        value for part in parts if not isinstance(part, str) for value in _literals(part)
+    }

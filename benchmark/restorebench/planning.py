@@ -1,0 +1,185 @@
+"""Suite x catalogue -> plan. Reads image headers and bytes, decodes nothing, imports no torch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from restorebench.catalog import Catalog, Entry, validated_options
+from restorebench.contracts import Card, DataRequest, DetectorInfo, RestorerInfo, SampleInfo, resolve
+from restorebench.digests import digest
+from restorebench.errors import MissingResource, RestorebenchError, SuiteError
+from restorebench.naming import Named, look_up
+from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCell, ScoreColumn
+from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry
+from restorebench.tasks import CLEAN, components
+
+
+def build(loaded: LoadedSuite, catalog: Catalog, request: Request = Request()) -> Plan:
+    """Plan a suite.
+
+    Raises:
+        SuiteError: names or options in the suite that do not exist, all of them, with their places.
+        MissingResource: data that are not there.
+    """
+    named = look_up(loaded, catalog, request)
+    if named.problems:
+        raise SuiteError("\n".join(named.problems))
+    return _Planner(loaded, catalog, request).plan(named)
+
+
+class _Planner:
+    """Lays cells out over the data, and notes which tasks a dataset has no images for."""
+
+    def __init__(self, loaded: LoadedSuite, catalog: Catalog, request: Request) -> None:
+        self.loaded = loaded
+        self.suite = loaded.suite
+        self.catalog = catalog
+        self.request = request
+        self.roots = dict(request.roots or {})
+        self.notes: list[str] = []
+
+    def plan(self, named: Named) -> Plan:
+        data = self._data_cells(named.tasks, named.datasets)
+        detector_cells = [
+            self._detector_cell(entry, options, cell) for cell in data for entry, options in named.detectors
+        ]
+        restorer_cells = [
+            self._restorer_cell(entry, plugin, options, cell, named.columns, detector_cells)
+            for cell in data
+            for entry, plugin, options in named.restorers
+        ]
+        return Plan(
+            self.loaded,
+            self.catalog,
+            self.roots,
+            tuple(named.columns),
+            tuple(detector_cells),
+            tuple(restorer_cells),
+            tuple(self.notes),
+        )
+
+    def _data_cells(
+        self, tasks: Sequence[str], datasets: Sequence[tuple[DatasetEntry, dict[str, Any]]]
+    ) -> list[DataCell]:
+        cells: list[DataCell] = []
+        labels: set[str] = set()
+        for entry, options in datasets:
+            label = entry.label or entry.name
+            if label in labels:
+                raise SuiteError(f"{self.loaded.source}: two datasets are called {label!r}; give one a `label`")
+            labels.add(label)
+            mine = [task for task in tasks if entry.tasks is None or task in entry.tasks]
+            held = [cell for task in mine if (cell := self._data_cell(entry, options, task)).samples]
+            for task in mine:
+                if task not in {cell.task for cell in held}:
+                    self.notes.append(f"dataset {label} holds no images for {task}")
+            if not held:
+                raise MissingResource(
+                    f"dataset {label} holds no images for any of: {', '.join(mine)}; its options are {options}"
+                )
+            cells += held
+            if self.suite.clean_inputs:
+                cells.append(self._data_cell(entry, options, CLEAN))
+        order = {task: place for place, task in enumerate([*tasks, CLEAN])}
+        return sorted((cell for cell in cells if cell.samples), key=lambda cell: order[cell.task])
+
+    def _data_cell(self, entry: DatasetEntry, options: dict[str, Any], task: str) -> DataCell:
+        card = self.catalog.find("dataset", entry.name)
+        request = DataRequest(task, self.suite.seed, self.roots, self.catalog.find)
+        model = validated_options(card, options)
+        samples = tuple(resolve(card.index)(model, request))
+        ids = [sample.id for sample in samples]
+        if len(set(ids)) != len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise RestorebenchError(f"dataset {entry.name}: sample id {twice!r} occurs twice in {task}")
+        limit = self.request.limit
+        wanted = len(samples) if limit is None else min(limit, len(samples))
+        content = digest(card.name, card.version, task, [asdict(sample) for sample in samples])
+        groups = _groups(samples, wanted, self.suite.batch_size)
+        return DataCell(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
+
+    def _detector_cell(self, entry: Entry, options: dict[str, Any], data: DataCell) -> DetectorCell:
+        weights = _weights(entry.card, options)
+        identity = digest("detector", entry.card.name, entry.card.version, options, weights, data.digest)
+        return DetectorCell(data, entry, options, identity)
+
+    def _restorer_cell(
+        self,
+        item: RestorerEntry,
+        entry: Entry,
+        options: dict[str, Any],
+        data: DataCell,
+        columns: Sequence[ScoreColumn],
+        detector_cells: Sequence[DetectorCell],
+    ) -> RestorerCell:
+        card = entry.card
+        assert isinstance(card, RestorerInfo)  # by construction: the entry's kind is restorer
+        told_by = next((d.digest for d in detector_cells if d.data is data and d.entry.card.name == item.tell), "")
+        told = told_by or item.tell
+        suite = self.suite
+        tile = [suite.tile, suite.tile_overlap] if suite.tile else None
+        identity = digest(
+            "restorer",
+            card.name,
+            card.version,
+            options,
+            _weights(card, options),
+            told,
+            data.digest,
+            suite.seed,
+            tile,
+        )
+        skipped = ""
+        if card.needs_task and item.tell == "nothing":
+            skipped = "it needs to be told the task; set `tell: task` or a detector"
+        meant = [column for column in columns if _applies(column, data)]
+        usable = tuple(column for column in meant if not _too_small(column, data))
+        notes = tuple(note for column in meant if (note := _too_small(column, data)))
+        repetitions = suite.repetitions if card.stochastic else 1
+        label = item.label or item.name
+        return RestorerCell(
+            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes
+        )
+
+
+def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tuple[tuple[int, ...], ...]:
+    """Cut each size class of the whole index into fixed batches; keep those that hold a wanted sample."""
+    classes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, sample in enumerate(samples):
+        classes[sample.height, sample.width].append(place)
+    groups = [
+        tuple(places[start : start + batch_size])
+        for places in classes.values()
+        for start in range(0, len(places), batch_size)
+    ]
+    return tuple(sorted(group for group in groups if group[0] < wanted))
+
+
+def _weights(card: Card, options: Mapping[str, Any]) -> list[list[Any]]:
+    resources = card.resources if isinstance(card, RestorerInfo | DetectorInfo) else None
+    if resources is None:
+        return []
+    return [[w.name, w.sha256] for w in resolve(resources)(validated_options(card, options))]
+
+
+def _applies(column: ScoreColumn, data: DataCell) -> bool:
+    """Tell whether a column is scored in a cell: available, and meant for its task."""
+    card = column.card
+    return card is not None and (not card.tasks or bool(set(components(data.task)) & set(card.tasks)))
+
+
+def _too_small(column: ScoreColumn, data: DataCell) -> str:
+    """Say why the images of a cell are too small for a column, or return an empty string."""
+    card = column.card
+    assert card is not None  # only asked of columns that apply
+    protocol = card.protocol(column.protocol)
+    assert protocol is not None  # a column without its protocol has no card
+    smallest = min(min(sample.height, sample.width) for sample in data.samples)
+    cropped = smallest - 2 * protocol.crop_border
+    needed = max(1, card.minimum_size)
+    if cropped - cropped % protocol.crop_multiple >= needed:
+        return ""
+    return f"no {column.name}: it needs {needed} px a side, the smallest image has {cropped}"

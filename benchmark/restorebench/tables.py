@@ -1,0 +1,158 @@
+"""Records -> tables, in the board's order whatever the order of the records."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from restorebench import leaderboard
+from restorebench.detection_tables import detection_tables
+from restorebench.leaderboard import Cell, Row
+from restorebench.records import OK, Board, DetectionRecord, Record
+from restorebench.tasks import composite
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run, as pandas frames. Only cost varies between equal runs."""
+
+    board: Board
+    leaderboard: pd.DataFrame
+    records: pd.DataFrame
+    detectors: pd.DataFrame
+    labels: pd.DataFrame
+    confusion: pd.DataFrame
+    cost: pd.DataFrame
+    failures: pd.DataFrame
+
+
+def build(board: Board, records: Iterable[Record], detections: Iterable[DetectionRecord] = ()) -> Tables:
+    """Build every table. The order of the records does not matter; the board's order is the tables'."""
+    held: dict[str, dict[tuple[str, int], Record]] = defaultdict(dict)
+    for record in records:
+        held[record.digest][record.sample, record.repetition] = record
+    decibels = {c.name for c in board.columns if c.unit == "dB" or c.name.startswith("psnr@")}
+    cells = [leaderboard.gather(facts, held[facts.digest], decibels) for facts in board.cells]
+    heard: dict[str, dict[str, DetectionRecord]] = defaultdict(dict)
+    for said in detections:
+        heard[said.digest][said.sample] = said
+    scores, labels, confusion = detection_tables(board, heard)
+    return Tables(
+        board=board,
+        leaderboard=leaderboard.leaderboard(board, cells),
+        records=_records(board, cells),
+        detectors=scores,
+        labels=labels,
+        confusion=confusion,
+        cost=_cost(cells),
+        failures=_failures(board, cells, heard),
+    )
+
+
+def _records(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
+    names = [column.name for column in board.columns]
+    columns = [
+        *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition"),
+        *("restorer", "tell", "told"),
+        *names,
+        *("status", "reason", "digest"),
+    ]
+    rows = [row for cell in cells for row in _record_rows(board, cell)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _record_rows(board: Board, cell: Cell) -> list[Row]:
+    """Lay out the records of a cell: what identifies each, its scores and how it went."""
+    facts = {sample.id: sample for sample in cell.facts.samples}
+    rows = []
+    for record in cell.records:
+        sample = facts[record.sample]
+        row = leaderboard.identity(board, cell.facts) | {
+            "sample": record.sample,
+            "scene": sample.scene,
+            "kind": sample.kind,
+            "repetition": record.repetition,
+            "told": "" if record.told is None else composite(record.told),
+            "status": record.status,
+            "reason": record.reason,
+            "digest": record.digest,
+        }
+        rows.append(row | {column.name: record.scores.get(column.name) for column in board.columns})
+    return rows
+
+
+def _failures(
+    board: Board, cells: Sequence[Cell], heard: Mapping[str, Mapping[str, DetectionRecord]]
+) -> pd.DataFrame:
+    """List what failed, restorers first: a detector's failure has no restorer, tell or repetition."""
+    columns = [
+        *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition"),
+        *("restorer", "tell", "told", "detector", "reason", "digest"),
+    ]
+    rows = [row for cell in cells for row in _record_rows(board, cell) if row["status"] != OK]
+    for detecting in board.detector_cells:
+        said = heard.get(detecting.digest, {})
+        rows += [
+            {
+                "suite": board.suite,
+                "suite_version": board.version,
+                "task": detecting.task,
+                "dataset": detecting.dataset,
+                "sample": sample.id,
+                "scene": sample.scene,
+                "kind": sample.kind,
+                "detector": detecting.detector,
+                "reason": said[sample.id].reason,
+                "digest": detecting.digest,
+            }
+            for sample in detecting.samples
+            if sample.id in said and said[sample.id].status != OK
+        ]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype({"repetition": "Int64"})
+
+
+def _cost(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Time and memory per cell: the median without the first group, which pays for warming up."""
+    columns = [
+        *("task", "dataset", "restorer", "tell", "images", "seconds_per_megapixel", "seconds_per_image"),
+        *("peak_mib", "parameters", "device", "threads", "batch_size", "fallback", "warm"),
+    ]
+    rows = []
+    for cell in cells:
+        timed = [r for r in cell.records if r.status == OK and r.seconds is not None]
+        if not timed:
+            continue
+        warm = [record for record in timed if record.warm] or timed
+        facts = cell.facts
+        seconds = pd.Series([record.seconds for record in warm], dtype=float)
+        megapixels = pd.Series([record.pixels / 1e6 or math.nan for record in warm], dtype=float)
+        executions = [record.execution for record in timed if record.execution]
+        rows.append(
+            {
+                "task": facts.task,
+                "dataset": facts.dataset,
+                "restorer": facts.restorer,
+                "tell": facts.tell,
+                "images": len(timed),
+                "seconds_per_megapixel": float((seconds / megapixels).median()),
+                "seconds_per_image": float(seconds.median()),
+                "peak_mib": max((r.peak_mib for r in timed if r.peak_mib is not None), default=None),
+                "parameters": facts.parameters,
+                "device": _joined(e.device for e in executions),
+                "threads": _joined(e.threads for e in executions),
+                "batch_size": _joined(e.batch_size for e in executions),
+                "fallback": _joined(e.fallback for e in executions if e.fallback),
+                "warm": any(record.warm for record in timed),
+            }
+        )
+    return pd.DataFrame(rows, columns=columns).astype({"parameters": "Int64"})
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values}))
