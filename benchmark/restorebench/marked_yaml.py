@@ -12,7 +12,7 @@ import yaml
 from restorebench.errors import SuiteError
 
 MAX_NODES = 20_000  # after aliases are expanded: anchors that explode stop here
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Marks:
     """Where the values of a document are: line and column, from 1, by key path."""
 
     source: str
-    places: Mapping[Path_, tuple[int, int]] = field(default_factory=dict)
+    places: Mapping[KeyPath, tuple[int, int]] = field(default_factory=dict)
 
-    def where(self, path: Path_) -> str:
+    def where(self, path: KeyPath) -> str:
         """Return `file:line:column: ` of the deepest known part of a path."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.places:
@@ -30,7 +30,7 @@ class Marks:
                 return f"{self.source}:{line}:{column}: "
         return f"{self.source}: "
 
-    def at(self, path: Path_) -> str:
+    def at(self, path: KeyPath) -> str:
         """Return `file:line:column: key.path: `."""
         return f"{self.where(path)}{dotted(path)}: "
 
@@ -62,7 +62,7 @@ def parse(text: str, source: str) -> tuple[dict[str, Any], Marks, list[str]]:
     Raises:
         SuiteError: it is not YAML, empty, not a mapping, or its anchors explode.
     """
-    marks: dict[Path_, tuple[int, int]] = {}
+    marks: dict[KeyPath, tuple[int, int]] = {}
     problems: list[str] = []
     try:
         loader = Loader(text)
@@ -90,10 +90,10 @@ def parse(text: str, source: str) -> tuple[dict[str, Any], Marks, list[str]]:
 
 def _build(
     node: yaml.Node,
-    path: Path_,
+    path: KeyPath,
     loader: Loader,
     source: str,
-    marks: dict[Path_, tuple[int, int]],
+    marks: dict[KeyPath, tuple[int, int]],
     problems: list[str],
     budget: list[int],
 ) -> Any:

@@ -14,7 +14,8 @@ from restorebench.contracts import Card, MetricInfo, ScoringProtocol, resolve
 from restorebench.digests import digest
 from restorebench.errors import RestorebenchError, UnknownName, nearest
 from restorebench.plan import Request, ScoreColumn
-from restorebench.suite import DatasetEntry, LoadedSuite, Overridden, RestorerEntry, explain_options
+from restorebench.substitution import Overridden
+from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry, explain_options
 from restorebench.tasks import CLEAN, components
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from restorebench import suite as suites
 from restorebench.errors import RestorebenchError, SuiteError, UnknownName
+from restorebench.substitution import Overridden
 
 MINIMAL = "suite: mine\ndatasets: [synthetic]\n"
 
@@ -87,7 +88,7 @@ def test_overrides_reach_keys_variables_and_list_items():
     overrides = ["clean=there", "severities=[1,2]", "seed=5", "restorers.mine.tell=task", "limits.image_seconds=9"]
     suite = suites.loads(text, overrides=overrides).suite
     assert suite.datasets[0].options == {"clean": "there", "severities": [1, 2]}
-    assert isinstance(suite.datasets[0].options["clean"], suites.Overridden)
+    assert isinstance(suite.datasets[0].options["clean"], Overridden)
     assert suite.seed == 5
     assert suite.restorers[1].tell == "task"
     assert suite.limits.image_seconds == 9
