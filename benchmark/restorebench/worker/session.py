@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,18 +23,18 @@ from restorebench.contracts import (
     RestorerInfo,
     Runtime,
     Sample,
-    ScoringProtocol,
     resolve,
 )
 from restorebench.digests import digest
 from restorebench.errors import ContractViolation, RestorebenchError, RunFolderError
 from restorebench.layout import output_name, safe_name, triple_name, triples_folder
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
-from restorebench.toolbox import images, scoring, seeding
+from restorebench.toolbox import images, seeding
 from restorebench.worker import restoring
+from restorebench.worker.saving import save_output, save_triple
+from restorebench.worker.scoring import LoadedMetric, score
 
 Message = dict[str, Any]
-_LoadedMetric = tuple[MetricInfo, ScoringProtocol, Any]  # its card, its protocol, and the metric itself
 
 
 def devices() -> list[str]:
@@ -128,7 +126,7 @@ class Session:
         request = DataRequest(dataset["task"], dataset["seed"], self._runtime.roots, self.catalog.find)
         return resolve(card.load)(validated_options(card, dataset["options"]), request)
 
-    def _load_metrics(self, columns: Sequence[Sequence[str]]) -> dict[str, _LoadedMetric]:
+    def _load_metrics(self, columns: Sequence[Sequence[str]]) -> dict[str, LoadedMetric]:
         loaded = {}
         for column, name, protocol_name in columns:
             card: MetricInfo = self.catalog.find("metric", name)
@@ -136,7 +134,7 @@ class Session:
             if protocol is None:
                 raise ContractViolation(f"metric {name!r} has no protocol {protocol_name!r}")
             metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
-            loaded[column] = (card, protocol, metric)
+            loaded[column] = LoadedMetric(card, protocol, metric)
         return loaded
 
     # ------------------------------------------------------------ running
@@ -203,13 +201,19 @@ class Session:
             batch_size=len(places),
             fallback=result.fallback,
         )
-        scores = self._score(result.images, chosen, list(self._loaded["metrics"][1]))
+        scores = score(result.images, chosen, self._loaded["metrics"][1], self.device)
         restored = images.from_tensor(result.images) if cell["save"] or cell["triples"] else []
         records = []
         for row, place in enumerate(places):
             output = self._save(job, place, restored[row]) if cell["save"] else ""
             if job["samples"][place] < cell["triples"]:
-                self._keep_triple(job, place, chosen[row], restored[row])
+                save_triple(
+                    self.run_folder / triples_folder(cell["dataset"]["label"], cell["dataset"]["task"]),
+                    safe_name(job["ids"][place]),
+                    chosen[row],
+                    triple_name(job["ids"][place], cell["label"], cell["tell"]),
+                    restored[row],
+                )
             records.append(
                 Record(
                     digest=cell["digest"],
@@ -276,57 +280,19 @@ class Session:
     def _undetected(self, job: Message, place: int, reason: str) -> DetectionRecord:
         return DetectionRecord(job["cell"]["digest"], job["ids"][place], FAILED, reason)
 
-    # ------------------------------------------------------------ scoring and saving
-
-    def _score(
-        self, restored: torch.Tensor, samples: Sequence[Sample], columns: Sequence[str]
-    ) -> dict[str, list[float | None]]:
-        """Score (B, 3, H, W) under each column; pixel metrics on the CPU in float64, networks on the device."""
-        if any(sample.clean is None for sample in samples):
-            return {column: [None] * len(samples) for column in columns}
-        clean = images.to_tensor([sample.clean for sample in samples if sample.clean is not None])
-        prepared: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-        scores: dict[str, list[float | None]] = {}
-        with torch.no_grad():
-            for column in columns:
-                card, protocol, metric = self._loaded["metrics"][1][column]
-                maps = None
-                if card.needs_map is not None:
-                    found = [_map(sample, card.needs_map) for sample in samples]
-                    if any(item is None for item in found):
-                        scores[column] = [None] * len(samples)
-                        continue
-                    stacked = torch.stack([torch.as_tensor(item, dtype=torch.float64) for item in found])
-                    maps = scoring.crop_map(stacked[:, None], protocol)
-                key = f"{card.network}{protocol}"
-                if key not in prepared:
-                    there = clean.to(self.device) if card.network else clean
-                    prepared[key] = (
-                        scoring.prepare(restored, protocol, network=card.network),
-                        scoring.prepare(there, protocol, network=card.network),
-                    )
-                arguments = prepared[key] if maps is None else (*prepared[key], maps)
-                values = metric(*arguments).double().cpu().tolist()
-                missing = [math.isnan(value) for value in values]
-                if any(missing) and card.needs_map is None:
-                    raise ContractViolation(f"metric {column} gave NaN")
-                # A map that marks nothing leaves a region metric without a pixel: no score, and no failure.
-                scores[column] = [None if gone else v for v, gone in zip(values, missing, strict=True)]
-        return scores
-
     def _rescore(self, job: Message, samples: Sequence[Sample]) -> list[Record]:
         """Score saved outputs under new columns; what was saved at 8 bits has no score under a float protocol."""
         records = []
+        asked = {name: self._loaded["metrics"][1][name] for name in job["columns"]}
         for place, sample in enumerate(samples):
             path = self.run_folder / job["outputs"][place]
             exact = path.with_suffix(".npy")
             if exact.exists():
-                restored, columns = np.load(exact), job["columns"]
+                restored, columns = np.load(exact), asked
             else:
                 restored = images.read(path)
-                loaded = self._loaded["metrics"][1]
-                columns = [column for column in job["columns"] if loaded[column][1].quantised]
-            scores = self._score(images.to_tensor([restored]), [sample], columns)
+                columns = {name: loaded for name, loaded in asked.items() if loaded.protocol.quantised}
+            scores = score(images.to_tensor([restored]), [sample], columns, self.device)
             values = {column: scores[column][0] if column in scores else None for column in job["columns"]}
             records.append(Record(job["cell"]["digest"], job["ids"][place], job["repetition"], OK, scores=values))
         return records
@@ -334,37 +300,8 @@ class Session:
     def _save(self, job: Message, place: int, restored: Any) -> str:
         cell = job["cell"]
         path = self.run_folder / cell["save"] / output_name(job["ids"][place], job["repetition"])
-        with _writing(path.parent):
-            images.write_png(path, restored)
-            if cell["save_float"]:
-                images.write_float(path.with_suffix(".npy"), restored)
+        save_output(path, restored, cell["save_float"])
         return str(path.relative_to(self.run_folder))
-
-    def _keep_triple(self, job: Message, place: int, sample: Sample, restored: Any) -> None:
-        """Put what was given, what was wanted and what came out beside each other, to be looked at."""
-        cell = job["cell"]
-        folder = self.run_folder / triples_folder(cell["dataset"]["label"], cell["dataset"]["task"])
-        name = safe_name(job["ids"][place])
-        with _writing(folder):
-            images.write_png(folder / f"{name}.degraded.png", sample.degraded)
-            if sample.clean is not None:
-                images.write_png(folder / f"{name}.clean.png", sample.clean)
-            images.write_png(folder / triple_name(job["ids"][place], cell["label"], cell["tell"]), restored)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Make a folder and write into it; a full or read-only disk is the user's to mend, no plugin's failure."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise RunFolderError(f"{error.filename or folder}: {error.strerror}; give --out another folder") from error
-
-
-def _map(sample: Sample, name: str) -> Any:
-    """Return a latent map; a composite's maps are called `part/name`. None where there is none."""
-    return next((m for key, m in sample.maps.items() if key == name or key.endswith(f"/{name}")), None)
 
 
 def _told(raw: Mapping[str, Any] | None) -> Detection | None:

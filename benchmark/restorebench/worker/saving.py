@@ -1,0 +1,52 @@
+"""Put restored images into the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restorebench.contracts import Sample
+from restorebench.errors import RunFolderError
+from restorebench.toolbox import images
+
+if TYPE_CHECKING:
+    from restorebench.contracts import Image
+
+
+def save_output(path: Path, restored: Image, unrounded: bool) -> None:
+    """Save an image as PNG, and where `unrounded` as float32 `.npy` beside it.
+
+    Raises:
+        RunFolderError: the disk is full or read-only.
+    """
+    with _writing(path.parent):
+        images.write_png(path, restored)
+        if unrounded:
+            images.write_float(path.with_suffix(".npy"), restored)
+
+
+def save_triple(folder: Path, stem: str, sample: Sample, name: str, restored: Image) -> None:
+    """Put what was given, what was wanted and what came out beside each other, to be looked at.
+
+    stem: what the first two are called; name: the file of the restored image.
+
+    Raises:
+        RunFolderError: the disk is full or read-only.
+    """
+    with _writing(folder):
+        images.write_png(folder / f"{stem}.degraded.png", sample.degraded)
+        if sample.clean is not None:
+            images.write_png(folder / f"{stem}.clean.png", sample.clean)
+        images.write_png(folder / name, restored)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make a folder and write into it; a full or read-only disk is the user's to mend, no plugin's failure."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise RunFolderError(f"{error.filename or folder}: {error.strerror}; give --out another folder") from error
