@@ -11,13 +11,13 @@ from typing import Any, Literal
 class CellSpec:
     """All a worker needs to know to work on one cell.
 
-    kind: `restorer` or `detector`. dataset: name, label, options, task and seed of its data. columns: those
-    to score, as (column name, metric name, protocol name). save: folder below the run folder for restored
-    images, or "". triples: how many degraded/clean/restored triples to keep.
+    kind: `restorer`, `detector`, or `scores` where nothing but metrics is needed. dataset: name, label, options,
+    task and seed of its data. columns: those to score, as (column name, metric name, protocol name). save: folder
+    below the run folder for restored images, or "". triples: how many degraded/clean/restored triples to keep.
     """
 
     digest: str
-    kind: Literal["restorer", "detector"]
+    kind: Literal["restorer", "detector", "scores"]
     name: str
     label: str
     options: Mapping[str, Any]

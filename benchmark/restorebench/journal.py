@@ -1,7 +1,8 @@
 """The run folder's memory: one SQLite file, written by the driver alone, so that any death loses little.
 
-Inserts are idempotent (what arrives twice is harmless) and one transaction holds one group. WAL lets others
-read while a run writes. A lock file keeps a second driver out and is freed by any death.
+Inserts are idempotent (what arrives twice is harmless), a failure never replaces what worked, and one
+transaction holds one group. WAL lets others read while a run writes. A lock file keeps a second driver
+out and is freed by any death.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import math
 import os
 import sqlite3
 import time
@@ -19,10 +21,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from restorebench.errors import RunFolderError
-from restorebench.records import DetectionRecord, Record, detection_from, record_from
+from restorebench.records import OK, DetectionRecord, Record, detection_from, record_from
 
 FILE = "run.sqlite"
-FORMAT = 1
+FORMAT = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -33,12 +35,16 @@ CREATE TABLE IF NOT EXISTS outcomes (
     PRIMARY KEY (digest, sample, repetition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scores (
     digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
-    score TEXT NOT NULL, value REAL, infinite INTEGER NOT NULL DEFAULT 0,
+    score TEXT NOT NULL, value REAL, infinite INTEGER NOT NULL, failure TEXT NOT NULL,
     PRIMARY KEY (digest, sample, repetition, score)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS detections (
     digest TEXT NOT NULL, sample TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL,
     PRIMARY KEY (digest, sample)) WITHOUT ROWID;
 """
+
+_UNLESS_WORSE = f"""
+ON CONFLICT DO UPDATE SET status = excluded.status, record = excluded.record
+WHERE status <> '{OK}' OR excluded.status = '{OK}'"""
 
 Key = tuple[str, int]  # (sample, repetition)
 
@@ -60,9 +66,19 @@ class Journal:
         """Return the scores of one cell by sample and score digest."""
         found: dict[Key, dict[str, float | None]] = {}
         for sample, repetition, score, value, infinite in self._connection.execute(
-            "SELECT sample, repetition, score, value, infinite FROM scores WHERE digest = ?", (digest,)
+            "SELECT sample, repetition, score, value, infinite FROM scores WHERE digest = ? AND failure = ''",
+            (digest,),
         ):
             found.setdefault((sample, repetition), {})[score] = float("inf") if infinite else value
+        return found
+
+    def unscored(self, digest: str) -> dict[Key, dict[str, str]]:
+        """Return why metrics failed on images of one cell, by sample and score digest."""
+        found: dict[Key, dict[str, str]] = {}
+        for sample, repetition, score, failure in self._connection.execute(
+            "SELECT sample, repetition, score, failure FROM scores WHERE digest = ? AND failure <> ''", (digest,)
+        ):
+            found.setdefault((sample, repetition), {})[score] = failure
         return found
 
     def detections(self, digest: str) -> dict[str, DetectionRecord]:
@@ -80,9 +96,9 @@ class Journal:
         """Store one group: its records, and their scores under the digests of the columns."""
         with self._connection:
             for record in records:
-                bare = json.dumps(asdict(replace(record, scores={})))
+                bare = json.dumps(asdict(replace(record, scores={}, unscored={})))
                 self._connection.execute(
-                    "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?)",
+                    f"INSERT INTO outcomes VALUES (?, ?, ?, ?, ?) {_UNLESS_WORSE}",
                     (record.digest, record.sample, record.repetition, record.status, bare),
                 )
                 self._add_scores(record, score_digests)
@@ -94,25 +110,24 @@ class Journal:
                 self._add_scores(record, score_digests)
 
     def _add_scores(self, record: Record, score_digests: Mapping[str, str]) -> None:
-        for column, value in record.scores.items():
-            infinite = value == float("inf")
-            self._connection.execute(
-                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    record.digest,
-                    record.sample,
-                    record.repetition,
-                    score_digests[column],
-                    None if infinite else value,
-                    int(infinite),
-                ),
-            )
+        key = (record.digest, record.sample, record.repetition)
+        rows = [
+            (*key, score_digests[column], None if value == math.inf else value, int(value == math.inf), "")
+            for column, value in record.scores.items()
+        ]
+        rows += [(*key, score_digests[column], None, 0, failure) for column, failure in record.unscored.items()]
+        self._connection.executemany(
+            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET value = excluded.value, infinite = excluded.infinite,"
+            " failure = excluded.failure WHERE failure <> '' OR excluded.failure = ''",
+            rows,
+        )
 
     def add_detections(self, records: Iterable[DetectionRecord]) -> None:
         """Store one group of detections."""
         with self._connection:
             self._connection.executemany(
-                "INSERT OR REPLACE INTO detections VALUES (?, ?, ?, ?)",
+                f"INSERT INTO detections VALUES (?, ?, ?, ?) {_UNLESS_WORSE}",
                 [(r.digest, r.sample, r.status, json.dumps(asdict(r))) for r in records],
             )
 

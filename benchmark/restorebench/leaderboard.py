@@ -151,14 +151,22 @@ def _status(board: Board, cell: Cell) -> str:
     fallbacks = {r.execution.fallback for r in cell.records if r.execution and r.execution.fallback}
     if fallbacks:
         notes.append(f"fallback: {', '.join(sorted(fallbacks))}")
+    executions = {
+        f"{e.device.partition(':')[0]} x{e.threads} {e.precision}" for r in cell.records if (e := r.execution)
+    }
+    if len(executions) > 1:
+        notes.append(f"mixed execution: {', '.join(sorted(executions))}")
     if facts.yardstick:
         notes.append("yardstick")
     notes += facts.notes
     notes += [f"no {c.name}: {c.unavailable}" for c in board.columns if c.unavailable]
     worked = len({record.sample for record in cell.records if record.status == OK})
-    for column in board.columns:
-        if 0 < (scored := len(cell.values.get(column.name, ()))) < worked:
-            notes.append(f"{column.name} of {scored} of {worked}")
+    for column in facts.columns:
+        unscored = len({record.sample for record in cell.records if column in record.unscored})
+        if unscored:
+            notes.append(f"{column} failed on {unscored} of {worked}")
+        elif (scored := len(cell.values.get(column, ()))) < worked:
+            notes.append(f"{column} of {scored} of {worked}")
     return "; ".join(notes) or "ok"
 
 
@@ -175,7 +183,7 @@ def _gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[
     floors = {
         (cell.facts.dataset, cell.facts.task): means[id(cell)]
         for cell in cells
-        if cell.facts.restorer == "identity" and cell.facts.tell == "nothing" and id(cell) in means
+        if cell.facts.plugin == "identity" and cell.facts.tell == "nothing" and id(cell) in means
     }
     return {
         id(cell): means[id(cell)] - floors[place]

@@ -141,6 +141,7 @@ def _cell_facts(cell: RestorerCell) -> CellFacts:
     scored = [[column.name, column.digest] for column in cell.columns]
     return CellFacts(
         restorer=cell.label,
+        plugin=cell.card.name,
         tell=cell.tell,
         task=cell.data.task,
         dataset=cell.data.label,
@@ -149,6 +150,7 @@ def _cell_facts(cell: RestorerCell) -> CellFacts:
         digest=cell.digest,
         row_digest=digest(cell.digest, scored, [sample.id for sample in cell.data.samples[: cell.data.wanted]]),
         samples=cell.data.facts(),
+        columns=tuple(column.name for column in cell.columns),
         repetitions=cell.repetitions,
         skipped=cell.skipped,
         notes=cell.notes,

@@ -12,10 +12,8 @@ from typing import Any
 OK = "ok"
 FAILED = "failed"
 
-REASONS = ("contract", "crash", "timeout", "out-of-memory", "killed", "error", "detector", "data")
-"""First word of a failure's reason; a colon and one line of detail follow."""
 TRANSIENT = ("timeout", "out-of-memory", "killed")
-"""Failures that a later run tries again without being asked."""
+"""Failures that a later run tries again without being asked, by the word before the colon of their reason."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,8 @@ class Execution:
 class Record:
     """One image restored by one restorer, or the failure to do so.
 
-    scores: column name (`psnr@rgb`) to value; None where the metric does not apply. seconds: of the
+    scores: column name (`psnr@rgb`) to value; None where the metric does not apply. unscored: column name to
+    the reason its metric failed on this image, in the form of `reason`. seconds: of the
     `restore` call, this image's share of its group. warm: False for the first group of a loaded plugin.
     pixels: height times width. digest: of the cell it belongs to.
     """
@@ -48,6 +47,7 @@ class Record:
     reason: str = ""
     told: tuple[str, ...] | None = None
     scores: Mapping[str, float | None] = field(default_factory=dict)
+    unscored: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     degraded_digest: str = ""
     output: str = ""
@@ -97,12 +97,14 @@ class Column:
 class CellFacts:
     """One restorer on one task of one dataset, told one thing: what the tables need to know of it.
 
+    restorer: its label in the suite; plugin: the restorer's own name. columns: the scores that apply here.
     digest: what records refer to. row_digest: it and the scored columns' versions, printed in the table.
     samples: those this run asked for, in plan order. skipped: why the cell was not run, or "".
     notes: what else a reader must know.
     """
 
     restorer: str
+    plugin: str
     tell: str
     task: str
     dataset: str
@@ -111,6 +113,7 @@ class CellFacts:
     digest: str
     row_digest: str
     samples: tuple[SampleFacts, ...]
+    columns: tuple[str, ...] = ()
     repetitions: int = 1
     parameters: int | None = None
     skipped: str = ""

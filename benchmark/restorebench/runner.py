@@ -171,7 +171,8 @@ def report(plan: Plan, journal: Journal, settings: Settings) -> Result:
     text = json.dumps(manifest(plan, settings.workers, settings.device), indent=2, ensure_ascii=False)
     atomic_write_text(journal.folder / "manifest.json", text + "\n")
     files.append(journal.folder / "manifest.json")
-    failed = sum(r.status == FAILED for r in records) + sum(d.status == FAILED for d in detections)
+    failed = sum(r.status == FAILED or bool(r.unscored) for r in records)
+    failed += sum(d.status == FAILED for d in detections)
     return Result(plan, tables, journal.folder, tuple(files), failed)
 
 
@@ -187,9 +188,16 @@ def _work(events: Iterator[Event], plan: Plan, journal: Journal, watch: Watcher)
                 journal.add_detections(r for r in event.records if isinstance(r, DetectionRecord))
             elif event.job.mode == "restore":
                 journal.add_records(restored, digests)
-            else:  # a failure to score leaves the restored image as it is
-                journal.add_scores((r for r in restored if r.status != FAILED), digests)
+            else:
+                journal.add_scores((_scored(record, event.job) for record in restored), digests)
         watch(event)
+
+
+def _scored(record: Record, job: Job) -> Record:
+    """Turn the failure of a scoring job into one of its columns: the restored image is what it was."""
+    if record.status != FAILED:
+        return record
+    return replace(record, unscored=dict.fromkeys(job.columns, record.reason))
 
 
 class _executor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from restorebench.jobs import CellSpec, Job
 from restorebench.journal import Journal, Key
 from restorebench.layout import outputs_folder, triple_name, triples_folder
-from restorebench.plan import DetectorCell, Plan, RestorerCell
+from restorebench.plan import DetectorCell, Plan, RestorerCell, ScoreColumn
 from restorebench.records import FAILED, OK, TRANSIENT, DetectionRecord, Record
 from restorebench.tasks import components
 
@@ -46,20 +46,24 @@ def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scor
     for cell in plan.restorer_cells:
         if cell.skipped:
             continue
-        records, scores = journal.records(cell.digest), journal.scores(cell.digest)
-        detections = journal.detections(cell.told_by) if cell.told_by else {}
+        known = _Known(journal, cell, retry_failed)
         spec = _restorer_spec(plan, cell)
         for repetition, group in product(range(cell.repetitions), cell.data.groups):
             keys = [(cell.data.samples[place].id, repetition) for place in group]
-            settled = all(_settled(records.get(key), retry_failed) for key in keys)
-            pairs = zip(keys, group, strict=True)
-            if settled and (scoring_only or all(_kept(plan, cell, journal, records[k], at) for k, at in pairs)):
-                jobs += _scoring_jobs(spec, cell, group, keys, records, scores)
-                if not _must_restore(cell, keys, records, scores):
-                    continue
-            if scoring_only:
+            lacking = {key: known.missing(key) for key in keys}
+            ready = {key: _scorable(plan, journal, known.records.get(key), lacking[key]) for key in keys}
+            places_of = dict(zip(keys, group, strict=True))
+            restored = all(known.settled(key) for key in keys) and all(
+                _kept(plan, cell, journal, known.records[key], place) for key, place in places_of.items()
+            )
+            if scoring_only or (restored and ready == lacking):
+                jobs += [
+                    _scoring_job(spec, key, places_of[key], known.records[key].output, columns)
+                    for key, columns in ready.items()
+                    if columns
+                ]
                 continue
-            runnable, lost = _told(cell, group, repetition, detections)
+            runnable, lost = _told(cell, group, repetition, known.detections)
             unfounded += lost
             if runnable:
                 places, told = zip(*runnable, strict=True)
@@ -74,12 +78,19 @@ def records(plan: Plan, journal: Journal) -> Iterator[Record]:
         if cell.skipped:
             continue
         known, scores = journal.records(cell.digest), journal.scores(cell.digest)
+        unscored = journal.unscored(cell.digest)
         for sample in cell.data.samples[: cell.data.wanted]:
             for repetition in range(cell.repetitions):
                 if (record := known.get((sample.id, repetition))) is not None:
-                    found = scores.get((sample.id, repetition), {})
-                    named = {column.name: found.get(column.digest) for column in cell.columns}
-                    yield replace(record, scores=named if record.status == OK else {})
+                    if record.status == OK:
+                        found = scores.get((sample.id, repetition), {})
+                        failed = unscored.get((sample.id, repetition), {})
+                        record = replace(
+                            record,
+                            scores={column.name: found.get(column.digest) for column in cell.columns},
+                            unscored={c.name: failed[c.digest] for c in cell.columns if c.digest in failed},
+                        )
+                    yield record
 
 
 def detections(plan: Plan, journal: Journal) -> Iterator[DetectionRecord]:
@@ -102,7 +113,11 @@ def _settled(record: Record | DetectionRecord | None, retry_failed: bool) -> boo
         return False
     if record.status == OK:
         return True
-    return not retry_failed and record.reason.split(":", 1)[0] not in TRANSIENT
+    return not retry_failed and not _transient(record.reason)
+
+
+def _transient(reason: str) -> bool:
+    return reason.split(":", 1)[0] in TRANSIENT
 
 
 def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, place: int) -> bool:
@@ -120,44 +135,65 @@ def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, plac
     return True
 
 
-def _missing(
-    cell: RestorerCell, key: Key, records: Mapping[Key, Record], scores: Mapping[Key, Mapping[str, Any]]
-) -> tuple[str, ...]:
-    """Name the columns an image has no score for, not even an empty one."""
-    if records[key].status != OK:
+class _Known:
+    """What the journal holds of one cell, and what of it needs no other run."""
+
+    def __init__(self, journal: Journal, cell: RestorerCell, retry_failed: bool) -> None:
+        self.records = journal.records(cell.digest)
+        self.detections = journal.detections(cell.told_by) if cell.told_by else {}
+        self._scores = journal.scores(cell.digest)
+        self._unscored = journal.unscored(cell.digest)
+        self._columns = cell.columns
+        self._retry_failed = retry_failed
+
+    def settled(self, key: Key) -> bool:
+        """Tell whether an image need not be restored again for its own sake."""
+        record = self.records.get(key)
+        if record is not None and record.reason.startswith("detector:"):
+            heard = self.detections.get(record.sample)
+            return not self._retry_failed and (heard is None or heard.status != OK)
+        return _settled(record, self._retry_failed)
+
+    def missing(self, key: Key) -> tuple[ScoreColumn, ...]:
+        """List the columns a restored image lacks: no score or empty one, nor a failure that would come again."""
+        record = self.records.get(key)
+        if record is None or record.status != OK:
+            return ()
+        scored, failed = self._scores.get(key, {}), self._unscored.get(key, {})
+        return tuple(
+            column
+            for column in self._columns
+            if column.digest not in scored and not (column.digest in failed and self._final(failed[column.digest]))
+        )
+
+    def _final(self, reason: str) -> bool:
+        return not self._retry_failed and not _transient(reason)
+
+
+def _scorable(
+    plan: Plan, journal: Journal, record: Record | None, columns: tuple[ScoreColumn, ...]
+) -> tuple[ScoreColumn, ...]:
+    """Choose the columns that the saved image can be scored under: an 8-bit file serves no float protocol."""
+    if record is None or not record.output:
         return ()
-    found = scores.get(key, {})
-    return tuple(column.name for column in cell.columns if column.digest not in found)
+    saved = journal.folder / record.output
+    if saved.with_suffix(".npy").is_file():
+        return columns
+    return tuple(c for c in columns if _quantised(plan, c)) if saved.is_file() else ()
 
 
-def _must_restore(
-    cell: RestorerCell,
-    keys: Iterable[Key],
-    records: Mapping[Key, Record],
-    scores: Mapping[Key, Mapping[str, Any]],
-) -> bool:
-    return any(_missing(cell, key, records, scores) and not records[key].output for key in keys)
-
-
-def _scoring_jobs(
-    spec: CellSpec,
-    cell: RestorerCell,
-    group: tuple[int, ...],
-    keys: list[Key],
-    records: Mapping[Key, Record],
-    scores: Mapping[Key, Mapping[str, Any]],
-) -> list[Job]:
-    """Score saved outputs under the columns they lack."""
-    jobs = []
-    if _must_restore(cell, keys, records, scores):
-        return []
-    for key, place in zip(keys, group, strict=True):
-        if columns := _missing(cell, key, records, scores):
-            output = records[key].output
-            jobs.append(
-                Job(spec, (place,), (key[0],), "score", key[1], (None,), columns=columns, outputs=(output,))
-            )
-    return jobs
+def _scoring_job(spec: CellSpec, key: Key, place: int, output: str, columns: tuple[ScoreColumn, ...]) -> Job:
+    names = tuple(column.name for column in columns)
+    return Job(
+        replace(spec, kind="scores"),
+        (place,),
+        (key[0],),
+        "score",
+        key[1],
+        (None,),
+        columns=names,
+        outputs=(output,),
+    )
 
 
 def _told(
@@ -228,5 +264,9 @@ def _restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
 
 def _needs_floats(plan: Plan, cell: RestorerCell) -> bool:
     """Tell whether a column looks at the output before it is rounded to 8 bits."""
-    protocols = [plan.catalog.find("metric", c.metric).protocol(c.protocol) for c in cell.columns]
-    return any(not protocol.quantised for protocol in protocols if protocol is not None)
+    return not all(_quantised(plan, column) for column in cell.columns)
+
+
+def _quantised(plan: Plan, column: ScoreColumn) -> bool:
+    protocol = plan.catalog.find("metric", column.metric).protocol(column.protocol)
+    return protocol is None or bool(protocol.quantised)

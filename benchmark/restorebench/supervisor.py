@@ -408,7 +408,7 @@ def failures(job: Job, reason: str) -> tuple[Record | DetectionRecord, ...]:
 
 def _cell_name(job: Job) -> str:
     """Name what a worker must have loaded for a job."""
-    return f"{job.cell.digest}:{','.join(column[0] for column in job.cell.columns)}"
+    return f"{job.cell.kind}:{job.cell.digest}:{','.join(column[0] for column in job.cell.columns)}"
 
 
 def _queue_name(job: Job) -> str:

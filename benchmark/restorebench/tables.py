@@ -89,12 +89,17 @@ def _record_rows(board: Board, cell: Cell) -> list[Row]:
 def _failures(
     board: Board, cells: Sequence[Cell], heard: Mapping[str, Mapping[str, DetectionRecord]]
 ) -> pd.DataFrame:
-    """List what failed, restorers first: a detector's failure has no restorer, tell or repetition."""
+    """List what failed: images, with `score` metrics on restored images, and images that detectors failed on."""
     columns = [
         *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition"),
-        *("restorer", "tell", "told", "detector", "reason", "digest"),
+        *("restorer", "tell", "told", "score", "detector", "reason", "digest"),
     ]
-    rows = [row for cell in cells for row in _record_rows(board, cell) if row["status"] != OK]
+    rows: list[Row] = []
+    for cell in cells:
+        for record, row in zip(cell.records, _record_rows(board, cell), strict=True):
+            if record.status != OK:
+                rows.append(row)
+            rows += [row | {"score": column, "reason": why} for column, why in record.unscored.items()]
     for detecting in board.detector_cells:
         said = heard.get(detecting.digest, {})
         rows += [

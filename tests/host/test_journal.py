@@ -40,6 +40,21 @@ def test_what_arrives_twice_is_stored_once(tmp_path):
         assert len(journal.records("cell")) == 1
 
 
+def test_a_failure_never_replaces_what_worked(tmp_path):
+    failed = Record("cell", "a", 0, "failed", "timeout: slow", unscored={"psnr@rgb": "error: metric"})
+    said = DetectionRecord("d", "a", "ok", labels=("hazy",))
+    with journals.opened(tmp_path) as journal:
+        for first, second in [(failed, record()), (record(), failed)]:
+            journal.add_records([first], DIGESTS)
+            journal.add_records([second], DIGESTS)
+            assert journal.records("cell")["a", 0].status == "ok"
+            assert journal.scores("cell") == {("a", 0): {"p1": 20.5, "s1": None}}
+            assert journal.unscored("cell") == {}
+        journal.add_detections([said])
+        journal.add_detections([DetectionRecord("d", "a", "failed", "timeout: slow")])
+        assert journal.detections("d")["a"].labels == ("hazy",)
+
+
 def test_a_folder_in_use_is_refused_and_free_after_a_kill(tmp_path):
     code = f"""
         import time

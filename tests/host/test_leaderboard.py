@@ -28,7 +28,10 @@ def samples(count, kind="published", per_scene=1):
 
 
 def cell(restorer, task="noisy", count=12, **facts):
-    values = {"tell": "nothing", "dataset": "d", "training": "untrained", "yardstick": False, **facts}
+    values = {
+        **{"plugin": restorer, "tell": "nothing", "dataset": "d", "training": "untrained", "yardstick": False},
+        **{"columns": ("psnr@rgb",), **facts},
+    }
     given = values.pop("samples", samples(count))
     name = f"{restorer}-{task}-{values['tell']}"
     return CellFacts(restorer, task=task, digest=name, row_digest=f"row-{name}", samples=given, **values)
@@ -339,3 +342,17 @@ def test_a_detector_that_was_not_run_to_its_end_has_no_average():
     assert scores.loc["noisy", "status"] == "incomplete: 2 of 3 not run"
     assert scores.loc["average", "status"] == "incomplete: noisy"
     assert math.isnan(scores.loc["average", "accuracy"])
+
+
+def test_a_row_computed_in_two_ways_says_so():
+    only = cell("a")
+    found = records(only, 20)
+    found[0] = record(only, 0, 20.0, execution=Execution("cuda:1", 1, 1))
+    assert row(build(board(only), found), "a")["status"] == "mixed execution: cpu x1 float32, cuda x1 float32"
+
+
+def test_gain_is_against_the_identity_whatever_it_is_called():
+    floor, other = cell("input", plugin="identity"), cell("identity", plugin="mine")
+    tables = build(board(floor, other), records(floor, 10) + records(other, 13))
+    assert row(tables, "identity")["gain"] == 3
+    assert row(tables, "input")["gain"] == 0

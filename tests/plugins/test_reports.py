@@ -15,7 +15,7 @@ from restorebench.tables import build
 def tables():
     samples = tuple(SampleFacts(f"s{n}", f"s{n}", "published") for n in range(12))
     cells = tuple(
-        CellFacts(name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
+        CellFacts(name, name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
         for name in ("identity", "=evil|<script>")
     )
     found = [
@@ -70,7 +70,7 @@ def test_a_lone_carriage_return_breaks_no_row():
 def test_an_incomplete_row_is_never_the_best_and_equal_ones_share_the_bold(tmp_path):
     samples = tuple(SampleFacts(f"s{n}", f"s{n}", "published") for n in range(12))
     cells = tuple(
-        CellFacts(name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
+        CellFacts(name, name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
         for name in ("a", "b", "broken")
     )
     found = [

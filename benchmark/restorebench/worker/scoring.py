@@ -1,75 +1,138 @@
-"""Score a restored batch under each column of a cell."""
+"""Score a restored batch under each column of a cell. A metric that fails costs its column, never the image."""
 
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from restorebench.contracts import Metric, MetricInfo, Sample, ScoringProtocol
 from restorebench.errors import ContractViolation
 from restorebench.toolbox import images
 from restorebench.toolbox.scoring import crop_map, prepare
+from restorebench.worker.reasons import reason
 
 
 @dataclass(frozen=True)
 class LoadedMetric:
-    """A metric, ready to be called under one protocol."""
+    """A metric, ready to be called under one protocol; or, as `failure`, why it could not be loaded."""
 
     card: MetricInfo
     protocol: ScoringProtocol
-    metric: Metric
+    metric: Metric | None
+    failure: str = ""
 
 
-Scores = dict[str, list[float | None]]
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one image by column, None where a column does not apply; and why others failed."""
+
+    values: dict[str, float | None] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+_Pair = tuple[Tensor, Tensor]
 
 
 def score(
-    restored: torch.Tensor, samples: Sequence[Sample], columns: Mapping[str, LoadedMetric], device: torch.device
-) -> Scores:
+    restored: Tensor, samples: Sequence[Sample], columns: Mapping[str, LoadedMetric], device: torch.device
+) -> list[Scores]:
     """Score (B, 3, H, W) under each column; pixel metrics on the CPU in float64, networks on the device.
 
-    None where there is no clean image, or a metric's latent map is absent or marks nothing.
-
-    Raises:
-        ContractViolation: a metric gave NaN.
+    None where an image has no clean image, or lacks the metric's latent map, or the map marks nothing.
     """
-    if any(sample.clean is None for sample in samples):
-        return {column: [None] * len(samples) for column in columns}
-    clean = images.to_tensor([sample.clean for sample in samples if sample.clean is not None])
-    prepared: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-    scores: Scores = {}
-    with torch.no_grad():
-        for column, loaded in columns.items():
-            card, protocol = loaded.card, loaded.protocol
-            maps = None
-            if card.needs_map is not None:
-                found = [_map(sample, card.needs_map) for sample in samples]
-                if any(item is None for item in found):
-                    scores[column] = [None] * len(samples)
-                    continue
-                stacked = torch.stack([torch.as_tensor(item, dtype=torch.float64) for item in found])
-                maps = crop_map(stacked[:, None], protocol)
-            key = f"{card.network}{protocol}"
-            if key not in prepared:
-                there = clean.to(device) if card.network else clean
-                prepared[key] = (
-                    prepare(restored, protocol, network=card.network),
-                    prepare(there, protocol, network=card.network),
-                )
-            arguments = prepared[key] if maps is None else (*prepared[key], maps)
-            values = loaded.metric(*arguments).double().cpu().tolist()
-            missing = [math.isnan(value) for value in values]
-            if any(missing) and card.needs_map is None:
-                raise ContractViolation(f"metric {column} gave NaN")
-            # A map that marks nothing leaves a region metric without a pixel: no score, and no failure.
-            scores[column] = [None if gone else v for v, gone in zip(values, missing, strict=True)]
-    return scores
+    found = [Scores(dict.fromkeys(columns)) for _ in samples]
+    shown = _Shown(restored, samples, device)
+    for column, loaded in columns.items():
+        rows = tuple(row for row, sample in enumerate(samples) if _applies(loaded, sample))
+        values, failures = _column(column, loaded, shown, rows)
+        for row in rows:
+            if row in failures:
+                del found[row].values[column]
+                found[row].failures[column] = failures[row]
+            else:
+                found[row].values[column] = values[row]
+    return found
 
 
-def _map(sample: Sample, name: str) -> np.ndarray | None:
-    """Return a latent map; a composite's maps are called `part/name`."""
+class _Shown:
+    """A batch and its clean images as protocols want them, prepared once per protocol."""
+
+    def __init__(self, restored: Tensor, samples: Sequence[Sample], device: torch.device) -> None:
+        self.samples = samples
+        self._restored = restored
+        self._device = device
+        self._prepared: dict[str, _Pair] = {}
+
+    def under(self, loaded: LoadedMetric, rows: tuple[int, ...]) -> _Pair:
+        """Return some rows of the batch and their clean images for one metric."""
+        network, protocol = loaded.card.network, loaded.protocol
+        key = f"{network} {protocol} {rows}"  # a protocol holds a mapping and cannot be hashed
+        if key not in self._prepared:
+            clean = images.to_tensor([image for row in rows if (image := self.samples[row].clean) is not None])
+            chosen = self._restored if len(rows) == len(self.samples) else self._restored[list(rows)]
+            self._prepared[key] = (
+                prepare(chosen, protocol, network=network),
+                prepare(clean.to(self._device) if network else clean, protocol, network=network),
+            )
+        return self._prepared[key]
+
+
+def _column(
+    column: str, loaded: LoadedMetric, shown: _Shown, rows: tuple[int, ...]
+) -> tuple[dict[int, float | None], dict[int, str]]:
+    """Score some rows; where that fails, one row at a time. Returns values and reasons of failure by row."""
+    if loaded.metric is None:
+        return {}, dict.fromkeys(rows, loaded.failure)
+    if not rows:
+        return {}, {}
+    try:
+        maps = [_map(shown.samples[row], loaded.card.needs_map) for row in rows]
+        with torch.no_grad():
+            values = _called(loaded.metric, loaded.protocol, shown.under(loaded, rows), maps)
+        return dict(zip(rows, values, strict=True)), {}
+    except Exception as error:
+        traceback.print_exc()
+        if len(rows) == 1:
+            return {}, {rows[0]: reason(error, f"metric {column}: ")}
+    found: dict[int, float | None] = {}
+    failures: dict[int, str] = {}
+    for row in rows:
+        one, failed = _column(column, loaded, shown, (row,))
+        found |= one
+        failures |= failed
+    return found, failures
+
+
+def _called(
+    metric: Metric, protocol: ScoringProtocol, pair: _Pair, maps: Sequence[np.ndarray | None]
+) -> list[float | None]:
+    """Call a metric and hold its answer to the contract: one number per image."""
+    known = [torch.as_tensor(item, dtype=torch.float64) for item in maps if item is not None]
+    answer = metric(*pair, crop_map(torch.stack(known)[:, None], protocol)) if known else metric(*pair)
+    count = len(pair[0])
+    if not isinstance(answer, Tensor) or answer.shape != (count,):
+        got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        raise ContractViolation(f"returned {got}, expected a tensor of shape ({count},)")
+    values = answer.double().cpu().tolist()
+    if any(math.isnan(value) for value in values) and not known:
+        raise ContractViolation("returned NaN")
+    # A map that marks nothing leaves a region metric without a pixel: no score, and no failure.
+    return [None if math.isnan(value) else value for value in values]
+
+
+def _applies(loaded: LoadedMetric, sample: Sample) -> bool:
+    wanted = loaded.card.needs_map
+    return sample.clean is not None and (wanted is None or _map(sample, wanted) is not None)
+
+
+def _map(sample: Sample, name: str | None) -> np.ndarray | None:
+    """Return a latent map by its name, or None; a composite's maps are called `part/name`."""
+    if name is None:
+        return None
     return next((m for key, m in sample.maps.items() if key == name or key.endswith(f"/{name}")), None)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from restorebench.catalog import discover, first_line, validated_options
+from restorebench.catalog import discover, validated_options
 from restorebench.contracts import (
     Batch,
     DataRequest,
@@ -31,6 +31,7 @@ from restorebench.layout import output_name, safe_name, triple_name, triples_fol
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, seeding
 from restorebench.worker import restoring
+from restorebench.worker.reasons import reason
 from restorebench.worker.saving import save_output, save_triple
 from restorebench.worker.scoring import LoadedMetric, score
 
@@ -51,6 +52,9 @@ class Session:
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self.setup = setup
         torch.set_num_threads(setup["threads"])
+        # TensorFloat-32 keeps 10 bits of a float's 23: not what `float32` in the records says.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
         self.device = torch.device(setup["device"])
         self.run_folder = Path(setup["run_folder"])
         self._sources: tuple[str, ...] | None = None
@@ -67,7 +71,7 @@ class Session:
             return {"type": "refused", "error": type(error).__name__, "message": str(error)}
         except Exception as error:
             traceback.print_exc()
-            return {"type": "failed", "reason": _reason(error)}
+            return {"type": "failed", "reason": reason(error)}
 
     # ------------------------------------------------------------ loading
 
@@ -76,15 +80,16 @@ class Session:
         self._discover(cell["sources"])
         self._once("data", [cell["dataset"]], lambda: self._load_data(cell["dataset"]))
         self._once("metrics", [cell["columns"]], lambda: self._load_metrics(cell["columns"]))
-        began = time.perf_counter()
+        if cell["kind"] == "scores":
+            return {"type": "ready", "parameters": None}
         try:
             plugin = self._once(
                 "plugin", [cell["kind"], cell["name"], cell["options"]], lambda: self._load_plugin(cell)
             )
         except Exception as error:
             traceback.print_exc()
-            return {"type": "failed", "reason": _reason(error, "while loading: ")}
-        return {"type": "ready", "seconds": time.perf_counter() - began, "parameters": _parameters(plugin)}
+            return {"type": "failed", "reason": reason(error, "while loading: ")}
+        return {"type": "ready", "parameters": _parameters(plugin)}
 
     def _discover(self, sources: Sequence[str]) -> None:
         if self._sources != tuple(sources):
@@ -133,8 +138,13 @@ class Session:
             protocol = card.protocol(protocol_name)
             if protocol is None:
                 raise ContractViolation(f"metric {name!r} has no protocol {protocol_name!r}")
-            metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
-            loaded[column] = LoadedMetric(card, protocol, metric)
+            try:
+                metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
+                loaded[column] = LoadedMetric(card, protocol, metric)
+            except Exception as error:
+                traceback.print_exc()
+                why = reason(error, f"metric {column}: while loading: ")
+                loaded[column] = LoadedMetric(card, protocol, None, why)
         return loaded
 
     # ------------------------------------------------------------ running
@@ -166,7 +176,7 @@ class Session:
         except Exception as error:
             traceback.print_exc()
             if len(samples) == 1:
-                return [failure(job, 0, _reason(error))]
+                return [failure(job, 0, reason(error))]
         outcomes = []
         for place in everything:
             try:
@@ -174,7 +184,7 @@ class Session:
             except RunFolderError:
                 raise
             except Exception as error:
-                outcomes.append(failure(job, place, _reason(error)))
+                outcomes.append(failure(job, place, reason(error)))
         return outcomes
 
     def _restore(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[Record]:
@@ -201,7 +211,7 @@ class Session:
             batch_size=len(places),
             fallback=result.fallback,
         )
-        scores = score(result.images, chosen, self._loaded["metrics"][1], self.device)
+        scored = score(result.images, chosen, self._loaded["metrics"][1], self.device)
         restored = images.from_tensor(result.images) if cell["save"] or cell["triples"] else []
         records = []
         for row, place in enumerate(places):
@@ -221,7 +231,8 @@ class Session:
                     repetition=job["repetition"],
                     status=OK,
                     told=_labels(job["told"][place]),
-                    scores={column: values[row] for column, values in scores.items()},
+                    scores=scored[row].values,
+                    unscored=scored[row].failures,
                     parameters=dict(chosen[row].parameters),
                     degraded_digest=images.pixel_digest(chosen[row].degraded),
                     output=output,
@@ -246,9 +257,7 @@ class Session:
 
     def _noise_key(self, job: Message, place: int) -> int:
         dataset = job["cell"]["dataset"]
-        return seeding.key(
-            dataset["seed"], dataset["label"], dataset["task"], job["ids"][place], job["repetition"]
-        )
+        return seeding.key(dataset["seed"], dataset["name"], dataset["task"], job["ids"][place], job["repetition"])
 
     def _detect(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[DetectionRecord]:
         card: DetectorInfo = self.catalog.find("detector", job["cell"]["name"])
@@ -281,20 +290,24 @@ class Session:
         return DetectionRecord(job["cell"]["digest"], job["ids"][place], FAILED, reason)
 
     def _rescore(self, job: Message, samples: Sequence[Sample]) -> list[Record]:
-        """Score saved outputs under new columns; what was saved at 8 bits has no score under a float protocol."""
+        """Score saved outputs under the columns a job asks for; from the unrounded file where there is one."""
         records = []
         asked = {name: self._loaded["metrics"][1][name] for name in job["columns"]}
         for place, sample in enumerate(samples):
             path = self.run_folder / job["outputs"][place]
             exact = path.with_suffix(".npy")
-            if exact.exists():
-                restored, columns = np.load(exact), asked
-            else:
-                restored = images.read(path)
-                columns = {name: loaded for name, loaded in asked.items() if loaded.protocol.quantised}
-            scores = score(images.to_tensor([restored]), [sample], columns, self.device)
-            values = {column: scores[column][0] if column in scores else None for column in job["columns"]}
-            records.append(Record(job["cell"]["digest"], job["ids"][place], job["repetition"], OK, scores=values))
+            restored = np.load(exact) if exact.exists() else images.read(path)
+            (found,) = score(images.to_tensor([restored]), [sample], asked, self.device)
+            records.append(
+                Record(
+                    job["cell"]["digest"],
+                    job["ids"][place],
+                    job["repetition"],
+                    OK,
+                    scores=found.values,
+                    unscored=found.failures,
+                )
+            )
         return records
 
     def _save(self, job: Message, place: int, restored: Any) -> str:
@@ -310,15 +323,6 @@ def _told(raw: Mapping[str, Any] | None) -> Detection | None:
 
 def _labels(raw: Mapping[str, Any] | None) -> tuple[str, ...] | None:
     return None if raw is None else tuple(sorted(raw["labels"]))
-
-
-def _reason(error: BaseException, prefix: str = "") -> str:
-    """Say in one line, the same on every run, what went wrong."""
-    if isinstance(error, ContractViolation):
-        return f"contract: {prefix}{first_line(error)}"
-    if restoring.out_of_memory(error):
-        return f"out-of-memory: {prefix}{type(error).__name__}"
-    return f"error: {prefix}{type(error).__name__}: {first_line(error)}"
 
 
 def _resident_mib() -> float:

@@ -1,0 +1,67 @@
+"""Metrics that fail, a detector that fails once, and noise of the host's: for tests of what a run keeps."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from restorebench import Detection, DetectorInfo, MetricInfo, RestorerInfo, ScoringProtocol, hookimpl
+from restorebench.toolbox import seeding
+
+RGB = ScoringProtocol(name="rgb", summary="RGB, 8 bits, nothing cropped")
+
+
+def raises(restored, clean):
+    raise ValueError("no score today")
+
+
+def fails_on_bright(restored, clean):
+    if float(clean.mean((1, 2, 3)).max()) > 0.6:
+        raise ValueError("too bright")
+    return (restored - clean).abs().mean((1, 2, 3))
+
+
+METRICS = {
+    "raising": lambda options, runtime, protocol: raises,
+    "one-number": lambda options, runtime, protocol: lambda restored, clean: torch.tensor(1.0),
+    "too-many": lambda options, runtime, protocol: lambda restored, clean: torch.ones(len(restored) + 1),
+    "nan": lambda options, runtime, protocol: lambda restored, clean: torch.full((len(restored),), torch.nan),
+    "unloadable": lambda options, runtime, protocol: 1 / 0,
+    "bright-averse": lambda options, runtime, protocol: fails_on_bright,
+}
+
+
+class FailsOnce:
+    def __init__(self, options, runtime):
+        self.mark = Path(os.environ["RESTOREBENCH_TEST_MARK"])
+
+    def detect(self, images):
+        if not self.mark.exists():
+            raise MemoryError
+        return [Detection(frozenset({"noisy"}), {"noisy": 1.0}) for _ in images]
+
+
+class Noise:
+    def __init__(self, options, runtime):
+        pass
+
+    def restore(self, batch):
+        return batch.degraded + 0.1 * seeding.normal(batch.keys, 0, 0, batch.degraded.shape[1:])
+
+
+@hookimpl
+def restorebench_metrics():
+    return [
+        MetricInfo(name=name, version="1", summary="Fails.", load=load, protocols=(RGB,), higher_is_better=True)
+        for name, load in METRICS.items()
+    ]
+
+
+@hookimpl
+def restorebench_detectors():
+    return [DetectorInfo(name="fails-once", version="1", summary="Fails once.", load=FailsOnce, tasks=("noisy",))]
+
+
+@hookimpl
+def restorebench_restorers():
+    return [RestorerInfo(name="noise", version="1", summary="Adds noise.", load=Noise, stochastic=True)]

@@ -1,0 +1,115 @@
+"""What a run keeps when something fails, and what the next run does about it."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import pytest
+
+from restorebench.supervisor import Done
+
+IN_PROCESS = {"workers": 0}
+
+
+def table(tmp_path, name, out="run"):
+    with (tmp_path / out / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def modes(events):
+    return {event.job.mode for event in events if isinstance(event, Done)}
+
+
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        ("raising", "error: metric raising@rgb: ValueError: no score today"),
+        ("one-number", "contract: metric one-number@rgb: returned (), expected a tensor of shape (1,)"),
+        ("too-many", "contract: metric too-many@rgb: returned (2,), expected a tensor of shape (1,)"),
+        ("nan", "contract: metric nan@rgb: returned NaN"),
+        ("unloadable", "error: metric unloadable@rgb: while loading: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_failing_metric_costs_its_column_alone(run, tmp_path, metric, why):
+    result, _ = run(["identity"], plugins=["moody.py"], metrics=["psnr", metric], settings=IN_PROCESS)
+    (row,) = table(tmp_path, "leaderboard.csv")[:1]
+    assert row["psnr@rgb"] and not row[f"{metric}@rgb"]
+    assert row["status"] == f"{metric}@rgb failed on 3 of 3"
+    assert result.failed == 3
+    assert {(r["score"], r["reason"]) for r in table(tmp_path, "failures.csv")} == {(f"{metric}@rgb", why)}
+    _, again = run(["identity"], plugins=["moody.py"], metrics=["psnr", metric], settings=IN_PROCESS)
+    assert not modes(again)
+
+
+def test_a_metric_that_fails_on_one_image_of_a_group_costs_that_image_alone(run, tmp_path):
+    keys = {"plugins": ["moody.py"], "metrics": ["psnr", "bright-averse"], "settings": IN_PROCESS}
+    run(["identity"], batch_size=3, **keys)
+    status = table(tmp_path, "leaderboard.csv")[0]["status"]
+    assert status == "bright-averse@rgb failed on 1 of 3"
+
+
+def test_a_failure_to_score_saved_images_is_reported_and_leaves_them(run, tmp_path):
+    keys = {"plugins": ["moody.py"], "save": "all", "settings": IN_PROCESS}
+    run(["identity"], **keys)
+    result, events = run(["identity"], metrics=["psnr", "raising"], **keys)
+    assert modes(events) == {"score"}
+    assert result.failed == 3
+    assert table(tmp_path, "leaderboard.csv")[0]["psnr@rgb"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_saved_images_are_scored_without_loading_their_restorer(run, tmp_path, workers):
+    settings = {"workers": workers}
+    run(["identity"], save="all", settings=settings)
+    _, events = run(["identity"], save="all", metrics=["psnr", "ssim"], settings=settings)
+    (kind,) = {event.job.cell.kind for event in events if isinstance(event, Done)}
+    assert kind == "scores"
+    assert all(row["ssim@rgb"] for row in table(tmp_path, "records.csv"))
+
+
+def test_a_detection_that_works_later_lets_its_restorer_run(run, tmp_path, monkeypatch):
+    mark = tmp_path / "mark"
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(mark))
+    told = [{"name": "classical", "tell": "fails-once"}]
+    first, _ = run(told, plugins=["moody.py"], settings=IN_PROCESS)
+    assert first.failed == 6  # three detections, and three restorations that wait for them
+    again, _ = run(told, plugins=["moody.py"], settings=IN_PROCESS)
+    assert again.failed == 6
+    mark.touch()
+    last, _ = run(told, plugins=["moody.py"], settings=IN_PROCESS)
+    assert last.failed == 0
+    assert all(row["told"] == "noisy" and row["psnr@rgb"] for row in table(tmp_path, "records.csv"))
+
+
+def test_an_8_bit_file_does_not_answer_for_a_float_protocol(run, tmp_path):
+    run(["global-affine"], save="all", settings=IN_PROCESS)
+    wanted = {"metrics": ["psnr"], "protocols": ["rgb", "airnet"]}
+    result, _ = run(["global-affine"], save="all", **wanted, settings={**IN_PROCESS, "scoring_only": True})
+    assert "psnr@airnet of 0 of 3" in result.tables.leaderboard.status[0]
+    result, events = run(["global-affine"], **wanted, settings=IN_PROCESS)
+    assert modes(events) == {"restore"}
+    assert all(row["psnr@airnet"] for row in table(tmp_path, "records.csv"))
+
+
+def test_lost_outputs_are_restored_again_when_a_score_needs_them(run, tmp_path):
+    run(["identity"], save="all", settings=IN_PROCESS)
+    shutil.rmtree(tmp_path / "run" / "outputs")
+    result, events = run(["identity"], metrics=["psnr", "ssim"], settings=IN_PROCESS)
+    assert modes(events) == {"restore"}
+    assert result.failed == 0
+
+
+def test_noise_does_not_depend_on_what_a_dataset_is_called(run, pairs):
+    dataset = {"name": "paired-folder", "options": {"path": str(pairs)}}
+    scores = []
+    for place, label in enumerate(("mine", "yours")):
+        result, _ = run(
+            ["noise"],
+            plugins=["moody.py"],
+            out=f"run{place}",
+            datasets=[{**dataset, "label": label}],
+            settings=IN_PROCESS,
+        )
+        scores.append(list(result.tables.records["psnr@rgb"]))
+    assert scores[0] == scores[1]
