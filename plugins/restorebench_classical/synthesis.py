@@ -10,7 +10,7 @@ from restorebench import RestorebenchError, Runtime
 from restorebench.catalog import Catalog, discover, validated_options
 from restorebench.contracts import resolve
 from restorebench.tasks import TEN
-from restorebench.toolbox.images import SUFFIXES, pixel_digest
+from restorebench.toolbox.images import SUFFIXES, pixel_digest, quantise
 from restorebench.toolbox.photographs import embedded
 from restorebench.toolbox.seeding import generator
 
@@ -51,5 +51,7 @@ def synthesiser(task: str, catalog: Catalog | None = None) -> Degradation:
 
 
 def degrade(degradation: Degradation, task: str, clean: Image, severity: int, seed: int = 0) -> Image:
-    """Degrade a whole image, seeded as the benchmark's datasets are: by pixels, task and severity."""
-    return degradation.degrade(clean, severity, generator(seed, pixel_digest(clean), task, severity)).image
+    """Degrade a whole image as the benchmark's datasets do: seeded by pixels, task and severity, at 8 bits."""
+    return quantise(
+        degradation.degrade(clean, severity, generator(seed, pixel_digest(clean), task, severity)).image
+    )

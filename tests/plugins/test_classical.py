@@ -15,9 +15,12 @@ from restorebench_classical.restorers import Classical
 from restorebench_classical.synthesis import centre, degrade, photographs, synthesiser
 from restorebench_classical.uncompleted import fill, white_mask
 from restorebench_classical.yardsticks import GlobalAffine, Identity
+from restorebench_datasets import synthetic
+from restorebench_datasets.options import Synthetic
 
-from restorebench import TEN_NAMES, Batch, Detection, RestorebenchError
-from restorebench.toolbox.images import read
+from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError
+from restorebench.catalog import discover
+from restorebench.toolbox.images import quantise, read, write_png
 
 GAINING = tuple(task for task in TEN_NAMES if task != "raindrop")
 
@@ -133,6 +136,14 @@ def test_white_specks_are_not_holes():
     image = np.full((16, 16, 3), 0.5, np.float32)
     image[3, 3] = image[8, 2:14] = 1
     assert not white_mask(image).any()
+
+
+def test_photographs_are_degraded_as_the_datasets_show_them(tmp_path):
+    clean = quantise(picture(40, 33))
+    write_png(tmp_path / "one.png", clean)
+    request = DataRequest("noisy", 0, {}, discover().find)
+    shown = synthetic.load(Synthetic(clean=tmp_path, severities=3), request)[0].degraded
+    assert np.array_equal(degrade(synthesiser("noisy"), "noisy", clean, 3), shown)
 
 
 @pytest.mark.parametrize("task", GAINING)
