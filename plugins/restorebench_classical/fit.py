@@ -1,4 +1,4 @@
-"""Fit the detector: `python -m restorebench_classical.fit CLEAN_DIR [--photographs 120] [--seed 0]`."""
+"""Fit the detector: `python -m restorebench_classical.fit CLEAN_DIR [--photographs N] [--seed 0]`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ from restorebench_classical.synthesis import centre, degrade, photographs, synth
 CLASSES = (*TEN_NAMES, CLEAN)
 SEVERITIES_PER_PHOTOGRAPH = 2
 RIDGE = 1e-3  # four-fold over training photographs, flat between 1e-4 and 3e-3
-CLEAN_WEIGHT = 2.0  # a clean photograph appears once per size, a task at two severities
+CLEAN_WEIGHT = 4.0
+"""How much a clean photograph counts against a degraded one, of which there are twenty.
+
+Four-fold over the training photographs, share of right answers on the ten tasks / on clean images: weight 1
+.93 / .24, 2 .91 / .53, 4 .88 / .79, 8 .85 / .89. The mean over all eleven classes is flat from 1 to 4 and falls
+from there on.
+"""
 
 
 def examples(path: Path, whole: bool, seed: int) -> list[tuple[np.ndarray, int]]:
@@ -65,7 +71,9 @@ def main() -> None:
     """Degrade, describe, fit, store beside this file and print the model card's lines."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clean_dir")
-    parser.add_argument("--photographs", type=int, default=120)
+    parser.add_argument(
+        "--photographs", type=int, default=None, help="how many, drawn by the seed; all by default"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name(MODEL))
