@@ -219,7 +219,7 @@ class Training(Enum):
 
     UNTRAINED = "untrained"
     SAME_SYNTHESIS = "same-synthesis"
-    """Trained on this benchmark's own synthesisers: at home on the synthetic suites."""
+    """Trained or tuned on this benchmark's own synthesisers: at home on the synthetic suites."""
     EXTERNAL = "external"
 
 

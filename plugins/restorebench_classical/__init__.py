@@ -1,4 +1,4 @@
-"""Untrained baselines: `identity`, one classical method per task, a yardstick and a statistical detector."""
+"""Baselines without a network: `identity`, a classical method per task, a yardstick, a statistical detector."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from restorebench import TEN_NAMES, DetectorInfo, RestorerInfo, Tiling, Training
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
-    """Offer the untrained restorers and the tone yardstick."""
+    """Offer the floor, the classical methods and the tone yardstick."""
     return [
         RestorerInfo(
             name="identity",
@@ -18,10 +18,11 @@ def restorebench_restorers() -> list[RestorerInfo]:
         RestorerInfo(
             name="classical",
             version="1",
-            summary="One untrained method per task, chosen by what it is told; told nothing, returns its input.",
+            summary="A classical method per task told, tuned on our own synthesis; told none, returns its input.",
             load="restorebench_classical.restorers:load_classical",
             tasks=TEN_NAMES,
             tiling=Tiling.HARMFUL,
+            training=Training.SAME_SYNTHESIS,
             citation="One paper per method; see the plugin's README.",
         ),
         RestorerInfo(

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from restorebench_classical import restorebench_restorers
 from restorebench_classical.measure import psnr
 from restorebench_classical.methods import METHODS, plan
 from restorebench_classical.noise import estimate_sigma
@@ -18,7 +19,7 @@ from restorebench_classical.yardsticks import GlobalAffine, Identity
 from restorebench_datasets import synthetic
 from restorebench_datasets.options import Synthetic
 
-from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError
+from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError, Training
 from restorebench.catalog import discover
 from restorebench.toolbox.images import quantise, read, write_png
 
@@ -41,6 +42,12 @@ def picture(height, width, seed=0):
 def test_cards_import_neither_torch_nor_numpy():
     code = "import sys, restorebench_classical; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_methods_fitted_to_our_own_synthesis_say_so():
+    training = {card.name: card.training for card in restorebench_restorers()}
+    assert training["classical"] is Training.SAME_SYNTHESIS
+    assert training["identity"] is training["global-affine"] is Training.UNTRAINED
 
 
 def test_identity_returns_an_equal_copy():
