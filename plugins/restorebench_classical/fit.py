@@ -8,16 +8,24 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
 
-from restorebench import CLEAN, TEN_NAMES
+from restorebench import CLEAN, TEN_NAMES, RestorebenchError
+from restorebench.toolbox import photographs
 from restorebench.toolbox.images import read
 from restorebench.toolbox.seeding import generator
+from restorebench.toolbox.synthesis import centre_crop, degrade
 from restorebench_classical.detector import MODEL, softmax, standardise
 from restorebench_classical.statistics import features
-from restorebench_classical.synthesis import centre, degrade, photographs, synthesiser
+from restorebench_classical.synthesis import CROP_PX, synthesisers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from restorebench.contracts import Degradation
 
 CLASSES = (*TEN_NAMES, CLEAN)
 SEVERITIES_PER_PHOTOGRAPH = 2
@@ -31,16 +39,17 @@ from there on.
 """
 
 
-def examples(path: Path, whole: bool, seed: int) -> list[tuple[np.ndarray, int]]:
+def examples(
+    path: Path, whole: bool, makers: Mapping[str, Degradation], seed: int
+) -> list[tuple[np.ndarray, int]]:
     """Return statistics and class of one photograph, clean and under every task; whole or its 256 px centre."""
     clean = read(path)
-    view = np.asarray if whole else centre
+    view = np.asarray if whole else partial(centre_crop, side=CROP_PX)
     rng = generator(seed, "severities", path.name)
     rows = [(features(view(clean)), CLASSES.index(CLEAN))]
     for task in TEN_NAMES:
-        maker = synthesiser(task)
         for severity in rng.choice(5, SEVERITIES_PER_PHOTOGRAPH, replace=False) + 1:
-            image = degrade(maker, task, clean, int(severity), seed)
+            image = degrade(makers[task], clean, task, int(severity), seed)
             rows.append((features(view(image)), CLASSES.index(task)))
     return rows
 
@@ -67,9 +76,9 @@ def fit(statistics: np.ndarray, classes: np.ndarray, ridge: float = RIDGE) -> di
     return {"centre": centred, "scale": scale, "weights": table[:, :-1], "bias": table[:, -1]}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Degrade, describe, fit, store beside this file and print the model card's lines."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m restorebench_classical.fit", description=__doc__)
     parser.add_argument("clean_dir")
     parser.add_argument(
         "--photographs", type=int, default=None, help="how many, drawn by the seed; all by default"
@@ -77,21 +86,39 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name(MODEL))
-    arguments = parser.parse_args()
-    found = photographs(arguments.clean_dir)
-    order = generator(arguments.seed, "photographs").permutation(len(found))
-    chosen = sorted(found[i] for i in order[: arguments.photographs])
+    given = parser.parse_args(arguments)
+    for name in ("photographs", "workers"):
+        if getattr(given, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    if not given.output.absolute().parent.is_dir():
+        parser.error(f"--output {given.output}: its folder does not exist")
+    try:
+        run(given)
+    except RestorebenchError as error:
+        parser.error(str(error))
+
+
+def run(given: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        RestorebenchError: there are no photographs, or one cannot be read.
+    """
+    found = photographs.listed(given.clean_dir)
+    order = generator(given.seed, "photographs").permutation(len(found))
+    chosen = sorted(found[i] for i in order[: given.photographs])
     digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in chosen)
     halves = [index % 2 == 0 for index in range(len(chosen))]
-    with ProcessPoolExecutor(arguments.workers) as pool:
-        described = list(pool.map(partial(examples, seed=arguments.seed), chosen, halves))
+    describe = partial(examples, makers=synthesisers(), seed=given.seed)
+    with ProcessPoolExecutor(given.workers) as pool:
+        described = list(pool.map(describe, chosen, halves))
     rows, classes = zip(*chain.from_iterable(described), strict=True)
     arrays = fit(np.array(rows), np.array(classes))
     stored = {name: values.astype(np.float32) for name, values in arrays.items()}
-    np.savez_compressed(arguments.output, names=np.array(CLASSES), **stored)
+    np.savez_compressed(given.output, names=np.array(CLASSES), **stored)
     print(f"photographs: {len(chosen)} of {len(found)}; images: {len(rows)}; statistics: {len(rows[0])}")
     print(
-        f"seed: {arguments.seed}; sha256 over sorted digests:",
+        f"seed: {given.seed}; sha256 over sorted digests:",
         hashlib.sha256("".join(digests).encode()).hexdigest(),
     )
 

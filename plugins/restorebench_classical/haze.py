@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import minimum_filter, uniform_filter
+from scipy.ndimage import minimum_filter
+
+from restorebench.toolbox.filters import guided_filter
 
 if TYPE_CHECKING:
     from restorebench.contracts import Image
@@ -34,7 +36,9 @@ def dehaze(degraded: Image) -> Image:
     airlight = atmospheric_light(degraded, minimum_filter(degraded.min(axis=2), size))
     dark = minimum_filter((degraded / airlight).min(axis=2), size)
     rough = np.minimum(RAISE * (1 - dark), 1)
-    transmission = guided(degraded @ LUMA, rough, round(RADIUS * side), EPSILON)
+    guide = (degraded @ LUMA).astype(np.float64)  # differences of running sums need it
+    smooth = guided_filter(guide, rough.astype(np.float64), round(RADIUS * side), EPSILON)
+    transmission = smooth.astype(np.float32)
     return ((degraded - airlight) / np.clip(transmission, T_MIN, 1)[..., None] + airlight).astype(np.float32)
 
 
@@ -43,16 +47,3 @@ def atmospheric_light(degraded: Image, dark: Plane) -> np.ndarray:
     count = max(round(BRIGHTEST * dark.size), 1)
     chosen = np.argpartition(dark.ravel(), -count)[-count:]
     return np.maximum(degraded.reshape(-1, 3)[chosen].mean(axis=0), np.float32(AIRLIGHT_MIN))
-
-
-def guided(guide: Plane, image: Plane, radius_px: int, epsilon: float) -> Plane:
-    """Smooth an image (H, W) along the edges of a guide (He et al., ECCV 2010, equations 5, 6, 8)."""
-    guide, image = guide.astype(np.float64), image.astype(np.float64)  # differences of running sums
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return uniform_filter(values, 2 * radius_px + 1, mode="reflect")
-
-    mean_guide, mean_image = mean(guide), mean(image)
-    slope = (mean(guide * image) - mean_guide * mean_image) / (mean(guide * guide) - mean_guide**2 + epsilon)
-    smoothed: Plane = (mean(slope) * guide + mean(mean_image - slope * mean_guide)).astype(np.float32)
-    return smoothed

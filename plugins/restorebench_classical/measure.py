@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restorebench import CLEAN, TEN_NAMES
-from restorebench.toolbox.images import read
+from restorebench import CLEAN, RestorebenchError
+from restorebench.toolbox import photographs
+from restorebench.toolbox.images import quantise, read
+from restorebench.toolbox.synthesis import centre_crop, degrade, psnr
 from restorebench_classical.detector import Statistics, stored_model
 from restorebench_classical.methods import METHODS
-from restorebench_classical.synthesis import centre, degrade, photographs, synthesiser
+from restorebench_classical.synthesis import CROP_PX, synthesisers
 
-
-def psnr(image: np.ndarray, clean: np.ndarray) -> float:
-    """Score in dB after rounding to 8 bits, peak 1, RGB; at most 100."""
-    levels = np.round(np.clip(image, 0, 1).astype(np.float64) * 255) / 255
-    return min(float(-10 * np.log10(np.square(levels - clean).mean() + 1e-10)), 100.0)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def verdict(detector: Statistics, image: np.ndarray) -> str:
@@ -25,31 +25,37 @@ def verdict(detector: Statistics, image: np.ndarray) -> str:
     return detector.detect_one(image).top or CLEAN
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line per task: degraded, restored, gain, seconds, and how often the detector is right."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m restorebench_classical.measure", description=__doc__)
     parser.add_argument("clean_dir")
-    parser.add_argument("--severity", type=int, default=3)
+    parser.add_argument("--severity", type=int, default=3, choices=(1, 2, 3, 4, 5))
     parser.add_argument("--limit", type=int, default=None, help="use the first so many photographs")
     parser.add_argument("--detector-only", action="store_true")
-    arguments = parser.parse_args()
-    pictures = [read(path) for path in photographs(arguments.clean_dir)[: arguments.limit]]
+    given = parser.parse_args(arguments)
+    try:
+        pictures = [read(path) for path in photographs.listed(given.clean_dir, given.limit)]
+    except RestorebenchError as error:
+        parser.error(str(error))
+    report(pictures, given.severity, given.detector_only)
+
+
+def report(pictures: Sequence[np.ndarray], severity: int, detector_only: bool) -> None:
+    """Print the table of one severity over whole (H, W, 3) photographs."""
     detector = Statistics(stored_model())
-    print(
-        f"| task (severity {arguments.severity}) | identity | classical | gain | s/image | detected | mistaken |"
-    )
+    print(f"| task (severity {severity}) | identity | classical | gain | s/image | detected | mistaken |")
     print("|---|---|---|---|---|---|---|")
     rates = []
-    for task in TEN_NAMES:
-        maker = synthesiser(task)
+    for task, maker in synthesisers().items():
         rows, verdicts = [], []
         for clean in pictures:
-            whole = degrade(maker, task, clean, arguments.severity)
-            degraded, target = centre(whole), centre(clean)
+            whole = degrade(maker, clean, task, severity)
+            degraded, target = centre_crop(whole, CROP_PX), centre_crop(clean, CROP_PX)
             verdicts.append(verdict(detector, whole))
             started = perf_counter()
-            restored = degraded if arguments.detector_only else METHODS[task](degraded)
-            rows.append((psnr(degraded, target), psnr(restored, target), perf_counter() - started))
+            restored = degraded if detector_only else METHODS[task](degraded)
+            elapsed = perf_counter() - started
+            rows.append((psnr(degraded, target), psnr(quantise(restored), target), elapsed))
         before, after, seconds = np.mean(rows, axis=0)
         rates.append(np.mean([name == task for name in verdicts]))
         wrong = sorted({name for name in verdicts if name != task}, key=lambda n: -verdicts.count(n))

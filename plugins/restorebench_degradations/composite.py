@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from restorebench import TEN_NAMES, Degraded, RestorebenchError
+from restorebench import TEN_NAMES, Degraded
 from restorebench.contracts import resolve
 from restorebench.toolbox import seeding
+from restorebench.toolbox.options import validated
 from restorebench_degradations import options
 from restorebench_degradations.fields import Array
 
@@ -65,16 +65,5 @@ class Composite:
 
 def _loaded(card: DegradationInfo, given: dict[str, Any], runtime: Runtime | DataRequest) -> Degradation:
     """Load one part with validated options."""
-    if card.options is None:
-        validated = None
-        if given:
-            raise RestorebenchError(f"degradation {card.name!r} takes no options, got {', '.join(given)}")
-    else:
-        try:
-            validated = resolve(card.options).model_validate(given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RestorebenchError(f"options of degradation {card.name!r}: {where}: {first['msg']}") from error
-    loaded: Degradation = resolve(card.load)(validated, runtime)
+    loaded: Degradation = resolve(card.load)(validated(card, given), runtime)
     return loaded

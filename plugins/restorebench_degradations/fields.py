@@ -1,4 +1,4 @@
-"""Shared maths of the synthesisers: scale, blur, smooth noise, guided filter, splatting.
+"""Shared maths of the synthesisers: scale, blur, smooth noise, splatting.
 
 Arrays are (H, W) or (H, W, C); a pixel's centre has integer coordinates, rows grow downwards.
 """
@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter
 
 Array = np.ndarray[Any, Any]
 
@@ -53,20 +53,6 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int, sigma: float
     field = weights(height) @ grid @ weights(width).T
     field -= field.min()
     return (field / (field.max() or 1)).astype(np.float32)
-
-
-def guided_filter(guide: Array, image: Array, radius: int, epsilon: float) -> Array:
-    """Smooth an (H, W) image so that its edges follow an (H, W) guide in [0, 1].
-
-    He, Sun, Tang, Guided image filtering, TPAMI 2013, equations 5, 6 and 8; windows of (2 radius + 1)^2 px.
-    """
-
-    def mean(values: Array) -> Array:
-        return np.asarray(uniform_filter(values, 2 * radius + 1, mode="reflect"))
-
-    mean_guide, mean_image = mean(guide), mean(image)
-    slope = (mean(guide * image) - mean_guide * mean_image) / (mean(guide**2) - mean_guide**2 + epsilon)
-    return mean(slope) * guide + mean(mean_image - slope * mean_guide)
 
 
 def splat(rows: Array, columns: Array, weights: Array, height: int, width: int) -> Array:

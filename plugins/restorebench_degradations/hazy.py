@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from restorebench import Degraded
+from restorebench.toolbox.filters import guided_filter
 from restorebench_degradations import options
-from restorebench_degradations.fields import Array, finished, guided_filter, luma, scale, smooth_noise
+from restorebench_degradations.fields import Array, finished, luma, scale, smooth_noise
 from restorebench_degradations.levels import at, explicit_or, within
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restorebench import TEN_NAMES
+from restorebench import TEN_NAMES, RestorebenchError
 from restorebench.contracts import Degradation, resolve
-from restorebench.toolbox import images, seeding
+from restorebench.toolbox import images, photographs
+from restorebench.toolbox.synthesis import degrade, psnr
 from restorebench_degradations import restorebench_degradations
 
 if TYPE_CHECKING:
@@ -48,29 +49,15 @@ def default(task: str) -> Degradation:
     return loaded
 
 
-def degrade(degradation: Degradation, clean: Image, task: str, severity: int, seed: int = 0) -> Image:
-    """Degrade under the seed rule of the host, and round to 8 bits."""
-    rng = seeding.generator(seed, images.pixel_digest(clean), task, severity)
-    return images.quantise(degradation.degrade(clean, severity, rng).image)
-
-
-def psnr(degraded: Image, clean: Image) -> float:
-    """Return the PSNR in dB of (H, W, 3) images in [0, 1], all channels together; 100 where they are equal."""
-    error = float(np.mean((degraded.astype(np.float64) - clean) ** 2))
-    return 100.0 if error == 0 else -10 * float(np.log10(error))
-
-
-def measure(task: str, photographs: Sequence[Image], seed: int = 0) -> tuple[list[float], float]:
+def measure(task: str, pictures: Sequence[Image], seed: int = 0) -> tuple[list[float], float]:
     """Return the mean PSNR in dB per severity, and the milliseconds that one image took."""
     degradation = default(task)
     means, start = [], time.perf_counter()
     for severity in SEVERITIES:
         means.append(
-            float(
-                np.mean([psnr(degrade(degradation, clean, task, severity, seed), clean) for clean in photographs])
-            )
+            float(np.mean([psnr(degrade(degradation, clean, task, severity, seed), clean) for clean in pictures]))
         )
-    return means, (time.perf_counter() - start) * 1000 / (len(photographs) * len(SEVERITIES))
+    return means, (time.perf_counter() - start) * 1000 / (len(pictures) * len(SEVERITIES))
 
 
 def sheet(clean: Image, tasks: Sequence[str] = TEN_NAMES) -> Image:
@@ -84,23 +71,24 @@ def sheet(clean: Image, tasks: Sequence[str] = TEN_NAMES) -> Image:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, and write the contact sheet where one is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("clean", type=Path, help="folder of clean photographs")
+    about = __doc__.splitlines()[0] if __doc__ else None
+    parser = argparse.ArgumentParser(prog="python -m restorebench_degradations.strength", description=about)
+    parser.add_argument("clean", help="folder of clean photographs, or `embedded`")
     parser.add_argument("--limit", type=int, help="use only the first N photographs")
     parser.add_argument("--tasks", nargs="+", default=TEN_NAMES, choices=TEN_NAMES, help="tasks to measure")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="PNG to write: ten tasks at severities 1, 3, 5")
     given = parser.parse_args(arguments)
-    files = sorted(path for path in given.clean.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    photographs = [images.read(path) for path in files[: given.limit]]
-    if not photographs:
-        parser.error(f"{given.clean} holds no PNG or JPEG")
+    try:
+        pictures = [images.read(path) for path in photographs.listed(given.clean, given.limit)]
+    except RestorebenchError as error:
+        parser.error(str(error))
     if given.sheet:
-        images.write_png(given.sheet, sheet(photographs[0], given.tasks))
-    print(f"{len(photographs)} photographs, seed {given.seed}; each cell: measured (target, difference) in dB\n")
+        images.write_png(given.sheet, sheet(pictures[0], given.tasks))
+    print(f"{len(pictures)} photographs, seed {given.seed}; each cell: measured (target, difference) in dB\n")
     print("| task | 1 | 2 | 3 | 4 | 5 | ms |\n|---|---|---|---|---|---|---|")
     for task in given.tasks:
-        means, milliseconds = measure(task, photographs, given.seed)
+        means, milliseconds = measure(task, pictures, given.seed)
         cells = [f"{m:.2f} ({t:.1f}, {m - t:+.1f})" for m, t in zip(means, TARGETS[task], strict=True)]
         print(f"| {task} | {' | '.join(cells)} | {milliseconds:.0f} |", flush=True)
 

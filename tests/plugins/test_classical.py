@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from restorebench_classical import restorebench_restorers
-from restorebench_classical.measure import psnr
+from restorebench_classical import fit as fitting
+from restorebench_classical import measure, restorebench_restorers
 from restorebench_classical.methods import METHODS, plan
 from restorebench_classical.noise import estimate_sigma
 from restorebench_classical.restorers import Classical
-from restorebench_classical.synthesis import centre, degrade, photographs, synthesiser
+from restorebench_classical.synthesis import CROP_PX, synthesisers
 from restorebench_classical.uncompleted import fill, white_mask
 from restorebench_classical.yardsticks import GlobalAffine, Identity
 from restorebench_datasets import synthetic
@@ -21,9 +21,9 @@ from restorebench_datasets.options import Synthetic
 
 from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError, Training
 from restorebench.catalog import discover
+from restorebench.toolbox import photographs
 from restorebench.toolbox.images import quantise, read, write_png
-
-GAINING = tuple(task for task in TEN_NAMES if task != "raindrop")
+from restorebench.toolbox.synthesis import centre_crop, degrade, psnr
 
 
 def batch(degraded, told=None, clean=None):
@@ -150,15 +150,38 @@ def test_photographs_are_degraded_as_the_datasets_show_them(tmp_path):
     write_png(tmp_path / "one.png", clean)
     request = DataRequest("noisy", 0, {}, discover().find)
     shown = synthetic.load(Synthetic(clean=tmp_path, severities=3), request)[0].degraded
-    assert np.array_equal(degrade(synthesiser("noisy"), "noisy", clean, 3), shown)
+    assert np.array_equal(degrade(synthesisers()["noisy"], clean, "noisy", 3), shown)
 
 
-@pytest.mark.parametrize("task", GAINING)
-def test_method_gains_on_its_own_task_at_severity_three(task):
-    chosen = slice(6) if task == "shadowed" else slice(1, 3)  # a shadow is found in one photograph of three
+@pytest.mark.parametrize(
+    "arguments", [["/nowhere"], ["embedded", "--severity", "9"], ["embedded", "--limit", "0"]]
+)
+def test_measure_answers_bad_arguments_with_one_line(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        measure.main(arguments)
+    assert arguments[-1] in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["/nowhere"], ["embedded", "--photographs", "0"], ["embedded", "--workers", "0"]]
+)
+def test_fit_answers_bad_arguments_with_one_line(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        fitting.main(arguments)
+    assert arguments[-2:][0] in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def makers():
+    return synthesisers()
+
+
+@pytest.mark.parametrize("task", TEN_NAMES)
+def test_mean_gain_over_the_embedded_photographs_is_positive_for_nine_of_ten(task, makers):
     gains = []
-    for path in photographs("embedded")[chosen]:
+    for path in photographs.listed("embedded"):  # all six, 8-bit in and out, severity 3: as the quickstart scores
         clean = read(path)
-        degraded, target = centre(degrade(synthesiser(task), task, clean, 3)), centre(clean)
-        gains.append(psnr(METHODS[task](degraded), target) - psnr(degraded, target))
-    assert np.mean(gains) > 0.2
+        degraded, target = (centre_crop(x, CROP_PX) for x in (degrade(makers[task], clean, task, 3), clean))
+        gains.append(psnr(quantise(METHODS[task](degraded)), target) - psnr(degraded, target))
+    assert np.mean(gains) > 0.2 or task == "raindrop"  # for which the input is returned
+    assert np.mean(gains) >= 0

@@ -11,10 +11,12 @@ import torch
 from restorebench_classical.detector import Model, Statistics, stored_model
 from restorebench_classical.fit import CLASSES, fit
 from restorebench_classical.statistics import features
-from restorebench_classical.synthesis import degrade, photographs, synthesiser
+from restorebench_classical.synthesis import synthesisers
 
 from restorebench import CLEAN, TEN_NAMES
+from restorebench.toolbox import photographs
 from restorebench.toolbox.images import read
+from restorebench.toolbox.synthesis import degrade
 
 ROOT = Path(__file__).parents[2]
 VAL = Path(os.environ.get("RESTOREBENCH_SHARED", ROOT.parent / "shared")) / "data" / "clean" / "val"
@@ -79,10 +81,10 @@ def test_fit_separates_what_is_separable():
 @pytest.mark.slow
 @pytest.mark.skipif(not VAL.is_dir(), reason="needs <shared>/data/clean/val (RESTOREBENCH_SHARED)")
 def test_three_of_four_degradations_are_recognised_at_severity_three(detector):
-    pictures = [read(path) for path in photographs(str(VAL))[::EVERY]]
+    pictures = [read(path) for path in photographs.listed(VAL)[::EVERY]]
     right = [
-        detector.detect_one(degrade(maker, task, clean, 3)).top == task
-        for task, maker in ((task, synthesiser(task)) for task in TEN_NAMES)
+        detector.detect_one(degrade(maker, clean, task, 3)).top == task
+        for task, maker in synthesisers().items()
         for clean in pictures
     ]
     assert np.mean(right) >= 0.75
@@ -91,5 +93,5 @@ def test_three_of_four_degradations_are_recognised_at_severity_three(detector):
 @pytest.mark.slow
 @pytest.mark.skipif(not VAL.is_dir(), reason="needs <shared>/data/clean/val (RESTOREBENCH_SHARED)")
 def test_most_clean_photographs_get_no_label(detector):
-    pictures = [read(path) for path in photographs(str(VAL))[::EVERY]]
+    pictures = [read(path) for path in photographs.listed(VAL)[::EVERY]]
     assert np.mean([not detector.detect_one(clean).labels for clean in pictures]) > 0.5

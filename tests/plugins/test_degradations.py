@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage
 from PIL import Image as Pillow
 from pydantic import ValidationError
 from restorebench_degradations import restorebench_degradations, strength
@@ -23,15 +22,10 @@ from restorebench_degradations.levels import at
 from restorebench import TEN, TEN_NAMES, RestorebenchError
 from restorebench.contracts import resolve
 from restorebench.toolbox import images, seeding
+from restorebench.toolbox.photographs import embedded, listed
+from restorebench.toolbox.synthesis import centre_crop, degrade, psnr
 
-PHOTOGRAPHS = (
-    "astronaut.png",
-    "chelsea.png",
-    "coffee.png",
-    "rocket.jpg",
-    "motorcycle_left.png",
-    "motorcycle_right.png",
-)
+PHOTOGRAPHS = {path.name: path for path in embedded().values()}
 CARDS = {card.name: card for card in restorebench_degradations()}
 STORED = Path(__file__).with_name("degradation_strengths.json")
 SIDE = 160  # of the crops: large enough for every recipe, small enough for seconds
@@ -40,9 +34,7 @@ STORED_SEVERITIES = (1, 3, 5)
 
 @cache
 def photograph(name: str) -> np.ndarray:
-    whole = images.read(Path(skimage.__file__).parent / "data" / name)
-    top, left = (whole.shape[0] - SIDE) // 2, (whole.shape[1] - SIDE) // 2
-    crop = whole[top : top + SIDE, left : left + SIDE].copy()
+    crop = centre_crop(images.read(PHOTOGRAPHS[name]), SIDE)
     crop.flags.writeable = False
     return crop
 
@@ -57,9 +49,7 @@ def measured() -> dict[str, dict[str, list[float]]]:
         task: {
             name: [
                 round(
-                    strength.psnr(
-                        strength.degrade(loaded(task), photograph(name), task, severity), photograph(name)
-                    ),
+                    psnr(degrade(loaded(task), photograph(name), task, severity), photograph(name)),
                     2,
                 )
                 for severity in STORED_SEVERITIES
@@ -178,7 +168,7 @@ def test_variant_differs_from_the_default_and_grows_with_severity(task, options)
     clean = photograph("astronaut.png")
     made = [loaded(task, **options).degrade(clean, s, seeding.generator(3)).image for s in strength.SEVERITIES]
     assert not np.array_equal(made[2], loaded(task).degrade(clean, 3, seeding.generator(3)).image)
-    scores = [strength.psnr(image, clean) for image in made]
+    scores = [psnr(image, clean) for image in made]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -193,7 +183,7 @@ def test_higher_severity_is_harder_under_common_random_numbers(task):
         for seed in range(4)
         for scores in [
             [
-                strength.psnr(
+                psnr(
                     loaded(task).degrade(photograph(name), severity, seeding.generator(seed)).image,
                     photograph(name),
                 )
@@ -217,15 +207,14 @@ def test_draws_do_not_depend_on_the_severity(task):
 # JPEG rises by nature and noise is per pixel.
 @pytest.mark.parametrize("task", [task for task in TEN_NAMES if task not in ("jpeg-compressed", "noisy")])
 def test_enlarged_photograph_keeps_its_psnr_within_2_db(task):
-    path = Path(skimage.__file__).parent / "data" / "coffee.png"
-    small = Pillow.open(path).convert("RGB").crop((100, 60, 400, 300))
+    small = Pillow.open(PHOTOGRAPHS["coffee.png"]).convert("RGB").crop((100, 60, 400, 300))
     for severity in (1, 3, 5):
         scores = []
         for factor in (1, 2, 3):
             size = (small.width * factor, small.height * factor)
             clean = np.asarray(small.resize(size, Pillow.Resampling.BICUBIC), np.float32) / 255
             image = loaded(task).degrade(clean, severity, seeding.generator(9)).image
-            scores.append(strength.psnr(images.quantise(image), clean))
+            scores.append(psnr(images.quantise(image), clean))
         assert max(scores) - min(scores) < 2, (severity, scores)
 
 
@@ -243,8 +232,7 @@ def test_strength_on_validation_photographs_is_within_1_5_db_of_the_target(task)
     folder = shared / "data" / "clean" / "val"
     if not folder.is_dir():
         pytest.skip(f"no validation photographs in {folder}; set RESTOREBENCH_SHARED to the folder above `data`")
-    photographs = [images.read(path) for path in sorted(folder.iterdir())[::2]]
-    means, _ = strength.measure(task, photographs)
+    means, _ = strength.measure(task, [images.read(path) for path in listed(folder)[::2]])
     assert means == pytest.approx(strength.TARGETS[task], abs=1.5)
 
 
@@ -256,6 +244,13 @@ def test_strength_command_prints_a_row_per_task_and_writes_the_sheet(tmp_path, c
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:] == ["noisy", "hazy"]
     assert images.read(tmp_path / "sheet.png").shape == (2 * 32, 4 * 48, 3)
+
+
+@pytest.mark.parametrize("arguments", [["/nowhere"], ["embedded", "--limit", "-1"]])
+def test_strength_command_answers_bad_arguments_with_one_line(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        strength.main(arguments)
+    assert arguments[-1] in capsys.readouterr().err.splitlines()[-1]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,36 @@
-"""The base class of a plugin's options."""
+"""The base class of a plugin's options, and how raw options become one."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from restorebench.contracts import CARD_TYPES, Card, resolve
+from restorebench.errors import RestorebenchError
 
 
 class PluginOptions(BaseModel):
     """Options that refuse unknown keys and cannot change. Give each field a default and a description."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def validated(card: Card, given: Mapping[str, Any]) -> Any:
+    """Turn raw options into the card's model; None where the card takes none.
+
+    Raises:
+        RestorebenchError: an option does not fit; the message names the card and the option.
+    """
+    kind = next((word for word, type_ in CARD_TYPES.items() if isinstance(card, type_)), "card")
+    if card.options is None:
+        if given:
+            raise RestorebenchError(f"{kind} {card.name!r} takes no options, got {', '.join(sorted(given))}")
+        return None
+    try:
+        return resolve(card.options).model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RestorebenchError(f"options of {kind} {card.name!r}: {where}: {first['msg']}") from error

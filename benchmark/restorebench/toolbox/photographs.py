@@ -1,11 +1,12 @@
-"""Locate the photographs that are there wherever the package is installed."""
+"""Find photographs: those that are there wherever the package is installed, or those of a folder."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
 
-from restorebench.errors import MissingResource
+from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.toolbox.images import SUFFIXES
 
 EMBEDDED = (
     "astronaut.png",
@@ -34,3 +35,22 @@ def embedded() -> dict[str, Path]:
             "reinstall scikit-image, or name a folder of photographs"
         )
     return {path.stem: path for path in files}
+
+
+def listed(place: str | Path, limit: int | None = None) -> list[Path]:
+    """List the images in a folder by name, or the embedded ones (`embedded`); the first `limit` of them.
+
+    Raises:
+        RestorebenchError: there is no such folder, it holds no image, or the limit is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise RestorebenchError(f"a limit of {limit} photographs leaves none; give at least 1")
+    if str(place) == "embedded":
+        return list(embedded().values())[:limit]
+    folder = Path(place)
+    if not folder.is_dir():
+        raise MissingResource(f"{folder}: no such folder; give a folder of images, or `embedded`")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise RestorebenchError(f"{folder}: holds no image ({', '.join(SUFFIXES)})")
+    return found[:limit]
