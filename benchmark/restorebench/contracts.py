@@ -347,6 +347,7 @@ class MetricInfo(Card):
     protocols: the protocols it can be scored under. network: runs on the device in float32 instead of on
     the CPU in float64. minimum_size: smallest side in pixels after the protocol's crop. tasks: the
     tasks it is meant for (empty: all). needs_map: name of a latent map it needs, such as `mask`.
+    ranks: false for one that is shown beside and must not order a board, say because it uses the ground truth.
     unavailable() -> str: why it cannot run here ("" if it can), asked at plan time without torch.
     """
 
@@ -358,6 +359,7 @@ class MetricInfo(Card):
     minimum_size: int = 1
     tasks: tuple[str, ...] = ()
     needs_map: str | None = None
+    ranks: bool = True
     unavailable: Reference | None = None
 
     def protocol(self, name: str) -> ScoringProtocol | None:

@@ -193,8 +193,10 @@ def _gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[
 
 
 def _ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, int]:
-    """Rank complete competitors of one task by the first column; ties share the better rank."""
-    column = board.columns[0]
+    """Rank complete competitors of one task by the first column that may; ties share the better rank."""
+    column = next((column for column in board.columns if column.ranks), None)
+    if column is None:
+        return {}
     rivals: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
     for cell in cells:
         values, scenes = cell.scored(column.name, captured)

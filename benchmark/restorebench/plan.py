@@ -134,7 +134,7 @@ def _board_column(column: ScoreColumn) -> Column:
     card = column.card
     if card is None:
         return Column(column.name, higher_is_better=True, unavailable=column.unavailable)
-    return Column(column.name, card.higher_is_better, card.decimals, card.unit)
+    return Column(column.name, card.higher_is_better, card.decimals, card.unit, ranks=card.ranks)
 
 
 def _cell_facts(cell: RestorerCell) -> CellFacts:

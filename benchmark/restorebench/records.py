@@ -84,13 +84,17 @@ class SampleFacts:
 
 @dataclass(frozen=True)
 class Column:
-    """One metric under one protocol. unavailable: why it is empty in this run, or an empty string."""
+    """One metric under one protocol. unavailable: why it is empty in this run, or an empty string.
+
+    ranks: false where the metric is shown beside and never orders restorers.
+    """
 
     name: str
     higher_is_better: bool
     decimals: int = 4
     unit: str = ""
     unavailable: str = ""
+    ranks: bool = True
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ class Suite(_Model):
     )
     detectors: list[DetectorEntry] = Field(default_factory=list, description="detectors to score")
     metrics: list[str] = Field(
-        default_factory=lambda: ["psnr", "ssim"], min_length=1, description="the first one ranks"
+        default_factory=lambda: ["psnr", "ssim"],
+        min_length=1,
+        description="the first one ranks, unless its card says it never does",
     )
     protocols: list[str] = Field(
         default_factory=lambda: ["rgb"], min_length=1, description="how metrics look at images; see protocols.md"

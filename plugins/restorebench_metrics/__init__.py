@@ -42,7 +42,7 @@ def restorebench_metrics() -> list[MetricInfo]:
     decibels = {"unit": "dB", "decimals": 2}
     hole = {"tasks": ("uncompleted",), "needs_map": "mask", **decibels}
     shadow = {"tasks": ("shadowed",), "needs_map": "matte", **decibels}
-    low_light = {"tasks": ("low-light",), **decibels}
+    low_light = {"tasks": ("low-light",), "ranks": False, **decibels}
     ssim = {"protocols": protocols.SSIM, "minimum_size": 11, "citation": WANG}
     ms_ssim = {"protocols": protocols.MS_SSIM, "minimum_size": 161, "citation": WANG_SCALES}
     aligned = "PSNR after scaling to the mean grey of the ground truth, which a restorer does not know"

@@ -51,7 +51,9 @@ def _matrix(frame: Any, column: Any) -> str:
 
 
 def _best(rows: list[Any], column: Any) -> float | None:
-    """Return the best value among complete competitors, rounded as it is printed."""
+    """Return the best value among complete competitors, rounded as it is printed; None where none may be best."""
+    if not column.ranks:
+        return None
     known = [row[column.name] for row in rows if row is not None and _competes(row)]
     known = [round(value, column.decimals) for value in known if value is not None and value == value]
     if not known:
@@ -78,7 +80,7 @@ def _cell(row: Any, best: float | None, column: Any) -> str:
 
 def _rows(frame: Any, columns: Any) -> str:
     names = ["task", "dataset", "restorer", "tell", "n_images", "n_scenes", "gain", "rank", "status"]
-    first = columns[0]
+    first = next((column for column in columns if column.ranks), columns[0])
     lines = []
     for _, row in frame.iterrows():
         low, high = row[f"{first.name}_low"], row[f"{first.name}_high"]

@@ -129,6 +129,20 @@ def test_captured_images_have_an_average_of_their_own():
     assert row(tables, "a", "average-captured")["status"] == "1 of 1 tasks"
 
 
+@pytest.mark.parametrize("others", [(PSNR,), ()])
+def test_a_metric_that_never_ranks_leaves_the_ranking_to_the_next_one(others):
+    aligned = Column("psnr-mean-aligned@rgb", True, 2, "dB", ranks=False)
+    cells = [cell("a"), cell("b")]
+    found = [
+        record(c, n, None, scores={"psnr-mean-aligned@rgb": 40 - value, "psnr@rgb": value})
+        for c, value in zip(cells, (20, 30), strict=True)
+        for n in range(12)
+    ]
+    tables = build(board(*cells, columns=(aligned, *others)), found)
+    ranks = [row(tables, name)["rank"] for name in "ab"]
+    assert ranks == [2, 1] if others else all(rank is None or math.isnan(rank) for rank in ranks)
+
+
 def test_a_lower_is_better_metric_ranks_the_other_way():
     lpips = Column("lpips@rgb", False)
     cells = [cell("a"), cell("b")]

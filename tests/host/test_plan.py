@@ -110,6 +110,11 @@ def test_a_metric_without_the_protocol_leaves_an_empty_column_with_its_reason(ca
     assert [column.unavailable for column in made.columns] == ["", "ms-ssim is not defined under protocol airnet"]
 
 
+def test_the_board_knows_that_a_mean_aligned_psnr_never_ranks(catalog, photographs):
+    made = plan(catalog, photographs, metrics=["psnr-mean-aligned", "psnr"])
+    assert [column.ranks for column in made.board.columns] == [False, True]
+
+
 def test_a_metric_is_not_scored_where_images_are_too_small(catalog, photographs):
     made = plan(catalog, photographs, metrics=["psnr", "ms-ssim"])
     assert [column.name for column in made.restorer_cells[0].columns] == ["psnr@rgb"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -84,3 +85,17 @@ def test_an_incomplete_row_is_never_the_best_and_equal_ones_share_the_bold(tmp_p
     assert text.count("**20.00**") == 4  # a and b, in the task and in the average
     assert "30.00!" in text
     assert "**30.00" not in text
+
+
+def test_a_metric_that_never_ranks_has_no_bold_and_does_not_lend_its_interval_to_the_rank(tables, tmp_path):
+    beside = Column("psnr-mean-aligned@rgb", True, 2, "dB", ranks=False)
+    board = replace(tables.board, columns=(beside, *tables.board.columns))
+    found = [
+        Record(c.digest, s.id, 0, "ok", scores={"psnr@rgb": 20.0 + n, beside.name: 50.0 + n})
+        for c in board.cells
+        for n, s in enumerate(c.samples)
+    ]
+    (path,) = Markdown(None, None).write(build(board, found), tmp_path)
+    matrix = path.read_text().partition(beside.name)[2].partition("## ")[0]
+    assert "55.50" in matrix and "**" not in matrix
+    assert "psnr@rgb 95 %" in path.read_text()
