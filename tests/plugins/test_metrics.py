@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from restorebench_metrics import parity, protocols, restorebench_metrics
+from restorebench_metrics import effects, parity, protocols, restorebench_metrics
 from restorebench_metrics.ms_ssim import ms_ssim
 from restorebench_metrics.psnr import psnr
 from restorebench_metrics.regions import load_marked, load_unmarked, mean_aligned_psnr, region_psnr
@@ -264,12 +264,19 @@ def test_cards_and_their_availability_need_no_torch():
     assert finished.stdout.split() == ["False", "False"]
 
 
-def test_psnr_and_ssim_are_twice_as_fast_as_scikit_image_on_one_core():
+def test_psnr_and_ssim_are_three_times_as_fast_as_scikit_image_on_one_core():
     command = [sys.executable, "-m", "restorebench_metrics.parity", "--sides", "256", "--repeats", "9"]
     ratios = []
-    for _ in range(4):  # a busy machine spoils single measurements; the habit is 4
+    for _ in range(6):  # a busy machine spoils single runs; the habit is 4.4
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         ratios.append(float(re.search(r"256 .* ms +\S+ ms +(\S+) ", printed)[1]))
-        if ratios[-1] >= 2:
+        if ratios[-1] >= 3:
             return
     pytest.fail(f"ratios to scikit-image: {ratios}")
+
+
+def test_effects_of_protocols_have_the_constant_that_luma_ranges_imply(capsys):
+    effects.main()
+    rows = dict(re.findall(r"\| (.+?) \| (\S+ \| \S+) \|", capsys.readouterr().out))
+    assert rows["psnr@y-full to psnr@y"] == "+1.3219 | +1.3219"
+    assert len(rows) == 1 + len(effects.changes())  # the header too
