@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import random
-import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from PIL import Image
 from restorebench.errors import RunFolderError
 from restorebench.supervisor import Done
 
+PLUGINS = Path(__file__).parent / "plugins"
 KILLS = int(os.environ.get("RESTOREBENCH_TEST_KILLS", "3"))
 """Moments at which the driver is killed; twenty take some minutes."""
 
@@ -83,9 +85,19 @@ def tables(folder):
     return [(folder / name).read_bytes() for name in ("leaderboard.csv", "records.csv", "detectors.csv")]
 
 
-def workers_alive():
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listing.splitlines() if "restorebench.worker" in line]
+def workers_of(drivers):
+    """List the worker processes of these drivers: a worker's last argument is the number of its driver."""
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    found = [line.split() for line in listing.splitlines() if "-m restorebench.worker " in line]
+    return [words for words in found if int(words[-1]) in drivers]
+
+
+def wait_for(claim, seconds):
+    """Wait until a claim holds, and tell whether it does."""
+    end = time.monotonic() + seconds
+    while not (held := claim()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return held
 
 
 @pytest.mark.slow
@@ -93,23 +105,90 @@ def workers_alive():
 def test_kills_and_worker_counts_leave_the_same_bytes_and_no_process(tmp_path):
     (tmp_path / "s.yaml").write_text(SUITE)
     straight, killed, two = (tmp_path / name for name in ("straight", "killed", "two"))
+    drivers = set()
+
+    def start(*extra):
+        driver = subprocess.Popen(
+            command(tmp_path, *extra), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        drivers.add(driver.pid)
+        return driver
+
+    def finish(*extra):
+        driver = start(*extra)
+        complaint = driver.communicate()[1]
+        assert driver.returncode == 0, complaint
+
     began = time.monotonic()
-    subprocess.run(command(tmp_path, "--out", straight), check=True, capture_output=True)
+    finish("--out", straight)
     took = time.monotonic() - began
-    subprocess.run(command(tmp_path, "--out", two, "--workers", "2"), check=True, capture_output=True)
+    finish("--out", two, "--workers", "2")
     moments = random.Random(0)
     for _ in range(KILLS):
-        driver = subprocess.Popen(
-            command(tmp_path, "--out", killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        driver = start("--out", killed)
         time.sleep(moments.uniform(0.3, max(took * 0.8, 1)))
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
-    final = subprocess.run(command(tmp_path, "--out", killed), check=True, capture_output=True, text=True)
-    assert tables(straight) == tables(killed) == tables(two), final.stderr
-    time.sleep(1)
-    mine = [line for line in workers_alive() if str(os.getpid()) in line]
-    assert not mine
+        driver.kill()
+        driver.communicate()
+    finish("--out", killed)
+    assert tables(straight) == tables(killed) == tables(two)
+    assert wait_for(lambda: not workers_of(drivers), 5), workers_of(drivers)
+
+
+@pytest.fixture
+def tallied(pairs, tmp_path):
+    """Start a driver on three images whose restorer keeps a tally: `tallied(seconds=0.5)` returns the process."""
+    (tmp_path / "s.yaml").write_text(
+        f"suite: tally\ntasks: [noisy]\ndatasets: [{{name: paired-folder, options: {{path: {pairs}}}}}]\n"
+        "restorers: [counting]\nmetrics: [psnr]\nclean_inputs: false\n"
+    )
+
+    def start(seconds):
+        return subprocess.Popen(
+            command(tmp_path, "--out", tmp_path / "run", "--plugin", PLUGINS / "counting.py"),
+            env={
+                **os.environ,
+                "RESTOREBENCH_TEST_TALLY": str(tmp_path / "tally"),
+                "RESTOREBENCH_TEST_SECONDS": str(seconds),
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    return start
+
+
+def finished(folder):
+    """Count the images a run folder's journal knows."""
+    if not (folder / "run.sqlite").exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as reader:
+        try:
+            return reader.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+        except sqlite3.OperationalError:  # the table is not there yet
+            return 0
+
+
+@pytest.mark.slow
+def test_what_was_finished_before_a_kill_is_not_restored_again(tallied, tmp_path):
+    driver = tallied(seconds=0.5)
+    assert wait_for(lambda: finished(tmp_path / "run") >= 2, 120)
+    driver.kill()
+    driver.wait()
+    before = (tmp_path / "tally").read_text().split()[: finished(tmp_path / "run")]
+    assert tallied(seconds=0).wait() == 0
+    after = (tmp_path / "tally").read_text().split()
+    assert len(set(after)) == 3
+    assert [after.count(key) for key in before] == [1] * len(before)
+
+
+@pytest.mark.slow
+def test_a_worker_deep_in_a_plugin_dies_with_its_driver(tallied, tmp_path):
+    driver = tallied(seconds=600)
+    assert wait_for((tmp_path / "tally").exists, 120)
+    assert workers_of({driver.pid})
+    driver.kill()
+    driver.wait()
+    assert wait_for(lambda: not workers_of({driver.pid}), 5)
 
 
 @pytest.mark.slow

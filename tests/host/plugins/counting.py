@@ -1,0 +1,23 @@
+"""A slow identity that keeps a tally in the file RESTOREBENCH_TEST_TALLY: one line per image it is given."""
+
+import os
+import time
+from pathlib import Path
+
+from restorebench import RestorerInfo, hookimpl
+
+
+class Counting:
+    def __init__(self, options, runtime):
+        self.tally = Path(os.environ["RESTOREBENCH_TEST_TALLY"])
+
+    def restore(self, batch):
+        with self.tally.open("a") as file:
+            file.writelines(f"{key}\n" for key in batch.keys)
+        time.sleep(float(os.environ.get("RESTOREBENCH_TEST_SECONDS", "0.5")))
+        return batch.degraded.clone()
+
+
+@hookimpl
+def restorebench_restorers():
+    return [RestorerInfo(name="counting", version="1", summary="Counts what it restores.", load=Counting)]
