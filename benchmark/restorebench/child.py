@@ -82,3 +82,25 @@ class Child:
             if descriptor >= 0:
                 os.close(descriptor)
         self._to_write = self.reading = -1
+
+
+def visible_devices(device: str, worker: int, gpus: int) -> str | None:
+    """Return the CUDA_VISIBLE_DEVICES of a worker, or None to leave it as it is.
+
+    device: `auto`, `cpu` or `cuda:N`, which counts among what the driver's own CUDA_VISIBLE_DEVICES shows.
+    That shows every GPU when it is not set and none when it is empty, and "" here hides every GPU too.
+    worker: its number; with several `gpus` (0: not known yet) workers go round them.
+    """
+    if device == "cpu":
+        return ""
+    variable = os.environ.get("CUDA_VISIBLE_DEVICES")
+    shown = None if variable is None else [part.strip() for part in variable.split(",") if part.strip()]
+    if device.startswith("cuda:"):
+        place = int(device[5:])
+    elif gpus > 1:
+        place = worker % gpus
+    else:
+        return None
+    if shown is None:
+        return str(place)
+    return shown[place] if place < len(shown) else ""

@@ -55,7 +55,6 @@ class Setup:
 
     run_folder: str
     threads: int
-    batch_size: int
     device: str
     roots: Mapping[str, str]
     cache: str

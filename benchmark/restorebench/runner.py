@@ -17,13 +17,14 @@ from restorebench import suite as suites
 from restorebench.catalog import discover, require_unbroken, validated_options
 from restorebench.contracts import resolve
 from restorebench.errors import RestorebenchError, RunFolderError, SuiteError
+from restorebench.events import Done, Event, Loaded, failures
 from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
 from restorebench.manifest import manifest
 from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, DetectionRecord, Record
-from restorebench.supervisor import Done, Event, Loaded, Supervisor, failures
+from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
 
 if TYPE_CHECKING:
@@ -225,7 +226,6 @@ def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:
     return Setup(
         run_folder=str(folder.resolve()),
         threads=suite.threads,
-        batch_size=suite.batch_size,
         device=settings.device,
         roots={name: str(path) for name, path in plan.roots.items()},
         cache=str(cache_folder()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restorebench.supervisor import Done
+from restorebench.events import Done
 
 
 def reasons(result, restorer):
@@ -82,3 +82,8 @@ def test_a_plugin_that_uses_up_its_time_is_stopped(run):
     result, _ = run(["identity", "hangs"], limits={"image_seconds": 60, "plugin_seconds": 1})
     assert reasons(result, "hangs") == ["timeout: more than 1 s for this task"] * 3
     assert reasons(result, "identity") == [""] * 3
+
+
+def test_a_plugin_that_loads_too_long_fails_without_stopping_the_run(run):
+    result, _ = run(["identity"], limits={"load_seconds": 0.001})
+    assert reasons(result, "identity") == ["timeout: loading took more than 0.001 s"] * 3

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from restorebench.errors import RunFolderError
-from restorebench.supervisor import Done
+from restorebench.events import Done
 
 PLUGINS = Path(__file__).parent / "plugins"
 KILLS = int(os.environ.get("RESTOREBENCH_TEST_KILLS", "3"))

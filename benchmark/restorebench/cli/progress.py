@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from restorebench.events import Done, Note
 from restorebench.records import FAILED
-from restorebench.supervisor import Done, Note
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -1,0 +1,175 @@
+"""What the supervisor decides, seen with workers that only pretend."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from restorebench import channel, supervisor
+from restorebench.child import visible_devices
+from restorebench.errors import DeviceError
+from restorebench.events import Done
+from restorebench.jobs import CellSpec, Job, Setup
+from restorebench.queues import Queues, Work
+from restorebench.records import Record
+from restorebench.supervisor import Supervisor
+
+
+def cell(name="identity", **facts):
+    dataset = {"name": "d", "label": "d", "options": {}, "task": "noisy", "seed": 0}
+    return CellSpec(f"digest-of-{name}", "restorer", name, name, {}, ("plugin.py",), dataset, **facts)
+
+
+def job(place=0, count=1, of=None, mode="restore"):
+    places = tuple(range(place, place + count))
+    return Job(of or cell(), places, tuple(f"s{p}" for p in places), mode, told=(None,) * count)
+
+
+def setup(device="auto", **limits):
+    return Setup("run", 1, device, {}, "cache", True, limits)
+
+
+class Pretender:
+    """A worker that is there at once and restores every image it is given."""
+
+    devices: tuple[str, ...] = ("cpu",)
+    started: list[Pretender]
+
+    def __init__(self, log, threads, visible_devices):
+        self.reading, self._writing = os.pipe()
+        self.started.append(self)
+        self._answer(type="hello", devices=list(self.devices))
+
+    def _answer(self, **message):
+        channel.send(self._writing, message)
+
+    def send(self, message):
+        if message["type"] == "load":
+            self._answer(type="ready", parameters=None)
+        elif message["type"] == "job":
+            records = [
+                {**vars(Record(message["cell"]["digest"], name, 0, "ok")), "scores": {}, "parameters": {}}
+                for name in message["ids"]
+            ]
+            self._answer(type="done", records=records, resident_mib=100)
+
+    def receive(self):
+        return channel.receive(self.reading)
+
+    def finish(self):
+        os.close(self.reading)
+        os.close(self._writing)
+
+    kill = finish
+
+
+@pytest.fixture
+def pretenders(monkeypatch):
+    def prepare(*devices):
+        kind = type("Prepared", (Pretender,), {"devices": ("cpu", *devices), "started": []})
+        monkeypatch.setattr(supervisor, "Child", kind)
+        return kind.started
+
+    return prepare
+
+
+@pytest.mark.parametrize("devices", [(), ("cuda:0",), ("cuda:0", "cuda:1")])
+def test_a_worker_stays_for_every_job_of_its_plugin(pretenders, tmp_path, devices):
+    started = pretenders(*devices)
+    with Supervisor(setup(), 1, tmp_path) as running:
+        events = list(running.run([job(0), job(1), job(2)]))
+    assert [event.records[0].sample for event in events if isinstance(event, Done)] == ["s0", "s1", "s2"]
+    assert len(started) == 1
+
+
+def test_on_a_gpu_another_restorer_gets_a_process_of_its_own(pretenders, tmp_path):
+    jobs = [job(of=cell("one")), job(of=cell("two"))]
+    for devices, processes in [((), 1), (("cuda:0",), 2)]:
+        started = pretenders(*devices)
+        with Supervisor(setup(), 1, tmp_path) as running:
+            list(running.run(jobs))
+        assert len(started) == processes
+
+
+def test_a_device_that_is_not_there_stops_the_run(pretenders, tmp_path):
+    pretenders()
+    with pytest.raises(DeviceError, match="--device cuda:0"), Supervisor(setup("cuda:0"), 1, tmp_path) as running:
+        list(running.run([job()]))
+
+
+@pytest.mark.parametrize(
+    ("device", "shown", "worker", "gpus", "expected"),
+    [
+        ("cpu", None, 0, 0, ""),
+        ("auto", None, 0, 0, None),
+        ("auto", None, 3, 2, "1"),
+        ("auto", "4,6", 1, 2, "6"),
+        ("cuda:1", None, 0, 0, "1"),
+        ("cuda:1", "4,6", 0, 0, "6"),
+        ("cuda:2", "4,6", 0, 0, ""),
+        ("cuda:0", "", 0, 0, ""),
+        ("auto", "", 0, 0, None),
+    ],
+)
+def test_devices_count_among_those_that_the_driver_sees(monkeypatch, device, shown, worker, gpus, expected):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert visible_devices(device, worker, gpus) == expected
+
+
+# ---------------------------------------------------------------- queues
+
+
+def taken(queues, loaded="", kin=lambda job: False):
+    work = queues.take(loaded, kin)
+    return None if work is None else work.job
+
+
+def test_what_is_loaded_comes_before_what_is_related_before_what_was_first():
+    first, related, loaded = (job(of=cell(name)) for name in ("first", "related", "loaded"))
+    queues = Queues()
+    queues.add([first, related, loaded])
+    order = [taken(queues, "restorer:digest-of-loaded:", lambda j: j.cell.name == "related") for _ in range(4)]
+    assert order == [loaded, related, first, None]
+
+
+def test_a_group_is_split_in_front_and_in_order():
+    queues = Queues()
+    queues.add([job(9)])
+    queues.split(job(0, 3))
+    assert [taken(queues).ids for _ in range(4)] == [("s0",), ("s1",), ("s2",), ("s9",)]
+
+
+def test_work_is_tried_again_then_split_then_failed():
+    queues = Queues()
+    queues.try_again(Work(job(0, 2)), True, "crash")
+    assert taken(queues).ids == ("s0", "s1")
+    queues.try_again(Work(job(0, 2)), False, "crash")
+    assert (taken(queues).ids, taken(queues).ids) == (("s0",), ("s1",))
+    queues.try_again(Work(job(0)), False, "crash")
+    (event,) = queues.happened()
+    assert event.records[0].reason == "crash"
+    assert not queues
+
+
+def test_a_cell_that_is_given_up_fails_and_others_go_on():
+    lost, other = job(of=cell("lost")), job(of=cell("other"))
+    queues = Queues()
+    queues.add([lost, other])
+    queues.give_up(lost.cell, "gone")
+    assert taken(queues) == other
+    (event,) = queues.happened()
+    assert (event.job, event.records[0].reason) == (lost, "gone")
+
+
+def test_only_restoring_uses_up_the_time_of_a_task():
+    queues = Queues(plugin_seconds=10)
+    for mode in ("detect", "score", "restore"):
+        queues.spend(job(mode=mode), 9)
+    assert queues.hopeless(job()) is None
+    assert queues.seconds_left(job()) == 1
+    queues.spend(job(), 2)
+    assert queues.hopeless(job()) == "timeout: more than 10 s for this task"
+    assert queues.hopeless(job(mode="score")) is queues.hopeless(job(mode="detect")) is None
