@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from restorebench import MissingResource, RestorebenchError, components, composite
+from restorebench_datasets.samples import canonical
 
 # fmt: off
 DEGRADED_NAMES = frozenset({
@@ -34,7 +35,8 @@ def task_folders(root: Path, task: str, istd: bool = False) -> tuple[Path, Path]
         raise MissingResource(
             f"{root}: no such folder; put the pairs into <task>/LQ and <task>/GT below it, or correct `path`"
         )
-    found = [child for child in _subfolders(root) if composite(components(child.name.lower())) == task]
+    wanted = canonical(task)
+    found = [child for child in _subfolders(root) if composite(components(child.name.lower())) == wanted]
     if not found:
         return None
     if len(found) > 1:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from restorebench import RestorebenchError
+from restorebench import TEN_NAMES, RestorebenchError, components, composite
+from restorebench.toolbox.images import SUFFIXES
+from restorebench_datasets.samples import few
+
+KINDS = ("captured", "published", "derived", "synthetic")
+
+_PAIRING = re.compile(r"\bpairing \w+ here\b")  # both images may still be as captured
+_MADE_HERE = re.compile(r"\bhere\b|\bderived\b|^standard-protocol\b")
 
 
 @dataclass(frozen=True)
@@ -17,18 +26,52 @@ class Facts:
     kind: str | None = None
 
 
-def read_manifest(root: Path) -> dict[tuple[str, str], Facts]:
-    """Map (task, name) to what `manifest.csv` says; empty where there is no such file.
+def read_manifest(root: Path, task: str, ids: Collection[str]) -> dict[str, Facts]:
+    """Map the ids of a task's samples to what `manifest.csv` says; empty where there is no such file.
+
+    A row names its sample by id, or by id and extension: `a` or `a.png`. The parts of a mixture may stand in
+    any order.
 
     Raises:
-        RestorebenchError: the file cannot be read as text, or lacks one of the columns task and name.
+        RestorebenchError: the file cannot be read as text, lacks the column task or name, or has rows of this
+            task that fit no sample, several for one, or rows of a task that is neither one of the ten nor a
+            folder.
     """
     path = root / "manifest.csv"
     if not path.is_file():
         return {}
+    found: dict[str, Facts] = {}
+    nowhere: list[str] = []
+    strangers: list[str] = []
+    repeated: list[str] = []
+    for row in _rows(path):
+        named = composite(components(row["task"].strip().lower()))
+        if named != task:
+            if not row["task"] or not (set(components(named)) <= set(TEN_NAMES) or (root / row["task"]).is_dir()):
+                nowhere.append(row["task"] or "(empty)")
+            continue
+        name = _id(row["name"], ids)
+        if name is None:
+            strangers.append(row["name"])
+            continue
+        if name in found:
+            repeated.append(row["name"])
+        found[name] = Facts(row.get("scene") or row.get("scene_group") or None, _kind(row.get("kind")))
+    complaints = {
+        "rows of no task and no folder": list(dict.fromkeys(nowhere)),
+        f"rows of {task} without a sample": strangers,
+        f"rows of {task} about a sample that has one already": repeated,
+    }
+    problems = [f"{len(names)} {what}: {few(names)}" for what, names in complaints.items() if names]
+    if problems:
+        raise RestorebenchError(f"{path}: {'; '.join(problems)}; correct or remove these rows")
+    return found
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
+            table = csv.DictReader(file, restval="")
             missing = {"task", "name"} - set(table.fieldnames or ())
             rows = list(table)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -37,22 +80,30 @@ def read_manifest(root: Path) -> dict[tuple[str, str], Facts]:
         raise RestorebenchError(
             f"{path}: lacks the column {', '.join(sorted(missing))}; add it or rename the file"
         )
-    return {(row["task"], row["name"]): Facts(_scene(row), _kind(row.get("kind"))) for row in rows}
+    return rows
 
 
-def _scene(row: dict[str, str]) -> str | None:
-    return row.get("scene") or row.get("scene_group") or None
+def _id(name: str, ids: Collection[str]) -> str | None:
+    """Return the id a row means, with or without an image's extension; None where there is none."""
+    if name in ids:
+        return name
+    plain = PurePosixPath(name)
+    stem = plain.with_suffix("").as_posix() if plain.suffix.lower() in SUFFIXES else name
+    return stem if stem in ids else None
 
 
 def _kind(text: str | None) -> str | None:
-    """Map free text to `derived`, `captured`, `synthetic` or `published`; the first that fits.
+    """Return one of `KINDS`: the word itself, or what free text says of the two images.
 
-    A pair is derived as soon as any part of it was: "real bracket, pairing derived here" is derived.
+    Derived as soon as either of them was made "here", is called derived, or follows a "standard-protocol", which
+    is a recipe for making it. That only "pairing derived here" is said of leaves two images as they were.
     """
-    if not text:
+    if not text or not text.strip():
         return None
-    lowered = text.lower()
-    if "derived" in lowered:
+    lowered = text.strip().lower()
+    if lowered in KINDS:
+        return lowered
+    if _MADE_HERE.search(_PAIRING.sub("", lowered)):
         return "derived"
     if lowered.startswith("real") or "captured" in lowered:
         return "captured"

@@ -24,6 +24,9 @@ class Paired(PluginOptions):
     clean: Path | None = Field(None, description="folder of clean images, with `degraded`")
     task: str | None = Field(None, description="the task that `degraded` shows; any task by default")
     pairing: Pairing = Field("auto", description="naming rule; auto is `stem`, and says what else would fit")
+    clean_crop: Literal["centre"] | None = Field(
+        None, description="`centre` cuts clean images that are larger down to their degraded partner's size"
+    )
     crop: Crop = None
 
     @model_validator(mode="after")
@@ -41,7 +44,8 @@ class Synthetic(PluginOptions):
     """Which photographs are degraded, and how."""
 
     clean: Literal["embedded"] | Path = Field(
-        "embedded", description="folder of clean images, or the six photographs that come with scikit-image"
+        "embedded",
+        description="clean images: a folder, one file, or the six photographs that come with scikit-image",
     )
     crop: Crop = None
     severities: Annotated[tuple[Severity, ...], BeforeValidator(lambda v: (v,) if isinstance(v, int) else v)] = (
@@ -54,9 +58,21 @@ class Synthetic(PluginOptions):
         default_factory=dict, description="explicit options per degradation, such as {noisy: {sigma: 25}}"
     )
     quantise: Literal["8bit", "float"] = Field(
-        "8bit", description="round to 8 bits as a file would, or keep floats"
+        "8bit", description="clip and round to 8 bits as a file would, or keep what the degradation gives"
     )
-    order: Literal["physical", "cdd"] = Field("physical", description="order of the parts of a composite task")
+    order: Literal["physical", "cdd"] = Field("physical", description="order in which the parts of a mixture act")
+
+    @field_validator("degradations")
+    @classmethod
+    def _single_ones(cls, degradations: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in degradations:
+            if name == "composite" or "+" in name:
+                raise ValueError(
+                    f"a mixture has no options of its own, so those of {name!r} would go unread; give each part "
+                    "its own, as in {hazy: {beta: 1}}, and the order as `order: cdd` beside `degradations` "
+                    "(`restorebench degrade` takes neither: write a suite)"
+                )
+        return degradations
 
     @field_validator("severities")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from restorebench import CLEAN, TEN_NAMES, DataRequest, RestorebenchError, Sample, SampleInfo
 from restorebench.toolbox import images
@@ -12,12 +13,28 @@ from restorebench_datasets.folders import task_folders
 from restorebench_datasets.manifest import Facts, read_manifest
 from restorebench_datasets.options import Paired
 from restorebench_datasets.pairing import RULES, fitting_rules, match
-from restorebench_datasets.samples import centre_crop, check_crop, cropped_size, digest, few, list_images
+from restorebench_datasets.samples import (
+    canonical,
+    centre_crop,
+    centre_cut,
+    check_crop,
+    cropped_size,
+    digest,
+    few,
+    list_images,
+    readable,
+)
+
+_SCENE_DIGITS = 12  # of the clean file's sha256: 48 bits keep millions of photographs apart
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two files of one size. clean_name: the clean file's relative path without extension."""
+    """Two files. clean_name: the clean file's relative path without extension.
+
+    height, width: of the degraded image. cut: whether the clean one is larger and is cut to that.
+    scene, kind: as the manifest says; None where it does not.
+    """
 
     id: str
     degraded: Path
@@ -25,12 +42,13 @@ class Pair:
     clean_name: str
     height: int
     width: int
-    scene: str
-    kind: str
+    cut: bool
+    scene: str | None
+    kind: str | None
 
 
 class PairedFolder:
-    """Pairs read from disk; item i depends on the files and the crop only."""
+    """Pairs read from disk; item i depends on the files and the crops only."""
 
     def __init__(self, pairs: Sequence[Pair], crop: int | None) -> None:
         self._pairs = pairs
@@ -41,26 +59,53 @@ class PairedFolder:
 
     def __getitem__(self, index: int) -> Sample:
         pair = self._pairs[index]
-        clean = centre_crop(images.read(pair.clean), self._crop)
+        whole = images.read(pair.clean)
+        clean = centre_crop(centre_cut(whole, pair.height, pair.width) if pair.cut else whole, self._crop)
         if pair.degraded == pair.clean:
             return Sample(clean, clean)
         return Sample(centre_crop(images.read(pair.degraded), self._crop), clean)
 
 
+@readable()
 def load(options: Paired, request: DataRequest) -> PairedFolder:
     """Match the files of one task; pixels are read when an item is asked for."""
-    return PairedFolder(_requested(options, request.task), options.crop)
+    return PairedFolder(_requested(options, canonical(request.task)), options.crop)
 
 
+@readable()
 def index(options: Paired, request: DataRequest) -> list[SampleInfo]:
-    """List the samples of one task from file names, headers and bytes; empty where it is not held."""
-    return [_info(pair, options.crop) for pair in _requested(options, request.task)]
+    """List the samples of one task from file names, headers and bytes; empty where it is not held.
+
+    Raises:
+        RestorebenchError: files do not pair, or a degraded file is a copy of its clean one.
+    """
+    pairs = _requested(options, canonical(request.task))
+    digests = [(images.file_digest(pair.degraded), images.file_digest(pair.clean)) for pair in pairs]
+    if request.task != CLEAN and not _shows_anything(options):
+        _refuse_copies([pair for pair, files in zip(pairs, digests, strict=True) if files[0] == files[1]])
+    return [_info(pair, files, options.crop) for pair, files in zip(pairs, digests, strict=True)]
 
 
-def _info(pair: Pair, crop: int | None) -> SampleInfo:
+def _shows_anything(options: Paired) -> bool:
+    """Tell whether the images are those of no task in particular, such as restored ones that are to be scored."""
+    return options.degraded is not None and options.task is None
+
+
+def _refuse_copies(pairs: Sequence[Pair]) -> None:
+    if pairs:
+        raise RestorebenchError(
+            f"{pairs[0].degraded.parent}: {len(pairs)} files are byte for byte their clean partner: "
+            f"{few(pair.degraded.name for pair in pairs)}; put the degraded images there, or remove the pairs"
+        )
+
+
+def _info(pair: Pair, files: tuple[str, str], crop: int | None) -> SampleInfo:
     height, width = cropped_size(pair.height, pair.width, crop)
-    files = [images.file_digest(pair.degraded), images.file_digest(pair.clean)]
-    return SampleInfo(pair.id, height, width, digest(files=files, crop=crop), pair.scene, pair.kind)
+    facts = {"files": list(files), "crop": crop} | ({"cut": [pair.height, pair.width]} if pair.cut else {})
+    # The tables draw equal scenes of all tasks together, so a scene is the photograph itself and not its name:
+    # sets that know nothing of each other all have a 1, a 2 and a 3.
+    scene = pair.scene or files[1][:_SCENE_DIGITS]
+    return SampleInfo(pair.id, height, width, digest(**facts), scene, pair.kind or "published")
 
 
 def _requested(options: Paired, task: str) -> list[Pair]:
@@ -72,7 +117,7 @@ def _clean_pairs(options: Paired) -> list[Pair]:
     tasks = TEN_NAMES if options.degraded is None else (options.task or TEN_NAMES[0],)
     unique: dict[str, Pair] = {}
     for task in tasks:
-        prefix = "" if options.degraded is not None and options.task is None else f"{task}/"
+        prefix = "" if _shows_anything(options) else f"{task}/"
         for pair in _pairs(options, task):
             itself = replace(pair, id=prefix + pair.clean_name, degraded=pair.clean)
             unique.setdefault(images.file_digest(pair.clean), itself)
@@ -86,30 +131,51 @@ def _pairs(options: Paired, task: str) -> list[Pair]:
         return []
     degraded, clean = list_images(folders[0]), list_images(folders[1])
     partners = _partners(folders, list(degraded), list(clean), options.pairing)
-    facts = {} if options.path is None else read_manifest(options.path)
+    facts = {} if options.path is None else read_manifest(options.path, task, partners)
     pairs: list[Pair] = []
     unequal: list[str] = []
+    larger = 0
     for stem, clean_stem in partners.items():
-        height, width = images.read_size(clean[clean_stem])
-        size = images.read_size(degraded[stem])
-        if size != (height, width):
-            unequal.append(f"{degraded[stem].name} {size[0]} x {size[1]} against {height} x {width}")
+        size, clean_size = images.read_size(degraded[stem]), images.read_size(clean[clean_stem])
+        cut = size != clean_size and _has_centre(clean_size, size)
+        if size != clean_size and not (cut and options.clean_crop):
+            unequal.append(
+                f"{degraded[stem].name} {size[0]} x {size[1]} against {clean_size[0]} x {clean_size[1]}"
+            )
+            larger += cut
             continue
-        check_crop(degraded[stem], height, width, options.crop)
-        known = facts.get((task, stem), Facts())
-        scene, kind = known.scene or clean_stem, known.kind or "published"
-        pairs.append(Pair(stem, degraded[stem], clean[clean_stem], clean_stem, height, width, scene, kind))
-    if unequal:
-        raise RestorebenchError(
-            f"{folders[0]}: {len(unequal)} files whose size differs from their clean partner's "
-            f"(height x width): {few(unequal)}; images are never resized, so crop or replace them"
+        check_crop(degraded[stem], *size, options.crop)
+        known = facts.get(stem, Facts())
+        pairs.append(
+            Pair(stem, degraded[stem], clean[clean_stem], clean_stem, *size, cut, known.scene, known.kind)
         )
+    if unequal:
+        _refuse_sizes(folders[0], unequal, croppable=larger == len(unequal))
     return pairs
+
+
+def _has_centre(whole: tuple[int, int], part: tuple[int, int]) -> bool:
+    """Tell whether as many pixels can be cut on either side: (height, width) against (height, width)."""
+    return all(long >= short and (long - short) % 2 == 0 for long, short in zip(whole, part, strict=True))
+
+
+def _refuse_sizes(folder: Path, unequal: Sequence[str], croppable: bool) -> NoReturn:
+    advice = "images are never resized, so crop or replace them"
+    if croppable:
+        advice = (
+            "where the set's own rule is to cut the clean images around their centre, as for SOTS-indoor, "
+            "set `clean_crop: centre`"
+        )
+    raise RestorebenchError(
+        f"{folder}: {len(unequal)} files whose size differs from their clean partner's "
+        f"(height x width): {few(unequal)}; {advice}"
+    )
 
 
 def _folders(options: Paired, task: str) -> tuple[Path, Path] | None:
     if options.degraded is not None and options.clean is not None:
-        return (options.degraded, options.clean) if options.task in (None, task) else None
+        held = options.task is None or canonical(options.task) == task
+        return (options.degraded, options.clean) if held else None
     assert options.path is not None  # the options' validator gives one of the two
     return task_folders(options.path, task, istd=options.pairing == "istd")
 

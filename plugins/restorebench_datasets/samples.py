@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from restorebench import MissingResource, RestorebenchError
+from restorebench import MissingResource, RestorebenchError, components, composite
 from restorebench.toolbox.images import SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def canonical(task: str) -> str:
+    """Write a mixture in the order of the tables, so that `rainy+hazy` is `hazy+rainy` in folders, seeds, digests.
+
+    Raises:
+        RestorebenchError: it names a degradation twice.
+    """
+    names = components(task)
+    if len(set(names)) != len(names):
+        raise RestorebenchError(f"task {task!r} names a degradation twice; name each once")
+    return composite(names)
+
+
+def named_images(place: Path) -> dict[str, Path]:
+    """Map ids to files: those of a folder, as `list_images` does, or one file by its stem.
+
+    A file that is named is taken whatever its suffix; its content decides whether it is an image.
+    """
+    return {place.stem: place} if place.is_file() else list_images(place)
 
 
 def list_images(folder: Path) -> dict[str, Path]:
@@ -22,13 +44,14 @@ def list_images(folder: Path) -> dict[str, Path]:
 
     Raises:
         MissingResource: there is no such folder.
+        OSError: a folder below it may not be read.
         RestorebenchError: it holds no image, or two files differ in their extension only.
     """
     if not folder.is_dir():
-        raise MissingResource(f"{folder}: no such folder; check the path in the dataset's options")
+        raise MissingResource(f"{folder}: no such file or folder; correct the path")
     found: dict[str, Path] = {}
     twice: list[Path] = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(_files_below(folder)):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
@@ -43,6 +66,32 @@ def list_images(folder: Path) -> dict[str, Path]:
     if not found:
         raise RestorebenchError(f"{folder}: holds no image ({', '.join(SUFFIXES)})")
     return {stem: found[stem] for stem in sorted(found)}
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Go through all files; a folder that may not be read is an error, not an empty one."""
+    for place, _, names in os.walk(folder, onerror=_raised):
+        yield from (Path(place) / name for name in names)
+
+
+def _raised(error: OSError) -> NoReturn:
+    raise error
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Say of files and folders that the system will not let us read which they are; also a decorator.
+
+    Raises:
+        MissingResource: in place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        place, reason = error.filename or "a file", error.strerror or error
+        raise MissingResource(
+            f"{place}: cannot be read ({reason}); allow reading it, or correct the path"
+        ) from error
 
 
 def few(names: Iterable[str], shown: int = 5) -> str:
@@ -68,10 +117,13 @@ def cropped_size(height: int, width: int, crop: int | None) -> tuple[int, int]:
 
 def centre_crop(array: np.ndarray[Any, Any], crop: int | None) -> np.ndarray[Any, Any]:
     """Cut a centred square of side `crop` out of (H, W, ...), as a copy; None keeps everything."""
-    if crop is None:
-        return array
-    top, left = (array.shape[0] - crop) // 2, (array.shape[1] - crop) // 2
-    return array[top : top + crop, left : left + crop].copy()
+    return array if crop is None else centre_cut(array, crop, crop)
+
+
+def centre_cut(array: np.ndarray[Any, Any], height: int, width: int) -> np.ndarray[Any, Any]:
+    """Cut a centred rectangle out of (H, W, ...), as a copy; of an odd rest one more goes below and right."""
+    top, left = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
+    return array[top : top + height, left : left + width].copy()
 
 
 def digest(**facts: Any) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import PIL.Image
 import pytest
 from pydantic import ValidationError
 from restorebench_datasets import paired, restorebench_datasets, unpaired
+from restorebench_datasets.manifest import KINDS
 from restorebench_datasets.options import Paired, Unpaired
 
 from restorebench import CLEAN, TEN_NAMES, DataRequest, MissingResource, RestorebenchError, UnreadableImage
@@ -29,9 +32,11 @@ def request(task: str) -> DataRequest:
     return DataRequest(task, 0, {}, find)
 
 
-def save(path: Path, level: int = 100, size: tuple[int, int] = (6, 8)) -> Path:
-    """Save a plain image of (height, width) `size`, making its folders."""
+def save(path: Path, level: int | None = None, size: tuple[int, int] = (6, 8)) -> Path:
+    """Save a plain image of (height, width) `size`, making its folders. Its grey level follows from its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if level is None:
+        level = crc32(path.parent.name.encode()) % 256
     PIL.Image.new("RGB", size[::-1], (level, level, level)).save(path)
     return path
 
@@ -98,11 +103,17 @@ def test_folder_names_are_known_in_any_case(tmp_path: Path, folder: str, degrade
     assert ids(Paired(path=tmp_path), "rainy") == ["a"]
 
 
-@pytest.mark.parametrize("folder", ["hazy+rainy", "rainy+hazy"])
-def test_composite_tasks_have_folders_like_any_other(tmp_path: Path, folder: str) -> None:
+@pytest.mark.parametrize("folder", ["hazy+rainy", "Rainy+hazy"])
+@pytest.mark.parametrize("task", ["hazy+rainy", "rainy+hazy"])
+def test_parts_of_a_mixture_may_stand_in_any_order(tmp_path: Path, folder: str, task: str) -> None:
     make(tmp_path, folder, ["a.png"], ["a.png"])
-    assert ids(Paired(path=tmp_path), "hazy+rainy") == ["a"]
+    (tmp_path / "manifest.csv").write_text("task,name,scene\nrainy+hazy,a,room\n")
+    (sample,) = paired.index(Paired(path=tmp_path), request(task))
+    assert (sample.id, sample.scene) == ("a", "room")
+    assert len(paired.load(Paired(path=tmp_path), request(task))) == 1
     assert ids(Paired(path=tmp_path), "hazy") == []
+    explicit = Paired(degraded=tmp_path / folder / "LQ", clean=tmp_path / folder / "GT", task="rainy+hazy")
+    assert ids(explicit, task) == ["a"]
 
 
 def test_nested_folders_give_relative_ids(tmp_path: Path) -> None:
@@ -148,11 +159,9 @@ def test_options_that_do_not_say_one_place_are_refused(options: dict[str, Any]) 
 def test_many_to_one_pairs_share_a_scene(tmp_path: Path) -> None:
     make(tmp_path, "hazy", ["1_0.8_0.1.png", "1_0.9_0.2.png", "2_1_0.2.png"], ["1.png", "2.png"])
     index = paired.index(Paired(path=tmp_path, pairing="sots"), request("hazy"))
-    assert [(sample.id, sample.scene) for sample in index] == [
-        ("1_0.8_0.1", "1"),
-        ("1_0.9_0.2", "1"),
-        ("2_1_0.2", "2"),
-    ]
+    assert [sample.id for sample in index] == ["1_0.8_0.1", "1_0.9_0.2", "2_1_0.2"]
+    first, second, third = (sample.scene for sample in index)
+    assert first == second != third
 
 
 def test_auto_never_guesses_and_says_which_rules_fit(tmp_path: Path) -> None:
@@ -215,14 +224,69 @@ def test_unreadable_file_is_named_while_indexing(tmp_path: Path) -> None:
         paired.index(Paired(path=tmp_path), request("noisy"))
 
 
+def test_clean_images_are_cut_to_their_partner_only_when_told(tmp_path: Path) -> None:
+    pixels = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
+    save(tmp_path / "hazy" / "LQ" / "a.png", size=(4, 4))
+    PIL.Image.fromarray(pixels).save(save(tmp_path / "hazy" / "GT" / "a.png"))
+    message = error(Paired(path=tmp_path), "hazy")
+    assert "a.png 4 x 4 against 6 x 8" in message
+    assert "set `clean_crop: centre`" in message
+    options = Paired(path=tmp_path, clean_crop="centre")
+    (info,) = paired.index(options, request("hazy"))
+    assert (info.height, info.width) == (4, 4)
+    for task in ("hazy", CLEAN):
+        sample = paired.load(options, request(task))[0]
+        assert sample.clean is not None
+        assert (sample.clean == pixels[1:5, 2:6].astype(np.float32) / 255).all()
+        assert sample.degraded.shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("size", [(5, 8), (6, 6), (7, 8)])
+def test_clean_images_without_a_common_centre_are_named(tmp_path: Path, size: tuple[int, int]) -> None:
+    save(tmp_path / "hazy" / "LQ" / "a.png", size=(6, 8))
+    save(tmp_path / "hazy" / "GT" / "a.png", size=size)
+    message = error(Paired(path=tmp_path, clean_crop="centre"), "hazy")
+    assert f"a.png 6 x 8 against {size[0]} x {size[1]}" in message
+    assert "clean_crop" not in message
+
+
+def test_a_degraded_file_that_is_a_copy_of_its_clean_one_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "noisy", ["a.png", "b.png"], ["a.png"])
+    save(tmp_path / "noisy" / "LQ" / "b.png", 7)
+    save(tmp_path / "noisy" / "GT" / "b.png", 7)
+    assert "1 files are byte for byte their clean partner: b.png" in error(Paired(path=tmp_path))
+    folders = {"degraded": tmp_path / "noisy" / "LQ", "clean": tmp_path / "noisy" / "GT"}
+    assert "b.png" in error(Paired(**folders, task="noisy"))
+    assert ids(Paired(**folders), "noisy") == ["a", "b"]  # restored images to be scored may be perfect
+    assert len(ids(Paired(path=tmp_path), CLEAN)) == 2
+
+
+@pytest.mark.parametrize("closed", ["noisy", "noisy/LQ/inner", "manifest.csv", "noisy/GT/a.png"])
+def test_what_may_not_be_read_is_named(tmp_path: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "noisy", ["a.png", "inner/b.png"], ["a.png", "inner/b.png"])
+    (tmp_path / "manifest.csv").write_text("task,name\nnoisy,a\n")
+
+    def refuse(function: Any) -> Any:
+        def refusing(path: Any, *arguments: Any, **more: Any) -> Any:
+            if str(path) == str(tmp_path / closed):
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *arguments, **more)
+
+        return refusing
+
+    for holder, name in ((os, "scandir"), (os, "listdir"), (Path, "open")):  # root may read all: deny it here
+        monkeypatch.setattr(holder, name, refuse(getattr(holder, name)))
+    with pytest.raises(MissingResource, match=f"{closed}: cannot be read"):
+        paired.index(Paired(path=tmp_path), request("noisy"))
+
+
 # ---------------------------------------------------------------- crop, digest, manifest, clean
 
 
 def test_crop_is_centred_and_never_resizes(tmp_path: Path) -> None:
     pixels = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
-    for side in ("LQ", "GT"):
-        path = save(tmp_path / "noisy" / side / "a.png")
-        PIL.Image.fromarray(pixels).save(path)
+    save(tmp_path / "noisy" / "GT" / "a.png")
+    PIL.Image.fromarray(pixels).save(save(tmp_path / "noisy" / "LQ" / "a.png"))
     options = Paired(path=tmp_path, crop=4)
     (info,) = paired.index(options, request("noisy"))
     assert (info.height, info.width) == (4, 4)
@@ -243,8 +307,8 @@ def test_digest_follows_the_bytes_of_both_files_and_the_crop(tmp_path: Path) -> 
         return paired.index(chosen, request("noisy"))[0].digest
 
     seen = [digest(options), digest(Paired(path=root, crop=4))]
-    for side in ("LQ", "GT"):
-        save(root / "noisy" / side / "a.png", 42)
+    for side, level in (("LQ", 42), ("GT", 43)):
+        save(root / "noisy" / side / "a.png", level)
         seen.append(digest(options))
     assert len(set(seen)) == 4
     moved = root.rename(tmp_path / "moved")
@@ -254,12 +318,19 @@ def test_digest_follows_the_bytes_of_both_files_and_the_crop(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
+        *((word, word) for word in KINDS),
+        (" Captured ", "captured"),
         ("derived: real measured kernel", "derived"),
-        ("real bracket (pairing derived here)", "derived"),
+        ("real bracket (pairing derived here)", "captured"),
+        ("real bracket (pairing derived here), GT fused here", "derived"),
+        ("real shadow LQ; GT fused here", "derived"),
+        ("committed GT, JPEG encoded here", "derived"),
+        ("standard-protocol: published mask, hole filled white", "derived"),
         ("real-captured blur", "captured"),
         ("as captured", "captured"),
         ("synthetic AWGN", "synthetic"),
         ("dataset pair", "published"),
+        ("dataset pair from there", "published"),
         ("", "published"),
     ],
 )
@@ -268,7 +339,46 @@ def test_manifest_gives_scene_and_kind(tmp_path: Path, text: str, kind: str) -> 
     (tmp_path / "manifest.csv").write_text(f'task,name,kind,scene_group\nnoisy,a,"{text}",room\n')
     first, second = paired.index(Paired(path=tmp_path), request("noisy"))
     assert (first.scene, first.kind) == ("room", kind)
-    assert (second.scene, second.kind) == ("b", "published")
+    assert (second.scene, second.kind) == (sha256_of(tmp_path / "noisy" / "GT" / "b.png"), "published")
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def test_manifest_names_samples_with_or_without_their_extension(tmp_path: Path) -> None:
+    make(tmp_path, "noisy", ["a.png", "b.v2.jpg"], ["a.png", "b.v2.png"])
+    (tmp_path / "manifest.csv").write_text("task,name,scene\nnoisy,a.JPG,room\nNoisy,b.v2,hall\nhazy,x,none\n")
+    assert [sample.scene for sample in paired.index(Paired(path=tmp_path), request("noisy"))] == ["room", "hall"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ("noisy,b\nnoisy,c.png\n", "2 rows of noisy without a sample: b, c.png"),
+        ("noisy,a\nnoisy,a.png\n", "1 rows of noisy about a sample that has one already: a.png"),
+        ("nosiy,a\nnosiy,b\n", "1 rows of no task and no folder: nosiy"),
+        ("noisy,a,x,y,z\n,a\n", "1 rows of no task and no folder: (empty)"),
+    ],
+)
+def test_manifest_rows_that_fit_nothing_are_named(tmp_path: Path, rows: str, complaint: str) -> None:
+    make(tmp_path, "noisy", ["a.png"], ["a.png"])
+    (tmp_path / "manifest.csv").write_text(f"task,name,scene\n{rows}")
+    message = error(Paired(path=tmp_path))
+    assert f"{tmp_path / 'manifest.csv'}: " in message
+    assert complaint in message
+
+
+def test_same_names_in_unrelated_sets_are_not_one_scene(tmp_path: Path) -> None:
+    for task in ("noisy", "hazy"):
+        save(tmp_path / task / "LQ" / "1.png", 10)
+        save(tmp_path / task / "GT" / "1.png", len(task))
+    save(tmp_path / "rainy" / "LQ" / "other.png", 10)
+    save(tmp_path / "rainy" / "GT" / "other.png", len("noisy"))
+    noisy, hazy, rainy = (
+        paired.index(Paired(path=tmp_path), request(task))[0].scene for task in ("noisy", "hazy", "rainy")
+    )
+    assert noisy == rainy != hazy  # the same photograph under two names is one scene
 
 
 def test_manifest_without_its_columns_is_named(tmp_path: Path) -> None:
@@ -344,6 +454,17 @@ def test_real_pairs_are_all_indexed() -> None:
         "snowy": 6,
         "uncompleted": 12,
     }
-    kinds = Counter(sample.kind for samples in index.values() for sample in samples)
-    assert set(kinds) == {"captured", "published", "derived", "synthetic"}
+    kinds = {task: dict(Counter(sample.kind for sample in samples)) for task, samples in index.items()}
+    assert kinds == {
+        "motion-blurry": {"captured": 10, "derived": 4},
+        "hazy": {"published": 9},
+        "jpeg-compressed": {"derived": 12},
+        "low-light": {"captured": 12},
+        "noisy": {"captured": 10, "synthetic": 2},
+        "raindrop": {"captured": 3},
+        "rainy": {"published": 6, "synthetic": 1, "captured": 1},
+        "shadowed": {"derived": 12},
+        "snowy": {"published": 1, "derived": 5},
+        "uncompleted": {"derived": 12},
+    }
     assert len({sample.scene for sample in index["motion-blurry"]}) < 14  # several shots of one scene

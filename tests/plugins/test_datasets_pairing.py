@@ -15,7 +15,7 @@ EXAMPLES = {
     "sots": ({"0001_0.8_0.2": "0001", "0001_1_0.12": "0001", "0002_.9_1.": "0002"}, ["0001_a_0.2", "0001_0.8"]),
     "rain100": ({"rain-001": "norain-1", "rain-10": "norain-010", "rain-2x2": "norain-2"}, ["rain", "rain-x"]),
     "raindrop": ({"0_rain": "0_clean", "17_rain": "17_clean"}, ["17", "a_rain"]),
-    "srd": ({"IMG_1": "IMG_1_no_shadow", "IMG_2": "IMG_2_free"}, []),
+    "srd": ({"IMG_1": "IMG_1_no_shadow", "IMG_2": "IMG_2_free"}, ["IMG_3", "IMG_1_free"]),
     "lolv2-real": ({"low00690": "normal00690", "low1": "normal001"}, ["690", "lowa"]),
     "rain1400": ({"901_1": "901", "901_14": "901", "902_1": "902"}, ["901", "901_a"]),
     "istd": ({"1-1": "1-1"}, ["x"]),
@@ -36,6 +36,7 @@ def test_rule_pairs_the_names_of_its_layout(name: str) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_names_that_do_not_follow_the_rule_are_named(name: str) -> None:
     partners, strangers = EXAMPLES[name]
+    assert strangers
     for stranger in strangers:
         _, problems = match([*partners, stranger], sorted(set(partners.values())), RULES[name])
         assert problems == [f"1 degraded without a clean partner: {stranger}"]
