@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from restorebench_datasets.options import Synthetic
 
 COMPOSITE = "composite"
 """Name of the degradation that applies several others: `{"parts": [{"name", "options"}, ...], "order"}`."""
+
+_BORROWED = {"rainy": ("heavy", "hazy"), "snowy": ("veil", "hazy")}
+"""Degradations that run another one's code under an option: {name: (option, the other)}."""
 
 _PRESET_SEVERITY = 3  # the middle, for a preset that does not say which severity it stands for
 
@@ -57,16 +60,40 @@ def choose(options: Synthetic, request: DataRequest) -> Recipe:
     parts: list[DegradationInfo] = [request.find("degradation", name) for name in names]
     if len(parts) == 1:
         explicit, severity = _explicit(options, parts[0])
-        return Recipe(parts[0], _validated(parts[0], explicit), {parts[0].name: parts[0].version}, severity)
+        validated = _part(parts[0], explicit, options)
+        return Recipe(parts[0], validated, _versions(request, [(parts[0], validated)]), severity)
     if options.preset is not None:
         raise RestorebenchError(
             f"preset {options.preset!r} is for single degradations; for {request.task} give `severities`, "
             "and `degradations` for explicit options of its parts"
         )
     card: DegradationInfo = request.find("degradation", COMPOSITE)
-    listed = [{"name": name, "options": dict(options.degradations.get(name, {}))} for name in names]
-    versions = {each.name: each.version for each in (card, *parts)}
+    given = {name: dict(options.degradations.get(name, {})) for name in names}
+    taking_part = [(part, _part(part, given[part.name], options)) for part in parts]
+    listed = [{"name": name, "options": given[name]} for name in names]
+    versions = _versions(request, [(card, None), *taking_part])
     return Recipe(card, _validated(card, {"parts": listed, "order": options.order}), versions, None)
+
+
+def _versions(request: DataRequest, taking_part: Sequence[tuple[DegradationInfo, Any]]) -> dict[str, str]:
+    """Map the name of each card whose code makes the pixels to its version."""
+    versions = {card.name: card.version for card, _ in taking_part}
+    for card, validated in taking_part:
+        switch, lender = _BORROWED.get(card.name, ("", ""))
+        if switch and getattr(validated, switch, False):
+            versions[lender] = request.find("degradation", lender).version
+    return versions
+
+
+def _part(card: DegradationInfo, explicit: Mapping[str, Any], options: Synthetic) -> Any:
+    """Validate the options of one degradation, also against what is done with its image."""
+    validated = _validated(card, explicit)
+    if options.quantise == "8bit" and getattr(validated, "clip", True) is False:
+        raise RestorebenchError(
+            f"options of degradation {card.name!r}: clip: false is undone by `quantise: 8bit`, which clips; "
+            "set `quantise: float` in the dataset's options, or leave `clip` out"
+        )
+    return validated
 
 
 def _explicit(options: Synthetic, card: DegradationInfo) -> tuple[dict[str, Any], int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,15 @@ from restorebench import CLEAN, DataRequest, Sample, SampleInfo
 from restorebench.toolbox import images, photographs, seeding
 from restorebench_datasets.options import Synthetic
 from restorebench_datasets.recipe import Recipe, choose
-from restorebench_datasets.samples import centre_crop, check_crop, cropped_size, digest, list_images
+from restorebench_datasets.samples import (
+    canonical,
+    centre_crop,
+    check_crop,
+    cropped_size,
+    digest,
+    named_images,
+    readable,
+)
 
 if TYPE_CHECKING:
     from restorebench.contracts import Degradation, Image
@@ -83,16 +91,20 @@ class SyntheticImages:
         return self._last[1]
 
 
+@readable()
 def load(options: Synthetic, request: DataRequest) -> SyntheticImages:
     """Load the degradation of one task; images are decoded and degraded when an item is asked for."""
+    request = replace(request, task=canonical(request.task))
     if request.task == CLEAN:
         return SyntheticImages(_shots(options, None), options, request, None)
     recipe = choose(options, request)
     return SyntheticImages(_shots(options, recipe), options, request, recipe.load(request))
 
 
+@readable()
 def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
     """List the samples of one task, by photograph and then by severity, from headers and bytes."""
+    request = replace(request, task=canonical(request.task))
     recipe = None if request.task == CLEAN else choose(options, request)
     common = {"task": request.task, "crop": options.crop}
     if recipe is not None:
@@ -130,7 +142,7 @@ def _photographs(options: Synthetic) -> list[Photograph]:
             dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle"),
         )
     else:
-        files, scenes = list_images(options.clean), {}
+        files, scenes = named_images(options.clean), {}
     found = []
     for name, path in files.items():
         height, width = images.read_size(path)

@@ -14,6 +14,7 @@ import pytest
 from pydantic import Field, ValidationError
 from restorebench_datasets import synthetic
 from restorebench_datasets.options import Synthetic
+from restorebench_degradations import restorebench_degradations
 
 from restorebench import (
     CLEAN,
@@ -78,6 +79,8 @@ CARDS = {
     "hazy": card("hazy"),
     "composite": card("composite", load=Mixture, options=CompositeOptions),
 }
+REAL = {each.name: each for each in restorebench_degradations()}
+"""What users have, where a test is about that."""
 
 
 def request(task: str, seed: int = 0, cards: dict[str, DegradationInfo] = CARDS) -> DataRequest:
@@ -164,6 +167,20 @@ def test_severities_are_different_numbers_from_1_to_5(severities: list[int]) -> 
 def test_missing_folder_of_photographs_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingResource, match="absent"):
         synthetic.index(Synthetic(clean=tmp_path / "absent"), request("noisy"))
+
+
+def test_one_file_is_a_source_of_one_photograph(folder: Path) -> None:
+    file = (folder / "a.png").rename(folder / "a photograph")  # what is named is taken whatever its suffix
+    assert ids(Synthetic(clean=file)) == ["a photograph@3"]
+
+
+def test_a_folder_that_may_not_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(MissingResource, match="photographs: cannot be read"):
+        ids(Synthetic(clean=folder))
 
 
 def test_photograph_smaller_than_the_crop_is_named(folder: Path) -> None:
@@ -282,6 +299,45 @@ def test_composite_task_is_made_by_the_composite_degradation(folder: Path) -> No
     assert ids(options, "hazy+noisy") == ["a@3", "b@3"]
 
 
+@pytest.mark.parametrize("name", ["composite", "hazy+noisy"])
+def test_options_for_a_mixture_are_refused_with_what_to_set(name: str) -> None:
+    with pytest.raises(ValidationError, match=r"would go unread.*`order: cdd` beside `degradations`"):
+        Synthetic(degradations={name: {"order": "cdd"}})
+
+
+def test_options_of_a_part_are_checked_before_anything_runs(folder: Path) -> None:
+    with pytest.raises(RestorebenchError, match="'noisy': sigma"):
+        ids(Synthetic(clean=folder, degradations={"noisy": {"sigma": -1}}), "hazy+noisy")
+
+
+def test_the_order_of_a_mixtures_name_does_not_matter(folder: Path) -> None:
+    options, asked = Synthetic(clean=folder), ("hazy+noisy", "noisy+hazy")
+    first, second = (synthetic.index(options, request(task, cards=REAL)) for task in asked)
+    assert first == second
+    one, other = (synthetic.load(options, request(task, cards=REAL))[0] for task in asked)
+    assert (one.degraded == other.degraded).all()
+    assert one.parameters == other.parameters
+
+
+def test_a_mixture_that_names_a_degradation_twice_is_refused(folder: Path) -> None:
+    with pytest.raises(RestorebenchError, match="'noisy\\+noisy' names a degradation twice"):
+        ids(Synthetic(clean=folder), "noisy+noisy")
+
+
+@pytest.mark.parametrize("task", ["noisy", "hazy+noisy"])
+def test_noise_stays_unclipped_only_as_float_and_without_clipping(folder: Path, task: str) -> None:
+    unclipped = {"noisy": {"clip": False, "sigma": 75}}
+    with pytest.raises(RestorebenchError, match=r"'noisy': clip: false is undone.*`quantise: float`"):
+        synthetic.index(Synthetic(clean=folder, degradations=unclipped), request(task, cards=REAL))
+
+    def largest(degradations: dict[str, Any]) -> float:
+        options = Synthetic(clean=folder, quantise="float", degradations=degradations)
+        return float(synthetic.load(options, request(task, cards=REAL))[0].degraded.max())
+
+    assert largest({"noisy": {"sigma": 75}}) == 1
+    assert largest(unclipped) > 1
+
+
 def test_preset_of_a_composite_is_refused(folder: Path) -> None:
     with pytest.raises(RestorebenchError, match="single degradations"):
         ids(Synthetic(clean=folder, preset="daclip"), "hazy+noisy")
@@ -313,6 +369,19 @@ def test_digest_follows_everything_that_decides_the_pixels(folder: Path) -> None
     PIL.Image.new("RGB", (10, 12)).save(folder / "a.png")
     listed.append(synthetic.index(Synthetic(clean=folder), request("noisy"))[0].digest)
     assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize(("task", "switch"), [("rainy", "heavy"), ("snowy", "veil"), ("noisy+rainy", "heavy")])
+def test_digest_follows_haze_where_rain_or_snow_is_veiled_by_it(folder: Path, task: str, switch: str) -> None:
+    newer = {**REAL, "hazy": replace(REAL["hazy"], version="next")}
+
+    def moves(degradations: dict[str, Any]) -> bool:
+        options = Synthetic(clean=folder, degradations=degradations)
+        one, other = (synthetic.index(options, request(task, cards=cards))[0] for cards in (REAL, newer))
+        return one.digest != other.digest
+
+    assert moves({task.split("+")[-1]: {switch: True}})
+    assert not moves({})
 
 
 def test_digest_does_not_follow_what_leaves_the_pixels_alone(folder: Path) -> None:
