@@ -72,6 +72,8 @@ class _Planner:
                 raise SuiteError(f"{self.loaded.source}: two datasets are called {label!r}; give one a `label`")
             labels.add(label)
             mine = [task for task in tasks if entry.tasks is None or task in entry.tasks]
+            if not mine and self.request.tasks is not None:
+                continue  # none of its tasks was asked for this time
             held = [cell for task in mine if (cell := self._data_cell(entry, options, task)).samples]
             for task in mine:
                 if task not in {cell.task for cell in held}:

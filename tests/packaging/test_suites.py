@@ -1,0 +1,99 @@
+"""Every bundled suite plans on data laid out as it says, with the file names their authors published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from restorebench import TEN_NAMES, MissingResource, composite
+from restorebench import suite as suites
+from restorebench.catalog import discover
+from restorebench.plan import Request
+from restorebench.planning import build
+
+# Degraded and clean names of the test sets of DA-CLIP; RESIDE-6k has several hazy images of one clean one.
+PUBLISHED = {
+    "motion-blurry": [("GOPR0384_11_00-000001.png",) * 2, ("GOPR0384_11_05-004001.png",) * 2],
+    "hazy": [
+        ("0001_0.8_0.2.jpg", "0001.png"),
+        ("0001_0.95_0.12.jpg", "0001.png"),
+        ("1400_1_1.79.png", "1400.png"),
+    ],
+    "jpeg-compressed": [("bikes.jpg", "bikes.png"), ("sailing1.jpg", "sailing1.png")],
+    "low-light": [("1.png",) * 2, ("778.png",) * 2],
+    "noisy": [("101085.png",) * 2, ("3096.png",) * 2],
+    "raindrop": [("0_rain.png", "0_clean.png"), ("10_rain.png", "10_clean.png"), ("2_rain.png", "2_clean.png")],
+    "rainy": [
+        ("rain-001.png", "norain-001.png"),
+        ("rain-010.png", "norain-010.png"),
+        ("rain-2.png", "norain-002.png"),
+    ],
+    "shadowed": [("IMG_6456.jpg", "IMG_6456_no_shadow.jpg"), ("_MG_2380.jpg", "_MG_2380_free.jpg")],
+    "snowy": [("beautiful_smile_00014.jpg",) * 2, ("beautiful_smile_18862.jpg",) * 2],
+    "uncompleted": [("00000.png",) * 2, ("00099.png",) * 2],
+}
+
+
+def save(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with everything that the bundled suites look for."""
+    root = tmp_path_factory.mktemp("data")
+    for place in range(3):
+        save(root / "clean" / "val" / f"{place}.png", place)
+    for place, task in enumerate(TEN_NAMES):
+        save(root / "real10" / task / "LQ" / "a.png", place)
+        save(root / "real10" / task / "GT" / "a.png", 100 + place)
+    for task, names in PUBLISHED.items():
+        for place, (degraded, clean) in enumerate(names):
+            save(root / "daclip" / task / "LQ" / degraded, place)
+            save(root / "daclip" / task / "GT" / clean, 100 + place)
+    return root
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return discover()
+
+
+@pytest.mark.parametrize("name", sorted(suites.bundled()))
+def test_every_suite_plans(name, data, catalog):
+    loaded = suites.load(name, data=data)
+    plan = build(loaded, catalog)
+    assert {cell.data.task for cell in plan.restorer_cells} - {"clean"} == set(loaded.suite.tasks)
+    assert not plan.notes
+    assert all(composite(task.split("+")) == task for task in loaded.suite.tasks)  # in the order of the tables
+
+
+def test_the_published_layout_pairs_by_name(data, catalog):
+    plan = build(suites.load("daclip-table", data=data), catalog)
+    found = {cell.data.task: [sample.id for sample in cell.data.samples] for cell in plan.restorer_cells}
+    assert found == {
+        task: sorted(Path(degraded).with_suffix("").name for degraded, _ in names)
+        for task, names in PUBLISHED.items()
+    }
+    scenes = {cell.data.task: {sample.scene for sample in cell.data.samples} for cell in plan.restorer_cells}
+    assert {task: len(of_task) for task, of_task in scenes.items()} == {
+        task: len({clean for _, clean in names}) for task, names in PUBLISHED.items()
+    }
+
+
+def test_part_of_the_published_sets_can_be_asked_for(data, catalog):
+    plan = build(suites.load("daclip-table", data=data), catalog, Request(tasks=("rainy", "hazy")))
+    assert {cell.data.label for cell in plan.restorer_cells} == {"rain100h", "reside-6k"}
+
+
+def test_a_set_that_is_not_there_is_named(data, catalog, tmp_path):
+    for task in set(TEN_NAMES) - {"snowy"}:
+        (tmp_path / task).symlink_to(data / "daclip" / task)
+    loaded = suites.load("daclip-table", [f"sets={tmp_path}"])
+    with pytest.raises(MissingResource, match="dataset snow100k holds no images for any of: snowy"):
+        build(loaded, catalog)
