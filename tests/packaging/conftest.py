@@ -14,12 +14,16 @@ import pytest
 
 @pytest.fixture
 def python(tmp_path):
-    """Run `python ARGUMENTS` in an empty folder; packages in `path` come first. Returns what it printed."""
+    """Run `python ARGUMENTS` in an empty folder; packages in `path` come first, then those of this session.
+
+    Returns what it printed.
+    """
     home = tmp_path / "home"
     home.mkdir()
 
     def run(*arguments, path=(), folder=None):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "COLUMNS": "160"}
+        paths = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "160"}
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
             env=environment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_its_own_conformance_tests_pass(python, site, source):
     options = ["-q", "-p", "no:cacheprovider", "--rootdir", source]
     answer = python("-m", "pytest", *options, source / "tests", path=[site], folder=source)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "8 passed" in answer.stdout
+    assert re.search(r"\b[1-9]\d* passed\b", answer.stdout), answer.stdout  # and not all skipped
 
 
 @pytest.mark.slow

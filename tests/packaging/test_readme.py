@@ -1,0 +1,96 @@
+"""What the README says to type works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from restorebench.catalog import discover
+from restorebench.testing import checks
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """Return the code blocks of a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands(beginning):
+    """Return the commands of all shell blocks that begin so, as lists of arguments."""
+    lines = "\n".join(blocks("bash")).splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith(f"restorebench {beginning}")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A working folder with the files that the README's commands name."""
+    place = tmp_path / "here"
+    rng = np.random.default_rng(0)
+    pair = [f"DIR/real10/noisy/{side}/a.png" for side in ("LQ", "GT")]
+    for name in ("photo.png", "RESTORED_DIR/a.png", "CLEAN_DIR/a.png", "DIR/a.png", *pair):
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        smooth = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        PIL.Image.fromarray(smooth).resize((60, 48), PIL.Image.Resampling.BICUBIC).save(path)
+    return place
+
+
+def run(python, folder, *arguments):
+    answer = python("-m", "restorebench", *arguments, folder=folder)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def test_one_photograph_is_degraded_restored_and_looked_at(python, folder):
+    for name in ("degrade", "restore", "detect"):
+        (command,) = commands(name)
+        printed = run(python, folder, *command)
+    assert (folder / "degraded" / "photo@2.hazy+rainy.json").is_file()
+    assert [path.name for path in (folder / "restored").iterdir()] == ["photo@2.hazy+rainy.png"]
+    assert "photo@2.hazy+rainy" in printed
+
+
+def test_two_folders_are_scored(python, folder):
+    (command,) = commands("score")
+    run(python, folder, *command)
+    assert (folder / "scores.csv").read_text().startswith("sample,psnr@rgb,ssim@rgb,psnr@y,ssim@y\na,")
+
+
+@pytest.mark.parametrize("suite", ["real10", "ten"])
+def test_suites_find_the_data_they_are_pointed_to(python, folder, suite):
+    (command,) = commands(f"run {suite}")
+    run(python, folder, *command, "--dry-run")
+
+
+@pytest.mark.parametrize("command", ["restore missing.png -m identity", "degrade missing.png -t noisy"])
+def test_a_missing_image_is_named_and_no_option_that_nobody_gave(python, folder, command):
+    answer = python("-m", "restorebench", *command.split(), "-o", "out", folder=folder)
+    assert answer.returncode == 2
+    assert answer.stderr == f"restorebench: {folder}/missing.png: no such file or folder; correct the path\n"
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """The README's plugin, saved under the name it gives."""
+    (source,) = (block for block in blocks("python") if "hookimpl" in block)
+    path = tmp_path / "median.py"
+    path.write_text(source)
+    return path
+
+
+def test_the_plugin_to_paste_runs(python, plugin):
+    (command,) = (arguments for arguments in commands("run") if "--plugin" in arguments)
+    run(python, plugin.parent, *command, "--dry-run")
+
+
+def test_the_plugin_to_paste_keeps_the_contract(plugin):
+    listed = checks("restorer", "median", catalog=discover([plugin]))
+    assert listed
+    for check in listed:
+        check()
