@@ -53,6 +53,7 @@ class _Names:
     def look_up(self) -> Named:
         tasks = self._tasks()
         columns = self._columns()
+        self._reports()
         restorers = self._restorers()
         detectors = self._detectors(restorers)
         datasets = [
@@ -64,6 +65,7 @@ class _Names:
     def _tasks(self) -> list[str]:
         known = [task.name for task in self.catalog.tasks]
         asked = list(self.suite.tasks)
+        self._each_once("tasks", asked)
         for place, task in enumerate(asked):
             for name in components(task):
                 if name not in known:
@@ -72,8 +74,6 @@ class _Names:
             if task == CLEAN:
                 where = self.loaded.at("tasks", place)
                 self.problems.append(f"{where}'clean' is no task; set clean_inputs: true instead")
-            elif asked.index(task) != place:
-                self.problems.append(f"{self.loaded.at('tasks', place)}{task!r} is listed twice")
         if self.request.tasks is None:
             return asked
         for name in self.request.tasks:
@@ -86,6 +86,8 @@ class _Names:
 
     def _columns(self) -> list[ScoreColumn]:
         cards: list[MetricInfo] = []
+        self._each_once("metrics", self.suite.metrics)
+        self._each_once("protocols", self.suite.protocols)
         for place, name in enumerate(self.suite.metrics):
             entry = self._entry("metric", name, "metrics", place)
             if entry is not None and isinstance(entry.card, MetricInfo):
@@ -96,6 +98,16 @@ class _Names:
                 where = self.loaded.at("protocols", place)
                 self.problems.append(f"{where}no protocol called {protocol!r}{nearest(protocol, known)}")
         return [_score_column(card, protocol) for protocol in self.suite.protocols for card in cards]
+
+    def _reports(self) -> None:
+        self._each_once("reports", self.suite.reports)
+        for place, name in enumerate(self.suite.reports):
+            self._entry("reporter", name, "reports", place)
+
+    def _each_once(self, key: str, names: Sequence[str]) -> None:
+        for place, name in enumerate(names):
+            if names.index(name) != place:
+                self.problems.append(f"{self.loaded.at(key, place)}{name!r} is listed twice")
 
     def _restorers(self) -> list[tuple[RestorerEntry, Entry, dict[str, Any]]]:
         chosen: list[tuple[RestorerEntry, Entry, dict[str, Any]]] = []

@@ -93,6 +93,10 @@ def test_tasks_and_restorers_can_be_narrowed(catalog, photographs):
         ({"datasets": ["sinthetic"]}, "nearest: synthetic"),
         ({"datasets": [{"name": "synthetic", "options": {"crop": "big"}}]}, "crop"),
         ({"metrics": ["psnrr"]}, "nearest: psnr"),
+        ({"metrics": ["psnr", "psnr"]}, r"metrics\[1\]: 'psnr' is listed twice"),
+        ({"protocols": ["rgb", "y", "rgb"]}, r"protocols\[2\]: 'rgb' is listed twice"),
+        ({"reports": ["cvs"]}, r"reports\[0\]: no reporter called 'cvs' \(nearest: csv"),
+        ({"reports": ["csv", "csv"]}, r"reports\[1\]: 'csv' is listed twice"),
     ],
 )
 def test_a_suite_that_asks_for_what_is_not_there_is_refused(catalog, photographs, keys, message):
