@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from restorebench.anchoring import anchored
 from restorebench.catalog import Catalog, Entry, validated_options
 from restorebench.contracts import Card, MetricInfo, ScoringProtocol, resolve
 from restorebench.digests import digest
 from restorebench.errors import RestorebenchError, UnknownName, nearest
 from restorebench.plan import Request, ScoreColumn
-from restorebench.substitution import Overridden
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry, explain_options
 from restorebench.tasks import CLEAN, components
 
 
 @dataclass(frozen=True)
 class Named:
-    """A suite's names, looked up; options are complete with defaults and JSON-ready. problems: what is wrong."""
+    """A suite's names, looked up; options are complete with defaults and JSON-ready.
 
+    loaded: the suite, its paths made absolute. problems: what is wrong.
+    """
+
+    loaded: LoadedSuite
     tasks: list[str]
     columns: list[ScoreColumn]
     restorers: list[tuple[RestorerEntry, Entry, dict[str, Any]]]
@@ -37,7 +40,7 @@ def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
     Raises:
         UnknownName: the command line names a task or restorer that the suite does not have.
     """
-    return _Names(loaded, catalog, request).look_up()
+    return _Names(anchored(loaded, catalog), catalog, request).look_up()
 
 
 class _Names:
@@ -60,7 +63,9 @@ class _Names:
             (entry, self._options("dataset", entry.name, entry.options, "datasets", place))
             for place, entry in enumerate(self.suite.datasets)
         ]
-        return Named(tasks, columns, restorers, detectors, datasets, tuple(dict.fromkeys(self.problems)))
+        return Named(
+            self.loaded, tasks, columns, restorers, detectors, datasets, tuple(dict.fromkeys(self.problems))
+        )
 
     def _tasks(self) -> list[str]:
         known = [task.name for task in self.catalog.tasks]
@@ -180,26 +185,13 @@ class _Names:
                 self._entry(kind, name, key, place, "name")
             return {}
         try:
-            return _validated(entry.card, self._absolute(entry.card, options))
+            return _validated(entry.card, options)
         except ValidationError as error:
             model = resolve(entry.card.options or BaseModel)
             self.problems.append(explain_options(self.loaded, model, error, key, place, "options"))
         except RestorebenchError as error:
             self.problems.append(f"{self.loaded.at(key, place, 'options')}{error}")
         return {}
-
-    def _absolute(self, card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Make relative paths absolute: from --set to the working folder, else to the suite's folder."""
-        model = resolve(card.options) if card.options is not None else None
-        resolved = dict(options)
-        for key, value in options.items():
-            field = model.model_fields.get(key) if model is not None else None
-            if field is None or not isinstance(value, str) or not _takes_path(field.annotation):
-                continue
-            base = Path.cwd() if isinstance(value, Overridden) else self.loaded.folder
-            literal = value in _literals(field.annotation)
-            resolved[key] = str(value) if literal else str(base / Path(value).expanduser())
-        return resolved
 
 
 def _validated(card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,14 +214,3 @@ def _score_column(card: MetricInfo, protocol: str) -> ScoreColumn:
     return ScoreColumn(
         name, card.name, protocol, digest(card.name, card.version, fields), None if reason else card, reason
     )
-
-
-def _takes_path(annotation: Any) -> bool:
-    return annotation is Path or any(_takes_path(part) for part in get_args(annotation))
-
-
-def _literals(annotation: Any) -> set[Any]:
-    parts = get_args(annotation)
-    return {part for part in parts if isinstance(part, str)} | {
-        value for part in parts if not isinstance(part, str) for value in _literals(part)
-    }

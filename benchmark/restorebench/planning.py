@@ -27,7 +27,7 @@ def build(loaded: LoadedSuite, catalog: Catalog, request: Request = Request()) -
     named = look_up(loaded, catalog, request)
     if named.problems:
         raise SuiteError("\n".join(named.problems))
-    return _Planner(loaded, catalog, request).plan(named)
+    return _Planner(named.loaded, catalog, request).plan(named)
 
 
 class _Planner:

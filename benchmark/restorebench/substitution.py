@@ -84,6 +84,8 @@ def _list_place(target: list[Any], part: str, text: str) -> int:
 def _marked(value: Any) -> Any:
     if isinstance(value, str):
         return Overridden(value)
+    if isinstance(value, dict):
+        return {key: _marked(item) for key, item in value.items()}
     return [_marked(item) for item in value] if isinstance(value, list) else value
 
 
@@ -117,7 +119,10 @@ def interpolated(raw: dict[str, Any], data: Path | None, marks: Marks, problems:
         if whole := _REFERENCE.fullmatch(value):
             return replaced(known(whole[1], path), path, depth + 1)
         text = _REFERENCE.sub(lambda match: str(known(match[1], path)), value)
-        return replaced(text, path, depth + 1)
+        # What a path begins with decides what it is relative to: `${clean}/val`, but not `val/${clean}`.
+        first = _REFERENCE.match(value)
+        beginning = value if first is None else variables.get(first[1])
+        return replaced(Overridden(text) if isinstance(beginning, Overridden) else text, path, depth + 1)
 
     # Variables that nothing uses must not fail, so they are replaced where they are used.
     return {key: value if key == "variables" else replaced(value, (key,)) for key, value in raw.items()}

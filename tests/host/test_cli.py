@@ -150,6 +150,24 @@ def test_degrade_then_restore_then_score(call, tmp_path):
         assert float(row["psnr@rgb"]) == pytest.approx(10 * np.log10(255**2 / ((one - two) ** 2).mean()), abs=1e-6)
 
 
+def test_a_run_with_a_relative_override_is_reported_and_scored_from_anywhere(call, tmp_path, monkeypatch):
+    photograph(tmp_path / "photos" / "val" / "a.png")
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nvariables: {clean: nowhere}\nsave: all\nclean_inputs: false\n"
+        "datasets: [{name: synthetic, options: {clean: '${clean}/val'}}]\n"
+    )
+    code, _, error = call("run", "suites/s.yaml", "--set", "clean=photos", "--workers", "0", "--out", "out")
+    assert code == 0, error
+    before = (tmp_path / "out" / "leaderboard.csv").read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for command in (["report"], ["score", "--workers", "0"]):
+        code, _, error = call(*command, tmp_path / "out")
+        assert code == 0, error
+        assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_a_broken_image_is_named(call, tmp_path, content):
     photograph(tmp_path / "d" / "noisy" / "GT" / "a.png")

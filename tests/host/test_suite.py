@@ -94,6 +94,29 @@ def test_overrides_reach_keys_variables_and_list_items():
     assert suite.limits.image_seconds == 9
 
 
+@pytest.mark.parametrize(
+    ("path", "override", "is_overridden"),
+    [
+        ("${clean}", "clean=there", True),
+        ("${clean}/val", "clean=there", True),
+        ("${nested}/val", "clean=there", True),
+        ("pairs/${clean}", "clean=there", False),
+        ("${clean}/${nested}", "nested=there", False),
+        ("${clean}", "clean='${nested}/a'", False),
+        ("here", "datasets=[{name: synthetic, options: {clean: there}}]", True),
+    ],
+)
+def test_what_a_path_begins_with_decides_what_it_is_relative_to(path, override, is_overridden):
+    text = (
+        "suite: mine\nvariables: {clean: here, nested: '${clean}/x'}\n"
+        f"datasets: [{{name: synthetic, options: {{clean: '{path}'}}}}]\n"
+    )
+    if "nested}" in override:
+        text = text.replace("${clean}/x", "x")
+    found = suites.loads(text, overrides=[override]).suite.datasets[0].options["clean"]
+    assert isinstance(found, Overridden) == is_overridden
+
+
 @pytest.mark.parametrize("text", ["sed=1", "seed", "=1", "restorers.none.tell=task", "seed=[1", "suite.a=1"])
 def test_a_wrong_override_is_refused(text):
     with pytest.raises(SuiteError, match="--set"):
