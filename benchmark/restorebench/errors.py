@@ -38,16 +38,18 @@ class UnreadableImage(RestorebenchError):
     """An image file is corrupt, truncated, too large or of a kind that is refused."""
 
 
-class WeightsMismatch(RestorebenchError):
-    """A weights file does not have the expected sha256."""
-
-
 class RunFolderError(RestorebenchError):
     """The run folder cannot be used: not a run, locked by another process, read-only or full."""
 
 
 class DeviceError(RestorebenchError):
     """The requested device is not there."""
+
+
+def from_worker(kind: str, message: str) -> RestorebenchError:
+    """Make an error again that a worker met, under the type it had there."""
+    known = {found.__name__: found for found in RestorebenchError.__subclasses__()}
+    return known.get(kind, RestorebenchError)(message)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,9 @@ _PACKAGES = (
 )
 
 
-def manifest(plan: Plan, workers: int, device: str) -> dict[str, Any]:
-    """Describe a run as JSON-ready data."""
+def environment(workers: int, device: str) -> dict[str, Any]:
+    """Describe what computes a run, as JSON-ready data: software, hardware and how it is used."""
     return {
-        "suite": plan.suite.model_dump(mode="json"),
-        "source": Path(plan.loaded.source).name,
-        "roots": {name: str(path) for name, path in plan.roots.items()},
         "workers": workers,
         "device": device,
         "versions": {name: version(name) for name in _PACKAGES},
@@ -40,7 +38,18 @@ def manifest(plan: Plan, workers: int, device: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "git_commit": git_commit(Path(__file__).resolve().parent),
+    }
+
+
+def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a run as JSON-ready data. computed_with: the `environment` of its numbers."""
+    return {
+        "suite": plan.suite.model_dump(mode="json"),
+        "source": Path(plan.loaded.source).name,
+        "roots": {name: str(path) for name, path in plan.roots.items()},
+        **computed_with,
         "columns": {column.name: column.digest or column.unavailable for column in plan.columns},
         "data": {f"{c.data.label}/{c.data.task}": c.data.digest for c in plan.restorer_cells},
         "cells": [

@@ -250,10 +250,10 @@ def rescore(
     """Score a run's saved images under more metrics and protocols; nothing is restored again.
 
     Raises:
-        RunFolderError: the folder holds no run, or one that saved no images.
+        RunFolderError: the folder holds no run, one that saved no images, or one whose data changed since.
     """
-    loaded, before = reopen(Path(folder))
-    old = loaded.suite
+    origin = reopen(Path(folder))
+    old = origin.loaded.suite
     if old.save != "all":
         raise RunFolderError(f"{folder} has no saved images to score; run its suite with --save all")
     wanted = old.model_copy(
@@ -262,5 +262,13 @@ def rescore(
             "protocols": list(dict.fromkeys([*old.protocols, *protocols])),
         }
     )
-    again = replace(before, device=settings.device, workers=settings.workers, scoring_only=True)
-    return execute(prepare(replace(loaded, suite=wanted), again), again, watch)
+    again = replace(
+        origin.settings,
+        device=settings.device,
+        workers=settings.workers,
+        plugins=tuple(dict.fromkeys([*origin.settings.plugins, *(path.resolve() for path in settings.plugins)])),
+        scoring_only=True,
+    )
+    plan = prepare(replace(origin.loaded, suite=wanted), again)
+    origin.require_same(plan)
+    return execute(plan, again, watch)

@@ -68,6 +68,11 @@ class DetectorCell:
     options: Mapping[str, Any]
     digest: str
 
+    @property
+    def name(self) -> str:
+        """What tells it from the other cells of its data."""
+        return self.entry.card.name
+
 
 @dataclass(frozen=True)
 class RestorerCell:
@@ -84,6 +89,11 @@ class RestorerCell:
     told_by: str = ""
     skipped: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other cells of its data."""
+        return f"{self.label} told {self.tell}"
 
     @property
     def card(self) -> RestorerInfo:

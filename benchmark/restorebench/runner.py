@@ -6,21 +6,21 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restorebench import in_process, planning, schedule
 from restorebench import journal as journals
-from restorebench import planning, schedule
 from restorebench import suite as suites
-from restorebench.catalog import discover, require_unbroken, validated_options
+from restorebench.catalog import discover, first_line, require_unbroken, validated_options
 from restorebench.contracts import resolve
-from restorebench.errors import RestorebenchError, RunFolderError, SuiteError
-from restorebench.events import Done, Event, Loaded, failures
+from restorebench.errors import BrokenPlugin, RunFolderError, SuiteError
+from restorebench.events import Done, Event, Loaded
 from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
-from restorebench.manifest import manifest
+from restorebench.manifest import environment, manifest
 from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, DetectionRecord, Record
@@ -86,8 +86,7 @@ def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[
     except suites.InvalidSuite as error:
         if error.rest is None:
             raise
-        others = [line for line in look_up(error.rest, catalog, Request()).problems if "'none'" not in line]
-        raise SuiteError("\n".join([str(error), *others])) from None
+        raise SuiteError("\n".join([str(error), *look_up(error.rest, catalog, Request()).problems])) from None
     roots = {"data": settings.data.resolve()} if settings.data else {}
     return planning.build(loaded, catalog, replace(settings.request, roots=roots))
 
@@ -105,18 +104,56 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
     with journals.opened(folder, settings.fresh) as journal, _executor(plan, settings, folder) as run_jobs:
         journal.remember("run", _origin(plan, settings))
         jobs = schedule.detector_jobs(plan, journal, settings.retry_failed)
+        _remember_environment(journal, settings, jobs)
         watch(Started("detect", jobs))
         _work(run_jobs(jobs), plan, journal, watch)
         todo = schedule.restorer_jobs(plan, journal, settings.retry_failed, settings.scoring_only)
+        _remember_environment(journal, settings, todo.jobs)
         journal.add_records(todo.failures, schedule.score_digests(plan))
         watch(Started("restore", todo.jobs))
         _work(run_jobs(todo.jobs), plan, journal, watch)
         preloading.join()
-        return report(plan, journal, settings)
+        return report(plan, journal)
+
+
+def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:
+    """Keep what the numbers are computed with; a run that computes nothing leaves it as it was."""
+    if jobs or journal.recall("environment") is None:
+        journal.remember("environment", environment(settings.workers, settings.device))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run folder was made from. digests: of its cells and columns, by what tables call them."""
+
+    loaded: suites.LoadedSuite
+    settings: Settings
+    digests: Mapping[str, str]
+
+    def require_same(self, plan: Plan) -> None:
+        """Refuse a plan that the folder's records no longer answer: its tables would lose what they hold.
+
+        Raises:
+            RunFolderError: data or a plugin changed since.
+        """
+        now = _digests(plan)
+        changed = [name for name, digest in self.digests.items() if digest and now.get(name) != digest]
+        if changed:
+            named = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+            raise RunFolderError(
+                f"{self.settings.out}: data or plugins changed since it was run ({named});"
+                " its tables are left as they are: run its suite again, or put back what changed"
+            )
+
+
+def _digests(plan: Plan) -> dict[str, str]:
+    cells = [*plan.restorer_cells, *plan.detector_cells]
+    named = {f"{c.data.label}/{c.data.task}/{c.name}": c.digest for c in cells}
+    return named | {column.name: column.digest if column.card else "" for column in plan.columns}
 
 
 def _origin(plan: Plan, settings: Settings) -> dict[str, Any]:
-    """Say what it takes to plan this run again."""
+    """Say what it takes to plan this run again, from any working folder."""
     request = settings.request
     return {
         "suite": plan.suite.model_dump(mode="json"),
@@ -127,11 +164,12 @@ def _origin(plan: Plan, settings: Settings) -> dict[str, Any]:
         "tasks": request.tasks,
         "restorers": request.restorers,
         "limit": request.limit,
+        "digests": _digests(plan),
     }
 
 
-def reopen(folder: Path) -> tuple[suites.LoadedSuite, Settings]:
-    """Return the suite and the settings a run folder was made with.
+def reopen(folder: Path) -> Origin:
+    """Return what a run folder was made from.
 
     Raises:
         RunFolderError: the folder holds no run.
@@ -140,38 +178,62 @@ def reopen(folder: Path) -> tuple[suites.LoadedSuite, Settings]:
         raise RunFolderError(f"{folder} holds no run ({journals.FILE} is missing)")
     with journals.opened(folder) as journal:
         origin = journal.recall("run")
-    if origin is None:
+    if origin is None or "digests" not in origin:
         raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
     suite = suites.Suite.model_validate(origin["suite"])
-    loaded = suites.LoadedSuite(suite, origin["source"], Path(origin["folder"]))
     request = Request(
         tasks=None if origin["tasks"] is None else tuple(origin["tasks"]),
         restorers=None if origin["restorers"] is None else tuple(origin["restorers"]),
         limit=origin["limit"],
     )
-    return loaded, Settings(
+    settings = Settings(
         out=folder,
         data=None if origin["data"] is None else Path(origin["data"]),
         plugins=tuple(Path(path) for path in origin["plugins"]),
         request=request,
     )
+    loaded = suites.LoadedSuite(suite, origin["source"], Path(origin["folder"]))
+    return Origin(loaded, settings, origin["digests"])
 
 
-def report(plan: Plan, journal: Journal, settings: Settings) -> Result:
-    """Build the tables from the journal and write them with every reporter of the suite."""
+def report_again(folder: Path) -> Result:
+    """Write the tables of a run again from its journal; nothing is restored or scored.
+
+    Raises:
+        RunFolderError: the folder holds no run, or its data or plugins changed since.
+    """
+    origin = reopen(folder)
+    plan = prepare(origin.loaded, origin.settings)
+    origin.require_same(plan)
+    with journals.opened(folder) as journal:
+        return report(plan, journal)
+
+
+def report(plan: Plan, journal: Journal) -> Result:
+    """Build the tables from the journal and write them with every reporter of the suite.
+
+    Raises:
+        BrokenPlugin: a reporter failed; all others have written.
+    """
     from restorebench.tables import build
 
     board = with_parameters(plan.board, journal.parameters())
     records = list(schedule.records(plan, journal))
     detections = list(schedule.detections(plan, journal))
     tables = build(board, records, detections)
-    files: list[Path] = []
+    text = json.dumps(manifest(plan, journal.recall("environment") or {}), indent=2, ensure_ascii=False)
+    files = [journal.folder / "manifest.json"]
+    atomic_write_text(files[0], text + "\n")
+    broken = []
     for name in plan.suite.reports:
         card = plan.catalog.find("reporter", name)
-        files += resolve(card.load)(validated_options(card, {}), None).write(tables, journal.folder)
-    text = json.dumps(manifest(plan, settings.workers, settings.device), indent=2, ensure_ascii=False)
-    atomic_write_text(journal.folder / "manifest.json", text + "\n")
-    files.append(journal.folder / "manifest.json")
+        try:
+            files += resolve(card.load)(validated_options(card, {}), None).write(tables, journal.folder)
+        except Exception as error:  # a plugin's, and the other reports are still worth having
+            broken.append(f"reporter {name!r} failed: {type(error).__name__}: {first_line(error)}")
+    if broken:
+        again = f"all else is in {journal.folder}; `restorebench report {journal.folder}` tries again"
+        raise BrokenPlugin("; ".join([*broken, again]))
     failed = sum(r.status == FAILED or bool(r.unscored) for r in records)
     failed += sum(d.status == FAILED for d in detections)
     return Result(plan, tables, journal.folder, tuple(files), failed)
@@ -211,7 +273,7 @@ class _executor:
 
     def __enter__(self) -> Callable[[Sequence[Job]], Iterator[Event]]:
         if self._workers == 0:
-            return lambda jobs: _in_process(self._setup, jobs)
+            return lambda jobs: in_process.run(self._setup, jobs)
         self._supervisor = Supervisor(self._setup, self._workers, Path(self._setup.run_folder) / "logs")
         return self._supervisor.run
 
@@ -239,44 +301,3 @@ def cache_folder() -> Path:
     if home := os.environ.get("RESTOREBENCH_HOME"):
         return Path(home)
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "restorebench"
-
-
-def _in_process(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
-    """Run jobs here: breakpoints work, but nothing is isolated and no time limit holds."""
-    from restorebench import errors
-    from restorebench.records import detection_from, record_from
-    from restorebench.worker.session import Session, devices
-
-    device = ("cuda:0" if len(devices()) > 1 else "cpu") if setup.device == "auto" else setup.device
-    if device not in devices():
-        raise errors.DeviceError(f"--device {device} is not here; there are {', '.join(devices())}")
-    session = Session(asdict(replace(setup, device=device)))
-    loaded: str | None = None
-    dead: dict[str, str] = {}
-    for job in jobs:
-        name = f"{job.mode}{job.cell.digest}"
-        if loaded != name and job.cell.digest not in dead:
-            answer = session.handle({"type": "load", "cell": asdict(job.cell)})
-            _raise_if_refused(answer)
-            if answer["type"] == "failed":
-                dead[job.cell.digest] = answer["reason"]
-            else:
-                loaded = name
-                yield Loaded(job.cell, answer["parameters"])
-        if job.cell.digest in dead:
-            yield Done(job, failures(job, dead[job.cell.digest]))
-            continue
-        answer = session.handle({"type": "job", **asdict(job)})
-        _raise_if_refused(answer)
-        build = detection_from if job.mode == "detect" else record_from
-        if answer["type"] == "failed":
-            yield Done(job, failures(job, answer["reason"]))
-        else:
-            yield Done(job, tuple(build(raw) for raw in answer["records"]))
-
-
-def _raise_if_refused(answer: Mapping[str, Any]) -> None:
-    from restorebench import errors
-
-    if answer["type"] == "refused":
-        raise getattr(errors, answer["error"], RestorebenchError)(answer["message"])

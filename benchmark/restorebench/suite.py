@@ -176,11 +176,14 @@ class InvalidSuite(SuiteError):
 def _salvaged(raw: Mapping[str, Any], error: ValidationError) -> Suite | None:
     """Drop what is wrong and keep the rest, only to find more mistakes in it."""
     wrong = {problem["loc"][0] for problem in error.errors()}
-    rest = {"suite": "invalid", "datasets": ["none"]} | {k: v for k, v in raw.items() if k not in wrong}
+    if "tasks" in wrong:
+        wrong.add("datasets")  # their own tasks are among the suite's
+    right = {key: value for key, value in raw.items() if key not in wrong}
     try:
-        return Suite.model_validate(rest)
+        suite = Suite.model_validate({"suite": "invalid", "datasets": ["to-be-removed"]} | right)
     except ValidationError:
         return None
+    return suite if "datasets" in right else suite.model_copy(update={"datasets": []})
 
 
 def bundled() -> dict[str, Path]:

@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from restorebench import errors
 from restorebench.child import Child, visible_devices
-from restorebench.errors import DeviceError, RestorebenchError
+from restorebench.errors import DeviceError, RestorebenchError, from_worker
 from restorebench.events import Done, Event, Loaded, Note
 from restorebench.jobs import Job, Setup
 from restorebench.queues import Queues, Work, cell_name
@@ -240,8 +239,7 @@ class Supervisor:
 
     def _refused(self, slot: _Slot, message: Mapping[str, Any]) -> None:
         """Raise an error of the user's data in the driver, under the type it had in the worker."""
-        kind = getattr(errors, message["error"], RestorebenchError)
-        raise kind(message["message"])
+        raise from_worker(message["error"], message["message"])
 
     # ------------------------------------------------------------ when a worker hangs or dies
 

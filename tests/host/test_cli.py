@@ -91,6 +91,25 @@ def test_every_mistake_of_a_suite_is_reported_at_once(call, tmp_path):
         assert place in error, error
 
 
+def test_a_restorer_that_is_called_none_is_not_overlooked(call, tmp_path):
+    (tmp_path / "bad.yaml").write_text("suite: bad\nsede: 1\ndatasets: [synthetic]\nrestorers: [none]\n")
+    _, _, error = call("validate", "bad.yaml")
+    assert "bad.yaml:2:1: sede" in error
+    assert "bad.yaml:4:13: restorers[0].name: no restorer called 'none'" in error
+
+
+def test_reporting_and_scoring_failures_exit_as_running_them_does(call, tmp_path):
+    photograph(tmp_path / "clean" / "a.png")
+    plugin = Path(__file__).parent / "plugins" / "faulty.py"
+    code, _, error = call(
+        "run", "ten", "--set", "clean=clean", "--tasks", "noisy", "--set", "restorers=[identity, raises]",
+        "--set", "detectors=[]", "--plugin", plugin, "--save", "all", "--workers", "0", "--out", "out",
+    )  # fmt: skip
+    assert code == 3, error
+    assert call("report", "out")[0] == 3
+    assert call("score", "out", "--workers", "0")[0] == 3
+
+
 def test_lists_name_what_is_there(call):
     for kind, name in [
         ("restorers", "identity"),

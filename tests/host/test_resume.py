@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from restorebench.supervisor import Done
+from restorebench.events import Done
 
 IN_PROCESS = {"workers": 0}
 

@@ -131,12 +131,12 @@ def score(
     settings = _settings(plugin, device, workers)
     wanted = options.names(metrics), options.names(protocol)
     if clean is None:
-        from restorebench.cli.runs import print_result
+        from restorebench.cli.runs import finish
 
         result = oneoff.rescore(restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings)
         if csv_file is not None:
             result.tables.records.to_csv(csv_file, index=False, float_format="%.6f", lineterminator="\n")
-        print_result(result)
+        finish(result)
         return
     rows = oneoff.score(
         restored,

@@ -71,6 +71,11 @@ def run(
         print_plan(plan, settings)
         return
     result = carry_out(plan, settings, quiet)
+    finish(result)
+
+
+def finish(result: Result) -> None:
+    """Print a result; one with failures ends with exit code 3."""
     print_result(result)
     if result.failed:
         raise typer.Exit(3)
@@ -175,9 +180,6 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
 ) -> None:
     """Write the tables of a run again from its journal; restore and score nothing."""
-    from restorebench import journal, runner
+    from restorebench import runner
 
-    loaded, settings = runner.reopen(folder)
-    plan = runner.prepare(loaded, settings)
-    with journal.opened(folder) as opened:
-        print_result(runner.report(plan, opened, settings))
+    finish(runner.report_again(folder))

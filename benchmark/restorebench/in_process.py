@@ -1,0 +1,53 @@
+"""Run jobs in this very process: breakpoints work, but nothing is isolated and no time limit holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from restorebench.errors import DeviceError, from_worker
+from restorebench.events import Done, Event, Loaded, failures
+from restorebench.jobs import Job, Setup
+from restorebench.records import detection_from, record_from
+
+
+def run(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
+    """Do what a worker and its supervisor do, one job after the other.
+
+    Raises:
+        DeviceError: the device is not here.
+        RestorebenchError: what a worker refuses, such as an unreadable image.
+    """
+    from restorebench.worker.session import Session, devices  # imports torch
+
+    device = ("cuda:0" if len(devices()) > 1 else "cpu") if setup.device == "auto" else setup.device
+    if device not in devices():
+        raise DeviceError(f"--device {device} is not here; there are {', '.join(devices())}")
+    session = Session(asdict(replace(setup, device=device)))
+    loaded: str | None = None
+    dead: dict[str, str] = {}
+    for job in jobs:
+        name = f"{job.mode}{job.cell.digest}"
+        if loaded != name and job.cell.digest not in dead:
+            answer = _accepted(session.handle({"type": "load", "cell": asdict(job.cell)}))
+            if answer["type"] == "failed":
+                dead[job.cell.digest] = answer["reason"]
+            else:
+                loaded = name
+                yield Loaded(job.cell, answer["parameters"])
+        if job.cell.digest in dead:
+            yield Done(job, failures(job, dead[job.cell.digest]))
+            continue
+        answer = _accepted(session.handle({"type": "job", **asdict(job)}))
+        build = detection_from if job.mode == "detect" else record_from
+        if answer["type"] == "failed":
+            yield Done(job, failures(job, answer["reason"]))
+        else:
+            yield Done(job, tuple(build(raw) for raw in answer["records"]))
+
+
+def _accepted(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    if answer["type"] == "refused":
+        raise from_worker(answer["error"], answer["message"])
+    return answer
