@@ -22,7 +22,7 @@ from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
 from restorebench.manifest import environment, manifest
 from restorebench.naming import look_up
-from restorebench.plan import Plan, Request, with_parameters
+from restorebench.plan import DetectorCell, Plan, Request, RestorerCell, with_parameters
 from restorebench.records import FAILED, DetectionRecord, Record
 from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
@@ -147,7 +147,7 @@ class Origin:
 
 
 def _digests(plan: Plan) -> dict[str, str]:
-    cells = [*plan.restorer_cells, *plan.detector_cells]
+    cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
     named = {f"{c.data.label}/{c.data.task}/{c.name}": c.digest for c in cells}
     return named | {column.name: column.digest if column.card else "" for column in plan.columns}
 

@@ -8,10 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from restorebench.errors import SuiteError, nearest
-from restorebench.marked_yaml import KeyPath, Loader, Marks
+from restorebench.marked_yaml import KeyPath, Marks, parse_value
 
 _DEEPEST_VARIABLE = 8
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
@@ -23,10 +21,10 @@ class Overridden(str):
     __slots__ = ()
 
 
-def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> None:
+def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> KeyPath:
     """Apply one `key.path=value`; a name declared under `variables` may be set without that prefix.
 
-    keys: the keys a suite may have at its top.
+    keys: the keys a suite may have at its top. Returns the path of what was set.
 
     Raises:
         SuiteError: the text is no assignment, or leads nowhere.
@@ -34,15 +32,13 @@ def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> None:
     key, separator, value_text = text.partition("=")
     if not separator or not key.strip():
         raise SuiteError(f"--set {text}: expected key=value, for instance --set seed=1")
-    try:
-        value = yaml.load(value_text, Loader)  # Loader is a SafeLoader
-    except yaml.YAMLError:
-        raise SuiteError(f"--set {text}: the value is not valid YAML") from None
+    value = parse_value(value_text, f"--set {text}")
     path = key.strip().split(".")
     variables = raw.get("variables")
     if isinstance(variables, dict) and path[0] in variables and path[0] not in keys:
         path = ["variables", *path]
     target: Any = raw
+    reached: list[str | int] = []
     for depth, part in enumerate(path[:-1]):
         place: str | int = part
         if isinstance(target, list):
@@ -53,16 +49,17 @@ def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> None:
             if depth == 0 and part not in keys:
                 raise SuiteError(f"--set {text}: {part}: no such key{nearest(part, _settable(raw, keys))}")
             target[part] = {}
+        reached.append(place)
         target = target[place]
         if not isinstance(target, dict | list):
             raise SuiteError(f"--set {text}: {'.'.join(path[: depth + 1])} is a plain value")
-    last = path[-1]
-    if len(path) == 1 and last not in keys:
-        raise SuiteError(f"--set {text}: {last}: no such key{nearest(last, _settable(raw, keys))}")
+    last: str | int = path[-1]
+    if len(path) == 1 and path[0] not in keys:
+        raise SuiteError(f"--set {text}: {last}: no such key{nearest(path[0], _settable(raw, keys))}")
     if isinstance(target, list):
-        target[_list_place(target, last, text)] = _marked(value)
-    else:
-        target[last] = _marked(value)
+        last = _list_place(target, path[-1], text)
+    target[last] = _marked(value)
+    return (*reached, last)
 
 
 def _settable(raw: Mapping[str, Any], keys: Collection[str]) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from restorebench import substitution
 from restorebench.errors import SuiteError, UnknownName, nearest
@@ -20,7 +20,7 @@ MAX_BYTES = 1_000_000
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)  # `seed: '3'` and `save: no` are mistakes
 
 
 class Limits(_Model):
@@ -83,7 +83,9 @@ class Suite(_Model):
     batch_size: int = Field(1, ge=1, le=1024, description="images of one size restored together")
     threads: int = Field(1, ge=1, le=256, description="CPU threads per worker")
     tile: int | None = Field(None, ge=32, description="tile side in pixels; none restores whole images")
-    tile_overlap: int = Field(32, ge=0, description="pixels neighbouring tiles share")
+    tile_overlap: int = Field(
+        32, ge=0, validate_default=True, description="pixels neighbouring tiles share, fewer than a tile has"
+    )
     save: Literal["none", "all"] = Field("none", description="keep restored images for `score`")
     samples: int = Field(0, ge=0, description="degraded/clean/restored triples kept per task to look at")
     limits: Limits = Field(default_factory=Limits, description="time limits in seconds")
@@ -94,7 +96,17 @@ class Suite(_Model):
     @field_validator("version", mode="before")
     @classmethod
     def _version_is_text(cls, value: object) -> object:
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        if isinstance(value, float):
+            raise ValueError("is a number, and 1.10 would be 1.1; put it in quotes")
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("tile_overlap")
+    @classmethod
+    def _tiles_advance(cls, overlap: int, info: ValidationInfo) -> int:
+        tile = info.data.get("tile")
+        if tile is not None and overlap >= tile:
+            raise ValueError(f"must be smaller than tile, and is {overlap} of {tile} pixels")
+        return overlap
 
     @field_validator("datasets", "restorers", "detectors", mode="before")
     @classmethod
@@ -124,7 +136,7 @@ def load(
     """Read a suite by path or bundled name, apply overrides, and validate it.
 
     overrides: `key.path=value` texts, values in YAML. data: what `${data}` stands for. extra: values that
-    replace top-level keys, from command-line flags such as --tasks.
+    replace top-level keys, from command-line flags of the same names such as --save.
 
     Raises:
         SuiteError: every mistake in the file, one line each.
@@ -132,6 +144,19 @@ def load(
     """
     path = find(name)
     return loads(_read(path), str(path), path.parent.resolve(), overrides, data, extra)
+
+
+def made(raw: Mapping[str, Any], source: str = "command line") -> LoadedSuite:
+    """Validate a suite that is made on the spot.
+
+    Raises:
+        SuiteError: every mistake, one line each.
+    """
+    marks = Marks(source)
+    try:
+        return LoadedSuite(Suite.model_validate(raw), source, Path.cwd(), marks)
+    except ValidationError as error:
+        raise SuiteError("\n".join(_explain(Suite, problem, marks) for problem in error.errors())) from None
 
 
 def loads(
@@ -144,9 +169,12 @@ def loads(
 ) -> LoadedSuite:
     """Do what `load` does, for a suite that is already text."""
     raw, marks, problems = parse(text, source)
-    for override in overrides:
-        substitution.override(raw, override, Suite.model_fields)
+    overridden = {
+        substitution.override(raw, override, Suite.model_fields): f"--set {override}" for override in overrides
+    }
     raw.update(extra or {})
+    overridden |= {(key,): f"--{key}" for key in extra or {}}
+    marks = replace(marks, overridden=overridden)
     raw = substitution.interpolated(raw, data, marks, problems)
     suite: Suite | None = None
     try:

@@ -57,8 +57,37 @@ def test_numbers_and_booleans_follow_yaml_1_2():
     suite = suites.loads(MINIMAL + "limits: {image_seconds: 1e2}\nclean_inputs: false\n").suite
     assert suite.limits.image_seconds == 100
     assert suite.clean_inputs is False
-    with pytest.raises(SuiteError, match="clean_inputs"):
-        suites.loads(MINIMAL + "clean_inputs: [no]\n")
+    assert suites.loads(MINIMAL + "seed: 0x10\n").suite.seed == 16
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("clean_inputs: no", "valid boolean"),
+        ("clean_inputs: 1", "valid boolean"),
+        ("seed: '3'", "valid integer"),
+        ("seed: 1:30", "valid integer"),
+        ("seed: 010", "valid integer"),
+        ("seed: 3.0", "valid integer"),
+        ("seed: true", "valid integer"),
+        ("version: 1.10", "put it in quotes"),
+        ("tile: 64\ntile_overlap: 64", "must be smaller than tile"),
+        ("tile: 32", "must be smaller than tile"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_rather_than_guessed(line, message):
+    with pytest.raises(SuiteError, match=message):
+        suites.loads(MINIMAL + line + "\n")
+
+
+def test_a_wrong_override_is_not_blamed_on_the_file():
+    text = MINIMAL + "seed: 1\nrestorers:\n  - name: identity\n"
+    for override, place in [("seed=-1", "seed"), ("restorers=[{nam: a}]", "restorers[0].name")]:
+        with pytest.raises(SuiteError) as caught:
+            suites.loads(text, overrides=[override])
+        assert str(caught.value).startswith(f"--set {override}: {place}: ")
+    with pytest.raises(SuiteError, match=r"^--save: save: "):
+        suites.loads(text, extra={"save": "some"})
 
 
 def test_binary_and_huge_files_are_refused(tmp_path):
@@ -117,7 +146,20 @@ def test_what_a_path_begins_with_decides_what_it_is_relative_to(path, override, 
     assert isinstance(found, Overridden) == is_overridden
 
 
-@pytest.mark.parametrize("text", ["sed=1", "seed", "=1", "restorers.none.tell=task", "seed=[1", "suite.a=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sed=1",
+        "seed",
+        "=1",
+        "restorers.none.tell=task",
+        "seed=[1",
+        "suite.a=1",
+        "seed=!!int x",
+        "seed={a: 1, a: 2}",
+        "seed=" + "[" * 9999,
+    ],
+)
 def test_a_wrong_override_is_refused(text):
     with pytest.raises(SuiteError, match="--set"):
         suites.loads(MINIMAL + "restorers: [identity]\n", overrides=[text])
