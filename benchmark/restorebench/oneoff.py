@@ -17,9 +17,11 @@ from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
 from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.origin import reopen
 from restorebench.plan import Request
 from restorebench.records import FAILED, OK, DetectionRecord, Record
-from restorebench.runner import Result, Settings, Watcher, execute, prepare, reopen
+from restorebench.runner import Result, Watcher, execute, prepare
+from restorebench.settings import Settings
 from restorebench.suite import Suite
 from restorebench.toolbox.files import atomic_write_text
 

@@ -15,7 +15,7 @@ from restorebench.cli import options
 
 if TYPE_CHECKING:
     from restorebench.oneoff import Outcome
-    from restorebench.runner import Settings
+    from restorebench.settings import Settings
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
@@ -156,7 +156,7 @@ def score(
 
 
 def _settings(plugin: list[Path] | None, device: str, workers: int) -> Settings:
-    from restorebench.runner import Settings
+    from restorebench.settings import Settings
 
     return Settings(plugins=tuple(plugin or ()), device=options.device(device), workers=workers)
 
