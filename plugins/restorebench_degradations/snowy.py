@@ -37,11 +37,9 @@ SLANT = (50.0, 130.0)  # degrees, 90 is straight down
 STRETCH = (1.0, 2.0)  # radii
 STRETCHED_FROM_PX = 1.5
 SEED_OPACITY = (0.5, 1.0)
-REACH = 4.0 * DEPTHS[-1]
-"""Half of the longest flake, over its radius: three sigma and half its stretch."""
 EDGE = 1.5
 """Factor on a flake before it is clipped: a flat core with a soft edge."""
-MARGIN = 25  # three sigma of the largest flake of any severity; explicit larger ones get more
+MARGIN = 25  # three sigma of the largest flake
 VEIL_BETA = 0.3
 
 
@@ -64,9 +62,9 @@ class Snowy:
 
     def degrade(self, clean: Image, severity: int, rng: np.random.Generator) -> Degraded:
         """Add snow; the map `alpha` is z in [0, 1]."""
+        sky = Sky(*clean.shape[:2], margin=MARGIN)
         given = self.options
         sizes = at(severity, LEVELS) if given.flakes is None else given.flakes
-        sky = Sky(*clean.shape[:2], margin=max([MARGIN, *(REACH * size.radius for size in given.flakes or ())]))
         colour = 1 - 0.05 * rng.random(3)
         motion = rng.random((len(DENSEST), len(DEPTHS), 2))
         alpha = np.zeros(clean.shape[:2], dtype=np.float32)

@@ -268,14 +268,8 @@ def test_holes_of_higher_severity_contain_those_of_lower():
         assert (small > large).mean() < 0.002  # the end of a cut stroke is rasterised anew
 
 
-@pytest.mark.parametrize(
-    ("task", "latent", "options"),
-    [
-        ("rainy", "streaks", {"length": 200, "angle": 90, "density": 0.001, "layers": 1, "strength": 0.3}),
-        ("snowy", "alpha", {"flakes": [{"density": 0.00003, "radius": 50, "opacity": 0.5}]}),
-    ],
-)
-def test_long_streaks_and_large_flakes_reach_in_from_outside_as_often_as_they_lie_inside(task, latent, options):
-    maps = [degrade(task, grey(side=240), seed=seed, **options).maps[latent] for seed in range(12)]
+def test_long_streaks_reach_in_from_outside_as_often_as_they_lie_inside():
+    options = {"length": 200, "angle": 90, "density": 0.001, "layers": 1, "strength": 0.3}
+    maps = [degrade("rainy", grey(side=240), seed=seed, **options).maps["streaks"] for seed in range(12)]
     rows = np.mean(maps, axis=(0, 2))
     assert rows[:8].mean() == pytest.approx(rows[100:140].mean(), rel=0.2)
