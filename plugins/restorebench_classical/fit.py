@@ -25,7 +25,7 @@ from restorebench_classical.synthesis import CROP_PX, synthesisers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from restorebench.contracts import Degradation
+    from restorebench import Degradation
 
 CLASSES = (*TEN_NAMES, CLEAN)
 SEVERITIES_PER_PHOTOGRAPH = 2

@@ -16,7 +16,7 @@ from restorebench_degradations.levels import Range, at, explicit_or, within
 from restorebench_degradations.particles import Sky
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restorebench import TEN, TEN_NAMES, RestorebenchError, Runtime
-from restorebench.contracts import Degradation, resolve
+from restorebench import TEN, TEN_NAMES, Degradation, RestorebenchError, Runtime
 from restorebench.toolbox import images, photographs
-from restorebench.toolbox.options import validated
+from restorebench.toolbox.options import loaded
 from restorebench.toolbox.synthesis import degrade, psnr
 from restorebench_degradations import restorebench_degradations
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 TARGETS: dict[str, tuple[float, ...]] = {
     "motion-blurry": (26.6, 23.9, 22.5, 21.4, 20.5),
@@ -63,8 +62,8 @@ def default(task: str) -> Degradation:
     runtime = Runtime("cpu", 1, Path(), {}, True, TEN, lambda kind, name: cards[name])
     parts = task.split("+")
     name, given = (task, {}) if len(parts) == 1 else ("composite", {"parts": parts})
-    loaded: Degradation = resolve(cards[name].load)(validated(cards[name], given), runtime)
-    return loaded
+    synthesiser: Degradation = loaded(cards[name], given, runtime)
+    return synthesiser
 
 
 def target(task: str, severity: int) -> float | None:
