@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -30,7 +28,8 @@ from restorebench.errors import ContractViolation, RestorebenchError, RunFolderE
 from restorebench.layout import output_name, safe_name, triple_name, triples_folder
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, seeding
-from restorebench.worker import restoring
+from restorebench.worker import detecting, reading, restoring
+from restorebench.worker.memory import resident_mib
 from restorebench.worker.reasons import reason
 from restorebench.worker.saving import save_output, save_triple
 from restorebench.worker.scoring import LoadedMetric, score
@@ -66,7 +65,7 @@ class Session:
         try:
             if message["type"] == "load":
                 return self._load(message["cell"])
-            return {"type": "done", "records": self._run(message), "resident_mib": _resident_mib()}
+            return {"type": "done", "records": self._run(message), "resident_mib": resident_mib()}
         except RestorebenchError as error:
             return {"type": "refused", "error": type(error).__name__, "message": str(error)}
         except Exception as error:
@@ -150,47 +149,56 @@ class Session:
     # ------------------------------------------------------------ running
 
     def _run(self, job: Message) -> list[dict[str, Any]]:
-        data = self._loaded["data"][1]
-        samples = [data[place] for place in job["samples"]]
-        if job["mode"] == "detect":
-            return [asdict(r) for r in self._isolated(job, samples, self._detect, self._undetected)]
+        """Do a job's images; one that cannot be read is a failure of its own."""
+        detecting_only = job["mode"] == "detect"
+        failure = self._undetected if detecting_only else self._unrestored
+        samples, unread = self._read(job)
+        outcomes = {place: failure(job, place, why) for place, why in unread.items()}
         if job["mode"] == "score":
-            return [asdict(r) for r in self._rescore(job, samples)]
-        records = self._isolated(job, samples, self._restore, self._unrestored)
-        self._warm = True
-        return [asdict(record) for record in records]
+            outcomes |= self._rescore(job, samples)
+        elif samples:
+            outcomes |= self._isolated(job, samples, self._detect if detecting_only else self._restore, failure)
+            self._warm = True
+        return [asdict(outcomes[place]) for place in sorted(outcomes)]
+
+    def _read(self, job: Message) -> tuple[dict[int, Sample], dict[int, str]]:
+        """Read a job's samples, by their place in the job; and say why the others cannot be read."""
+        samples, unread = {}, {}
+        for place, number in enumerate(job["samples"]):
+            try:
+                samples[place] = reading.read(self._loaded["data"][1], number)
+            except Exception as error:
+                if isinstance(error, RestorebenchError) and not isinstance(error, ContractViolation):
+                    raise  # data that is not there or is corrupt: the user's to mend before anything goes on
+                traceback.print_exc()
+                unread[place] = reason(error, "while reading: ")
+        return samples, unread
 
     def _isolated(
         self,
         job: Message,
-        samples: Sequence[Sample],
-        work: Callable[[Message, Sequence[Sample], Sequence[int]], list[Any]],
+        samples: Mapping[int, Sample],
+        work: Callable[[Message, Mapping[int, Sample]], dict[int, Any]],
         failure: Callable[[Message, int, str], Any],
-    ) -> list[Any]:
+    ) -> dict[int, Any]:
         """Work on a group; if it fails, on one image at a time, so that only the culprit is lost."""
-        everything = list(range(len(samples)))
         try:
-            return work(job, samples, everything)
+            return work(job, samples)
         except RunFolderError:
             raise  # not the plugin's doing, and every other image would meet it too
         except Exception as error:
             traceback.print_exc()
             if len(samples) == 1:
-                return [failure(job, 0, reason(error))]
-        outcomes = []
-        for place in everything:
-            try:
-                outcomes += work(job, samples, [place])
-            except RunFolderError:
-                raise
-            except Exception as error:
-                outcomes.append(failure(job, place, reason(error)))
+                return {place: failure(job, place, reason(error)) for place in samples}
+        outcomes: dict[int, Any] = {}
+        for place, sample in samples.items():
+            outcomes |= self._isolated(job, {place: sample}, work, failure)
         return outcomes
 
-    def _restore(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[Record]:
+    def _restore(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, Record]:
         cell = job["cell"]
         card: RestorerInfo = self.catalog.find("restorer", cell["name"])
-        chosen = [samples[place] for place in places]
+        chosen = list(samples.values())
         degraded = images.to_tensor([sample.degraded for sample in chosen]).to(self.device)
         clean = None
         if card.yardstick:
@@ -199,8 +207,8 @@ class Session:
             clean = images.to_tensor([s.clean for s in chosen if s.clean is not None]).to(self.device)
         batch = Batch(
             degraded=degraded,
-            told=tuple(_told(job["told"][place]) for place in places),
-            keys=tuple(self._noise_key(job, place) for place in places),
+            told=tuple(_told(job["told"][place]) for place in samples),
+            keys=tuple(self._noise_key(job, place) for place in samples),
             full_size=(degraded.shape[-2], degraded.shape[-1]),
             clean=clean,
         )
@@ -208,13 +216,13 @@ class Session:
         execution = Execution(
             device=str(self.device),
             threads=self.setup["threads"],
-            batch_size=len(places),
+            batch_size=len(samples),
             fallback=result.fallback,
         )
         scored = score(result.images, chosen, self._loaded["metrics"][1], self.device)
         restored = images.from_tensor(result.images) if cell["save"] or cell["triples"] else []
-        records = []
-        for row, place in enumerate(places):
+        records = {}
+        for row, place in enumerate(samples):
             output = self._save(job, place, restored[row]) if cell["save"] else ""
             if job["samples"][place] < cell["triples"]:
                 save_triple(
@@ -224,24 +232,22 @@ class Session:
                     triple_name(job["ids"][place], cell["label"], cell["tell"]),
                     restored[row],
                 )
-            records.append(
-                Record(
-                    digest=cell["digest"],
-                    sample=job["ids"][place],
-                    repetition=job["repetition"],
-                    status=OK,
-                    told=_labels(job["told"][place]),
-                    scores=scored[row].values,
-                    unscored=scored[row].failures,
-                    parameters=dict(chosen[row].parameters),
-                    degraded_digest=images.pixel_digest(chosen[row].degraded),
-                    output=output,
-                    seconds=result.seconds / len(places),
-                    warm=self._warm,
-                    pixels=degraded.shape[-2] * degraded.shape[-1],
-                    peak_mib=result.peak_mib,
-                    execution=execution,
-                )
+            records[place] = Record(
+                digest=cell["digest"],
+                sample=job["ids"][place],
+                repetition=job["repetition"],
+                status=OK,
+                told=_labels(job["told"][place]),
+                scores=scored[row].values,
+                unscored=scored[row].failures,
+                parameters=dict(chosen[row].parameters),
+                degraded_digest=images.pixel_digest(chosen[row].degraded),
+                output=output,
+                seconds=result.seconds / len(samples),
+                warm=self._warm,
+                pixels=degraded.shape[-2] * degraded.shape[-1],
+                peak_mib=result.peak_mib,
+                execution=execution,
             )
         return records
 
@@ -259,54 +265,41 @@ class Session:
         dataset = job["cell"]["dataset"]
         return seeding.key(dataset["seed"], dataset["name"], dataset["task"], job["ids"][place], job["repetition"])
 
-    def _detect(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[DetectionRecord]:
-        card: DetectorInfo = self.catalog.find("detector", job["cell"]["name"])
-        batch = images.to_tensor([samples[place].degraded for place in places]).to(self.device)
-        before = batch.clone()
-        began = time.perf_counter()
-        with torch.no_grad():
-            found = list(self._loaded["plugin"][1].detect(batch))
-        seconds = time.perf_counter() - began
-        _check_detections(card, found, len(places))
-        if not torch.equal(before, batch):
-            raise ContractViolation("detect wrote into its images; work on a copy")
-        records = [
-            DetectionRecord(
-                digest=job["cell"]["digest"],
+    def _detect(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, DetectionRecord]:
+        cell = job["cell"]
+        card: DetectorInfo = self.catalog.find("detector", cell["name"])
+        batch = images.to_tensor([sample.degraded for sample in samples.values()]).to(self.device)
+        found = detecting.detect(self._loaded["plugin"][1], card, batch)
+        return {
+            place: DetectionRecord(
+                digest=cell["digest"],
                 sample=job["ids"][place],
                 status=OK,
                 labels=tuple(sorted(detection.labels)),
-                probabilities={name: float(value) for name, value in detection.probabilities.items()},
-                seconds=seconds / len(places),
-                warm=self._warm,
-                pixels=batch.shape[-2] * batch.shape[-1],
+                probabilities=detection.probabilities,
             )
-            for place, detection in zip(places, found, strict=True)
-        ]
-        self._warm = True
-        return records
+            for place, detection in zip(samples, found, strict=True)
+        }
 
     def _undetected(self, job: Message, place: int, reason: str) -> DetectionRecord:
         return DetectionRecord(job["cell"]["digest"], job["ids"][place], FAILED, reason)
 
-    def _rescore(self, job: Message, samples: Sequence[Sample]) -> list[Record]:
+    def _rescore(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, Record]:
         """Score saved outputs under the columns a job asks for; from the unrounded file where there is one."""
-        records = []
+        records = {}
         asked = {name: self._loaded["metrics"][1][name] for name in job["columns"]}
-        for place, sample in enumerate(samples):
+        for place, sample in samples.items():
             path = self.run_folder / job["outputs"][place]
             exact = path.with_suffix(".npy")
             restored = np.load(exact) if exact.exists() else images.read(path)
             (found,) = score(images.to_tensor([restored]), [sample], asked, self.device)
-            records.append(
-                Record(
-                    job["cell"]["digest"],
-                    job["ids"][place],
-                    job["repetition"],
-                    OK,
-                    scores=found.values,
-                    unscored=found.failures,
-                )
+            records[place] = Record(
+                job["cell"]["digest"],
+                job["ids"][place],
+                job["repetition"],
+                OK,
+                scores=found.values,
+                unscored=found.failures,
             )
         return records
 
@@ -325,12 +318,6 @@ def _labels(raw: Mapping[str, Any] | None) -> tuple[str, ...] | None:
     return None if raw is None else tuple(sorted(raw["labels"]))
 
 
-def _resident_mib() -> float:
-    """Return the memory this process holds now, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def _parameters(plugin: Any) -> int | None:
     """Count the parameters of every module a plugin holds, shared ones once; None if it holds none."""
     found = {
@@ -340,17 +327,3 @@ def _parameters(plugin: Any) -> int | None:
         for parameter in value.parameters()
     }
     return sum(found.values()) if found else None
-
-
-def _check_detections(card: DetectorInfo, found: Sequence[Any], count: int) -> None:
-    if len(found) != count:
-        raise ContractViolation(f"detect returned {len(found)} detections for {count} images")
-    for detection in found:
-        if not isinstance(detection, Detection):
-            raise ContractViolation(f"detect returned {type(detection).__name__}, expected a Detection")
-        for name, value in detection.probabilities.items():
-            if not 0 <= float(value) <= 1:
-                raise ContractViolation(f"detect gave {name} probability {value}, outside [0, 1]")
-        unknown = sorted(set(detection.labels) - set(card.tasks)) if card.tasks else []
-        if unknown:
-            raise ContractViolation(f"detect named {unknown[0]!r}, which is not in its vocabulary")
