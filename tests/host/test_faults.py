@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from restorebench.events import Done
+from restorebench.plan import Request
 
 
 def reasons(result, restorer):
@@ -87,6 +90,31 @@ def test_a_plugin_that_uses_up_its_time_is_stopped(run):
 def test_a_plugin_that_loads_too_long_fails_without_stopping_the_run(run):
     result, _ = run(["identity"], limits={"load_seconds": 0.001})
     assert reasons(result, "identity") == ["timeout: loading took more than 0.001 s"] * 3
+
+
+def lives(process):
+    """Tell whether a process runs; a zombie whose parent never asks for it does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("restorer", "reason", "attempts"),
+    [
+        ("hangs-with-children", "timeout: more than 5 s for one image", 1),
+        ("crashes-with-children", "crash: exit code 7", 2),
+    ],
+)
+def test_what_a_plugin_started_ends_with_its_worker(run, tmp_path, monkeypatch, restorer, reason, attempts):
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    result, _ = run([restorer], limits={"image_seconds": 5}, settings={"request": Request(limit=1)})
+    assert reasons(result, restorer) == [reason]
+    started = (tmp_path / "mark").read_text().split()
+    assert len(started) == 3 * attempts
+    assert not [process for process in started if lives(process)]
 
 
 ODD_SAMPLES = {
