@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Started:
-    """A stage begins: its jobs, and how many wanted images were known before."""
+    """A stage begins, with the jobs it will do."""
 
     stage: str
     jobs: tuple[Job, ...]
