@@ -16,7 +16,6 @@ from restorebench.contracts import DetectorInfo, MetricInfo, RestorerInfo, Sampl
 from restorebench.digests import digest
 from restorebench.records import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.suite import LoadedSuite, Suite
-from restorebench.tasks import CLEAN
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,15 @@ class RestorerCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that will run, in the order of every table."""
+    """Everything that will run, in the order of every table.
+
+    tasks: those asked for, whether or not anything can be run of them.
+    """
 
     loaded: LoadedSuite
     catalog: Catalog
     roots: Mapping[str, Path]
+    tasks: tuple[str, ...]
     columns: tuple[ScoreColumn, ...]
     detector_cells: tuple[DetectorCell, ...]
     restorer_cells: tuple[RestorerCell, ...]
@@ -121,12 +124,12 @@ class Plan:
     @property
     def board(self) -> Board:
         """What the tables need to know of this plan."""
-        tasks = dict.fromkeys(c.data.task for c in self.restorer_cells if c.data.task != CLEAN)
         return Board(
             suite=self.suite.suite,
             version=self.suite.version,
             seed=self.suite.seed,
-            tasks=tuple(task for task in self.suite.tasks if task in tasks),
+            tasks=self.tasks,
+            tasks_in_suite=len(self.suite.tasks),
             columns=tuple(_board_column(column) for column in self.columns),
             cells=tuple(_cell_facts(cell) for cell in self.restorer_cells),
             detector_cells=tuple(_detector_facts(cell) for cell in self.detector_cells),

@@ -55,6 +55,7 @@ class _Planner:
             self.loaded,
             self.catalog,
             self.roots,
+            tuple(named.tasks),
             tuple(named.columns),
             tuple(detector_cells),
             tuple(restorer_cells),

@@ -80,6 +80,19 @@ def test_tasks_and_restorers_can_be_narrowed(catalog, photographs):
         plan(catalog, photographs, Request(restorers=("identty",)))
 
 
+def test_a_task_that_the_data_do_not_hold_stays_on_the_board(catalog, tmp_path):
+    for side, seed in [("LQ", 0), ("GT", 1)]:
+        (tmp_path / "pairs" / "noisy" / side).mkdir(parents=True)
+        pixels = np.random.default_rng(seed).integers(0, 255, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pairs" / "noisy" / side / "a.png")
+    pairs = [{"name": "paired-folder", "options": {"path": str(tmp_path / "pairs")}}]
+    whole = plan(catalog, tmp_path, datasets=pairs)
+    assert [cell.data.task for cell in whole.restorer_cells] == ["noisy"]
+    assert whole.board.tasks == ("noisy", "hazy")
+    narrowed = plan(catalog, tmp_path, Request(tasks=("noisy",)), datasets=pairs).board
+    assert (narrowed.tasks, narrowed.share) == (("noisy",), "1 of 2 tasks")
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
