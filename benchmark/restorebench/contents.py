@@ -31,7 +31,7 @@ class Contents:
         return {} if model is None else self._replaced(model.model_dump(), model.model_dump(mode="json"))
 
     def files(self, model: BaseModel | None) -> dict[str, str]:
-        """Map the paths in options to what they hold: `sha256:...`, or `missing: PATH`."""
+        """Map the paths in options to what they hold: `sha256:...`, `folder:...` or `missing: PATH`."""
         return {str(path): self._of(path) for path in _paths({} if model is None else model.model_dump())}
 
     def _replaced(self, value: Any, plain: Any) -> Any:
@@ -69,7 +69,7 @@ def _content(path: Path) -> str:
     """Hash a file's bytes, or the names and bytes of all files of a folder."""
     if path.is_dir():
         files = sorted(Path(place) / name for place, _, names in os.walk(path, onerror=_raised) for name in names)
-        return "sha256:" + digest([[file.relative_to(path).as_posix(), _sha256(file)] for file in files])
+        return "folder:" + digest([[file.relative_to(path).as_posix(), _sha256(file)] for file in files])
     return "sha256:" + _sha256(path) if path.exists() else f"missing: {path}"
 
 

@@ -7,7 +7,7 @@ batch of same-size samples, cut from the unlimited index, so that --limit never 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,13 @@ class DataCell:
 
 @dataclass(frozen=True)
 class DetectorCell:
-    """One detector on one task of one dataset."""
+    """One detector on one task of one dataset. files: what its weights and options name, as in RestorerCell."""
 
     data: DataCell
     entry: Entry
     options: Mapping[str, Any]
     digest: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -75,7 +76,11 @@ class DetectorCell:
 
 @dataclass(frozen=True)
 class RestorerCell:
-    """One restorer on one task of one dataset, told one thing."""
+    """One restorer on one task of one dataset, told one thing.
+
+    files: each file of weights by name and each path in the options, to `sha256:...` of what it holds
+    (`folder:...` over the names and contents of a folder's files); empty for weights whose card does not say.
+    """
 
     data: DataCell
     entry: Entry
@@ -88,6 +93,7 @@ class RestorerCell:
     told_by: str = ""
     skipped: str = ""
     notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

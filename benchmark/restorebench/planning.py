@@ -114,9 +114,9 @@ class _Planner:
     def _detector_cell(self, entry: Entry, options: dict[str, Any], data: DataCell) -> DetectorCell:
         card = entry.card
         assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
-        given, weights = self._identity(card, options)
+        given, weights, files = self._identity(card, options)
         identity = digest("detector", card.name, card.version, given, weights, data.digest)
-        return DetectorCell(data, entry, options, identity)
+        return DetectorCell(data, entry, options, identity, files)
 
     def _restorer_cell(
         self,
@@ -133,7 +133,7 @@ class _Planner:
         told = told_by or item.tell
         suite = self.suite
         tile = [suite.tile, suite.tile_overlap] if suite.tile else None
-        given, weights = self._identity(card, options)
+        given, weights, files = self._identity(card, options)
         identity = digest(
             "restorer",
             card.name,
@@ -154,17 +154,20 @@ class _Planner:
         repetitions = suite.repetitions if card.stochastic else 1
         label = item.label or item.name
         return RestorerCell(
-            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes
+            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes, files
         )
 
-    def _identity(self, card: RestorerInfo | DetectorInfo, options: Mapping[str, Any]) -> tuple[Any, list[Any]]:
-        """Return what a digest knows of a card's options, files by content, and of its weights."""
+    def _identity(
+        self, card: RestorerInfo | DetectorInfo, options: Mapping[str, Any]
+    ) -> tuple[Any, list[list[str]], dict[str, str]]:
+        """Return what a digest knows of a card's options and of its weights, and all files that these name."""
         model = validated_options(card, options)
-        if card.resources is None:
-            return self.contents.identity(model), []
-        with guarded(card, "naming its weights"):
-            weights = [[weight.name, weight.sha256] for weight in resolve(card.resources)(model)]
-        return self.contents.identity(model), weights
+        weights: list[list[str]] = []
+        if card.resources is not None:
+            with guarded(card, "naming its weights"):
+                weights = [[weight.name, weight.sha256] for weight in resolve(card.resources)(model)]
+        named = {name: f"sha256:{known}" if known else "" for name, known in weights}
+        return self.contents.identity(model), weights, named | self.contents.files(model)
 
 
 def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tuple[tuple[int, ...], ...]:
