@@ -39,6 +39,11 @@ class Delivery:
             for sample in cell.data.samples[: cell.data.wanted]
         }
         self._delivered: set[str] = set()
+        with _writing(out):
+            self._check(source)
+
+    def _check(self, source: Path) -> None:
+        out = self._out
         if out.exists() and not out.is_dir():
             raise RunFolderError(f"{out} is a file; give -o a folder")
         if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
@@ -48,10 +53,9 @@ class Delivery:
             )
         for target in self._targets.values():
             self._refuse_overwriting(target)
-        with _writing(out):
-            out.mkdir(parents=True, exist_ok=True)
-            if not os.access(out, os.W_OK | os.X_OK):
-                raise RunFolderError(f"{out} cannot be written; give -o another folder")
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise RunFolderError(f"{out} cannot be written; give -o another folder")
 
     @property
     def files(self) -> tuple[Path, ...]:

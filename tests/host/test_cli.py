@@ -131,6 +131,25 @@ def test_lists_name_what_is_there(call):
     assert "crop" in call("list", "datasets", "-v")[1]
 
 
+def test_a_card_that_fails_does_not_hide_the_others_from_the_list(call, tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "from pydantic import BaseModel\nfrom restorebench import RestorerInfo, hookimpl\n"
+        "class Options(BaseModel):\n    size: int\n"
+        "@hookimpl\ndef restorebench_restorers():\n"
+        "    facts = dict(version='1', summary='Odd.', load='a:b')\n"
+        "    return [RestorerInfo(name='one', resources=lambda options: 1 / 0, **facts),\n"
+        "        RestorerInfo(name='two', resources=lambda options: [], options=Options, **facts),\n"
+        "        RestorerInfo(name='three', options='nowhere:Options', **facts)]\n"
+    )
+    code, out, error = call("list", "restorers", "-v", "--json", "--plugin", "odd.py")
+    assert code == 0, error
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert "ZeroDivisionError" in rows["one"]["weights"]
+    assert rows["two"]["weights"] == "as its options say"
+    assert "No module named 'nowhere'" in rows["three"]["options"]
+    assert "identity" in rows
+
+
 def test_a_dry_run_runs_nothing(call, tmp_path):
     code, out, _ = call("run", "quickstart", "--dry-run")
     assert code == 0
@@ -337,6 +356,14 @@ def test_a_malformed_argument_is_one_line(call, tmp_path, arguments, message):
     assert code == 2
     assert message in error
     assert error.startswith("restorebench: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["report"], ["restore", "a.png", "-m", "identity", "-o"]])
+def test_a_place_the_system_will_not_touch_is_named(call, tmp_path, command):
+    photograph(tmp_path / "a.png")
+    code, _, error = call(*command, "x" * 300)  # as the superuser, tests may write anywhere but there
+    assert code == 2
+    assert error.startswith(f"restorebench: {'x' * 300}") and error.count("\n") == 1
 
 
 def test_a_restorer_that_must_be_told_is_not_silently_left_out(call, tmp_path):

@@ -11,7 +11,7 @@ import typer
 
 from restorebench.cli import options
 from restorebench.contracts import CARD_TYPES
-from restorebench.errors import UnknownName, nearest
+from restorebench.errors import RestorebenchError, UnknownName, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +93,8 @@ def _describe(entry: Entry, verbose: bool) -> dict[str, Any]:
 
 
 def _weights(entry: Entry) -> str:
+    from pydantic import ValidationError
+
     from restorebench.catalog import validated_options
     from restorebench.contracts import resolve
     from restorebench.guarding import guarded
@@ -100,8 +102,14 @@ def _weights(entry: Entry) -> str:
     resources = getattr(entry.card, "resources", None)
     if resources is None:
         return ""
-    with guarded(entry.card, "naming its weights"):
-        files = resolve(resources)(validated_options(entry.card, {}))
+    try:
+        model = validated_options(entry.card, {})
+        with guarded(entry.card, "naming its weights"):
+            files = resolve(resources)(model)
+    except ValidationError:
+        return "as its options say"
+    except RestorebenchError as error:  # one bad card must not hide the others
+        return f"broken: {error}"
     total = sum(file.bytes for file in files) / 2**20
     licences = ", ".join(sorted({file.licence for file in files}))
     return f"{total:.0f} MiB ({licences})"
@@ -110,7 +118,10 @@ def _weights(entry: Entry) -> str:
 def _options(card: Card) -> str:
     from restorebench.catalog import options_model
 
-    model = options_model(card)
+    try:
+        model = options_model(card)
+    except RestorebenchError as error:
+        return f"broken: {error}"
     fields = {} if model is None else model.model_fields
     return "; ".join(f"{name}={field.default!r}: {field.description or ''}" for name, field in fields.items())
 
