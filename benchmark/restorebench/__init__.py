@@ -1,23 +1,30 @@
 """restorebench: compare image restoration methods per degradation.
 
-Importing this package is cheap: it brings what a plugin needs. `run`, `score`, `restore`, `detect` and
-`degrade` are loaded when they are first used.
+Importing this package is cheap: it brings what a plugin needs. `run`, `score`, `restore`, `detect`,
+`degrade` and `discover` (which plugins are there?) are loaded when they are first used.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from restorebench.contracts import (
     Batch,
     DataRequest,
+    Dataset,
     DatasetInfo,
+    Degradation,
     DegradationInfo,
     Degraded,
     Detection,
+    Detector,
     DetectorInfo,
+    Metric,
     MetricInfo,
+    Reporter,
     ReporterInfo,
+    Restorer,
     RestorerInfo,
     Runtime,
     Sample,
@@ -28,6 +35,7 @@ from restorebench.contracts import (
     Tiling,
     Training,
     WeightFile,
+    resolve,
 )
 from restorebench.errors import (
     ContractViolation,
@@ -39,6 +47,9 @@ from restorebench.errors import (
 from restorebench.hookspecs import hookimpl
 from restorebench.tasks import CLEAN, TEN, TEN_NAMES, Task, components, composite
 
+if TYPE_CHECKING:
+    from restorebench.contracts import Image  # for annotations: there is nothing to import at run time
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -48,15 +59,22 @@ __all__ = [
     "Batch",
     "ContractViolation",
     "DataRequest",
+    "Dataset",
     "DatasetInfo",
+    "Degradation",
     "DegradationInfo",
     "Degraded",
     "Detection",
+    "Detector",
     "DetectorInfo",
+    "Image",
+    "Metric",
     "MetricInfo",
     "MissingResource",
+    "Reporter",
     "ReporterInfo",
     "RestorebenchError",
+    "Restorer",
     "RestorerInfo",
     "Runtime",
     "Sample",
@@ -73,15 +91,15 @@ __all__ = [
     "components",
     "composite",
     "hookimpl",
+    "resolve",
 ]
 
-_COMMANDS = ("degrade", "detect", "restore", "run", "score")
+_LATE = dict.fromkeys(("degrade", "detect", "restore", "run", "score"), "restorebench.oneoff")
+_LATE["discover"] = "restorebench.catalog"
 
 
 def __getattr__(name: str) -> Any:
     """Load the Python side of a command on first use, so that plugins import none of it."""
-    if name in _COMMANDS:
-        from restorebench import oneoff
-
-        return getattr(oneoff, name)
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module 'restorebench' has no attribute {name!r}")

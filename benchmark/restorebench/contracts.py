@@ -224,10 +224,13 @@ class Training(Enum):
 
 
 class Stage(IntEnum):
-    """Where on the light's way to the file a degradation acts; composites apply stages in this order."""
+    """Where on the light's way to the file a degradation acts; composites apply stages in this order.
+
+    benchmark/docs/decisions/0004-order-of-stages.md says why.
+    """
 
     SHADOW = 0
-    PARTICLES = 1  # rain and snow lie behind the veil of haze (CDD-11)
+    PARTICLES = 1
     HAZE = 2
     LENS = 3
     MOTION = 4

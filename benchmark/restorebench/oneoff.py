@@ -17,9 +17,11 @@ from restorebench import suite as suites
 from restorebench.delivery import Delivery
 from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.events import Event
+from restorebench.origin import reopen
 from restorebench.plan import Plan, Request
 from restorebench.records import FAILED, DetectionRecord
-from restorebench.runner import Result, Settings, Started, Watcher, execute, prepare, reopen
+from restorebench.runner import Result, Started, Watcher, execute, prepare
+from restorebench.settings import Settings
 
 
 @dataclass(frozen=True)

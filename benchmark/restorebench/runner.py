@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench import in_process, planning, schedule
+from restorebench import in_process, origin, planning, schedule
 from restorebench import journal as journals
 from restorebench import suite as suites
 from restorebench.catalog import discover, first_line, require_unbroken, validated_options
 from restorebench.contracts import resolve
-from restorebench.errors import BrokenPlugin, RunFolderError, SuiteError
+from restorebench.errors import BrokenPlugin, SuiteError
 from restorebench.events import Done, Event, Loaded
 from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
 from restorebench.manifest import environment, manifest
 from restorebench.naming import look_up
-from restorebench.plan import DetectorCell, Plan, Request, RestorerCell, with_parameters
+from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, DetectionRecord, Record
+from restorebench.settings import Settings, cache_folder, offline
 from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
 
@@ -40,22 +42,6 @@ class Started:
 
 
 Watcher = Callable[[Event | Started], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run a suite, apart from what it says itself. workers 0 runs in this process, for debugging."""
-
-    out: Path | None = None
-    data: Path | None = None
-    device: str = "auto"
-    workers: int = 1
-    fresh: bool = False
-    retry_failed: bool = False
-    scoring_only: bool = False
-    plugins: Sequence[Path] = ()
-    overrides: Sequence[str] = ()
-    request: Request = field(default_factory=Request)
 
 
 @dataclass(frozen=True)
@@ -101,8 +87,8 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
     # pandas takes a second to import; it does so while the first worker starts.
     preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()
-    with journals.opened(folder, settings.fresh) as journal, _executor(plan, settings, folder) as run_jobs:
-        journal.remember("run", _origin(plan, settings))
+    with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder) as run_jobs:
+        journal.remember("run", origin.describe(plan, settings))
         jobs = schedule.detector_jobs(plan, journal, settings.retry_failed)
         _remember_environment(journal, settings, jobs)
         watch(Started("detect", jobs))
@@ -122,89 +108,15 @@ def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[J
         journal.remember("environment", environment(settings.workers, settings.device))
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What a run folder was made from. digests: of its cells and columns, by what tables call them."""
-
-    loaded: suites.LoadedSuite
-    settings: Settings
-    digests: Mapping[str, str]
-
-    def require_same(self, plan: Plan) -> None:
-        """Refuse a plan that the folder's records no longer answer: its tables would lose what they hold.
-
-        Raises:
-            RunFolderError: data or a plugin changed since.
-        """
-        now = _digests(plan)
-        changed = [name for name, digest in self.digests.items() if digest and now.get(name) != digest]
-        if changed:
-            named = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
-            raise RunFolderError(
-                f"{self.settings.out}: data or plugins changed since it was run ({named});"
-                " its tables are left as they are: run its suite again, or put back what changed"
-            )
-
-
-def _digests(plan: Plan) -> dict[str, str]:
-    cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
-    named = {f"{c.data.label}/{c.data.task}/{c.name}": c.digest for c in cells}
-    return named | {column.name: column.digest if column.card else "" for column in plan.columns}
-
-
-def _origin(plan: Plan, settings: Settings) -> dict[str, Any]:
-    """Say what it takes to plan this run again, from any working folder."""
-    request = settings.request
-    return {
-        "suite": plan.suite.model_dump(mode="json"),
-        "source": plan.loaded.source,
-        "folder": str(plan.loaded.folder),
-        "data": None if settings.data is None else str(settings.data.resolve()),
-        "plugins": [str(path.resolve()) for path in settings.plugins],
-        "tasks": request.tasks,
-        "restorers": request.restorers,
-        "limit": request.limit,
-        "digests": _digests(plan),
-    }
-
-
-def reopen(folder: Path) -> Origin:
-    """Return what a run folder was made from.
-
-    Raises:
-        RunFolderError: the folder holds no run.
-    """
-    if not (folder / journals.FILE).is_file():
-        raise RunFolderError(f"{folder} holds no run ({journals.FILE} is missing)")
-    with journals.opened(folder) as journal:
-        origin = journal.recall("run")
-    if origin is None or "digests" not in origin:
-        raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
-    suite = suites.Suite.model_validate(origin["suite"])
-    request = Request(
-        tasks=None if origin["tasks"] is None else tuple(origin["tasks"]),
-        restorers=None if origin["restorers"] is None else tuple(origin["restorers"]),
-        limit=origin["limit"],
-    )
-    settings = Settings(
-        out=folder,
-        data=None if origin["data"] is None else Path(origin["data"]),
-        plugins=tuple(Path(path) for path in origin["plugins"]),
-        request=request,
-    )
-    loaded = suites.LoadedSuite(suite, origin["source"], Path(origin["folder"]))
-    return Origin(loaded, settings, origin["digests"])
-
-
 def report_again(folder: Path) -> Result:
     """Write the tables of a run again from its journal; nothing is restored or scored.
 
     Raises:
         RunFolderError: the folder holds no run, or its data or plugins changed since.
     """
-    origin = reopen(folder)
-    plan = prepare(origin.loaded, origin.settings)
-    origin.require_same(plan)
+    run = origin.reopen(folder)
+    plan = prepare(run.loaded, run.settings)
+    run.require_same(plan)
     with journals.opened(folder) as journal:
         return report(plan, journal)
 
@@ -263,23 +175,15 @@ def _scored(record: Record, job: Job) -> Record:
     return replace(record, unscored=dict.fromkeys(job.columns, record.reason))
 
 
-class _executor:
-    """Open what runs jobs: worker processes, or with `workers=0` this very process."""
-
-    def __init__(self, plan: Plan, settings: Settings, folder: Path) -> None:
-        self._setup = setup(plan, settings, folder)
-        self._workers = settings.workers
-        self._supervisor: Supervisor | None = None
-
-    def __enter__(self) -> Callable[[Sequence[Job]], Iterator[Event]]:
-        if self._workers == 0:
-            return lambda jobs: in_process.run(self._setup, jobs)
-        self._supervisor = Supervisor(self._setup, self._workers, Path(self._setup.run_folder) / "logs")
-        return self._supervisor.run
-
-    def __exit__(self, *reason: Any) -> None:
-        if self._supervisor is not None:
-            self._supervisor.__exit__(*reason)
+@contextmanager
+def _workers(plan: Plan, settings: Settings, folder: Path) -> Iterator[Callable[[Sequence[Job]], Iterator[Event]]]:
+    """Yield what runs jobs: worker processes, or with `workers=0` this very process."""
+    told = setup(plan, settings, folder)
+    if settings.workers == 0:
+        yield partial(in_process.run, told)
+        return
+    with Supervisor(told, settings.workers, Path(told.run_folder) / "logs") as supervisor:
+        yield supervisor.run
 
 
 def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:
@@ -291,13 +195,6 @@ def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:
         device=settings.device,
         roots={name: str(path) for name, path in plan.roots.items()},
         cache=str(cache_folder()),
-        offline=os.environ.get("RESTOREBENCH_OFFLINE", os.environ.get("HF_HUB_OFFLINE", "")) not in {"", "0"},
+        offline=offline(),
         limits=suite.limits.model_dump(),
     )
-
-
-def cache_folder() -> Path:
-    """Return where plugins may keep downloads: RESTOREBENCH_HOME, else below the user's cache folder."""
-    if home := os.environ.get("RESTOREBENCH_HOME"):
-        return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "restorebench"

@@ -15,7 +15,7 @@ from restorebench_classical.statistics import features
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 MODEL = "statistics.npz"
 SECOND = 0.35  # a further label needs this probability: at most one more beside the top one

@@ -25,7 +25,7 @@ from restorebench_classical.synthesis import CROP_PX, synthesisers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from restorebench.contracts import Degradation
+    from restorebench import Degradation
 
 CLASSES = (*TEN_NAMES, CLEAN)
 SEVERITIES_PER_PHOTOGRAPH = 2
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name(MODEL))
     given = parser.parse_args(arguments)
     for name in ("photographs", "workers"):
-        if getattr(given, name) < 1:
+        if (number := getattr(given, name)) is not None and number < 1:
             parser.error(f"--{name} must be at least 1")
     if not given.output.absolute().parent.is_dir():
         parser.error(f"--output {given.output}: its folder does not exist")

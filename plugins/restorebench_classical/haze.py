@@ -10,7 +10,7 @@ from scipy.ndimage import minimum_filter
 from restorebench.toolbox.filters import guided_filter
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
     Plane = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 

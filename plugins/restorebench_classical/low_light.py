@@ -9,7 +9,7 @@ import numpy as np
 from restorebench_classical.noise import QUIET, estimate_sigma, smooth
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 QUANTILES = (0.995, 0.999)
 INTERCEPT = 0.0148

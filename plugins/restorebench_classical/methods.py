@@ -17,7 +17,7 @@ from restorebench_classical.snow import desnow
 from restorebench_classical.uncompleted import fill
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 METHODS: Mapping[str, Callable[[Image], Image]] = {
     "uncompleted": fill,

@@ -13,7 +13,7 @@ from skimage.transform import resize
 from restorebench_classical.deconvolution import deconvolve
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
     Array = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from restorebench_classical.sliding_dct import opponent, opponent_gain, rgb, shrink
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 HARD = 2.7  # hard threshold in sigmas; 2.4 and 3.0 lose 0.1 dB on training photographs
 WIENER = 1.0  # noise level of the second step in sigmas

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import grey_opening
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 SPANS_PX = (3, 9, 21)
 OFFSET = 0.003  # keeps the logarithm of a flat image finite

@@ -14,7 +14,7 @@ from restorebench_classical.methods import METHODS, plan
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 
 class Classical:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_opening, distance_transform_edt, gaussian_filter
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
     Mask = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 

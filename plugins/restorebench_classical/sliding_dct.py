@@ -8,7 +8,7 @@ import numpy as np
 from scipy.fft import dct
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
     Plane = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 

@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, median_filter
 from restorebench_classical.uncompleted import harmonic
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 WINDOW_PX = 17  # 7 and 11 lose 0.5 to 1 dB at severity 3: the largest flakes fill them
 TEXTURE_QUANTILE = 0.98

@@ -13,7 +13,7 @@ from restorebench_classical.shadow import most_likely
 from restorebench_classical.uncompleted import white_mask
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
     Plane = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restorebench import TEN_NAMES, Runtime
-from restorebench.catalog import discover
-from restorebench.contracts import resolve
-from restorebench.tasks import TEN
-from restorebench.toolbox.options import validated
+from restorebench import TEN, TEN_NAMES, Runtime, discover
+from restorebench.toolbox.options import loaded
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Degradation
+    from restorebench import Degradation
 
 CROP_PX = 256
 
@@ -25,5 +22,4 @@ def synthesisers() -> Mapping[str, Degradation]:
     """
     find = discover().find
     runtime = Runtime("cpu", 1, Path(), {}, True, TEN, find)
-    cards = {task: find("degradation", task) for task in TEN_NAMES}
-    return {task: resolve(card.load)(validated(card, {}), runtime) for task, card in cards.items()}
+    return {task: loaded(find("degradation", task), {}, runtime) for task in TEN_NAMES}

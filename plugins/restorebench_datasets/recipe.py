@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from restorebench import TEN, DataRequest, DegradationInfo, RestorebenchError, Runtime, components
-from restorebench.contracts import Degradation, resolve
-from restorebench.errors import nearest
+from restorebench import (
+    TEN,
+    DataRequest,
+    Degradation,
+    DegradationInfo,
+    RestorebenchError,
+    Runtime,
+    components,
+    resolve,
+)
+from restorebench.toolbox.options import validated
 from restorebench_datasets.options import Synthetic
 
 COMPOSITE = "composite"
 """Name of the degradation that applies several others: `{"parts": [{"name", "options"}, ...], "order"}`."""
-
-_BORROWED = {"rainy": ("heavy", "hazy"), "snowy": ("veil", "hazy")}
-"""Degradations that run another one's code under an option: {name: (option, the other)}."""
 
 _PRESET_SEVERITY = 3  # the middle, for a preset that does not say which severity it stands for
 
@@ -60,8 +63,7 @@ def choose(options: Synthetic, request: DataRequest) -> Recipe:
     parts: list[DegradationInfo] = [request.find("degradation", name) for name in names]
     if len(parts) == 1:
         explicit, severity = _explicit(options, parts[0])
-        validated = _part(parts[0], explicit, options)
-        return Recipe(parts[0], validated, _versions(request, [(parts[0], validated)]), severity)
+        return Recipe(parts[0], _part(parts[0], explicit, options), _versions(parts), severity)
     if options.preset is not None:
         raise RestorebenchError(
             f"preset {options.preset!r} is for single degradations; for {request.task} give `severities`, "
@@ -69,31 +71,27 @@ def choose(options: Synthetic, request: DataRequest) -> Recipe:
         )
     card: DegradationInfo = request.find("degradation", COMPOSITE)
     given = {name: dict(options.degradations.get(name, {})) for name in names}
-    taking_part = [(part, _part(part, given[part.name], options)) for part in parts]
+    for part in parts:
+        _part(part, given[part.name], options)
     listed = [{"name": name, "options": given[name]} for name in names]
-    versions = _versions(request, [(card, None), *taking_part])
-    return Recipe(card, _validated(card, {"parts": listed, "order": options.order}), versions, None)
+    mixture = validated(card, {"parts": listed, "order": options.order})
+    return Recipe(card, mixture, _versions([card, *parts]), None)
 
 
-def _versions(request: DataRequest, taking_part: Sequence[tuple[DegradationInfo, Any]]) -> dict[str, str]:
+def _versions(taking_part: Sequence[DegradationInfo]) -> dict[str, str]:
     """Map the name of each card whose code makes the pixels to its version."""
-    versions = {card.name: card.version for card, _ in taking_part}
-    for card, validated in taking_part:
-        switch, lender = _BORROWED.get(card.name, ("", ""))
-        if switch and getattr(validated, switch, False):
-            versions[lender] = request.find("degradation", lender).version
-    return versions
+    return {card.name: card.version for card in taking_part}
 
 
 def _part(card: DegradationInfo, explicit: Mapping[str, Any], options: Synthetic) -> Any:
     """Validate the options of one degradation, also against what is done with its image."""
-    validated = _validated(card, explicit)
-    if options.quantise == "8bit" and getattr(validated, "clip", True) is False:
+    chosen = validated(card, explicit)
+    if options.quantise == "8bit" and getattr(chosen, "clip", True) is False:
         raise RestorebenchError(
             f"options of degradation {card.name!r}: clip: false is undone by `quantise: 8bit`, which clips; "
             "set `quantise: float` in the dataset's options, or leave `clip` out"
         )
-    return validated
+    return chosen
 
 
 def _explicit(options: Synthetic, card: DegradationInfo) -> tuple[dict[str, Any], int | None]:
@@ -108,22 +106,6 @@ def _explicit(options: Synthetic, card: DegradationInfo) -> tuple[dict[str, Any]
         )
     if options.preset not in card.presets:
         known = ", ".join(sorted(card.presets)) or "none"
-        hint = nearest(options.preset, card.presets)
-        raise RestorebenchError(
-            f"degradation {card.name!r} has no preset {options.preset!r}{hint}; it has: {known}"
-        )
+        raise RestorebenchError(f"degradation {card.name!r} has no preset {options.preset!r}; it has: {known}")
     preset = dict(card.presets[options.preset])
     return preset, preset.pop("severity", _PRESET_SEVERITY)
-
-
-def _validated(card: DegradationInfo, options: Mapping[str, Any]) -> Any:
-    if card.options is None:
-        if options:
-            raise RestorebenchError(f"degradation {card.name!r} takes no options, got {', '.join(options)}")
-        return None
-    try:
-        return resolve(card.options).model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RestorebenchError(f"options of degradation {card.name!r}: {where}: {first['msg']}") from error

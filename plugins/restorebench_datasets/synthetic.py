@@ -22,7 +22,7 @@ from restorebench_datasets.samples import (
 )
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Degradation, Image
+    from restorebench import Degradation, Image
 
 
 @dataclass(frozen=True)

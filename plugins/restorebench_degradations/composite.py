@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from restorebench import TEN_NAMES, Degraded
-from restorebench.contracts import resolve
 from restorebench.toolbox import seeding
-from restorebench.toolbox.options import validated
+from restorebench.toolbox.options import loaded
 from restorebench_degradations import options
 from restorebench_degradations.fields import Array
 
 if TYPE_CHECKING:
-    from restorebench import DataRequest, DegradationInfo, Runtime
-    from restorebench.contracts import Degradation, Image
+    from restorebench import DataRequest, Degradation, DegradationInfo, Image, Runtime
 
 CDD_ORDER = ("low-light", "rainy", "snowy", "hazy")
 """Order of the generator of CDD-11 (Guo et al., OneRestore, ECCV 2024): the veil lies over the particles."""
@@ -43,7 +41,7 @@ class Composite:
         cards = in_order([runtime.find("degradation", name) for name in given], options.order)
         self.order = options.order
         self.parts: list[tuple[str, Degradation]] = [
-            (card.name, _loaded(card, given[card.name], runtime)) for card in cards
+            (card.name, loaded(card, given[card.name], runtime)) for card in cards
         ]
 
     def degrade(self, clean: Image, severity: int, rng: np.random.Generator) -> Degraded:
@@ -61,9 +59,3 @@ class Composite:
             parameters[name] = dict(degraded.parameters)
             maps |= {f"{name}/{key}": values for key, values in degraded.maps.items()}
         return Degraded(image, parameters, maps)
-
-
-def _loaded(card: DegradationInfo, given: dict[str, Any], runtime: Runtime | DataRequest) -> Degradation:
-    """Load one part with validated options."""
-    loaded: Degradation = resolve(card.load)(validated(card, given), runtime)
-    return loaded

@@ -13,7 +13,7 @@ from restorebench_degradations.fields import Array, finished, luma, scale, smoot
 from restorebench_degradations.levels import at, explicit_or, within
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 BETAS = ((0.4, 0.7), (0.7, 1.0), (1.0, 1.4), (1.4, 2.0), (2.0, 2.8))
 AIRLIGHT = (0.8, 1.0)

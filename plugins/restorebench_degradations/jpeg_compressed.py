@@ -17,7 +17,7 @@ from restorebench_degradations.fields import Array
 from restorebench_degradations.levels import at, explicit_or
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 QUALITIES = (40, 30, 20, 10, 5)
 SUBSAMPLING = "4:2:0"

@@ -13,7 +13,7 @@ from restorebench_degradations.levels import at, explicit_or, within
 from restorebench_degradations.light import read_variance, sensor_noise, to_display, to_linear
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 EXPOSURES = (0.4, 0.18, 0.08, 0.04, 0.02)
 EXPOSURE_SPREAD = (0.85, 1.15)

@@ -15,7 +15,7 @@ from restorebench_degradations.levels import at, explicit_or, within
 from restorebench_degradations.light import to_display, to_linear
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 LENGTHS_PX = (7, 13, 19, 27, 37)
 BEND = (0.3, 1.5)

@@ -13,7 +13,7 @@ from restorebench_degradations.levels import at, explicit_or
 from restorebench_degradations.light import read_variance, sensor_noise, to_display, to_linear
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 SIGMAS = (15.0, 25.0, 35.0, 50.0, 75.0)
 SHOTS = (4e-4, 1e-3, 2.5e-3, 6e-3, 1.2e-2)

@@ -15,7 +15,7 @@ from restorebench_degradations.fields import REFERENCE_SIDE, Array, finished, ga
 from restorebench_degradations.levels import Range, at, explicit_or, within
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from restorebench_degradations.levels import Range, at, explicit_or, within
 from restorebench_degradations.particles import Sky
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ LEVELS = (
 LAYERS, SUBLAYERS = 5, 3
 SPREAD, JITTER = (-25.0, 25.0), (-2.0, 2.0)  # degrees
 AMPLITUDES = (0.3, 1.0)
-MARGIN = 20  # half of the longest streak
+MARGIN = 20  # half of the longest streak of any severity; an explicit longer or wider one gets more
 VEIL_BETA = 0.4
 
 
@@ -62,8 +62,10 @@ class Rainy:
 
     def degrade(self, clean: Image, severity: int, rng: np.random.Generator) -> Degraded:
         """Add rain; the map `streaks` is R in [0, 1]."""
-        sky = Sky(*clean.shape[:2], margin=MARGIN)
         level = self._level(severity)
+        given = self.options
+        reach = (given.length or 0) / 2 + 3 * (given.width or 0)
+        sky = Sky(*clean.shape[:2], margin=max(MARGIN, reach))
         streaks, angles = self._streaks(sky, level, rng)
         image = clean + np.float32(level.strength) * streaks[:, :, None]
         maps = {"streaks": streaks}

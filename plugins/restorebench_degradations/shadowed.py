@@ -13,7 +13,7 @@ from restorebench_degradations.levels import at, explicit_or, within
 from restorebench_degradations.light import GAMMA, to_display, to_linear
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 AREAS = ((0.1, 0.2), (0.15, 0.3), (0.2, 0.4), (0.3, 0.5), (0.4, 0.6))
 ATTENUATIONS = ((0.65, 0.8), (0.5, 0.65), (0.38, 0.5), (0.28, 0.38), (0.18, 0.28))

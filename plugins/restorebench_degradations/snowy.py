@@ -16,7 +16,7 @@ from restorebench_degradations.options import Flakes
 from restorebench_degradations.particles import Sky
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 
 def _sizes(*rows: tuple[float, float, float]) -> tuple[Flakes, ...]:

@@ -1,8 +1,9 @@
 """Measure how strong the synthesisers are, beside the figures they were calibrated to.
 
-    python -m restorebench_degradations.strength CLEAN_DIR [--limit N] [--sheet FILE]
+    python -m restorebench_degradations.strength CLEAN_DIR [--limit N] [--tasks NAME ...] [--sheet FILE]
 
-prints the mean PSNR of degraded photographs per task and severity, and the time per image.
+prints the mean PSNR of degraded photographs per task and severity, and the time per image. Mixtures are written
+`hazy+rainy`; `--tasks mixtures` means the seven of CDD-11.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restorebench import TEN_NAMES, RestorebenchError
-from restorebench.contracts import Degradation, resolve
+from restorebench import TEN, TEN_NAMES, Degradation, RestorebenchError, Runtime
 from restorebench.toolbox import images, photographs
+from restorebench.toolbox.options import loaded
 from restorebench.toolbox.synthesis import degrade, psnr
 from restorebench_degradations import restorebench_degradations
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 TARGETS: dict[str, tuple[float, ...]] = {
     "motion-blurry": (26.6, 23.9, 22.5, 21.4, 20.5),
@@ -38,15 +39,38 @@ TARGETS: dict[str, tuple[float, ...]] = {
 }
 """Mean PSNR in dB of the recipes over 58 validation photographs at native size, severities 1 to 5."""
 
+CDD_INPUTS = {
+    "hazy+low-light": 14.9,
+    "low-light+rainy": 14.6,
+    "low-light+snowy": 13.5,
+    "hazy+rainy": 14.8,
+    "hazy+snowy": 14.8,
+    "hazy+low-light+rainy": 15.3,
+    "hazy+low-light+snowy": 14.6,
+}
+"""Mean PSNR in dB of the degraded images of CDD-11 (Guo et al., ECCV 2024): other photographs, other recipes."""
+CDD_SEVERITY = 2
+"""The severity of the suite `composite`, which is to land near the figures of CDD-11."""
+
 SEVERITIES = (1, 2, 3, 4, 5)
 SHEET_SEVERITIES = (1, 3, 5)
 
 
 def default(task: str) -> Degradation:
-    """Load the synthesiser of one of the ten tasks with its default options."""
-    card = next(card for card in restorebench_degradations() if card.name == task)
-    loaded: Degradation = resolve(card.load)(resolve(card.options or "")(), None)
-    return loaded
+    """Load the synthesiser of one of the ten tasks, or of a mixture, with its default options."""
+    cards = {card.name: card for card in restorebench_degradations()}
+    runtime = Runtime("cpu", 1, Path(), {}, True, TEN, lambda kind, name: cards[name])
+    parts = task.split("+")
+    name, given = (task, {}) if len(parts) == 1 else ("composite", {"parts": parts})
+    synthesiser: Degradation = loaded(cards[name], given, runtime)
+    return synthesiser
+
+
+def target(task: str, severity: int) -> float | None:
+    """Return the expected mean PSNR in dB, if there is one."""
+    if task in TARGETS:
+        return TARGETS[task][severity - 1]
+    return CDD_INPUTS.get(task) if severity == CDD_SEVERITY else None
 
 
 def measure(task: str, pictures: Sequence[Image], seed: int = 0) -> tuple[list[float], float]:
@@ -69,27 +93,36 @@ def sheet(clean: Image, tasks: Sequence[str] = TEN_NAMES) -> Image:
     return np.concatenate(rows, axis=0)
 
 
+def _cell(mean: float, expected: float | None) -> str:
+    return f"{mean:.2f}" if expected is None else f"{mean:.2f} ({expected:.1f}, {mean - expected:+.1f})"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, and write the contact sheet where one is asked for."""
     about = __doc__.splitlines()[0] if __doc__ else None
     parser = argparse.ArgumentParser(prog="python -m restorebench_degradations.strength", description=about)
     parser.add_argument("clean", help="folder of clean photographs, or `embedded`")
     parser.add_argument("--limit", type=int, help="use only the first N photographs")
-    parser.add_argument("--tasks", nargs="+", default=TEN_NAMES, choices=TEN_NAMES, help="tasks to measure")
+    parser.add_argument(
+        "--tasks", nargs="+", default=TEN_NAMES, help="tasks to measure, `mixtures` for those of CDD-11"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="PNG to write: ten tasks at severities 1, 3, 5")
     given = parser.parse_args(arguments)
+    tasks = tuple(CDD_INPUTS) if given.tasks == ["mixtures"] else tuple(given.tasks)
+    if unknown := [task for task in tasks if not set(task.split("+")) <= set(TEN_NAMES)]:
+        parser.error(f"--tasks: {unknown[0]!r} is none of {', '.join(TEN_NAMES)}, nor a mixture of them")
     try:
         pictures = [images.read(path) for path in photographs.listed(given.clean, given.limit)]
     except RestorebenchError as error:
         parser.error(str(error))
     if given.sheet:
-        images.write_png(given.sheet, sheet(pictures[0], given.tasks))
+        images.write_png(given.sheet, sheet(pictures[0], tasks))
     print(f"{len(pictures)} photographs, seed {given.seed}; each cell: measured (target, difference) in dB\n")
     print("| task | 1 | 2 | 3 | 4 | 5 | ms |\n|---|---|---|---|---|---|---|")
-    for task in given.tasks:
+    for task in tasks:
         means, milliseconds = measure(task, pictures, given.seed)
-        cells = [f"{m:.2f} ({t:.1f}, {m - t:+.1f})" for m, t in zip(means, TARGETS[task], strict=True)]
+        cells = [_cell(mean, target(task, severity)) for mean, severity in zip(means, SEVERITIES, strict=True)]
         print(f"| {task} | {' | '.join(cells)} | {milliseconds:.0f} |", flush=True)
 
 

@@ -15,7 +15,7 @@ from restorebench_degradations.fields import REFERENCE_SIDE, Array, finished, sc
 from restorebench_degradations.levels import at, explicit_or, within
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench import Image
 
 AREAS = ((0.05, 0.15), (0.15, 0.25), (0.25, 0.35), (0.35, 0.45), (0.45, 0.6))
 TOLERANCE = 0.005

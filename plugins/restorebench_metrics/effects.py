@@ -26,7 +26,7 @@ from restorebench_metrics.ssim import ssim, uniform
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from restorebench.contracts import Image
+    from restorebench import Image
 
     Metric = Callable[[Tensor, Tensor], Tensor]
 

@@ -63,7 +63,7 @@ def to_tensor(image: Any) -> Tensor:
 
 def ours(name: str, restored: Any, clean: Any) -> float:
     """Score a pair of uint8 images by `metric@protocol`, as a run does."""
-    from restorebench.contracts import resolve
+    from restorebench.toolbox.options import loaded
     from restorebench.toolbox.scoring import prepare
     from restorebench_metrics import restorebench_metrics
 
@@ -72,9 +72,9 @@ def ours(name: str, restored: Any, clean: Any) -> float:
     protocol = card.protocol(protocol_name)
     if protocol is None:
         raise ValueError(f"{metric} has no protocol {protocol_name!r}")
-    loaded = resolve(card.load)(None, None, protocol)
+    score = loaded(card, {}, None, protocol)
     pair = [prepare(to_tensor(image), protocol) for image in (restored, clean)]
-    return float(loaded(*pair))
+    return float(score(*pair))
 
 
 def scikit_image(name: str, restored: Any, clean: Any) -> float | None:

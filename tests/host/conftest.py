@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from restorebench import suite as suites
-from restorebench.runner import Settings, execute, prepare
+from restorebench.runner import execute, prepare
+from restorebench.settings import Settings
 
 PLUGINS = Path(__file__).parent / "plugins"
 

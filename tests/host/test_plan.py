@@ -180,7 +180,7 @@ def test_a_choice_that_leaves_nothing_is_refused(catalog, photographs, request_,
 PLUGIN = """
 from pathlib import Path
 from pydantic import BaseModel, field_validator
-from restorebench import *
+from restorebench import DatasetInfo, DetectorInfo, MetricInfo, RestorerInfo, ScoringProtocol, hookimpl
 
 
 class Files(BaseModel):

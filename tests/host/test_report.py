@@ -8,7 +8,7 @@ import pytest
 
 from restorebench import manifest, oneoff, runner
 from restorebench.errors import BrokenPlugin, RunFolderError
-from restorebench.runner import Settings
+from restorebench.settings import Settings
 
 WEIGHTY = """
 from pathlib import Path

@@ -371,19 +371,6 @@ def test_digest_follows_everything_that_decides_the_pixels(folder: Path) -> None
     assert len(set(listed)) == len(listed)
 
 
-@pytest.mark.parametrize(("task", "switch"), [("rainy", "heavy"), ("snowy", "veil"), ("noisy+rainy", "heavy")])
-def test_digest_follows_haze_where_rain_or_snow_is_veiled_by_it(folder: Path, task: str, switch: str) -> None:
-    newer = {**REAL, "hazy": replace(REAL["hazy"], version="next")}
-
-    def moves(degradations: dict[str, Any]) -> bool:
-        options = Synthetic(clean=folder, degradations=degradations)
-        one, other = (synthetic.index(options, request(task, cards=cards))[0] for cards in (REAL, newer))
-        return one.digest != other.digest
-
-    assert moves({task.split("+")[-1]: {switch: True}})
-    assert not moves({})
-
-
 def test_digest_does_not_follow_what_leaves_the_pixels_alone(folder: Path) -> None:
     one = synthetic.index(Synthetic(clean=folder), request("noisy"))[0]
     others = Synthetic(clean=folder, severities=(3, 4), degradations={"hazy": {"sigma": 2}}, order="cdd")

@@ -76,6 +76,11 @@ def test_every_preset_is_accepted_by_its_options(task):
     assert "daclip" in CARDS[task].presets
 
 
+@pytest.mark.parametrize("task", ["rainy", "snowy"])
+def test_versions_of_rain_and_snow_hold_that_of_the_haze_they_may_carry(task):
+    assert CARDS[task].version.split(".")[-1] == CARDS["hazy"].version
+
+
 @pytest.mark.parametrize("task", CARDS)
 def test_unknown_option_is_rejected(task):
     with pytest.raises(ValidationError, match="Extra inputs"):

@@ -266,3 +266,10 @@ def test_holes_of_higher_severity_contain_those_of_lower():
     masks = [degrade("uncompleted", waves(), severity).maps["mask"] for severity in (1, 2, 3, 4, 5)]
     for small, large in pairwise(masks):
         assert (small > large).mean() < 0.002  # the end of a cut stroke is rasterised anew
+
+
+def test_long_streaks_reach_in_from_outside_as_often_as_they_lie_inside():
+    options = {"length": 200, "angle": 90, "density": 0.001, "layers": 1, "strength": 0.3}
+    maps = [degrade("rainy", grey(side=240), seed=seed, **options).maps["streaks"] for seed in range(12)]
+    rows = np.mean(maps, axis=(0, 2))
+    assert rows[:8].mean() == pytest.approx(rows[100:140].mean(), rel=0.2)

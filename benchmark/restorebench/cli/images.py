@@ -17,7 +17,7 @@ from restorebench.errors import RestorebenchError, RunFolderError
 
 if TYPE_CHECKING:
     from restorebench.oneoff import Outcome
-    from restorebench.runner import Settings
+    from restorebench.settings import Settings
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
@@ -167,7 +167,7 @@ def score(
 
 
 def _settings(plugin: list[Path] | None, device: str, workers: int) -> Settings:
-    from restorebench.runner import Settings
+    from restorebench.settings import Settings
 
     return Settings(plugins=tuple(plugin or ()), device=options.device(device), workers=workers)
 

@@ -152,7 +152,7 @@ def doctor(plugin: options.Plugin = None) -> None:
 
     from restorebench.catalog import discover
     from restorebench.manifest import version
-    from restorebench.runner import cache_folder
+    from restorebench.settings import cache_folder
 
     catalog = discover(tuple(plugin or ()))
     system = platform.system()

@@ -13,7 +13,8 @@ from restorebench.cli import options
 
 if TYPE_CHECKING:
     from restorebench.plan import Plan
-    from restorebench.runner import Result, Settings
+    from restorebench.runner import Result
+    from restorebench.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -49,8 +50,9 @@ def run(
     """Run a suite and write its leaderboard. The same command again continues where it stopped."""
     from restorebench import runner
     from restorebench.plan import Request
+    from restorebench.settings import Settings
 
-    settings = runner.Settings(
+    settings = Settings(
         out=out,
         data=data,
         device=options.device(device),
@@ -152,8 +154,9 @@ def validate(
 ) -> None:
     """Check a suite, its plugins and its data; run nothing."""
     from restorebench import runner
+    from restorebench.settings import Settings
 
-    settings = runner.Settings(data=data, plugins=tuple(plugin or ()), overrides=tuple(overrides or ()))
+    settings = Settings(data=data, plugins=tuple(plugin or ()), overrides=tuple(overrides or ()))
     plan = runner.prepare(suite, settings)
     for column in plan.columns:
         if column.unavailable:

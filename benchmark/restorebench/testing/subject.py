@@ -12,7 +12,7 @@ from unittest import SkipTest
 from restorebench.catalog import Catalog, Entry, validated_options
 from restorebench.contracts import Runtime, resolve
 from restorebench.errors import ContractViolation
-from restorebench.runner import cache_folder
+from restorebench.settings import cache_folder
 
 if TYPE_CHECKING:
     import numpy as np

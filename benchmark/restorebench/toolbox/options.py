@@ -34,3 +34,12 @@ def validated(card: Card, given: Mapping[str, Any]) -> Any:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RestorebenchError(f"options of {kind} {card.name!r}: {where}: {first['msg']}") from error
+
+
+def loaded(card: Card, given: Mapping[str, Any], *context: Any) -> Any:
+    """Load what a card offers under raw options; context: what its `load` is given beside them.
+
+    Raises:
+        RestorebenchError: an option does not fit.
+    """
+    return resolve(card.load)(validated(card, given), *context)

@@ -1,0 +1,88 @@
+"""What a run folder was made from: enough to report it or score it again, from any working folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from restorebench import journal as journals
+from restorebench.errors import RunFolderError
+from restorebench.plan import DetectorCell, Plan, Request, RestorerCell
+from restorebench.settings import Settings
+from restorebench.suite import LoadedSuite, Suite
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run folder was made from. digests: of its cells and columns, by what tables call them."""
+
+    loaded: LoadedSuite
+    settings: Settings
+    digests: Mapping[str, str]
+
+    def require_same(self, plan: Plan) -> None:
+        """Refuse a plan that the folder's records no longer answer: its tables would lose what they hold.
+
+        Raises:
+            RunFolderError: data or a plugin changed since.
+        """
+        now = _digests(plan)
+        changed = [name for name, digest in self.digests.items() if digest and now.get(name) != digest]
+        if changed:
+            named = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+            raise RunFolderError(
+                f"{self.settings.out}: data or plugins changed since it was run ({named});"
+                " its tables are left as they are: run its suite again, or put back what changed"
+            )
+
+
+def _digests(plan: Plan) -> dict[str, str]:
+    cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
+    named = {f"{c.data.label}/{c.data.task}/{c.name}": c.digest for c in cells}
+    return named | {column.name: column.digest if column.card else "" for column in plan.columns}
+
+
+def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
+    """Say what it takes to plan this run again, from any working folder."""
+    request = settings.request
+    return {
+        "suite": plan.suite.model_dump(mode="json"),
+        "source": plan.loaded.source,
+        "folder": str(plan.loaded.folder),
+        "data": None if settings.data is None else str(settings.data.resolve()),
+        "plugins": [str(path.resolve()) for path in settings.plugins],
+        "tasks": request.tasks,
+        "restorers": request.restorers,
+        "limit": request.limit,
+        "digests": _digests(plan),
+    }
+
+
+def reopen(folder: Path) -> Origin:
+    """Return what a run folder was made from.
+
+    Raises:
+        RunFolderError: the folder holds no run.
+    """
+    if not (folder / journals.FILE).is_file():
+        raise RunFolderError(f"{folder} holds no run ({journals.FILE} is missing)")
+    with journals.opened(folder) as journal:
+        origin = journal.recall("run")
+    if origin is None or "digests" not in origin:
+        raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
+    suite = Suite.model_validate(origin["suite"])
+    request = Request(
+        tasks=None if origin["tasks"] is None else tuple(origin["tasks"]),
+        restorers=None if origin["restorers"] is None else tuple(origin["restorers"]),
+        limit=origin["limit"],
+    )
+    settings = Settings(
+        out=folder,
+        data=None if origin["data"] is None else Path(origin["data"]),
+        plugins=tuple(Path(path) for path in origin["plugins"]),
+        request=request,
+    )
+    loaded = LoadedSuite(suite, origin["source"], Path(origin["folder"]))
+    return Origin(loaded, settings, origin["digests"])
