@@ -63,14 +63,12 @@ def _numeric(frame: pd.DataFrame, kind: type[detection.Scores | detection.LabelS
 
 
 def _heard_status(cell: DetectorCellFacts, answered: int) -> str:
-    if cell.skipped:
-        return f"skipped: {cell.skipped}"
     missing = len(cell.samples) - answered
     return f"incomplete: {missing} of {len(cell.samples)} not run" if missing else "ok"
 
 
 def _detector_average(dataset: str, detector: str, group: Sequence[Row]) -> Row:
-    """Average a detector over its tasks; blank where a task was skipped or not run to its end."""
+    """Average a detector over its tasks; blank where a task was not run to its end."""
     row: Row = {"task": AVERAGE, "dataset": dataset, "detector": detector}
     lacking = [r["task"] for r in group if r["status"] != "ok"]
     for name in _names(detection.Scores):

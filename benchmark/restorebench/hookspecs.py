@@ -30,25 +30,25 @@ def restorebench_restorers() -> list[RestorerInfo]:  # type: ignore[empty-body] 
 
 
 @hookspec
-def restorebench_detectors() -> list[DetectorInfo]:  # type: ignore[empty-body]
+def restorebench_detectors() -> list[DetectorInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
     """Offer detectors that say which degradations an image shows."""
 
 
 @hookspec
-def restorebench_degradations() -> list[DegradationInfo]:  # type: ignore[empty-body]
+def restorebench_degradations() -> list[DegradationInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
     """Offer synthesisers that degrade a clean image."""
 
 
 @hookspec
-def restorebench_datasets() -> list[DatasetInfo]:  # type: ignore[empty-body]
+def restorebench_datasets() -> list[DatasetInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
     """Offer sources of degraded images with their ground truth."""
 
 
 @hookspec
-def restorebench_metrics() -> list[MetricInfo]:  # type: ignore[empty-body]
+def restorebench_metrics() -> list[MetricInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
     """Offer scores of a restored image against its ground truth."""
 
 
 @hookspec
-def restorebench_reporters() -> list[ReporterInfo]:  # type: ignore[empty-body]
+def restorebench_reporters() -> list[ReporterInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
     """Offer ways to write the tables of a run to files."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebench.catalog import Catalog, Entry
-from restorebench.contracts import DetectorInfo, MetricInfo, RestorerInfo, SampleInfo
+from restorebench.contracts import MetricInfo, RestorerInfo, SampleInfo
 from restorebench.digests import digest
 from restorebench.records import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.suite import LoadedSuite, Suite
@@ -133,7 +133,6 @@ class Plan:
         return Board(
             suite=self.suite.suite,
             version=self.suite.version,
-            seed=self.suite.seed,
             tasks=self.tasks,
             tasks_in_suite=len(self.suite.tasks),
             columns=tuple(_board_column(column) for column in self.columns),
@@ -177,11 +176,7 @@ def _cell_facts(cell: RestorerCell) -> CellFacts:
 
 
 def _detector_facts(cell: DetectorCell) -> DetectorCellFacts:
-    card = cell.entry.card
-    assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
-    return DetectorCellFacts(
-        card.name, cell.data.task, cell.data.label, card.tasks, cell.digest, cell.data.facts()
-    )
+    return DetectorCellFacts(cell.entry.card.name, cell.data.task, cell.data.label, cell.digest, cell.data.facts())
 
 
 def with_parameters(board: Board, parameters: Mapping[str, int]) -> Board:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 OK = "ok"
@@ -20,7 +20,8 @@ TRANSIENT = ("timeout", "out-of-memory", "killed")
 class Execution:
     """How a group was computed. Same execution and same package versions give the same bytes.
 
-    fallback: empty, or what the out-of-memory ladder did (`batch 4 -> 2`, `tile 512`): it may change numbers.
+    fallback: empty, or what the out-of-memory ladder did at last (`batch 4 -> 1, tile 512`): it may change
+    numbers.
     """
 
     device: str
@@ -37,7 +38,9 @@ class Record:
     scores: column name (`psnr@rgb`) to value; None where the metric does not apply. unscored: column name to
     the reason its metric failed on this image, in the form of `reason`. seconds: of the
     `restore` call, this image's share of its group. warm: False for the first group of a loaded plugin.
-    pixels: height times width. digest: of the cell it belongs to.
+    pixels: height times width. peak_mib: the most its group held while it was restored, of the process with
+    all its libraries and weights or of a GPU's allocations; None where the system does not tell.
+    digest: of the cell it belongs to.
     """
 
     digest: str
@@ -68,9 +71,6 @@ class DetectionRecord:
     reason: str = ""
     labels: tuple[str, ...] = ()
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    seconds: float | None = None
-    warm: bool = True
-    pixels: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,8 @@ class DetectorCellFacts:
     detector: str
     task: str
     dataset: str
-    vocabulary: tuple[str, ...]
     digest: str
     samples: tuple[SampleFacts, ...]
-    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,6 @@ class Board:
 
     suite: str
     version: str
-    seed: int
     tasks: tuple[str, ...]
     columns: tuple[Column, ...]
     cells: tuple[CellFacts, ...]
@@ -173,5 +170,6 @@ def record_from(raw: Mapping[str, Any]) -> Record:
 
 
 def detection_from(raw: Mapping[str, Any]) -> DetectionRecord:
-    """Build a DetectionRecord from its JSON form."""
-    return DetectionRecord(**{**raw, "labels": tuple(raw["labels"])})
+    """Build a DetectionRecord from its JSON form; fields that older journals hold beside its own are left out."""
+    values = {item.name: raw[item.name] for item in fields(DetectionRecord) if item.name in raw}
+    return DetectionRecord(**{**values, "labels": tuple(raw["labels"])})

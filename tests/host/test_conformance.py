@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from unittest import SkipTest
 
 import numpy as np
@@ -35,6 +37,7 @@ from restorebench.testing import (
 )
 from restorebench.toolbox.options import PluginOptions
 from restorebench.toolbox.seeding import normal
+from restorebench.worker import detecting
 
 BUILT_IN = [
     ("restorer", "identity"),
@@ -250,12 +253,24 @@ def darkens_in_place(image):
         (surely(1.5), "outside"),
         (surely(float("nan")), "outside"),
         (surely(1.0, "foggy"), "foggy"),
+        (surely(1.0, "clean"), "label 'clean'"),
+        (surely(1.0, 3), "not a string"),
+        (lambda image: Detection(frozenset(), {"foggy": 0.5}), "foggy"),
         (lambda image: "noisy", "expected a Detection"),
         (darkens_in_place, "wrote into its images"),
     ],
-    ids=["above-one", "nan", "not-in-vocabulary", "a-string", "writes"],
+    ids=[
+        "above-one",
+        "nan",
+        "strange-label",
+        "label-clean",
+        "number",
+        "strange-probability",
+        "a-string",
+        "writes",
+    ],
 )
-def test_a_detector_that_breaks_the_contract_is_caught(detect, message):
+def test_a_detector_that_breaks_the_contract_is_caught_here_and_in_a_run(detect, message):
     card = DetectorInfo(
         name="breach",
         version="1",
@@ -265,6 +280,19 @@ def test_a_detector_that_breaks_the_contract_is_caught(detect, message):
     )
     with pytest.raises(ContractViolation, match=message):
         check_detector(card)
+    with pytest.raises(ContractViolation, match=message):
+        detecting.detect(Detects(detect), card, torch.rand(2, 3, 8, 8))
+
+
+def test_a_detector_may_say_how_probable_it_is_that_nothing_is_wrong():
+    card = DetectorInfo(
+        name="sure",
+        version="1",
+        summary="Knows.",
+        load=lambda options, runtime: Detects(lambda image: Detection(frozenset(), {"noisy": 0.1, "clean": 0.9})),
+        tasks=("noisy",),
+    )
+    check_detector(card)
 
 
 class Degrades:
@@ -302,12 +330,14 @@ def test_a_degradation_that_breaks_the_contract_is_caught(degrade, message):
 @pytest.mark.parametrize(
     ("metric", "message"),
     [
-        (lambda restored, clean: (restored - clean).square().mean(), "float64, got"),
-        (lambda restored, clean: (restored - clean).square().mean((1, 2, 3)).float(), "float64, got"),
+        (lambda restored, clean: (restored - clean).square().mean(), r"returned \(\), expected"),
+        (lambda restored, clean: 1.0, "returned float, expected"),
+        (lambda restored, clean: torch.full((len(clean),), torch.nan).double(), "returned NaN"),
+        (lambda restored, clean: (restored - clean).square().mean((1, 2, 3)).float(), "float32, expected float64"),
         (lambda restored, clean: (restored - clean).square().mean((1, 2, 3)), "must be ordered"),
         (lambda restored, clean: -(restored - clean).square().mean().expand(len(clean)), "batch and single"),
     ],
-    ids=["one-number", "float32", "wrong-direction", "batch-mean"],
+    ids=["one-number", "no-tensor", "nan", "float32", "wrong-direction", "batch-mean"],
 )
 def test_a_metric_that_breaks_the_contract_is_caught(metric, message):
     card = MetricInfo(
@@ -324,6 +354,27 @@ def test_a_metric_that_breaks_the_contract_is_caught(metric, message):
 
 def test_a_paired_folder_conforms_where_its_options_point_at_data(pairs):
     check_dataset("paired-folder", options={"path": str(pairs)})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["numpy", "nan", "path", "tuple-key", "float64", "other-size", "not-finite", "not-a-sample"],
+)
+def test_a_sample_that_a_run_refuses_is_caught(name):
+    from restorebench.catalog import discover
+
+    catalog = discover([Path(__file__).parent / "plugins" / "careless.py"])
+    (card,) = (entry.card for entry in catalog.of("dataset") if entry.card.name == "careless")
+
+    def index(options, request):
+        return [info for info in card.index(options, request) if info.id == name]
+
+    def load(options, request):
+        place = next(place for place, info in enumerate(card.index(options, request)) if info.id == name)
+        return [card.load(options, request)[place]]
+
+    with pytest.raises(ContractViolation, match=r"the sample's|expected a Sample"):
+        check_dataset(replace(card, index=index, load=load))
 
 
 def test_an_empty_dataset_is_caught(tmp_path):

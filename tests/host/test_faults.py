@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from restorebench.events import Done
+from restorebench.plan import Request
 
 
 def reasons(result, restorer):
@@ -87,3 +90,65 @@ def test_a_plugin_that_uses_up_its_time_is_stopped(run):
 def test_a_plugin_that_loads_too_long_fails_without_stopping_the_run(run):
     result, _ = run(["identity"], limits={"load_seconds": 0.001})
     assert reasons(result, "identity") == ["timeout: loading took more than 0.001 s"] * 3
+
+
+def lives(process):
+    """Tell whether a process runs; a zombie whose parent never asks for it does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("restorer", "reason", "attempts"),
+    [
+        ("hangs-with-children", "timeout: more than 5 s for one image", 1),
+        ("crashes-with-children", "crash: exit code 7", 2),
+    ],
+)
+def test_what_a_plugin_started_ends_with_its_worker(run, tmp_path, monkeypatch, restorer, reason, attempts):
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    result, _ = run([restorer], limits={"image_seconds": 5}, settings={"request": Request(limit=1)})
+    assert reasons(result, restorer) == [reason]
+    started = (tmp_path / "mark").read_text().split()
+    assert len(started) == 3 * attempts
+    assert not [process for process in started if lives(process)]
+
+
+ODD_SAMPLES = {
+    "fine": "",
+    "numpy": "contract: while reading: the sample's parameter 'sigma' is not JSON-ready: ",
+    "nan": "contract: while reading: the sample's parameter 'order' is not JSON-ready: ",
+    "path": "contract: while reading: the sample's parameter 'mask' is not JSON-ready: ",
+    "tuple-key": "contract: while reading: the sample's parameter 'places' is not JSON-ready: ",
+    "float64": "contract: while reading: the sample's degraded image is (16, 16, 3) float64, expected",
+    "other-size": "contract: while reading: the sample's clean image has shape (15, 16, 3), the",
+    "not-finite": "contract: while reading: the sample's degraded image has NaN or infinite values",
+    "not-a-sample": "contract: while reading: the dataset gave ndarray, expected a Sample",
+    "raises": "error: while reading: ValueError: no such snow",
+    "undecodable": "error: while reading: ValueError: caf\\udce9.png",
+    "unprintable": "error: while reading: Unprintable: (its message cannot be printed)",
+}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sample_that_cannot_be_used_costs_itself_alone(run, workers):
+    result, _ = run(
+        ["identity"],
+        plugins=("careless.py",),
+        datasets=[{"name": "careless"}],
+        batch_size=12,
+        settings={"workers": workers},
+    )
+    told = dict(zip(ODD_SAMPLES, reasons(result, "identity"), strict=True))
+    assert told["fine"] == ""
+    assert [name for name, reason in ODD_SAMPLES.items() if not told[name].startswith(reason)] == []
+
+
+def test_what_no_detector_may_say_is_a_failed_detection(run):
+    result, _ = run(
+        ["identity"], plugins=("careless.py",), detectors=["says-clean"], settings={"workers": 0}, batch_size=3
+    )
+    assert result.tables.detectors.set_index("task").loc["noisy", "failed"] == 3

@@ -9,7 +9,7 @@ import pytest
 
 from restorebench import journal as journals
 from restorebench.errors import RunFolderError
-from restorebench.records import DetectionRecord, Execution, Record
+from restorebench.records import DetectionRecord, Execution, Record, detection_from
 
 DIGESTS = {"psnr@rgb": "p1", "ssim@rgb": "s1"}
 
@@ -31,6 +31,19 @@ def test_what_is_written_is_read_back(tmp_path):
         assert journal.scores("cell") == {("a", 0): {"p1": 20.5, "s1": None}, ("b", 0): {"p1": float("inf")}}
         assert journal.detections("d")["a"].labels == ("hazy",)
         assert journal.parameters() == {"cell": 7}
+
+
+def test_detections_of_an_older_journal_are_read():
+    raw = {
+        "digest": "d",
+        "sample": "a",
+        "status": "ok",
+        "labels": ["hazy"],
+        "seconds": 0.1,
+        "warm": True,
+        "pixels": 9,
+    }
+    assert detection_from(raw) == DetectionRecord("d", "a", "ok", labels=("hazy",))
 
 
 def test_what_arrives_twice_is_stored_once(tmp_path):

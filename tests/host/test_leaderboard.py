@@ -47,7 +47,7 @@ def records(facts, base):
 
 
 def board(*cells, tasks=("noisy",), columns=(PSNR,), detectors=(), tasks_in_suite=0):
-    return Board("mine", "1", 0, tasks, columns, tuple(cells), tuple(detectors), tasks_in_suite)
+    return Board("mine", "1", tasks, columns, tuple(cells), tuple(detectors), tasks_in_suite)
 
 
 def row(tables, restorer, task="noisy"):
@@ -196,10 +196,7 @@ def test_the_order_of_records_changes_no_table():
 
 
 def test_detectors_are_scored_per_task_with_an_average():
-    cells = [
-        DetectorCellFacts("d", task, "data", ("noisy", "hazy"), f"d-{task}", samples(2))
-        for task in ("noisy", "hazy", "clean")
-    ]
+    cells = [DetectorCellFacts("d", task, "data", f"d-{task}", samples(2)) for task in ("noisy", "hazy", "clean")]
     said = [DetectionRecord(f"d-{task}", f"s{n:02}", "ok", labels=("noisy",)) for task in ("noisy", "hazy", "clean") for n in (0, 1)]  # fmt: skip # noqa: E501
     tables = build(board(cell("a", count=2), detectors=cells), [], said)
     scores = tables.detectors.set_index("task")
@@ -236,7 +233,7 @@ def test_no_order_of_records_or_detections_changes_any_table(shuffler):
         for r in (0, 1)
     ]
     found[3] = Record(found[3].digest, found[3].sample, 1, "failed", "crash: SIGSEGV")
-    detector = DetectorCellFacts("d", "noisy", "d", ("noisy",), "dd", samples(4))
+    detector = DetectorCellFacts("d", "noisy", "d", "dd", samples(4))
     said = [DetectionRecord("dd", s.id, "ok", probabilities={"noisy": 0.3}) for s in detector.samples]
     straight = build(board(*cells, detectors=[detector]), found, said)
     shuffler.shuffle(found)
@@ -322,7 +319,7 @@ def test_without_a_complete_identity_there_is_no_gain():
 
 def test_failures_say_which_image_of_which_plugin_failed():
     broken = cell("a", tell="d", count=1)
-    detector = DetectorCellFacts("d", "noisy", "d", ("noisy",), "dd", samples(1))
+    detector = DetectorCellFacts("d", "noisy", "d", "dd", samples(1))
     failed = Record(broken.digest, "s00", 0, "failed", "detector: d failed")
     said = DetectionRecord("dd", "s00", "failed", "error: boom")
     frame = build(board(broken, detectors=[detector]), [failed], [said]).failures
@@ -360,7 +357,7 @@ def test_time_and_memory_change_only_the_cost():
 
 
 def test_a_detector_that_was_not_run_to_its_end_has_no_average():
-    detector = DetectorCellFacts("d", "noisy", "d", ("noisy",), "dd", samples(3))
+    detector = DetectorCellFacts("d", "noisy", "d", "dd", samples(3))
     said = [DetectionRecord("dd", "s00", "ok", labels=("noisy",))]
     scores = build(board(cell("a"), detectors=[detector]), [], said).detectors.set_index("task")
     assert scores.loc["noisy", "status"] == "incomplete: 2 of 3 not run"

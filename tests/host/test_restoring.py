@@ -5,6 +5,7 @@ import torch
 
 from restorebench import Batch, ContractViolation, RestorerInfo, Tiling
 from restorebench.worker import restoring
+from restorebench.worker.reasons import reason
 
 
 class Function:
@@ -91,8 +92,58 @@ def test_an_image_that_does_not_fit_is_tiled_where_the_card_allows():
 
 
 def test_an_image_that_does_not_fit_fails_where_tiling_is_harmful():
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(restoring.TooLarge, match="OutOfMemoryError on an image of 300 x 300 px"):
         restoring.restore(Function(limited(256 * 256)), card(tiling=Tiling.HARMFUL), batch(height=300, width=300))
+
+
+def test_a_record_names_every_step_that_a_lack_of_memory_forced():
+    restored = restoring.restore(Function(limited(256 * 256)), card(), batch(count=3, height=300, width=300))
+    assert restored.fallback == "batch 3 -> 1, tile 256"
+
+
+@pytest.mark.parametrize(
+    ("multiple", "overlap", "fallback"),
+    [(48, 32, "tile 240"), (1, 300, "tile 256"), (100, 300, "tile 200"), (128, 32, "tile 256")],
+)
+def test_fallback_tiles_are_multiples_that_advance_whatever_the_suite_says(multiple, overlap, fallback):
+    restorer, given = Function(limited(256 * 256)), batch(height=600, width=600)
+    restored = restoring.restore(restorer, card(multiple_of=multiple), given, overlap=overlap)
+    assert restored.fallback == fallback
+    assert all(side % multiple == 0 for shape in restorer.shapes for side in shape[2:])
+    assert torch.allclose(restored.images, given.degraded * 2, atol=1e-6)
+
+
+def test_the_smallest_tile_that_does_not_fit_is_a_clear_failure():
+    restorer = Function(limited(10))
+    with pytest.raises(restoring.TooLarge) as caught:
+        restoring.restore(restorer, card(), batch(count=2, height=600, width=600))
+    assert reason(caught.value) == "out-of-memory: OutOfMemoryError on a tile of 256 px"
+    assert [shape[-1] for shape in restorer.shapes] == [600, 600, 512, 256]
+
+
+def test_no_tile_is_tried_that_leaves_no_room_to_overlap():
+    restorer = Function(limited(10))
+    with pytest.raises(restoring.TooLarge, match="an image of 1000 x 1000 px"):
+        restoring.restore(restorer, card(multiple_of=500), batch(height=1000, width=1000))
+    assert restorer.shapes == [(1, 3, 1000, 1000)]
+
+
+def test_peak_memory_is_this_batch_alone():
+    def holds(mib):
+        def function(given):
+            torch.ones(mib, 2**18)  # 1 MiB of float32 per row
+            return given.degraded.clone()
+
+        return restoring.restore(Function(function), card(), batch()).peak_mib
+
+    small, large, small_again = holds(1), holds(300), holds(1)
+    assert large - small > 200
+    assert abs(small_again - small) < 50
+
+
+def test_a_peak_that_cannot_be_measured_is_not_given(monkeypatch):
+    monkeypatch.setattr(restoring.memory, "reset_peak", lambda device: False)
+    assert restoring.restore(Function(double), card(), batch()).peak_mib is None
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def modes(events):
         ("raising", "error: metric raising@rgb: ValueError: no score today"),
         ("one-number", "contract: metric one-number@rgb: returned (), expected a tensor of shape (1,)"),
         ("too-many", "contract: metric too-many@rgb: returned (2,), expected a tensor of shape (1,)"),
+        ("single-precision", "contract: metric single-precision@rgb: returned torch.float32, expected float64"),
         ("nan", "contract: metric nan@rgb: returned NaN"),
         ("unloadable", "error: metric unloadable@rgb: while loading: ZeroDivisionError: division by zero"),
     ],
@@ -40,6 +41,14 @@ def test_a_failing_metric_costs_its_column_alone(run, tmp_path, metric, why):
     assert {(r["score"], r["reason"]) for r in table(tmp_path, "failures.csv")} == {(f"{metric}@rgb", why)}
     _, again = run(["identity"], plugins=["moody.py"], metrics=["psnr", metric], settings=IN_PROCESS)
     assert not modes(again)
+
+
+def test_a_metric_that_writes_into_its_images_harms_nobody(run, tmp_path):
+    scores = []
+    for number, metrics in enumerate((["psnr"], ["blackening", "psnr"])):
+        run(["global-affine"], plugins=["moody.py"], metrics=metrics, out=f"{number}", settings=IN_PROCESS)
+        scores.append([row["psnr@rgb"] for row in table(tmp_path, "records.csv", out=f"{number}")])
+    assert scores[0] == scores[1]
 
 
 def test_a_metric_that_fails_on_one_image_of_a_group_costs_that_image_alone(run, tmp_path):

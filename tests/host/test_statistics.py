@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from restorebench.statistics import average_interval, interval
+from restorebench.statistics import DRAWS, _bootstrapped, average_interval, interval
 
 
 def names(count):
@@ -90,3 +92,27 @@ def test_scenes_of_unequal_size_follow_the_ratio_estimator():
         total += (len(own) * (np.mean(own) - mean) / len(values)) ** 2
     half = stats.t.ppf(0.975, 4) * np.sqrt(5 / 4 * total)
     assert interval(values, scenes, 0) == pytest.approx((mean - half, mean + half), rel=1e-12)
+
+
+@pytest.mark.parametrize(("scenes", "tasks"), [(60, 1), (150, 1), (101, 3), (1500, 2)])
+def test_draws_in_parts_are_the_draws_all_at_once(scenes, tasks):
+    rng = np.random.default_rng(scenes)
+    sums, counts = rng.normal(25, 3, (tasks, scenes)), rng.integers(0, 3, (tasks, scenes)).astype(float)
+    sums[counts == 0] = 0
+    picks = np.random.Generator(np.random.Philox(7)).integers(scenes, size=(DRAWS, scenes))
+    drawn = np.stack([np.bincount(row, minlength=scenes) for row in picks]).astype(float)
+    averages = ((drawn @ sums.T) / (drawn @ counts.T)).mean(axis=1)
+    found = _bootstrapped(sums, counts, 7, 0.95)
+    assert found == pytest.approx(tuple(np.percentile(averages, [2.5, 97.5])), rel=1e-14)
+
+
+def test_thousands_of_images_need_no_more_memory_than_hundreds():
+    def peak_mib(count):
+        tracemalloc.start()
+        interval(np.arange(float(count)), names(count), 0)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        return peak
+
+    assert peak_mib(200) < 40
+    assert peak_mib(3000) < 40

@@ -25,7 +25,7 @@ def tables():
         for n, s in enumerate(samples)
     ]
     found[0] = Record("identity", "s0", 0, "ok", scores={"psnr@rgb": float("inf")})
-    return build(Board("mine", "1", 0, ("noisy",), (Column("psnr@rgb", True, 2),), cells), found)
+    return build(Board("mine", "1", ("noisy",), (Column("psnr@rgb", True, 2),), cells), found)
 
 
 def test_csv_has_six_decimals_blank_holes_and_inf(tables, tmp_path):
@@ -79,7 +79,7 @@ def test_an_incomplete_row_is_never_the_best_and_equal_ones_share_the_bold(tmp_p
         for c, value in zip(cells, (20.001, 20.0, 30.0), strict=True)
         for s in samples
     ]
-    built = build(Board("mine", "1", 0, ("noisy",), (Column("psnr@rgb", True, 2),), cells), found[:-1])
+    built = build(Board("mine", "1", ("noisy",), (Column("psnr@rgb", True, 2),), cells), found[:-1])
     (path,) = Markdown(None, None).write(built, tmp_path)
     text = path.read_text()
     assert text.count("**20.00**") == 4  # a and b, in the task and in the average

@@ -1,4 +1,8 @@
-"""Progress: a bar per cell with images per second and time left on a terminal, plain lines otherwise."""
+"""Progress on stderr: bars on a terminal, else plain lines, at most one a minute beside those of finished cells.
+
+Speed and time left count what this run does, from its first group on: neither images known from an earlier
+run nor the start of the first worker.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from restorebench.events import Done, Note
@@ -15,9 +21,13 @@ from restorebench.records import FAILED
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from restorebench.jobs import Job
+    from restorebench.jobs import CellSpec, Job
     from restorebench.plan import Plan
     from restorebench.runner import Watcher
+
+LINE_SECONDS = 60
+"""Shortest time between two lines that say how far a stage is."""
+_SPEED_SECONDS = 3600  # rich forgets after 30 s, and a diffusion model may take that long for one image
 
 
 @contextmanager
@@ -32,46 +42,94 @@ def watching(plan: Plan, quiet: bool = False) -> Iterator[Watcher]:
         yield _Lines()
 
 
-def _title(job: Job) -> str:
-    cell = job.cell
+@dataclass
+class _Tally:
+    """How many images there are to do under one title, and how it goes."""
+
+    title: str
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    first: int = 0
+    began: float = 0.0
+
+    def add(self, event: Done) -> None:
+        if not self.done:
+            # Work on the first group began at a time nobody knows: the clock starts where it ends.
+            self.began, self.first = time.monotonic(), len(event.records)
+        self.done += len(event.records)
+        self.failed += sum(record.status == FAILED for record in event.records)
+
+    @property
+    def speed(self) -> float:
+        """Images per second; 0 where that is not known yet."""
+        seconds = time.monotonic() - self.began
+        return (self.done - self.first) / seconds if seconds > 0.5 else 0.0
+
+    @property
+    def rate(self) -> str:
+        return f"{self.speed:.{1 if self.speed >= 1 else 3}f} images/s" if self.speed else ""
+
+
+class _Counts:
+    """What is to be done and is done of a stage, and of each of its cells by their digests."""
+
+    def __init__(self) -> None:
+        self.whole = _Tally("")
+        self.cells: dict[str, _Tally] = {}
+
+    def start(self, stage: str, jobs: tuple[Job, ...]) -> None:
+        """Count what a stage has to do; what the stage before it did is forgotten."""
+        self.whole, self.cells = _Tally(stage), {}
+        seen = Counter(_title(cell) for cell in {job.cell.digest: job.cell for job in jobs}.values())
+        for job in jobs:
+            title = _title(job.cell)
+            if seen[title] > 1:  # two datasets of one task
+                title += f" ({job.cell.dataset['label']})"
+            self.cells.setdefault(job.cell.digest, _Tally(title)).total += len(job.samples)
+            self.whole.total += len(job.samples)
+
+    def add(self, event: Done) -> _Tally:
+        """Count the outcomes of a job, and return what is known of its cell."""
+        tally = self.cells[event.job.cell.digest]
+        tally.add(event)
+        self.whole.add(event)
+        return tally
+
+
+def _title(cell: CellSpec) -> str:
     told = "" if cell.tell == "nothing" else f" [{cell.tell}]"
     return f"{cell.dataset['task']} · {cell.label}{told}"
 
 
-class _Counts:
-    """How many images each cell has to do and has done."""
+class _Lines(_Counts):
+    """Lines for logs and pipes: one when a cell is finished, and now and then how far the stage is."""
 
     def __init__(self) -> None:
-        self.total: Counter[str] = Counter()
-        self.done: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-        self.began: dict[str, float] = {}
-
-    def start(self, jobs: tuple[Job, ...]) -> None:
-        for job in jobs:
-            self.total[_title(job)] += len(job.samples)
-
-    def add(self, event: Done) -> str:
-        title = _title(event.job)
-        self.began.setdefault(title, time.monotonic())
-        self.done[title] += len(event.records)
-        self.failed[title] += sum(record.status == FAILED for record in event.records)
-        return title
-
-
-class _Lines(_Counts):
-    """One line when a cell is finished, for logs and pipes."""
+        super().__init__()
+        self._printed = time.monotonic()
 
     def __call__(self, event: Any) -> None:
         if isinstance(event, Note):
             self._print(f"note: {event.text}")
         elif isinstance(event, Done):
-            title = self.add(event)
-            if self.done[title] == self.total[title]:
-                failed = f", {self.failed[title]} failed" if self.failed[title] else ""
-                self._print(f"{title}: {self.done[title]} images{failed}")
+            tally = self.add(event)
+            if tally.done == tally.total:
+                failed = f", {tally.failed} failed" if tally.failed else ""
+                self._print(f"{tally.title}: {tally.done} images{failed}")
+            if time.monotonic() - self._printed >= LINE_SECONDS and self.whole.done < self.whole.total:
+                self._print(self._how_far())
+                self._printed = time.monotonic()
         elif hasattr(event, "jobs"):
-            self.start(event.jobs)
+            self.start(event.stage, event.jobs)
+
+    def _how_far(self) -> str:
+        whole = self.whole
+        text = f"{whole.title}: {whole.done} of {whole.total} images"
+        if not whole.speed:
+            return text
+        left = timedelta(seconds=round((whole.total - whole.done) / whole.speed))
+        return f"{text}, {whole.rate}, about {left} left"
 
     def _print(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -79,14 +137,25 @@ class _Lines(_Counts):
 
 @contextmanager
 def _bars() -> Iterator[Callable[[Any], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # "[task]" is what a restorer is told
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
         TimeRemainingColumn(),
+        console=Console(stderr=True),  # stdout may be a file or a pipe, and is the tables'
+        speed_estimate_period=_SPEED_SECONDS,
         transient=True,
     ) as progress:
         yield _Bars(progress)
@@ -99,27 +168,27 @@ class _Bars(_Counts):
         super().__init__()
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
-        self._whole: TaskID | None = None
+        self._stage: TaskID | None = None
 
     def __call__(self, event: Any) -> None:
         if isinstance(event, Note):
-            self._progress.console.print(f"note: {event.text}", highlight=False)
+            self._progress.console.print(f"note: {event.text}", highlight=False, markup=False)
         elif isinstance(event, Done):
             self._advance(event)
         elif hasattr(event, "jobs"):
-            self.start(event.jobs)
-            images = sum(len(job.samples) for job in event.jobs)
-            if images:
-                self._whole = self._progress.add_task(f"all ({event.stage})", total=images, rate="")
+            self.start(event.stage, event.jobs)
+            if self._stage is not None:
+                self._progress.remove_task(self._stage)
+                self._stage = None
+            if self.whole.total:
+                self._stage = self._progress.add_task(f"all ({event.stage})", total=self.whole.total, rate="")
 
     def _advance(self, event: Done) -> None:
-        title = self.add(event)
-        if title not in self._bars:
-            self._bars[title] = self._progress.add_task(title, total=self.total[title], rate="")
-        seconds = time.monotonic() - self.began[title]
-        rate = f"{self.done[title] / seconds:.1f} images/s" if seconds > 0.5 else ""
-        self._progress.update(self._bars[title], completed=self.done[title], rate=rate)
-        if self._whole is not None:
-            self._progress.advance(self._whole, len(event.records))
-        if self.done[title] >= self.total[title]:
-            self._progress.remove_task(self._bars.pop(title))
+        digest, tally = event.job.cell.digest, self.add(event)
+        if digest not in self._bars:
+            self._bars[digest] = self._progress.add_task(tally.title, total=tally.total, rate="")
+        self._progress.update(self._bars[digest], completed=tally.done, rate=tally.rate)
+        if self._stage is not None:
+            self._progress.update(self._stage, completed=self.whole.done, rate=self.whole.rate)
+        if tally.done >= tally.total:
+            self._progress.remove_task(self._bars.pop(digest))

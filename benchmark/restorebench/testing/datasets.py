@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from restorebench.contracts import DataRequest, Sample, SampleInfo, resolve
+from restorebench.errors import ContractViolation
 from restorebench.tasks import CLEAN, TEN_NAMES, components
-from restorebench.testing.subject import Subject, hold_image, hold_json
+from restorebench.testing.subject import Subject, hold_image
 
 _KINDS_OF_SAMPLE = ("captured", "published", "derived", "synthetic")
 
@@ -31,15 +32,24 @@ def gives_what_it_indexes(subject: Subject) -> None:
     for task in _tasks_held(subject):
         index, data, again = _index(subject, task), _data(subject, task), _data(subject, task)
         places = range(min(2, len(index)))
-        samples: dict[int, Sample] = {place: data[place] for place in places}
+        samples = {place: _sample(subject, data, place) for place in places}
         for place in reversed(places):
             sample, info = samples[place], index[place]
             hold_image(subject, sample.degraded, (info.height, info.width), f"{task}, {info.id}: degraded")
             if sample.clean is not None:
                 hold_image(subject, sample.clean, (info.height, info.width), f"{task}, {info.id}: clean")
-            hold_json(subject, sample.parameters)
-            same = np.array_equal(sample.degraded, again[place].degraded)
+            same = np.array_equal(sample.degraded, _sample(subject, again, place).degraded)
             subject.hold(same, f"{task}, {info.id}: read in another order, it has other pixels")
+
+
+def _sample(subject: Subject, data: Any, place: int) -> Sample:
+    """Read a sample as a worker does."""
+    from restorebench.worker import reading
+
+    try:
+        return reading.read(data, place)
+    except ContractViolation as error:
+        raise subject.violation(str(error)) from error
 
 
 def _tasks_held(subject: Subject) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from restorebench.contracts import Detection
-from restorebench.tasks import CLEAN
+from restorebench.errors import ContractViolation
 from restorebench.testing.subject import BATCH_TOLERANCE, SIZES, Subject, images_of
 
 if TYPE_CHECKING:
@@ -38,23 +38,14 @@ def detects_each_image_alone(subject: Subject) -> None:
 
 
 def _detected(subject: Subject, images: Tensor) -> Sequence[Detection]:
-    """Detect as a worker does, and hold the answer to the contract."""
-    import torch
+    """Detect as a worker does."""
+    from restorebench.worker import detecting
 
-    before = images.clone()
-    with torch.no_grad():
-        found = list(subject.loaded.detect(images))
-    subject.hold(torch.equal(before, images), "detect wrote into its images; work on a copy")
-    subject.hold(len(found) == len(images), f"detect returned {len(found)} detections for {len(images)} images")
-    vocabulary = {*subject.card.tasks, CLEAN}
-    for detection in found:
-        known = isinstance(detection, Detection)
-        subject.hold(known, f"detect returned {type(detection).__name__}, expected a Detection")
-        strange = sorted({*detection.labels, *detection.probabilities} - vocabulary) if subject.card.tasks else []
-        subject.hold(not strange, f"detect named {strange}, which are not in the card's tasks")
-        for name, value in detection.probabilities.items():
-            subject.hold(0 <= float(value) <= 1, f"detect gave {name} probability {value}, outside [0, 1]")
-    return found
+    try:
+        return detecting.detect(subject.loaded, subject.card, images)
+    except ContractViolation as error:
+        count, _, height, width = images.shape
+        raise subject.violation(f"{error} (given {count} images of {height} x {width} px)") from error
 
 
 CLAIMS = (

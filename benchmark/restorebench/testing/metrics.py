@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restorebench.contracts import Metric, ScoringProtocol
+from restorebench.errors import ContractViolation
 from restorebench.testing.subject import Subject, images_of, largest_difference
 
 if TYPE_CHECKING:
@@ -57,22 +58,22 @@ def _prepared(subject: Subject, protocol: ScoringProtocol, noise: float) -> Tens
 
 
 def _scores(subject: Subject, metric: Metric, restored: Tensor, clean: Tensor) -> Tensor:
+    """Call a metric on copies, as a worker does, and hold it to the contract."""
     import torch
 
-    arguments = [restored, clean]
+    from restorebench.worker import scoring
+
+    arguments = [restored.clone(), clean.clone()]
     if subject.card.needs_map is not None:
         marked = torch.zeros_like(clean[:, :1])
         marked[..., ::2] = 1
         arguments.append(marked)
     with torch.no_grad():
         scores = metric(*arguments)
-    expected = torch.float32 if subject.card.network and scores.dtype == torch.float32 else torch.float64
-    subject.hold(
-        tuple(scores.shape) == (len(clean),) and scores.dtype == expected,
-        f"a metric returns (B,) float64, got {tuple(scores.shape)} {scores.dtype} for B = {len(clean)}",
-    )
-    subject.hold(not bool(scores.isnan().any()), "it gave NaN")
-    return scores.double().cpu()
+    try:
+        return scoring.held(scores, subject.card, len(clean))
+    except ContractViolation as error:
+        raise subject.violation(str(error)) from error
 
 
 CLAIMS = (

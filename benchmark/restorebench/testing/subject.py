@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,6 @@ from restorebench.errors import ContractViolation
 from restorebench.settings import cache_folder
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from restorebench.contracts import Image
@@ -101,10 +99,11 @@ def largest_difference(one: Tensor, other: Tensor) -> float:
     return float(change.masked_fill(one == other, 0).max())
 
 
-def hold_image(subject: Subject, image: np.ndarray[Any, Any], size: tuple[int, int], what: str) -> None:
-    """Hold an image to be (H, W, 3) float32 in [0, 1]; `what` begins the message."""
+def hold_image(subject: Subject, image: Any, size: tuple[int, int], what: str) -> None:
+    """Hold an image, which may be anything, to be (H, W, 3) float32 in [0, 1]; `what` begins the message."""
     import numpy as np
 
+    subject.hold(isinstance(image, np.ndarray), f"{what} of type {type(image).__name__}, expected an array")
     shaped = image.shape == (*size, 3) and image.dtype == np.float32
     subject.hold(shaped, f"{what} of {image.shape} {image.dtype}, expected {(*size, 3)} float32")
     inside = bool(np.isfinite(image).all()) and float(image.min()) >= 0 and float(image.max()) <= 1
@@ -113,7 +112,7 @@ def hold_image(subject: Subject, image: np.ndarray[Any, Any], size: tuple[int, i
 
 def hold_json(subject: Subject, parameters: Mapping[str, Any]) -> None:
     """Hold parameters to be what JSON can carry."""
-    try:
-        json.dumps(dict(parameters), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise subject.violation(f"parameters must be JSON-ready: {error}") from error
+    from restorebench.worker import reading
+
+    fault = reading.not_json(parameters)
+    subject.hold(not fault, fault)

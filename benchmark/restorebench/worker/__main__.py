@@ -21,6 +21,7 @@ def main() -> None:
     if os.getppid() != parent:
         os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    _keep_private(reading, writing)
 
     from restorebench.worker.session import Session, devices  # imports torch
 
@@ -34,6 +35,18 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # taking torch down in order takes longer than many a run's last group
+
+
+def _keep_private(*descriptors: int) -> None:
+    """Keep the pipes from what a plugin starts: while such a process held them, a crash would go unnoticed."""
+
+    def close() -> None:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    os.register_at_fork(after_in_child=close)
 
 
 if __name__ == "__main__":

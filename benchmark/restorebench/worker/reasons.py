@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from restorebench.catalog import first_line
 from restorebench.errors import ContractViolation
-from restorebench.worker.restoring import out_of_memory
+from restorebench.worker.restoring import TooLarge, out_of_memory
 
 
 def reason(error: BaseException, prefix: str = "") -> str:
     """Name the kind of a failure (`contract`, `out-of-memory` or `error`), then what it says, in one line."""
     if isinstance(error, ContractViolation):
-        return f"contract: {prefix}{first_line(error)}"
+        return f"contract: {prefix}{_said(error)}"
     if out_of_memory(error):
-        return f"out-of-memory: {prefix}{type(error).__name__}"
-    return f"error: {prefix}{type(error).__name__}: {first_line(error)}"
+        # The message of torch counts the bytes that happened to be free: another one in every run.
+        return f"out-of-memory: {prefix}{error if isinstance(error, TooLarge) else type(error).__name__}"
+    return f"error: {prefix}{type(error).__name__}: {_said(error)}"
+
+
+def _said(error: BaseException) -> str:
+    """Return the first line of a message as text that JSON and SQLite can hold, whatever a plugin raised."""
+    try:
+        text = first_line(error)
+    except Exception:  # its __str__ is a plugin's too
+        return "(its message cannot be printed)"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -11,18 +11,23 @@ from torch import Tensor
 from restorebench.contracts import Batch, Restorer, RestorerInfo, Tiling
 from restorebench.errors import ContractViolation
 from restorebench.toolbox import tiling
+from restorebench.worker import memory
 
 FALLBACK_TILES = (512, 256)
-"""Tile sides tried, largest first, when a single image does not fit in memory."""
+"""Tile sides tried in px, largest first, when a single image does not fit in memory."""
+_LEAST_OVERLAP = 32  # px; with less, a network's seams show
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A restored batch (B, 3, H, W), the seconds it took, and what the out-of-memory ladder had to do."""
+    """A restored batch (B, 3, H, W), the seconds it took, and what the out-of-memory ladder had to do.
+
+    peak_mib: as `memory.peak_mib` has it; None where the system does not tell.
+    """
 
     images: Tensor
     seconds: float
-    peak_mib: float
+    peak_mib: float | None
     fallback: str = ""
 
 
@@ -33,7 +38,7 @@ def restore(
 
     Raises:
         ContractViolation: the restorer returned something else than it promised.
-        MemoryError, torch.OutOfMemoryError: even a small tile does not fit.
+        TooLarge: a single image, or the smallest tile that the card allows, does not fit in memory.
     """
     height, width = batch.degraded.shape[-2:]
     padded = _padded(batch, card.multiple_of)
@@ -56,44 +61,79 @@ def _padded(batch: Batch, multiple: int) -> Batch:
     return replace(batch, degraded=pad(batch.degraded), clean=clean, full_size=(height + down, width + right))
 
 
+class TooLarge(MemoryError):
+    """What did not fit in memory, at the end of the ladder."""
+
+
 def _ladder(
     restorer: Restorer, card: RestorerInfo, batch: Batch, tile: int | None, overlap: int
-) -> tuple[Tensor, float, str, float]:
+) -> tuple[Tensor, float, str, float | None]:
     """Try the batch whole, then halved down to single images, then tiled where the card allows it."""
     count = len(batch.keys)
-    size, side, fallback = count, tile, ""
+    size, side, shared = count, tile, overlap
     while True:
+        steps = [f"batch {count} -> {size}"] * (size < count) + [f"tile {side}"] * (side != tile)
         try:
-            outputs, seconds, peak = [], 0.0, 0.0
-            for start in range(0, count, size):
-                part = _slice(batch, start, start + size)
-                images, part_seconds, part_peak = _timed(restorer, card, part, side, overlap)
-                outputs.append(images)
-                seconds += part_seconds
-                peak = max(peak, part_peak)
-            return torch.cat(outputs), seconds, fallback, peak
+            images, seconds, peak = _in_parts(restorer, card, batch, size, side, shared)
+            return images, seconds, ", ".join(steps), peak
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            if batch.degraded.device.type == "cuda":
-                torch.cuda.empty_cache()
             if size > 1:
                 size = -(-size // 2)
-                fallback = f"batch {count} -> {size}"
-                continue
-            smaller = [t for t in FALLBACK_TILES if t < min(side or 10**9, max(batch.full_size))]
-            if card.tiling is not Tiling.ALLOWED or not smaller:
-                raise
-            side, overlap = smaller[0], max(overlap, 32)
-            fallback = f"tile {side}"
+            elif smaller := _smaller_tile(card, batch, side, overlap):
+                side, shared = smaller
+            else:
+                height, width = batch.full_size
+                tiled = _tiled(card, batch, side)
+                what = f"a tile of {side} px" if tiled else f"an image of {height} x {width} px"
+                raise TooLarge(f"{type(error).__name__} on {what}") from error
+        if batch.degraded.device.type == "cuda":
+            torch.cuda.empty_cache()  # only now: the error's traceback held what the plugin had allocated
+
+
+def _in_parts(
+    restorer: Restorer, card: RestorerInfo, batch: Batch, size: int, tile: int | None, overlap: int
+) -> tuple[Tensor, float, float | None]:
+    """Restore so many images at a time; seconds are summed, and the peak is that of the worst part."""
+    parts = [
+        _timed(restorer, card, _slice(batch, start, start + size), tile, overlap)
+        for start in range(0, len(batch.keys), size)
+    ]
+    images, seconds, peaks = zip(*parts, strict=True)
+    known = [peak for peak in peaks if peak is not None]
+    return torch.cat(images), sum(seconds), max(known, default=None)
+
+
+def _smaller_tile(card: RestorerInfo, batch: Batch, tile: int | None, overlap: int) -> tuple[int, int] | None:
+    """Return the next smaller tile and its overlap, in px; None where the card or the sides allow none.
+
+    The side is a multiple of the card's. Tiles share what was asked for, but no more than half of a tile, and
+    always leave room to advance by such a multiple.
+    """
+    if card.tiling is not Tiling.ALLOWED:
+        return None
+    multiple = card.multiple_of
+    limit = min(tile or max(batch.full_size), max(batch.full_size))
+    for wanted in FALLBACK_TILES:
+        side = wanted // multiple * multiple
+        if side < limit and side - multiple >= _LEAST_OVERLAP:
+            return side, min(max(overlap, _LEAST_OVERLAP), side // 2, side - multiple)
+    return None
+
+
+def _tiled(card: RestorerInfo, batch: Batch, tile: int | None) -> bool:
+    return tile is not None and max(batch.full_size) > tile and card.tiling is not Tiling.INTERNAL
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Tell a lack of memory from other errors; torch reports the CPU's as a plain RuntimeError."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    if not isinstance(error, RuntimeError):
+        return False
+    text = " ".join(part for part in error.args if isinstance(part, str))  # str() of a plugin's error may fail
+    return "out of memory" in text or "can't allocate memory" in text
 
 
 def _slice(batch: Batch, start: int, stop: int) -> Batch:
@@ -111,17 +151,17 @@ def _slice(batch: Batch, start: int, stop: int) -> Batch:
 
 def _timed(
     restorer: Restorer, card: RestorerInfo, batch: Batch, tile: int | None, overlap: int
-) -> tuple[Tensor, float, float]:
+) -> tuple[Tensor, float, float | None]:
     """Restore once, with the device synchronised around the clock."""
     device = batch.degraded.device
     cuda = device.type == "cuda"
     if cuda:
-        torch.cuda.reset_peak_memory_stats(device)
         torch.cuda.synchronize(device)
+    measured = memory.reset_peak(device)
     began = time.perf_counter()
     height, width = batch.full_size
     with torch.no_grad():  # never inference_mode: guided samplers need gradients inside
-        if tile is None or max(height, width) <= tile or card.tiling is Tiling.INTERNAL:
+        if tile is None or not _tiled(card, batch, tile):
             images = _checked(restorer, batch)
         else:
 
@@ -137,7 +177,7 @@ def _timed(
     if cuda:
         torch.cuda.synchronize(device)
     seconds = time.perf_counter() - began
-    return images, seconds, _peak_mib(device)
+    return images, seconds, memory.peak_mib(device) if measured else None
 
 
 def _checked(restorer: Restorer, batch: Batch) -> Tensor:
@@ -157,12 +197,3 @@ def _checked(restorer: Restorer, batch: Batch) -> Tensor:
     if not torch.equal(before, batch.degraded):
         raise ContractViolation("restore wrote into batch.degraded; work on a copy")
     return restored.detach()
-
-
-def _peak_mib(device: torch.device) -> float:
-    """Peak memory in MiB: the device's since the last reset, or the process's since it started."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

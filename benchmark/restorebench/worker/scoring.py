@@ -6,6 +6,7 @@ import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,7 +81,8 @@ class _Shown:
                 prepare(chosen, protocol, network=network),
                 prepare(clean.to(self._device) if network else clean, protocol, network=network),
             )
-        return self._prepared[key]
+        restored, clean = self._prepared[key]
+        return restored.clone(), clean.clone()  # a metric may write into its images: they are no other's
 
 
 def _column(
@@ -94,7 +96,7 @@ def _column(
     try:
         maps = [_map(shown.samples[row], loaded.card.needs_map) for row in rows]
         with torch.no_grad():
-            values = _called(loaded.metric, loaded.protocol, shown.under(loaded, rows), maps)
+            values = _called(loaded, shown.under(loaded, rows), maps)
         return dict(zip(rows, values, strict=True)), {}
     except Exception as error:
         traceback.print_exc()
@@ -109,21 +111,30 @@ def _column(
     return found, failures
 
 
-def _called(
-    metric: Metric, protocol: ScoringProtocol, pair: _Pair, maps: Sequence[np.ndarray | None]
-) -> list[float | None]:
-    """Call a metric and hold its answer to the contract: one number per image."""
+def _called(loaded: LoadedMetric, pair: _Pair, maps: Sequence[np.ndarray | None]) -> list[float | None]:
+    """Call a metric; None where its map marks nothing, which leaves it without a pixel and is no failure."""
+    assert loaded.metric is not None  # a metric that could not be loaded is not called
     known = [torch.as_tensor(item, dtype=torch.float64) for item in maps if item is not None]
-    answer = metric(*pair, crop_map(torch.stack(known)[:, None], protocol)) if known else metric(*pair)
-    count = len(pair[0])
+    latent = [crop_map(torch.stack(known)[:, None], loaded.protocol)] if known else []
+    answer = held(loaded.metric(*pair, *latent), loaded.card, len(pair[0]), may_be_nan=bool(known))
+    return [None if math.isnan(value) else value for value in answer.tolist()]
+
+
+def held(answer: Any, card: MetricInfo, count: int, *, may_be_nan: bool = False) -> Tensor:
+    """Hold what a metric returned, which may be anything, to the contract: (count,) float64 on the CPU.
+
+    Raises:
+        ContractViolation: it is something else; float32 will do for a network.
+    """
     if not isinstance(answer, Tensor) or answer.shape != (count,):
         got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
         raise ContractViolation(f"returned {got}, expected a tensor of shape ({count},)")
-    values = answer.double().cpu().tolist()
-    if any(math.isnan(value) for value in values) and not known:
+    if answer.dtype != torch.float64 and not (card.network and answer.dtype == torch.float32):
+        raise ContractViolation(f"returned {answer.dtype}, expected float64")
+    scores = answer.detach().double().cpu()
+    if not may_be_nan and bool(scores.isnan().any()):
         raise ContractViolation("returned NaN")
-    # A map that marks nothing leaves a region metric without a pixel: no score, and no failure.
-    return [None if math.isnan(value) else value for value in values]
+    return scores
 
 
 def _applies(loaded: LoadedMetric, sample: Sample) -> bool:

@@ -1,11 +1,9 @@
-"""One worker's state: what is loaded, and how a job becomes records."""
+"""How a job becomes records: read, restore or detect, score, save."""
 
 from __future__ import annotations
 
-import os
-import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,27 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from restorebench.catalog import discover, validated_options
 from restorebench.contracts import (
     Batch,
-    DataRequest,
     Detection,
     DetectorInfo,
-    MetricInfo,
     RestorerInfo,
-    Runtime,
     Sample,
-    resolve,
 )
-from restorebench.digests import digest
 from restorebench.errors import ContractViolation, RestorebenchError, RunFolderError
 from restorebench.layout import output_name, safe_name, triple_name, triples_folder
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, seeding
-from restorebench.worker import restoring
+from restorebench.worker import detecting, reading, restoring
+from restorebench.worker.loading import Shelf
+from restorebench.worker.memory import resident_mib
 from restorebench.worker.reasons import reason
 from restorebench.worker.saving import save_output, save_triple
-from restorebench.worker.scoring import LoadedMetric, score
+from restorebench.worker.scoring import score
 
 Message = dict[str, Any]
 
@@ -47,7 +41,7 @@ def devices() -> list[str]:
 
 
 class Session:
-    """Keeps the last plugin, dataset and metrics loaded, so that group after group pays for none of them."""
+    """Turns jobs into records, with what the shelf keeps loaded from one to the next."""
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self.setup = setup
@@ -57,140 +51,83 @@ class Session:
         torch.backends.cudnn.allow_tf32 = False
         self.device = torch.device(setup["device"])
         self.run_folder = Path(setup["run_folder"])
-        self._sources: tuple[str, ...] | None = None
-        self._loaded: dict[str, tuple[str, Any]] = {}
-        self._warm = False
+        self._shelf = Shelf(setup, self.device)
 
     def handle(self, message: Message) -> Message:
         """Do one job: `{"type": "load"}` or `{"type": "job"}`; errors become messages, never escape."""
         try:
             if message["type"] == "load":
                 return self._load(message["cell"])
-            return {"type": "done", "records": self._run(message), "resident_mib": _resident_mib()}
+            return {"type": "done", "records": self._run(message), "resident_mib": resident_mib()}
         except RestorebenchError as error:
             return {"type": "refused", "error": type(error).__name__, "message": str(error)}
         except Exception as error:
             traceback.print_exc()
             return {"type": "failed", "reason": reason(error)}
 
-    # ------------------------------------------------------------ loading
-
     def _load(self, cell: Mapping[str, Any]) -> Message:
-        """Load a cell's plugin, its data and its metrics. A plugin's error is not the data's."""
-        self._discover(cell["sources"])
-        self._once("data", [cell["dataset"]], lambda: self._load_data(cell["dataset"]))
-        self._once("metrics", [cell["columns"]], lambda: self._load_metrics(cell["columns"]))
+        """Load what a cell needs. A plugin's error is the cell's failure; the data's is the user's to mend."""
+        self._shelf.prepare(cell)
         if cell["kind"] == "scores":
             return {"type": "ready", "parameters": None}
         try:
-            plugin = self._once(
-                "plugin", [cell["kind"], cell["name"], cell["options"]], lambda: self._load_plugin(cell)
-            )
+            self._shelf.take_plugin(cell)
         except Exception as error:
             traceback.print_exc()
             return {"type": "failed", "reason": reason(error, "while loading: ")}
-        return {"type": "ready", "parameters": _parameters(plugin)}
-
-    def _discover(self, sources: Sequence[str]) -> None:
-        if self._sources != tuple(sources):
-            self.catalog = discover(only=sources)
-            self._sources = tuple(sources)
-            self._loaded.clear()
-
-    def _once(self, what: str, key: Any, load: Callable[[], Any]) -> Any:
-        """Return what is loaded under a key, loading it if the last one was another."""
-        wanted = digest(key)
-        held = self._loaded.get(what)
-        if held is None or held[0] != wanted:
-            self._loaded.pop(what, None)  # let go of the old one before the new one takes memory
-            if what == "plugin":
-                self._warm = False
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
-            self._loaded[what] = held = (wanted, load())
-        return held[1]
-
-    @property
-    def _runtime(self) -> Runtime:
-        return Runtime(
-            device=str(self.device),
-            threads=self.setup["threads"],
-            cache=Path(self.setup["cache"]),
-            roots={name: Path(path) for name, path in self.setup["roots"].items()},
-            offline=self.setup["offline"],
-            tasks=self.catalog.tasks,
-            find=self.catalog.find,
-        )
-
-    def _load_plugin(self, cell: Mapping[str, Any]) -> Any:
-        card = self.catalog.find(cell["kind"], cell["name"])
-        return resolve(card.load)(validated_options(card, cell["options"]), self._runtime)
-
-    def _load_data(self, dataset: Mapping[str, Any]) -> Any:
-        card = self.catalog.find("dataset", dataset["name"])
-        request = DataRequest(dataset["task"], dataset["seed"], self._runtime.roots, self.catalog.find)
-        return resolve(card.load)(validated_options(card, dataset["options"]), request)
-
-    def _load_metrics(self, columns: Sequence[Sequence[str]]) -> dict[str, LoadedMetric]:
-        loaded = {}
-        for column, name, protocol_name in columns:
-            card: MetricInfo = self.catalog.find("metric", name)
-            protocol = card.protocol(protocol_name)
-            if protocol is None:
-                raise ContractViolation(f"metric {name!r} has no protocol {protocol_name!r}")
-            try:
-                metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
-                loaded[column] = LoadedMetric(card, protocol, metric)
-            except Exception as error:
-                traceback.print_exc()
-                why = reason(error, f"metric {column}: while loading: ")
-                loaded[column] = LoadedMetric(card, protocol, None, why)
-        return loaded
-
-    # ------------------------------------------------------------ running
+        return {"type": "ready", "parameters": self._shelf.parameters()}
 
     def _run(self, job: Message) -> list[dict[str, Any]]:
-        data = self._loaded["data"][1]
-        samples = [data[place] for place in job["samples"]]
-        if job["mode"] == "detect":
-            return [asdict(r) for r in self._isolated(job, samples, self._detect, self._undetected)]
+        """Do a job's images; one that cannot be read is a failure of its own."""
+        detecting_only = job["mode"] == "detect"
+        failure = self._undetected if detecting_only else self._unrestored
+        samples, unread = self._read(job)
+        outcomes = {place: failure(job, place, why) for place, why in unread.items()}
         if job["mode"] == "score":
-            return [asdict(r) for r in self._rescore(job, samples)]
-        records = self._isolated(job, samples, self._restore, self._unrestored)
-        self._warm = True
-        return [asdict(record) for record in records]
+            outcomes |= self._rescore(job, samples)
+        elif samples:
+            outcomes |= self._isolated(job, samples, self._detect if detecting_only else self._restore, failure)
+            self._shelf.warm = True
+        return [asdict(outcomes[place]) for place in sorted(outcomes)]
+
+    def _read(self, job: Message) -> tuple[dict[int, Sample], dict[int, str]]:
+        """Read a job's samples, by their place in the job; and say why the others cannot be read."""
+        samples, unread = {}, {}
+        for place, number in enumerate(job["samples"]):
+            try:
+                samples[place] = reading.read(self._shelf.data, number)
+            except Exception as error:
+                if isinstance(error, RestorebenchError) and not isinstance(error, ContractViolation):
+                    raise  # data that is not there or is corrupt: the user's to mend before anything goes on
+                traceback.print_exc()
+                unread[place] = reason(error, "while reading: ")
+        return samples, unread
 
     def _isolated(
         self,
         job: Message,
-        samples: Sequence[Sample],
-        work: Callable[[Message, Sequence[Sample], Sequence[int]], list[Any]],
+        samples: Mapping[int, Sample],
+        work: Callable[[Message, Mapping[int, Sample]], dict[int, Any]],
         failure: Callable[[Message, int, str], Any],
-    ) -> list[Any]:
+    ) -> dict[int, Any]:
         """Work on a group; if it fails, on one image at a time, so that only the culprit is lost."""
-        everything = list(range(len(samples)))
         try:
-            return work(job, samples, everything)
+            return work(job, samples)
         except RunFolderError:
             raise  # not the plugin's doing, and every other image would meet it too
         except Exception as error:
             traceback.print_exc()
             if len(samples) == 1:
-                return [failure(job, 0, reason(error))]
-        outcomes = []
-        for place in everything:
-            try:
-                outcomes += work(job, samples, [place])
-            except RunFolderError:
-                raise
-            except Exception as error:
-                outcomes.append(failure(job, place, reason(error)))
+                return {place: failure(job, place, reason(error)) for place in samples}
+        outcomes: dict[int, Any] = {}
+        for place, sample in samples.items():
+            outcomes |= self._isolated(job, {place: sample}, work, failure)
         return outcomes
 
-    def _restore(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[Record]:
+    def _restore(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, Record]:
         cell = job["cell"]
-        card: RestorerInfo = self.catalog.find("restorer", cell["name"])
-        chosen = [samples[place] for place in places]
+        card: RestorerInfo = self._shelf.catalog.find("restorer", cell["name"])
+        chosen = list(samples.values())
         degraded = images.to_tensor([sample.degraded for sample in chosen]).to(self.device)
         clean = None
         if card.yardstick:
@@ -199,22 +136,22 @@ class Session:
             clean = images.to_tensor([s.clean for s in chosen if s.clean is not None]).to(self.device)
         batch = Batch(
             degraded=degraded,
-            told=tuple(_told(job["told"][place]) for place in places),
-            keys=tuple(self._noise_key(job, place) for place in places),
+            told=tuple(_told(job["told"][place]) for place in samples),
+            keys=tuple(self._noise_key(job, place) for place in samples),
             full_size=(degraded.shape[-2], degraded.shape[-1]),
             clean=clean,
         )
-        result = restoring.restore(self._loaded["plugin"][1], card, batch, cell["tile"], cell["tile_overlap"])
+        result = restoring.restore(self._shelf.plugin, card, batch, cell["tile"], cell["tile_overlap"])
         execution = Execution(
             device=str(self.device),
             threads=self.setup["threads"],
-            batch_size=len(places),
+            batch_size=len(samples),
             fallback=result.fallback,
         )
-        scored = score(result.images, chosen, self._loaded["metrics"][1], self.device)
+        scored = score(result.images, chosen, self._shelf.metrics, self.device)
         restored = images.from_tensor(result.images) if cell["save"] or cell["triples"] else []
-        records = []
-        for row, place in enumerate(places):
+        records = {}
+        for row, place in enumerate(samples):
             output = self._save(job, place, restored[row]) if cell["save"] else ""
             if job["samples"][place] < cell["triples"]:
                 save_triple(
@@ -224,24 +161,22 @@ class Session:
                     triple_name(job["ids"][place], cell["label"], cell["tell"]),
                     restored[row],
                 )
-            records.append(
-                Record(
-                    digest=cell["digest"],
-                    sample=job["ids"][place],
-                    repetition=job["repetition"],
-                    status=OK,
-                    told=_labels(job["told"][place]),
-                    scores=scored[row].values,
-                    unscored=scored[row].failures,
-                    parameters=dict(chosen[row].parameters),
-                    degraded_digest=images.pixel_digest(chosen[row].degraded),
-                    output=output,
-                    seconds=result.seconds / len(places),
-                    warm=self._warm,
-                    pixels=degraded.shape[-2] * degraded.shape[-1],
-                    peak_mib=result.peak_mib,
-                    execution=execution,
-                )
+            records[place] = Record(
+                digest=cell["digest"],
+                sample=job["ids"][place],
+                repetition=job["repetition"],
+                status=OK,
+                told=_labels(job["told"][place]),
+                scores=scored[row].values,
+                unscored=scored[row].failures,
+                parameters=dict(chosen[row].parameters),
+                degraded_digest=images.pixel_digest(chosen[row].degraded),
+                output=output,
+                seconds=result.seconds / len(samples),
+                warm=self._shelf.warm,
+                pixels=degraded.shape[-2] * degraded.shape[-1],
+                peak_mib=result.peak_mib,
+                execution=execution,
             )
         return records
 
@@ -259,54 +194,41 @@ class Session:
         dataset = job["cell"]["dataset"]
         return seeding.key(dataset["seed"], dataset["name"], dataset["task"], job["ids"][place], job["repetition"])
 
-    def _detect(self, job: Message, samples: Sequence[Sample], places: Sequence[int]) -> list[DetectionRecord]:
-        card: DetectorInfo = self.catalog.find("detector", job["cell"]["name"])
-        batch = images.to_tensor([samples[place].degraded for place in places]).to(self.device)
-        before = batch.clone()
-        began = time.perf_counter()
-        with torch.no_grad():
-            found = list(self._loaded["plugin"][1].detect(batch))
-        seconds = time.perf_counter() - began
-        _check_detections(card, found, len(places))
-        if not torch.equal(before, batch):
-            raise ContractViolation("detect wrote into its images; work on a copy")
-        records = [
-            DetectionRecord(
-                digest=job["cell"]["digest"],
+    def _detect(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, DetectionRecord]:
+        cell = job["cell"]
+        card: DetectorInfo = self._shelf.catalog.find("detector", cell["name"])
+        batch = images.to_tensor([sample.degraded for sample in samples.values()]).to(self.device)
+        found = detecting.detect(self._shelf.plugin, card, batch)
+        return {
+            place: DetectionRecord(
+                digest=cell["digest"],
                 sample=job["ids"][place],
                 status=OK,
                 labels=tuple(sorted(detection.labels)),
-                probabilities={name: float(value) for name, value in detection.probabilities.items()},
-                seconds=seconds / len(places),
-                warm=self._warm,
-                pixels=batch.shape[-2] * batch.shape[-1],
+                probabilities=detection.probabilities,
             )
-            for place, detection in zip(places, found, strict=True)
-        ]
-        self._warm = True
-        return records
+            for place, detection in zip(samples, found, strict=True)
+        }
 
     def _undetected(self, job: Message, place: int, reason: str) -> DetectionRecord:
         return DetectionRecord(job["cell"]["digest"], job["ids"][place], FAILED, reason)
 
-    def _rescore(self, job: Message, samples: Sequence[Sample]) -> list[Record]:
+    def _rescore(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, Record]:
         """Score saved outputs under the columns a job asks for; from the unrounded file where there is one."""
-        records = []
-        asked = {name: self._loaded["metrics"][1][name] for name in job["columns"]}
-        for place, sample in enumerate(samples):
+        records = {}
+        asked = {name: self._shelf.metrics[name] for name in job["columns"]}
+        for place, sample in samples.items():
             path = self.run_folder / job["outputs"][place]
             exact = path.with_suffix(".npy")
             restored = np.load(exact) if exact.exists() else images.read(path)
             (found,) = score(images.to_tensor([restored]), [sample], asked, self.device)
-            records.append(
-                Record(
-                    job["cell"]["digest"],
-                    job["ids"][place],
-                    job["repetition"],
-                    OK,
-                    scores=found.values,
-                    unscored=found.failures,
-                )
+            records[place] = Record(
+                job["cell"]["digest"],
+                job["ids"][place],
+                job["repetition"],
+                OK,
+                scores=found.values,
+                unscored=found.failures,
             )
         return records
 
@@ -323,34 +245,3 @@ def _told(raw: Mapping[str, Any] | None) -> Detection | None:
 
 def _labels(raw: Mapping[str, Any] | None) -> tuple[str, ...] | None:
     return None if raw is None else tuple(sorted(raw["labels"]))
-
-
-def _resident_mib() -> float:
-    """Return the memory this process holds now, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def _parameters(plugin: Any) -> int | None:
-    """Count the parameters of every module a plugin holds, shared ones once; None if it holds none."""
-    found = {
-        id(parameter): parameter.numel()
-        for value in [plugin, *getattr(plugin, "__dict__", {}).values()]
-        if isinstance(value, torch.nn.Module)
-        for parameter in value.parameters()
-    }
-    return sum(found.values()) if found else None
-
-
-def _check_detections(card: DetectorInfo, found: Sequence[Any], count: int) -> None:
-    if len(found) != count:
-        raise ContractViolation(f"detect returned {len(found)} detections for {count} images")
-    for detection in found:
-        if not isinstance(detection, Detection):
-            raise ContractViolation(f"detect returned {type(detection).__name__}, expected a Detection")
-        for name, value in detection.probabilities.items():
-            if not 0 <= float(value) <= 1:
-                raise ContractViolation(f"detect gave {name} probability {value}, outside [0, 1]")
-        unknown = sorted(set(detection.labels) - set(card.tasks)) if card.tasks else []
-        if unknown:
-            raise ContractViolation(f"detect named {unknown[0]!r}, which is not in its vocabulary")

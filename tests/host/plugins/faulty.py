@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -47,6 +48,28 @@ def crashes_on_bright(images):
     return images.clone()
 
 
+def start_children():
+    """Start a process by fork, as torch's data loaders do, one through a shell and one as plugins should."""
+    note = Path(os.environ["RESTOREBENCH_TEST_MARK"])
+    if (forked := os.fork()) == 0:
+        time.sleep(600)
+        os._exit(0)
+    os.system(f"sleep 600 & echo $! >> {note}")
+    started = subprocess.Popen(["sleep", "600"])
+    with note.open("a") as file:
+        file.write(f"{forked}\n{started.pid}\n")
+
+
+def hangs_with_children(images):
+    start_children()
+    return hangs(images)
+
+
+def crashes_with_children(images):
+    start_children()
+    os._exit(7)
+
+
 class Once:
     """Dies of SIGKILL the first time it runs, works ever after."""
 
@@ -71,6 +94,8 @@ class Calls:
 FAULTS = {
     "raises": raises,
     "hangs": hangs,
+    "hangs-with-children": hangs_with_children,
+    "crashes-with-children": crashes_with_children,
     "segfaults": segfaults,
     "exits": lambda images: os._exit(0),
     "is-killed": is_killed,

@@ -21,12 +21,21 @@ def fails_on_bright(restored, clean):
     return (restored - clean).abs().mean((1, 2, 3))
 
 
+def blackens(restored, clean):
+    restored.zero_(), clean.zero_()
+    return torch.zeros(len(clean)).double()
+
+
 METRICS = {
     "raising": lambda options, runtime, protocol: raises,
     "one-number": lambda options, runtime, protocol: lambda restored, clean: torch.tensor(1.0),
     "too-many": lambda options, runtime, protocol: lambda restored, clean: torch.ones(len(restored) + 1),
-    "nan": lambda options, runtime, protocol: lambda restored, clean: torch.full((len(restored),), torch.nan),
+    "nan": lambda options, runtime, protocol: (
+        lambda restored, clean: torch.full((len(restored),), torch.nan).double()
+    ),
+    "single-precision": lambda options, runtime, protocol: lambda restored, clean: torch.ones(len(restored)),
     "unloadable": lambda options, runtime, protocol: 1 / 0,
+    "blackening": lambda options, runtime, protocol: blackens,
     "bright-averse": lambda options, runtime, protocol: fails_on_bright,
 }
 

@@ -1,0 +1,53 @@
+"""Run a detector on a batch and hold it to its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restorebench.contracts import Detection, Detector, DetectorInfo
+from restorebench.errors import ContractViolation
+from restorebench.tasks import CLEAN
+
+
+def detect(detector: Detector, card: DetectorInfo, images: Tensor) -> list[Detection]:
+    """Judge images (B, 3, H, W), float32 RGB in [0, 1]: one Detection each, its probabilities plain floats.
+
+    Raises:
+        ContractViolation: the detector returned something else than it promised, or wrote into the images.
+    """
+    before = images.clone()
+    with torch.no_grad():
+        found = detector.detect(images)
+    if not isinstance(found, Sequence) or len(found) != len(images):
+        got = f"{len(found)} detections" if isinstance(found, Sequence) else type(found).__name__
+        raise ContractViolation(f"detect returned {got} for {len(images)} images, expected one Detection each")
+    if not torch.equal(before, images):
+        raise ContractViolation("detect wrote into its images; work on a copy")
+    return [_held(card, detection) for detection in found]
+
+
+def _held(card: DetectorInfo, detection: Any) -> Detection:
+    """Hold an answer, which may be anything a plugin returns, to the contract.
+
+    An image without a degradation has no label: `clean` may have a probability, and is never a label.
+    """
+    if not isinstance(detection, Detection):
+        raise ContractViolation(f"detect returned {type(detection).__name__}, expected a Detection")
+    labels, probabilities = frozenset(detection.labels), dict(detection.probabilities)
+    for name in (*labels, *probabilities):
+        if not isinstance(name, str):
+            raise ContractViolation(f"detect named {name!r}, which is not a string")
+    if CLEAN in labels:
+        raise ContractViolation(f"detect gave the label {CLEAN!r}; an image without degradation has no labels")
+    strange = sorted({*labels, *probabilities} - {*card.tasks, CLEAN}) if card.tasks else []
+    if strange:
+        raise ContractViolation(f"detect named {strange[0]!r}, which is not in the card's tasks")
+    numbers = {name: float(value) for name, value in probabilities.items()}
+    for name, value in numbers.items():
+        if not 0 <= value <= 1:
+            raise ContractViolation(f"detect gave {name} probability {value}, outside [0, 1]")
+    return Detection(labels, numbers)

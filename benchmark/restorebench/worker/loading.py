@@ -1,0 +1,122 @@
+"""What a worker has loaded: the last plugin, dataset and metrics, so that group after group pays for none."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from restorebench.catalog import Catalog, discover, validated_options
+from restorebench.contracts import DataRequest, Dataset, MetricInfo, Runtime, resolve
+from restorebench.digests import digest
+from restorebench.errors import ContractViolation
+from restorebench.worker.reasons import reason
+from restorebench.worker.scoring import LoadedMetric
+
+
+class Shelf:
+    """Loads what a cell needs where the last cell needed something else. warm: the plugin has worked before."""
+
+    def __init__(self, setup: Mapping[str, Any], device: torch.device) -> None:
+        self.catalog: Catalog
+        self.warm = False
+        self._setup = setup
+        self._device = device
+        self._sources: tuple[str, ...] | None = None
+        self._loaded: dict[str, tuple[str, Any]] = {}
+
+    def prepare(self, cell: Mapping[str, Any]) -> None:
+        """Import a cell's sources; load its data and its metrics."""
+        self._discover(cell["sources"])
+        self._once("data", [cell["dataset"]], lambda: self._load_data(cell["dataset"]))
+        self._once("metrics", [cell["columns"]], lambda: self._load_metrics(cell["columns"]))
+
+    def take_plugin(self, cell: Mapping[str, Any]) -> None:
+        """Load a cell's restorer or detector."""
+        key = [cell["kind"], cell["name"], cell["options"]]
+        self._once("plugin", key, lambda: self._load_plugin(cell))
+
+    @property
+    def plugin(self) -> Any:
+        """The restorer or detector; conformance to its protocol is checked where it is called."""
+        return self._loaded["plugin"][1]
+
+    @property
+    def data(self) -> Dataset:
+        """The dataset."""
+        data: Dataset = self._loaded["data"][1]
+        return data
+
+    @property
+    def metrics(self) -> Mapping[str, LoadedMetric]:
+        """The metrics by column."""
+        metrics: Mapping[str, LoadedMetric] = self._loaded["metrics"][1]
+        return metrics
+
+    def parameters(self) -> int | None:
+        """Count the parameters of every module the plugin holds, shared ones once; None if it holds none."""
+        found = {
+            id(parameter): parameter.numel()
+            for value in [self.plugin, *getattr(self.plugin, "__dict__", {}).values()]
+            if isinstance(value, torch.nn.Module)
+            for parameter in value.parameters()
+        }
+        return sum(found.values()) if found else None
+
+    def _discover(self, sources: Sequence[str]) -> None:
+        if self._sources != tuple(sources):
+            self.catalog = discover(only=sources)
+            self._sources = tuple(sources)
+            self._loaded.clear()
+
+    def _once(self, what: str, key: Any, load: Callable[[], Any]) -> None:
+        """Load something under a key, unless the last one of its kind had the same key."""
+        wanted = digest(key)
+        if what in self._loaded and self._loaded[what][0] == wanted:
+            return
+        self._loaded.pop(what, None)  # let go of the old one before the new one takes memory
+        if what == "plugin":
+            self.warm = False
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+        self._loaded[what] = (wanted, load())
+
+    @property
+    def _runtime(self) -> Runtime:
+        return Runtime(
+            device=str(self._device),
+            threads=self._setup["threads"],
+            cache=Path(self._setup["cache"]),
+            roots={name: Path(path) for name, path in self._setup["roots"].items()},
+            offline=self._setup["offline"],
+            tasks=self.catalog.tasks,
+            find=self.catalog.find,
+        )
+
+    def _load_plugin(self, cell: Mapping[str, Any]) -> Any:
+        card = self.catalog.find(cell["kind"], cell["name"])
+        return resolve(card.load)(validated_options(card, cell["options"]), self._runtime)
+
+    def _load_data(self, dataset: Mapping[str, Any]) -> Any:
+        card = self.catalog.find("dataset", dataset["name"])
+        request = DataRequest(dataset["task"], dataset["seed"], self._runtime.roots, self.catalog.find)
+        return resolve(card.load)(validated_options(card, dataset["options"]), request)
+
+    def _load_metrics(self, columns: Sequence[Sequence[str]]) -> dict[str, LoadedMetric]:
+        loaded = {}
+        for column, name, protocol_name in columns:
+            card: MetricInfo = self.catalog.find("metric", name)
+            protocol = card.protocol(protocol_name)
+            if protocol is None:
+                raise ContractViolation(f"metric {name!r} has no protocol {protocol_name!r}")
+            try:
+                metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
+                loaded[column] = LoadedMetric(card, protocol, metric)
+            except Exception as error:
+                traceback.print_exc()
+                why = reason(error, f"metric {column}: while loading: ")
+                loaded[column] = LoadedMetric(card, protocol, None, why)
+        return loaded

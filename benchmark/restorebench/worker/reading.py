@@ -1,0 +1,54 @@
+"""Read samples, and hold them to what a dataset promises: it is a plugin too, and so are its degradations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from restorebench.contracts import Dataset, Sample
+from restorebench.errors import ContractViolation
+
+
+def read(data: Dataset, place: int) -> Sample:
+    """Read one sample; its images are finite (H, W, 3) float32 of one size, its parameters JSON-ready.
+
+    Values outside [0, 1] pass: a dataset may be asked for noise that is not clipped.
+
+    Raises:
+        ContractViolation: the sample is not what datasets promise.
+    """
+    sample = data[place]
+    if not isinstance(sample, Sample):
+        raise ContractViolation(f"the dataset gave {type(sample).__name__}, expected a Sample")
+    _hold_image("degraded", sample.degraded)
+    if sample.clean is not None:
+        _hold_image("clean", sample.clean)
+        if sample.clean.shape != sample.degraded.shape:
+            raise ContractViolation(
+                f"the sample's clean image has shape {sample.clean.shape}, the degraded {sample.degraded.shape}"
+            )
+    if fault := not_json(sample.parameters):
+        raise ContractViolation(f"the sample's {fault}")
+    return sample
+
+
+def not_json(parameters: Mapping[str, Any]) -> str:
+    """Say which parameter JSON cannot carry as it is, and why; "" where it can carry all."""
+    for name, value in parameters.items():
+        try:
+            json.dumps({name: value}, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            return f"parameter {name!r} is not JSON-ready: {error}"
+    return ""
+
+
+def _hold_image(which: str, image: Any) -> None:
+    """Hold an image, which may be anything a plugin returns, to its shape and dtype."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.float32 or image.ndim != 3 or image.shape[2] != 3:
+        got = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ContractViolation(f"the sample's {which} image is {got}, expected (H, W, 3) float32")
+    if not bool(np.isfinite(image).all()):
+        raise ContractViolation(f"the sample's {which} image has NaN or infinite values")

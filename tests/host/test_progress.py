@@ -1,0 +1,97 @@
+"""What a run shows of itself while it goes on."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from restorebench.cli import progress
+from restorebench.events import Done, Note
+from restorebench.jobs import CellSpec, Job
+from restorebench.records import Record
+from restorebench.runner import Started
+
+
+def job(place, name="daclip", tell="task", dataset="d", kind="restorer"):
+    data = {"name": dataset, "label": dataset, "options": {}, "task": "noisy", "seed": 0}
+    cell = CellSpec(f"{kind}-{name}-{dataset}", kind, name, name, {}, (), data, tell=tell)
+    return Job(cell, (place,), (f"s{place}",), "restore", told=(None,))
+
+
+def done(of, status="ok"):
+    return Done(of, tuple(Record(of.cell.digest, name, 0, status) for name in of.ids))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass only when the test says so: `clock[0] += 10`."""
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_pipe_gets_a_line_a_minute_and_one_for_each_finished_cell(clock, capsys):
+    jobs = tuple(job(place) for place in range(10))
+    with progress.watching(None) as watch:
+        watch(Started("restore", jobs))
+        for place, each in enumerate(jobs):
+            clock[0] += 25
+            watch(done(each, "failed" if place == 4 else "ok"))
+        watch(Note("[bold]all is well"))
+    assert capsys.readouterr().err.splitlines() == [
+        "restore: 3 of 10 images, 0.040 images/s, about 0:02:55 left",
+        "restore: 6 of 10 images, 0.040 images/s, about 0:01:40 left",
+        "restore: 9 of 10 images, 0.040 images/s, about 0:00:25 left",
+        "noisy · daclip [task]: 10 images, 1 failed",
+        "note: [bold]all is well",
+    ]
+
+
+def test_a_detector_and_a_restorer_of_one_name_are_counted_apart(clock, capsys):
+    with progress.watching(None) as watch:
+        for stage, kind, count in [("detect", "detector", 2), ("restore", "restorer", 3)]:
+            jobs = tuple(job(place, tell="nothing", kind=kind) for place in range(count))
+            watch(Started(stage, jobs))
+            for each in jobs:
+                watch(done(each))
+    assert capsys.readouterr().err.splitlines() == ["noisy · daclip: 2 images", "noisy · daclip: 3 images"]
+
+
+def test_two_datasets_of_one_task_are_told_apart(clock, capsys):
+    jobs = (job(0, dataset="one"), job(0, dataset="two"), job(0, name="identity", tell="nothing"))
+    with progress.watching(None) as watch:
+        watch(Started("restore", jobs))
+        for each in jobs:
+            watch(done(each))
+    assert capsys.readouterr().err.splitlines() == [
+        "noisy · daclip [task] (one): 1 images",
+        "noisy · daclip [task] (two): 1 images",
+        "noisy · identity: 1 images",
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_bars_go_to_stderr_with_what_a_restorer_is_told_and_its_speed(clock, monkeypatch, capsys):
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    jobs = tuple(job(place) for place in range(4))
+    with progress.watching(None) as watch:
+        watch(Started("restore", jobs))
+        clock[0] += 50  # the start of a worker is not speed
+        watch(done(jobs[0]))
+        clock[0] += 10
+        watch(done(jobs[1]))
+        watch._progress.refresh()
+    text = shown.getvalue()
+    assert "noisy · daclip [task]" in text
+    assert "0.100 images/s" in text
+    assert "2/4" in text
+    assert capsys.readouterr().out == ""
