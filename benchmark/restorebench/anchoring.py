@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from restorebench.catalog import Catalog
-from restorebench.contracts import Card, resolve
+from restorebench.catalog import Catalog, options_model
+from restorebench.contracts import Card
+from restorebench.errors import BrokenPlugin
 from restorebench.substitution import Overridden
 from restorebench.suite import LoadedSuite
 
@@ -35,9 +36,13 @@ def takes_path(annotation: Any) -> bool:
 
 
 def _absolute(card: Card, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    if card.options is None:
+    try:
+        model = options_model(card)
+    except BrokenPlugin:  # said where the options are validated, with its place in the suite
+        model = None
+    if model is None:
         return dict(options)
-    types = {name: field.annotation for name, field in resolve(card.options).model_fields.items()}
+    types = {name: field.annotation for name, field in model.model_fields.items()}
     return {
         key: _anchor(value, types[key], folder) if takes_path(types.get(key)) else value
         for key, value in options.items()

@@ -19,10 +19,12 @@ from types import ModuleType
 from typing import Any
 
 import pluggy
+from pydantic import BaseModel, ValidationError
 
 from restorebench import hookspecs
 from restorebench.contracts import CARD_TYPES, Card, DegradationInfo, resolve
 from restorebench.errors import BrokenPlugin, DuplicateName, RestorebenchError, UnknownName, nearest
+from restorebench.guarding import guarded
 from restorebench.tasks import TEN, TEN_NAMES, Task
 
 _HOOKS: Mapping[str, str] = {kind: f"restorebench_{kind}s" for kind in CARD_TYPES}
@@ -42,7 +44,7 @@ class Entry:
     def unavailable(self) -> str:
         """Say which module is missing and how to install it, or return an empty string."""
         for module, command in self.card.requires.items():
-            if importlib.util.find_spec(module) is None:
+            if not _is_there(module):
                 return f"needs {module}: {command}"
         return ""
 
@@ -107,18 +109,43 @@ class Catalog:
         return TEN + tuple(task for name, task in declared.items() if name not in TEN_NAMES)
 
 
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # a parent package is missing, or breaks when it is imported
+        return False
+
+
+def options_model(card: Card) -> type[BaseModel] | None:
+    """Return the model of a card's options; None where it takes none.
+
+    Raises:
+        BrokenPlugin: it cannot be imported, or is no pydantic model.
+    """
+    if card.options is None:
+        return None
+    with guarded(card, f"importing its options ({card.options})"):
+        model = resolve(card.options)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise TypeError(f"they are no pydantic model: {model!r}")
+        return model
+
+
 def validated_options(card: Card, options: Mapping[str, Any]) -> Any:
     """Validate raw options against a card's model; None where the card takes none.
 
     Raises:
         pydantic.ValidationError: the options do not fit the model.
         RestorebenchError: options were given to a card that takes none.
+        BrokenPlugin: the plugin's own check of them fails.
     """
-    if card.options is None:
+    model = options_model(card)
+    if model is None:
         if options:
             raise RestorebenchError(f"{card.name!r} takes no options, got {', '.join(sorted(options))}")
         return None
-    return resolve(card.options).model_validate(dict(options))
+    with guarded(card, "checking its options", expected=ValidationError):
+        return model.model_validate(dict(options))
 
 
 def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> Catalog:

@@ -1,4 +1,8 @@
-"""Names of files and folders inside a run folder. Sample ids come from data and may hold anything."""
+"""Names of files and folders inside a run folder. Sample ids come from data and may hold anything.
+
+Two names never become one: `~` and `,` are in no name that is kept as it is, so they can mark what was replaced
+and join parts. Names that differ in case only need a file system that tells them apart, as Linux's own do.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,24 @@ from pathlib import PurePosixPath
 from restorebench.digests import digest
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]")
-_LONGEST = 120
+_LONGEST = 80  # three of them and their digests still fit into the 255 bytes of a file name
 
 
 def safe_name(name: str) -> str:
-    """Turn any text into one file name: unsafe characters become `_`, and a digest keeps names apart."""
+    """Turn any text into one file name: unsafe characters become `_`, and `~` with a digest keeps names apart."""
     safe = _UNSAFE.sub("_", name)[:_LONGEST].lstrip(".")
-    return safe if safe == name else f"{safe}-{digest(name)[:8]}"
+    return safe if safe == name else f"{safe}~{digest(name)[:8]}"
 
 
 def outputs_folder(dataset: str, task: str, label: str, tell: str, cell: str) -> str:
     """Return where a cell's restored images go, relative to the run folder."""
-    parts = (safe_name(dataset), safe_name(task), f"{safe_name(label)}.{safe_name(tell)}.{cell[:8]}")
+    parts = (safe_name(dataset), safe_name(task), f"{safe_name(label)},{safe_name(tell)},{cell[:8]}")
     return str(PurePosixPath("outputs", *parts))
 
 
 def output_name(sample: str, repetition: int) -> str:
     """Name one restored image."""
-    return safe_name(sample) + (f".r{repetition}" if repetition else "") + ".png"
+    return safe_name(sample) + (f",r{repetition}" if repetition else "") + ".png"
 
 
 def triples_folder(dataset: str, task: str) -> str:
@@ -35,4 +39,4 @@ def triples_folder(dataset: str, task: str) -> str:
 
 def triple_name(sample: str, label: str, tell: str) -> str:
     """Name the restored image of a triple."""
-    return f"{safe_name(sample)}.{safe_name(label)}.{safe_name(tell)}.png"
+    return f"{safe_name(sample)},{safe_name(label)},{safe_name(tell)}.png"

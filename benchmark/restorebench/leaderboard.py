@@ -253,7 +253,8 @@ def _average_row(
     held = {cell.facts.task for cell in group}
     holes = [cell.facts.task for cell in group if not cell.complete]
     lacking = dict.fromkeys([*(task for task in tasks if task not in held), *holes])
-    notes = [f"{len(tasks)} of {len(board.tasks)} tasks"] if captured else []
+    notes = [f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"] if captured else []
+    notes += [board.share] * bool(board.share and not captured)
     if lacking:
         notes.append(f"incomplete: {', '.join(lacking)}")
         notes += ["yardstick"] * any(cell.facts.yardstick for cell in group)

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from restorebench.plan import Plan
+from restorebench.plan import DetectorCell, Plan, RestorerCell
 
 _PACKAGES = (
     "restorebench",
@@ -21,6 +21,7 @@ _PACKAGES = (
     "scikit-image",
     "pandas",
     "pillow",
+    "tifffile",
     "lpips",
     "open_clip_torch",
     "pluggy",
@@ -29,7 +30,11 @@ _PACKAGES = (
 
 
 def environment(workers: int, device: str) -> dict[str, Any]:
-    """Describe what computes a run, as JSON-ready data: software, hardware and how it is used."""
+    """Describe what computes a run, as JSON-ready data: software, hardware and how it is used.
+
+    device is as asked for; what each image was computed on is in cost.csv. memory_limit_mib: of this
+    process's control group, None without one. gpus: name, driver and memory of each, as nvidia-smi says.
+    """
     return {
         "workers": workers,
         "device": device,
@@ -39,32 +44,39 @@ def environment(workers: int, device: str) -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        "memory_limit_mib": _memory_limit_mib(),
+        "gpus": _gpus(),
         "git_commit": git_commit(Path(__file__).resolve().parent),
     }
 
 
 def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
     """Describe a run as JSON-ready data. computed_with: the `environment` of its numbers."""
+    cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
     return {
         "suite": plan.suite.model_dump(mode="json"),
         "source": Path(plan.loaded.source).name,
         "roots": {name: str(path) for name, path in plan.roots.items()},
         **computed_with,
         "columns": {column.name: column.digest or column.unavailable for column in plan.columns},
-        "data": {f"{c.data.label}/{c.data.task}": c.data.digest for c in plan.restorer_cells},
+        "data": {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells},
         "cells": [
-            {
-                "restorer": cell.label,
-                "plugin": cell.entry.plugin,
-                "version": cell.card.version,
-                "options": dict(cell.options),
-                "tell": cell.tell,
-                "task": cell.data.task,
-                "dataset": cell.data.label,
-                "digest": cell.digest,
-            }
+            {"restorer": cell.label, "tell": cell.tell, "skipped": cell.skipped, **_cell(cell)}
             for cell in plan.restorer_cells
         ],
+        "detector_cells": [{"detector": cell.name, **_cell(cell)} for cell in plan.detector_cells],
+    }
+
+
+def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
+    return {
+        "plugin": cell.entry.plugin,
+        "version": cell.entry.card.version,
+        "options": dict(cell.options),
+        "files": dict(cell.files),
+        "task": cell.data.task,
+        "dataset": cell.data.label,
+        "digest": cell.digest,
     }
 
 
@@ -89,6 +101,25 @@ def git_commit(folder: Path) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return described.stdout.strip()
+
+
+def _memory_limit_mib() -> int | None:
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # the second and the first version
+        try:
+            limit = int((Path("/sys/fs/cgroup") / name).read_text())
+        except (OSError, ValueError):  # not this version, or `max`
+            continue
+        return limit // 2**20 if limit < 2**60 else None  # the first version says no limit so
+    return None
+
+
+def _gpus() -> list[str]:
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return answer.stdout.splitlines()
 
 
 def _processor() -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from restorebench.anchoring import anchored
-from restorebench.catalog import Catalog, Entry, validated_options
+from restorebench.catalog import Catalog, Entry, options_model, validated_options
 from restorebench.contracts import Card, MetricInfo, ScoringProtocol, resolve
 from restorebench.digests import digest
 from restorebench.errors import RestorebenchError, UnknownName, nearest
+from restorebench.guarding import guarded
 from restorebench.plan import Request, ScoreColumn
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry, explain_options
 from restorebench.tasks import CLEAN, components
@@ -38,7 +39,7 @@ def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
     """Look every name of a suite up, without touching any data.
 
     Raises:
-        UnknownName: the command line names a task or restorer that the suite does not have.
+        UnknownName: the command line names a task or restorer that the suite does not have, or none at all.
     """
     return _Names(anchored(loaded, catalog), catalog, request).look_up()
 
@@ -57,8 +58,15 @@ class _Names:
         tasks = self._tasks()
         columns = self._columns()
         self._reports()
+        if not self.suite.restorers and not self.suite.detectors:
+            self.problems.append(
+                f"{self.loaded.at('restorers')}is empty, and so is `detectors`; name one of either"
+            )
+        if self.request.limit is not None and self.request.limit < 1:
+            raise RestorebenchError(f"--limit {self.request.limit}: takes no image; give 1 or more")
         restorers = self._restorers()
         detectors = self._detectors(restorers)
+        self._datasets_tasks(tasks)
         datasets = [
             (entry, self._options("dataset", entry.name, entry.options, "datasets", place))
             for place, entry in enumerate(self.suite.datasets)
@@ -81,6 +89,8 @@ class _Names:
                 self.problems.append(f"{where}'clean' is no task; set clean_inputs: true instead")
         if self.request.tasks is None:
             return asked
+        if not self.request.tasks:
+            raise UnknownName(f"--tasks: names none; suite {self.suite.suite} has {', '.join(asked)}")
         for name in self.request.tasks:
             if name not in asked:
                 raise UnknownName(
@@ -88,6 +98,26 @@ class _Names:
                     f" it has {', '.join(asked)}"
                 )
         return [task for task in asked if task in self.request.tasks]
+
+    def _datasets_tasks(self, chosen: Sequence[str]) -> None:
+        """Check the tasks that datasets are limited to, and that one of them holds what --tasks asks for."""
+        asked = self.suite.tasks
+        for place, entry in enumerate(self.suite.datasets):
+            for number, task in enumerate(entry.tasks or ()):
+                where = self.loaded.at("datasets", place, "tasks", number)
+                if task not in asked:
+                    self.problems.append(f"{where}{task!r} is no task of this suite{nearest(task, asked)}")
+                elif entry.tasks is not None and entry.tasks.index(task) != number:
+                    self.problems.append(f"{where}{task!r} is listed twice")
+            if entry.tasks == []:
+                where = self.loaded.at("datasets", place, "tasks")
+                self.problems.append(f"{where}is empty; name a task, or leave `tasks` out to take all")
+        taken = {task for entry in self.suite.datasets for task in (asked if entry.tasks is None else entry.tasks)}
+        if self.suite.datasets and not self.problems and not taken & set(chosen):
+            raise UnknownName(
+                f"--tasks: no dataset of suite {self.suite.suite} takes {', '.join(chosen)};"
+                f" they take {', '.join(task for task in asked if task in taken)}"
+            )
 
     def _columns(self) -> list[ScoreColumn]:
         cards: list[MetricInfo] = []
@@ -119,6 +149,8 @@ class _Names:
         seen: dict[tuple[str, str], int] = {}
         labels = {entry.label or entry.name for entry in self.suite.restorers}
         wanted = self.request.restorers
+        if wanted is not None and not wanted:
+            raise UnknownName(f"--restorers: names none; suite {self.suite.suite} has {', '.join(sorted(labels))}")
         for name in wanted or ():
             if name not in labels:
                 raise UnknownName(
@@ -157,14 +189,26 @@ class _Names:
                 self.problems.append(f"{self.loaded.at('detectors', place)}{item.name!r} is listed twice")
             if entry is not None:
                 chosen[item.name] = (entry, options)
+        listed = {item.name for item in self.suite.detectors}
         for told_by in dict.fromkeys(item.tell for item, _, _ in restorers):
-            if told_by in {"nothing", "task"} or told_by in chosen:
-                continue
-            options = next((dict(d.options) for d in self.suite.detectors if d.name == told_by), {})
-            if told_by in self.catalog.names("detector"):
-                entry = self.catalog.entry("detector", told_by)
-                chosen[told_by] = (entry, _validated(entry.card, options))
+            if told_by not in {"nothing", "task"} | listed and (unlisted := self._unlisted(told_by)):
+                chosen[told_by] = unlisted
         return list(chosen.values())
+
+    def _unlisted(self, detector: str) -> tuple[Entry, dict[str, Any]] | None:
+        """Take a detector that only tells restorers, with its default options."""
+        place = next(n for n, item in enumerate(self.suite.restorers) if item.tell == detector)
+        try:
+            entry = self.catalog.entry("detector", detector)
+        except RestorebenchError:
+            return None  # said of the restorer
+        try:
+            return entry, _validated(entry.card, {})
+        except (ValidationError, RestorebenchError) as error:
+            why = _first_problem(error) if isinstance(error, ValidationError) else str(error)
+            where = self.loaded.at("restorers", place, "tell")
+            self.problems.append(f"{where}detector {detector!r}: {why}; list it under `detectors` with `options`")
+            return None
 
     def _entry(self, kind: str, name: str, *path: str | int, hint: str = "") -> Entry | None:
         try:
@@ -187,7 +231,7 @@ class _Names:
         try:
             return _validated(entry.card, options)
         except ValidationError as error:
-            model = resolve(entry.card.options or BaseModel)
+            model = options_model(entry.card) or BaseModel
             self.problems.append(explain_options(self.loaded, model, error, key, place, "options"))
         except RestorebenchError as error:
             self.problems.append(f"{self.loaded.at(key, place, 'options')}{error}")
@@ -197,6 +241,11 @@ class _Names:
 def _validated(card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
     model = validated_options(card, options)
     return {} if model is None else dict(model.model_dump(mode="json"))
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return " ".join([*(f"option {part!r}:" for part in first["loc"][:1]), first["msg"]])
 
 
 def _protocols(card: Card) -> Sequence[ScoringProtocol]:
@@ -209,7 +258,10 @@ def _score_column(card: MetricInfo, protocol: str) -> ScoreColumn:
     if found is None:
         reason = f"{card.name} is not defined under protocol {protocol}"
         return ScoreColumn(name, card.name, protocol, "", None, reason)
-    reason = resolve(card.unavailable)() if card.unavailable is not None else ""
+    reason = ""
+    if card.unavailable is not None:
+        with guarded(card, "saying whether it is available"):
+            reason = str(resolve(card.unavailable)())
     fields = {**asdict(found), "space": found.space.value}
     return ScoreColumn(
         name, card.name, protocol, digest(card.name, card.version, fields), None if reason else card, reason

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,14 +14,14 @@ from typing import Any
 from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
+from restorebench.delivery import Delivery
 from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.events import Event
 from restorebench.origin import reopen
-from restorebench.plan import Request
-from restorebench.records import FAILED, OK, DetectionRecord, Record
-from restorebench.runner import Result, Watcher, execute, prepare
+from restorebench.plan import Plan, Request
+from restorebench.records import FAILED, DetectionRecord
+from restorebench.runner import Result, Started, Watcher, execute, prepare
 from restorebench.settings import Settings
-from restorebench.suite import Suite
-from restorebench.toolbox.files import atomic_write_text
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,10 @@ def restore(
     """Restore an image or a folder of images into `out`, as PNG under the same stems.
 
     tell: nothing, task (then `task` says which) or the name of a detector.
+
+    Raises:
+        RestorebenchError: whatever is wrong with the images, the names or the folder `out`, which must lie
+            outside of `source` and hold no file of a result's name. What was finished before stays in `out`.
     """
     if tell == "task" and task is None:
         raise RestorebenchError("telling the task needs its name: give --task")
@@ -98,8 +100,7 @@ def restore(
         "restorers": [{"name": restorer, "tell": tell, "options": dict(options or {})}],
         "save": "all",
     }
-    with _carried_out(raw, settings, watch) as (result, folder):
-        return _copy_outputs(result, folder, Path(out))
+    return _delivered(raw, settings, watch, Path(source), Path(out))
 
 
 def degrade(
@@ -114,7 +115,11 @@ def degrade(
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Outcome:
-    """Degrade a clean image or a folder into `out`, with the parameters of each beside it as JSON."""
+    """Degrade a clean image or a folder into `out`, with the parameters of each beside it as JSON.
+
+    Raises:
+        RestorebenchError: as `restore` does.
+    """
     synthetic: dict[str, Any] = {"clean": str(Path(source).absolute()), "severities": [severity]}
     if preset is not None:
         synthetic["preset"] = preset
@@ -128,11 +133,7 @@ def degrade(
         "restorers": ["identity"],
         "save": "all",
     }
-    with _carried_out(raw, settings, watch) as (result, folder):
-        outcome = _copy_outputs(result, folder, Path(out), suffix=f".{task}")
-        for record, path in zip(_restored(result, folder), outcome.files, strict=True):
-            atomic_write_text(path.with_suffix(".json"), json.dumps(record.parameters, indent=2) + "\n")
-        return outcome
+    return _delivered(raw, settings, watch, Path(source), Path(out), suffix=f".{task}", parameters=True)
 
 
 def detect(
@@ -192,15 +193,15 @@ def score(
     return [{"sample": record.sample, **record.scores} for record in records]
 
 
-def write_scores(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows of `score` as CSV, six decimals, with a closing line of means."""
+def scores_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay the rows of `score` out as CSV, six decimals."""
     text = io.StringIO()
     columns = list(rows[0])
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
         writer.writerow([row["sample"], *(_number(row[name]) for name in columns[1:])])
-    atomic_write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def _number(value: float | None) -> str:
@@ -210,35 +211,50 @@ def _number(value: float | None) -> str:
 @contextmanager
 def _carried_out(raw: dict[str, Any], settings: Settings, watch: Watcher) -> Iterator[tuple[Result, Path]]:
     """Run a suite made on the spot in a folder that is gone afterwards."""
-    complete = {"clean_inputs": False, "reports": [], **raw}
-    loaded = suites.LoadedSuite(Suite.model_validate(complete), "command line", Path.cwd())
+    with _prepared(raw, settings) as (plan, there, folder):
+        yield execute(plan, there, watch), folder
+
+
+@contextmanager
+def _prepared(raw: dict[str, Any], settings: Settings) -> Iterator[tuple[Plan, Settings, Path]]:
+    """Plan a suite made on the spot, to be run in a folder that is gone afterwards."""
+    loaded = suites.made({"clean_inputs": False, "reports": [], **raw})
     with tempfile.TemporaryDirectory(prefix="restorebench-") as name:
-        there = replace(settings, out=Path(name) / "run")
-        yield execute(prepare(loaded, there), there, watch), Path(name) / "run"
+        folder = Path(name) / "run"
+        there = replace(settings, out=folder)
+        yield prepare(loaded, there), there, folder
 
 
-def _restored(result: Result, folder: Path) -> list[Record]:
-    with journals.opened(folder) as journal:
-        return [record for record in schedule.records(result.plan, journal) if record.status == OK]
+def _delivered(
+    raw: dict[str, Any],
+    settings: Settings,
+    watch: Watcher,
+    source: Path,
+    out: Path,
+    suffix: str = "",
+    parameters: bool = False,
+) -> Outcome:
+    """Run a suite made on the spot and deliver its images as they are finished; those stay, whatever follows."""
+    with _prepared(raw, settings) as (plan, there, folder):
+        for cell in plan.restorer_cells:
+            if cell.skipped:
+                raise RestorebenchError(f"{cell.label}: {cell.skipped}")
+        delivery = Delivery(plan, folder, source, out, suffix, parameters)
 
+        def deliver(event: Event | Started) -> None:
+            if not isinstance(event, Started):
+                delivery.take(event)
+            watch(event)
 
-def _copy_outputs(result: Result, folder: Path, out: Path, suffix: str = "") -> Outcome:
-    """Move restored images to where the user wants them, named after their sources."""
-    if out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out} is a file; give -o a folder")
-    with journals.opened(folder) as journal:
-        records = list(schedule.records(result.plan, journal))
-    files = []
-    try:
-        for record in records:
-            if record.status == OK:
-                target = out / f"{record.sample}{suffix}.png"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(folder / record.output, target)
-                files.append(target)
-    except OSError as error:
-        raise RunFolderError(f"{error.filename or out}: {error.strerror}; give -o another folder") from error
-    return Outcome(tuple(files), {r.sample: r.reason for r in records if r.status == FAILED})
+        try:
+            execute(plan, there, deliver)
+        except RestorebenchError as error:
+            if delivery.files:
+                raise type(error)(f"{error} ({len(delivery.files)} finished images are in {out})") from error
+            raise
+        with journals.opened(folder) as journal:
+            failures = {r.sample: r.reason for r in schedule.records(plan, journal) if r.status == FAILED}
+        return Outcome(delivery.files, failures)
 
 
 def rescore(

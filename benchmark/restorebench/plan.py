@@ -7,7 +7,7 @@ batch of same-size samples, cut from the unlimited index, so that --limit never 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from restorebench.contracts import MetricInfo, RestorerInfo, SampleInfo
 from restorebench.digests import digest
 from restorebench.records import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.suite import LoadedSuite, Suite
-from restorebench.tasks import CLEAN
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,13 @@ class DataCell:
 
 @dataclass(frozen=True)
 class DetectorCell:
-    """One detector on one task of one dataset."""
+    """One detector on one task of one dataset. files: what its weights and options name, as in RestorerCell."""
 
     data: DataCell
     entry: Entry
     options: Mapping[str, Any]
     digest: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -76,7 +76,11 @@ class DetectorCell:
 
 @dataclass(frozen=True)
 class RestorerCell:
-    """One restorer on one task of one dataset, told one thing."""
+    """One restorer on one task of one dataset, told one thing.
+
+    files: each file of weights by name and each path in the options, to `sha256:...` of what it holds
+    (`folder:...` over the names and contents of a folder's files); empty for weights whose card does not say.
+    """
 
     data: DataCell
     entry: Entry
@@ -89,6 +93,7 @@ class RestorerCell:
     told_by: str = ""
     skipped: str = ""
     notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -103,11 +108,15 @@ class RestorerCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that will run, in the order of every table."""
+    """Everything that will run, in the order of every table.
+
+    tasks: those asked for, whether or not anything can be run of them.
+    """
 
     loaded: LoadedSuite
     catalog: Catalog
     roots: Mapping[str, Path]
+    tasks: tuple[str, ...]
     columns: tuple[ScoreColumn, ...]
     detector_cells: tuple[DetectorCell, ...]
     restorer_cells: tuple[RestorerCell, ...]
@@ -121,11 +130,11 @@ class Plan:
     @property
     def board(self) -> Board:
         """What the tables need to know of this plan."""
-        tasks = dict.fromkeys(c.data.task for c in self.restorer_cells if c.data.task != CLEAN)
         return Board(
             suite=self.suite.suite,
             version=self.suite.version,
-            tasks=tuple(task for task in self.suite.tasks if task in tasks),
+            tasks=self.tasks,
+            tasks_in_suite=len(self.suite.tasks),
             columns=tuple(_board_column(column) for column in self.columns),
             cells=tuple(_cell_facts(cell) for cell in self.restorer_cells),
             detector_cells=tuple(_detector_facts(cell) for cell in self.detector_cells),

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from restorebench.catalog import Catalog, Entry, validated_options
-from restorebench.contracts import Card, DataRequest, DetectorInfo, RestorerInfo, SampleInfo, resolve
+from restorebench.contents import Contents
+from restorebench.contracts import DataRequest, DetectorInfo, RestorerInfo, SampleInfo, resolve
 from restorebench.digests import digest
-from restorebench.errors import MissingResource, RestorebenchError, SuiteError
+from restorebench.errors import ContractViolation, MissingResource, RestorebenchError, SuiteError
+from restorebench.guarding import guarded
 from restorebench.naming import Named, look_up
 from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCell, ScoreColumn
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry
@@ -39,6 +41,7 @@ class _Planner:
         self.catalog = catalog
         self.request = request
         self.roots = dict(request.roots or {})
+        self.contents = Contents()
         self.notes: list[str] = []
 
     def plan(self, named: Named) -> Plan:
@@ -55,6 +58,7 @@ class _Planner:
             self.loaded,
             self.catalog,
             self.roots,
+            tuple(named.tasks),
             tuple(named.columns),
             tuple(detector_cells),
             tuple(restorer_cells),
@@ -92,7 +96,11 @@ class _Planner:
         card = self.catalog.find("dataset", entry.name)
         request = DataRequest(task, self.suite.seed, self.roots, self.catalog.find)
         model = validated_options(card, options)
-        samples = tuple(resolve(card.index)(model, request))
+        with guarded(card, f"listing its samples of {task}"):
+            samples = tuple(resolve(card.index)(model, request))
+            strangers = [sample for sample in samples if not isinstance(sample, SampleInfo)]
+            if strangers:
+                raise ContractViolation(f"dataset {card.name!r}: `index` returned a {type(strangers[0]).__name__}")
         ids = [sample.id for sample in samples]
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
@@ -104,9 +112,11 @@ class _Planner:
         return DataCell(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
 
     def _detector_cell(self, entry: Entry, options: dict[str, Any], data: DataCell) -> DetectorCell:
-        weights = _weights(entry.card, options)
-        identity = digest("detector", entry.card.name, entry.card.version, options, weights, data.digest)
-        return DetectorCell(data, entry, options, identity)
+        card = entry.card
+        assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
+        given, weights, files = self._identity(card, options)
+        identity = digest("detector", card.name, card.version, given, weights, data.digest)
+        return DetectorCell(data, entry, options, identity, files)
 
     def _restorer_cell(
         self,
@@ -123,12 +133,13 @@ class _Planner:
         told = told_by or item.tell
         suite = self.suite
         tile = [suite.tile, suite.tile_overlap] if suite.tile else None
+        given, weights, files = self._identity(card, options)
         identity = digest(
             "restorer",
             card.name,
             card.version,
-            options,
-            _weights(card, options),
+            given,
+            weights,
             told,
             data.digest,
             suite.seed,
@@ -143,8 +154,20 @@ class _Planner:
         repetitions = suite.repetitions if card.stochastic else 1
         label = item.label or item.name
         return RestorerCell(
-            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes
+            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes, files
         )
+
+    def _identity(
+        self, card: RestorerInfo | DetectorInfo, options: Mapping[str, Any]
+    ) -> tuple[Any, list[list[str]], dict[str, str]]:
+        """Return what a digest knows of a card's options and of its weights, and all files that these name."""
+        model = validated_options(card, options)
+        weights: list[list[str]] = []
+        if card.resources is not None:
+            with guarded(card, "naming its weights"):
+                weights = [[weight.name, weight.sha256] for weight in resolve(card.resources)(model)]
+        named = {name: f"sha256:{known}" if known else "" for name, known in weights}
+        return self.contents.identity(model), weights, named | self.contents.files(model)
 
 
 def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tuple[tuple[int, ...], ...]:
@@ -158,13 +181,6 @@ def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tupl
         for start in range(0, len(places), batch_size)
     ]
     return tuple(sorted(group for group in groups if group[0] < wanted))
-
-
-def _weights(card: Card, options: Mapping[str, Any]) -> list[list[Any]]:
-    resources = card.resources if isinstance(card, RestorerInfo | DetectorInfo) else None
-    if resources is None:
-        return []
-    return [[w.name, w.sha256] for w in resolve(resources)(validated_options(card, options))]
 
 
 def _applies(column: ScoreColumn, data: DataCell) -> bool:

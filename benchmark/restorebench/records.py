@@ -140,6 +140,7 @@ class Board:
     """A planned suite, as far as its tables are concerned.
 
     tasks: those that enter the average, in order, each once; `clean` is never among them.
+    tasks_in_suite: how many there would be without --tasks; 0 means just these.
     """
 
     suite: str
@@ -148,6 +149,13 @@ class Board:
     columns: tuple[Column, ...]
     cells: tuple[CellFacts, ...]
     detector_cells: tuple[DetectorCellFacts, ...] = ()
+    tasks_in_suite: int = 0
+
+    @property
+    def share(self) -> str:
+        """Say `2 of 10 tasks` of a board that --tasks narrowed, else an empty string."""
+        total = self.tasks_in_suite or len(self.tasks)
+        return f"{len(self.tasks)} of {total} tasks" if len(self.tasks) < total else ""
 
 
 def record_from(raw: Mapping[str, Any]) -> Record:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from restorebench import cli
+from restorebench.delivery import Delivery
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -130,6 +131,25 @@ def test_lists_name_what_is_there(call):
     assert "crop" in call("list", "datasets", "-v")[1]
 
 
+def test_a_card_that_fails_does_not_hide_the_others_from_the_list(call, tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "from pydantic import BaseModel\nfrom restorebench import RestorerInfo, hookimpl\n"
+        "class Options(BaseModel):\n    size: int\n"
+        "@hookimpl\ndef restorebench_restorers():\n"
+        "    facts = dict(version='1', summary='Odd.', load='a:b')\n"
+        "    return [RestorerInfo(name='one', resources=lambda options: 1 / 0, **facts),\n"
+        "        RestorerInfo(name='two', resources=lambda options: [], options=Options, **facts),\n"
+        "        RestorerInfo(name='three', options='nowhere:Options', **facts)]\n"
+    )
+    code, out, error = call("list", "restorers", "-v", "--json", "--plugin", "odd.py")
+    assert code == 0, error
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert "ZeroDivisionError" in rows["one"]["weights"]
+    assert rows["two"]["weights"] == "as its options say"
+    assert "No module named 'nowhere'" in rows["three"]["options"]
+    assert "identity" in rows
+
+
 def test_a_dry_run_runs_nothing(call, tmp_path):
     code, out, _ = call("run", "quickstart", "--dry-run")
     assert code == 0
@@ -235,3 +255,123 @@ def test_the_plugin_in_the_readme_works_when_pasted(call, tmp_path):
     gains = {row["restorer"]: float(row["gain"]) for row in rows if row["task"] == "noisy"}
     assert gains["median"] > 2
     assert gains["identity"] == 0
+
+
+def bytes_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("command", [["restore", "-m", "identity"], ["degrade", "-t", "noisy"]])
+@pytest.mark.parametrize("out", ["photos", "photos/inside", "link", "photos/../photos", "done"])
+def test_nothing_that_is_there_is_overwritten(call, tmp_path, command, out):
+    photograph(tmp_path / "photos" / "a.png")
+    photograph(tmp_path / "photos" / "b.png", seed=1)
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    (tmp_path / "done").mkdir()
+    for name in ("b.png", "b@3.noisy.json"):
+        (tmp_path / "done" / name).write_text("mine")
+    before = bytes_of(tmp_path)
+    code, _, error = call(command[0], "photos", *command[1:], "-o", out, "--workers", "0")
+    assert code == 2, error
+    assert error.count("\n") == 1
+    assert "another folder" in error or "outside of it" in error
+    assert bytes_of(tmp_path) == before
+
+
+def test_a_single_image_does_not_replace_itself(call, tmp_path):
+    photograph(tmp_path / "a.png")
+    before = bytes_of(tmp_path)
+    code, _, error = call("restore", "a.png", "-m", "identity", "-o", ".", "--workers", "0")
+    assert code == 2
+    assert "a.png is there already" in error
+    assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["photos/a.png", "photos", "nowhere/s.csv"])
+def test_a_csv_file_goes_where_it_harms_nothing(call, tmp_path, place):
+    photograph(tmp_path / "photos" / "a.png")
+    before = bytes_of(tmp_path)
+    for command in (["detect", "photos"], ["score", "photos", "photos"]):
+        code, _, error = call(*command, "--csv", place, "--workers", "0")
+        assert code == 2
+        assert error.startswith(f"restorebench: --csv {place}: ") and error.count("\n") == 1
+        assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_an_image_that_fails_costs_no_other(call, tmp_path, workers):
+    for name, level in [("a", 40), ("b", 220), ("c", 60)]:
+        (tmp_path / "lq").mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32), (level,) * 3).save(tmp_path / "lq" / f"{name}.png")
+    plugin = Path(__file__).parent / "plugins" / "faulty.py"
+    code, out, error = call(
+        "restore", "lq", "-m", "fails-on-bright", "-o", "out", "--plugin", plugin, "--workers", workers,
+        "--device", "cpu",
+    )  # fmt: skip
+    assert code == 3
+    assert "2 images in out" in out
+    assert "failed: b: " in error
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, "truncated"])
+def test_what_is_finished_stays_when_a_command_is_cut_short(call, tmp_path, monkeypatch, ending):
+    for name in "abc":
+        photograph(tmp_path / "lq" / f"{name}.png", seed=ord(name))
+    if ending == "truncated":
+        whole = (tmp_path / "lq" / "c.png").read_bytes()
+        (tmp_path / "lq" / "c.png").write_bytes(whole[: len(whole) // 2])
+    else:
+        take = Delivery.take
+
+        def interrupted(self, event):
+            take(self, event)
+            if len(self.files) == 2:
+                raise ending
+
+        monkeypatch.setattr(Delivery, "take", interrupted)
+    code, _, error = call("restore", "lq", "-m", "identity", "-o", "out", "--workers", "0")
+    assert code == (2 if ending == "truncated" else 130)
+    assert error.count("\n") == 1
+    assert ("c.png" in error and "2 finished images are in out") or "what is finished is in out" in error
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--option", "x"], "--option x: expected key=value"),
+        (["--option", "=1"], "--option =1: expected key=value"),
+        (["--option", "a.b.c="], "got a.b.c"),
+        (["--option", "a=[1"], "--option a=[1: "),
+        (["--option", "a=1", "--option", "a=2"], "a is given twice"),
+        (["--seed", "99999999999999999999999"], "seed: input should be less than"),
+        (["--device", "gpu"], "--device gpu: "),
+        (["--task", "noisy", "--detector", "statistics"], "not both"),
+    ],
+)
+def test_a_malformed_argument_is_one_line(call, tmp_path, arguments, message):
+    photograph(tmp_path / "a.png")
+    code, _, error = call("restore", "a.png", "-m", "identity", "-o", "out", "--workers", "0", *arguments)
+    assert code == 2
+    assert message in error
+    assert error.startswith("restorebench: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["report"], ["restore", "a.png", "-m", "identity", "-o"]])
+def test_a_place_the_system_will_not_touch_is_named(call, tmp_path, command):
+    photograph(tmp_path / "a.png")
+    code, _, error = call(*command, "x" * 300)  # as the superuser, tests may write anywhere but there
+    assert code == 2
+    assert error.startswith(f"restorebench: {'x' * 300}") and error.count("\n") == 1
+
+
+def test_a_restorer_that_must_be_told_is_not_silently_left_out(call, tmp_path):
+    photograph(tmp_path / "a.png")
+    (tmp_path / "needy.py").write_text(
+        "from restorebench import RestorerInfo, hookimpl\n@hookimpl\ndef restorebench_restorers():\n"
+        "    return [RestorerInfo(name='needy', version='1', summary='Asks.', load='a:b', needs_task=True)]\n"
+    )
+    code, _, error = call("restore", "a.png", "-m", "needy", "-o", "out", "--plugin", "needy.py", "--workers", "0")
+    assert code == 2
+    assert "needs to be told the task" in error

@@ -46,8 +46,8 @@ def records(facts, base):
     return [record(facts, n, base + n % 4) for n in range(len(facts.samples))]
 
 
-def board(*cells, tasks=("noisy",), columns=(PSNR,), detectors=()):
-    return Board("mine", "1", tasks, columns, tuple(cells), tuple(detectors))
+def board(*cells, tasks=("noisy",), columns=(PSNR,), detectors=(), tasks_in_suite=0):
+    return Board("mine", "1", tasks, columns, tuple(cells), tuple(detectors), tasks_in_suite)
 
 
 def row(tables, restorer, task="noisy"):
@@ -117,6 +117,16 @@ def test_a_task_without_a_cell_blanks_the_average():
     one = cell("a")
     tables = build(board(one, tasks=("noisy", "hazy")), records(one, 20))
     assert row(tables, "a", "average")["status"] == "incomplete: hazy"
+
+
+def test_an_average_over_some_of_the_tasks_says_so():
+    one = cell("a")
+    tables = build(board(one, tasks_in_suite=10), records(one, 20))
+    assert row(tables, "a", "average")["status"] == "1 of 10 tasks"
+    assert row(tables, "a", "average")["psnr@rgb"] > 0
+    assert summary(tables)[-1][0] == "average, 1 of 10 tasks"
+    missing = build(board(one, tasks=("noisy", "hazy"), tasks_in_suite=10), records(one, 20))
+    assert row(missing, "a", "average")["status"] == "2 of 10 tasks; incomplete: hazy"
 
 
 def test_captured_images_have_an_average_of_their_own():

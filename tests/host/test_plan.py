@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from restorebench import suite as suites
-from restorebench.catalog import discover
-from restorebench.errors import MissingResource, SuiteError, UnknownName
+from restorebench.catalog import discover, require_unbroken
+from restorebench.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
 from restorebench.plan import Request
 from restorebench.planning import build
 
@@ -34,6 +34,10 @@ def plan(catalog, folder, request=Request(), **keys):
         **keys,
     }
     return build(suites.LoadedSuite(suites.Suite.model_validate(raw), "test", folder), catalog, request)
+
+
+def only(*tasks):
+    return {"name": "synthetic", "tasks": list(tasks)}
 
 
 def digests(made):
@@ -80,6 +84,19 @@ def test_tasks_and_restorers_can_be_narrowed(catalog, photographs):
         plan(catalog, photographs, Request(restorers=("identty",)))
 
 
+def test_a_task_that_the_data_do_not_hold_stays_on_the_board(catalog, tmp_path):
+    for side, seed in [("LQ", 0), ("GT", 1)]:
+        (tmp_path / "pairs" / "noisy" / side).mkdir(parents=True)
+        pixels = np.random.default_rng(seed).integers(0, 255, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pairs" / "noisy" / side / "a.png")
+    pairs = [{"name": "paired-folder", "options": {"path": str(tmp_path / "pairs")}}]
+    whole = plan(catalog, tmp_path, datasets=pairs)
+    assert [cell.data.task for cell in whole.restorer_cells] == ["noisy"]
+    assert whole.board.tasks == ("noisy", "hazy")
+    narrowed = plan(catalog, tmp_path, Request(tasks=("noisy",)), datasets=pairs).board
+    assert (narrowed.tasks, narrowed.share) == (("noisy",), "1 of 2 tasks")
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
@@ -91,6 +108,20 @@ def test_tasks_and_restorers_can_be_narrowed(catalog, photographs):
         ({"restorers": [{"name": "identity", "options": {"a": 1}}]}, "takes no options"),
         ({"datasets": ["synthetic", "synthetic"]}, "two datasets are called"),
         ({"datasets": ["sinthetic"]}, "nearest: synthetic"),
+        (
+            {"datasets": [only("noisy", "hzy")]},
+            r"tasks\[1\]: 'hzy' is no .*\(nearest: hazy",
+        ),
+        (
+            {"datasets": [only("rainy")]},
+            r"tasks\[0\]: 'rainy' is no task of this suite",
+        ),
+        (
+            {"datasets": [only("noisy", "noisy")]},
+            r"tasks\[1\]: 'noisy' is listed twice",
+        ),
+        ({"datasets": [only()]}, r"datasets\[0\].tasks: is empty"),
+        ({"restorers": []}, "restorers: is empty, and so is `detectors`"),
         ({"datasets": [{"name": "synthetic", "options": {"crop": "big"}}]}, "crop"),
         ({"metrics": ["psnrr"]}, "nearest: psnr"),
         ({"metrics": ["psnr", "psnr"]}, r"metrics\[1\]: 'psnr' is listed twice"),
@@ -124,3 +155,143 @@ def test_a_metric_is_not_scored_where_images_are_too_small(catalog, photographs)
     assert [column.name for column in made.restorer_cells[0].columns] == ["psnr@rgb"]
     note = "no ms-ssim@rgb: it needs 161 px a side, the smallest image has 32"
     assert made.restorer_cells[0].notes == (note,)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(tasks=()), "--tasks: names none; suite test has noisy, hazy"),
+        (Request(restorers=()), "--restorers: names none; suite test has identity"),
+        (Request(tasks=("hazy",)), "--tasks: no dataset of suite test takes hazy; they take noisy"),
+        (Request(limit=0), "--limit 0: takes no image"),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_refused(catalog, photographs, request_, message):
+    options = {"clean": str(photographs / "clean")}
+    with pytest.raises(RestorebenchError, match=message):
+        plan(
+            catalog,
+            photographs,
+            request_,
+            datasets=[{"name": "synthetic", "tasks": ["noisy"], "options": options}],
+        )
+
+
+PLUGIN = """
+from pathlib import Path
+from pydantic import BaseModel, field_validator
+from restorebench import DatasetInfo, DetectorInfo, MetricInfo, RestorerInfo, ScoringProtocol, hookimpl
+
+
+class Files(BaseModel):
+    weights: Path
+    parts: tuple[Path, ...] = ()
+
+
+class Strict(BaseModel):
+    level: int
+
+
+class Broken(BaseModel):
+    level: int = 1
+
+    @field_validator("level")
+    @classmethod
+    def check(cls, value):
+        return {}["no level"]
+
+
+def fails(*anything):
+    raise KeyError("oh")
+
+
+@hookimpl
+def restorebench_restorers():
+    card = lambda name, **facts: RestorerInfo(name=name, version="1", summary="Tests.", load="a:b", **facts)
+    return [
+        card("files", options=Files),
+        card("no-module", options="nowhere:Options"),
+        card("no-model", options=int),
+        card("bad-check", options=Broken),
+        card("bad-resources", resources=fails),
+    ]
+
+
+@hookimpl
+def restorebench_detectors():
+    return [DetectorInfo(name="strict", version="1", summary="Tests.", load="a:b", options=Strict)]
+
+
+@hookimpl
+def restorebench_datasets():
+    card = lambda name, index: DatasetInfo(name=name, version="1", summary="Tests.", load="a:b", index=index)
+    return [card("bad-index", fails), card("bad-samples", lambda *anything: ["a"])]
+
+
+@hookimpl
+def restorebench_metrics():
+    protocols = (ScoringProtocol("rgb", "Plain."),)
+    facts = {"version": "1", "summary": "Tests.", "load": "a:b", "higher_is_better": True, "protocols": protocols}
+    return [MetricInfo(name="bad-metric", unavailable=fails, **facts)]
+"""
+
+
+@pytest.fixture
+def made_here(tmp_path):
+    path = tmp_path / "made_here.py"
+    path.write_text(PLUGIN)
+    found = discover([path])
+    require_unbroken(found, [path])
+    return found
+
+
+def test_a_file_that_options_name_is_known_by_its_content(made_here, photographs):
+    def with_files(weights, *parts):
+        options = {"weights": str(photographs / weights), "parts": [str(photographs / part) for part in parts]}
+        made = plan(made_here, photographs, restorers=[{"name": "files", "options": options}])
+        return made.restorer_cells[0].digest
+
+    (photographs / "one.pt").write_bytes(b"first")
+    (photographs / "folder").mkdir()
+    (photographs / "folder" / "a.bin").write_bytes(b"a")
+    before = with_files("one.pt", "folder")
+    (photographs / "one.pt").rename(photographs / "moved.pt")
+    (photographs / "folder").rename(photographs / "other")
+    assert with_files("moved.pt", "other") == before
+    (photographs / "moved.pt").write_bytes(b"other")
+    changed = with_files("moved.pt", "other")
+    (photographs / "other" / "a.bin").write_bytes(b"b")
+    assert (
+        len({before, changed, with_files("moved.pt", "other"), with_files("gone.pt"), with_files("lost.pt")}) == 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"datasets": ["bad-index"]},
+            "dataset 'bad-index' failed listing its samples of noisy: KeyError: 'oh' {}",
+        ),
+        ({"datasets": ["bad-samples"]}, "dataset 'bad-samples': `index` returned a str"),
+        (
+            {"restorers": ["no-module"]},
+            r"'no-module' failed importing its options \(nowhere:Options\): .*'nowhere'",
+        ),
+        ({"restorers": ["no-model"]}, "'no-model' failed importing its options .*no pydantic model"),
+        (
+            {"restorers": [{"name": "bad-check", "options": {"level": 2}}]},
+            "'bad-check' failed checking its options: KeyError: 'no level' {}",
+        ),
+        ({"restorers": ["bad-resources"]}, "'bad-resources' failed naming its weights: KeyError: 'oh' {}"),
+        ({"metrics": ["bad-metric"]}, "'bad-metric' failed saying whether it is available: KeyError: 'oh' {}"),
+        (
+            {"restorers": [{"name": "identity", "tell": "strict"}]},
+            r"restorers\[0\].tell: detector 'strict': option 'level': .*list it under `detectors`",
+        ),
+    ],
+)
+def test_a_plugin_that_fails_while_planning_is_one_line(made_here, photographs, keys, message):
+    with pytest.raises(RestorebenchError, match=message.format(r"\(.*made_here.py:\d+\)")) as caught:
+        plan(made_here, photographs, **keys)
+    assert "\n" not in str(caught.value)

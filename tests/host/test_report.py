@@ -10,6 +10,31 @@ from restorebench import manifest, oneoff, runner
 from restorebench.errors import BrokenPlugin, RunFolderError
 from restorebench.settings import Settings
 
+WEIGHTY = """
+from pathlib import Path
+from restorebench import Detection, DetectorInfo, RestorerInfo, hookimpl
+from restorebench.contracts import WeightFile
+from restorebench.toolbox.options import PluginOptions
+
+class Options(PluginOptions):
+    own: Path
+
+class Copies:
+    def __init__(self, options, runtime): pass
+    def restore(self, batch): return batch.degraded.clone()
+    def detect(self, images): return [Detection(frozenset({"noisy"}), {"noisy": 1.0}) for _ in images]
+
+@hookimpl
+def restorebench_restorers():
+    return [RestorerInfo(name="weighty", version="1", summary="Copies.", load=Copies, options=Options,
+        resources=lambda options: [WeightFile("net.pt", "", "", 3, "0" * 64)])]
+
+@hookimpl
+def restorebench_detectors():
+    return [DetectorInfo(name="weigher", version="1", summary="Says noisy.", load=Copies, tasks=("noisy",),
+        resources=lambda options: [WeightFile("v.pt", "", "", 3)])]
+"""
+
 REPORTER = """
 from restorebench import ReporterInfo, hookimpl
 
@@ -54,6 +79,22 @@ def test_a_report_keeps_the_environment_of_the_run(run, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "version", lambda package: "99")
     runner.report_again(tmp_path / "run")
     assert written(tmp_path / "run") == before
+
+
+def test_a_manifest_names_every_cell_with_its_files(run, tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"abc")
+    (tmp_path / "weighty.py").write_text(WEIGHTY)
+    run(
+        [{"name": "weighty", "options": {"own": str(tmp_path / "w.pt")}}, {"name": "identity", "tell": "weigher"}],
+        settings={"workers": 0, "plugins": [tmp_path / "weighty.py"]},
+    )
+    facts = json.loads(written(tmp_path / "run")["manifest.json"])
+    abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
+    assert facts["cells"][0]["files"] == {"net.pt": "sha256:" + "0" * 64, str(tmp_path / "w.pt"): abc}
+    assert facts["cells"][1]["files"] == {}
+    assert [(cell["detector"], cell["files"]) for cell in facts["detector_cells"]] == [("weigher", {"v.pt": ""})]
+    assert set(facts["data"]) == {"paired-folder/noisy"}
+    assert {"memory_limit_mib", "gpus"} <= set(facts)
 
 
 def test_a_run_that_computes_nothing_keeps_the_environment_too(run, tmp_path, monkeypatch):

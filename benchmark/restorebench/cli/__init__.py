@@ -5,6 +5,7 @@ Exit codes: 0 all went well; 1 a bug; 2 the user can put it right; 3 some cells 
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -23,6 +24,16 @@ app = typer.Typer(
 for module in (runs, images, information):
     module.register(app)
 
+_USERS_TO_MEND = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
+
 
 def main() -> None:
     """Run the command line; a user's mistake becomes one line and exit code 2."""
@@ -34,3 +45,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, is gone
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _USERS_TO_MEND or error.filename is None:
+            raise
+        print(f"restorebench: {error.filename}: {error.strerror}; correct the path or its rights", file=sys.stderr)
+        sys.exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import options
+from restorebench.errors import RestorebenchError, RunFolderError
 
 if TYPE_CHECKING:
     from restorebench.oneoff import Outcome
@@ -49,17 +51,18 @@ def restore(
     from restorebench import oneoff
 
     if task is not None and detector is not None:
-        raise typer.BadParameter("give --task or --detector, not both")
-    outcome = oneoff.restore(
-        source,
-        output,
-        restorer,
-        tell=detector or ("nothing" if task is None else "task"),
-        task=task,
-        options=_options(option),
-        seed=seed,
-        settings=_settings(plugin, device, workers),
-    )
+        raise RestorebenchError("give --task or --detector, not both")
+    with options.interruptible(f"what is finished is in {output}"):
+        outcome = oneoff.restore(
+            source,
+            output,
+            restorer,
+            tell=detector or ("nothing" if task is None else "task"),
+            task=task,
+            options=_options(option),
+            seed=seed,
+            settings=_settings(plugin, device, workers),
+        )
     _print_outcome(outcome, output)
 
 
@@ -77,16 +80,17 @@ def degrade(
     """Degrade a clean image or a folder of them; each gets its parameters beside it as JSON."""
     from restorebench import oneoff
 
-    outcome = oneoff.degrade(
-        source,
-        output,
-        task,
-        severity=severity,
-        preset=preset,
-        options=_options(option),
-        seed=seed,
-        settings=_settings(plugin, "cpu", workers),
-    )
+    with options.interruptible(f"what is finished is in {output}"):
+        outcome = oneoff.degrade(
+            source,
+            output,
+            task,
+            severity=severity,
+            preset=preset,
+            options=_options(option),
+            seed=seed,
+            settings=_settings(plugin, "cpu", workers),
+        )
     _print_outcome(outcome, output)
 
 
@@ -102,9 +106,10 @@ def detect(
     """Say which degradations an image, or each image of a folder, shows."""
     from restorebench import oneoff
 
-    records = oneoff.detect(
-        source, detector, options=_options(option), settings=_settings(plugin, device, workers)
-    )
+    _check_csv(csv_file)
+    settings = _settings(plugin, device, workers)
+    with options.interruptible("nothing was kept"):
+        records = oneoff.detect(source, detector, options=_options(option), settings=settings)
     tasks = list(dict.fromkeys(name for record in records for name in record.probabilities))
     rows = [["sample", "labels", *tasks, "reason"]]
     for record in records:
@@ -128,26 +133,32 @@ def score(
     """Score two folders matched by stem, or a run's saved images again."""
     from restorebench import oneoff
 
+    _check_csv(csv_file)
     settings = _settings(plugin, device, workers)
     wanted = options.names(metrics), options.names(protocol)
     if clean is None:
         from restorebench.cli.runs import finish
 
-        result = oneoff.rescore(restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings)
+        with options.interruptible("the same command again continues"):
+            result = oneoff.rescore(
+                restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings
+            )
         if csv_file is not None:
-            result.tables.records.to_csv(csv_file, index=False, float_format="%.6f", lineterminator="\n")
+            _write_csv(
+                csv_file, result.tables.records.to_csv(None, index=False, float_format="%.6f", lineterminator="\n")
+            )
         finish(result)
         return
-    rows = oneoff.score(
-        restored,
-        clean,
-        metrics=wanted[0] or ("psnr", "ssim"),
-        protocols=wanted[1] or ("rgb",),
-        settings=settings,
-    )
+    with options.interruptible("nothing was kept"):
+        rows = oneoff.score(
+            restored,
+            clean,
+            metrics=wanted[0] or ("psnr", "ssim"),
+            protocols=wanted[1] or ("rgb",),
+            settings=settings,
+        )
     if csv_file is not None:
-        oneoff.write_scores(csv_file, rows)
-        print(csv_file)
+        _write_csv(csv_file, oneoff.scores_csv(rows))
         return
     columns = list(rows[0])
     means = [_mean([row[name] for row in rows]) for name in columns[1:]]
@@ -163,15 +174,39 @@ def _settings(plugin: list[Path] | None, device: str, workers: int) -> Settings:
 
 def _options(pairs: list[str] | None) -> Mapping[str, Any]:
     """Read `--option key=value` pairs, values in YAML."""
-    import yaml
+    from restorebench.marked_yaml import parse_value
 
-    found = {}
+    found: dict[str, Any] = {}
     for pair in pairs or ():
         key, separator, value = pair.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"{pair!r} is not key=value", param_hint="--option")
-        found[key] = yaml.safe_load(value)
+        if not separator or not key.strip():
+            raise RestorebenchError(f"--option {pair}: expected key=value, for instance --option sigma=25")
+        if key.strip() in found:
+            raise RestorebenchError(f"--option {pair}: {key.strip()} is given twice")
+        found[key.strip()] = parse_value(value, f"--option {pair}")
     return found
+
+
+def _check_csv(path: Path | None) -> None:
+    """Refuse, before any work, a `--csv` that cannot be written or would replace another kind of file."""
+    if path is None:
+        return
+    if path.is_dir() or (path.exists() and path.suffix.lower() != ".csv"):
+        raise RunFolderError(f"--csv {path}: is there already and is no .csv file; give another name")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise RunFolderError(
+            f"--csv {path}: {path.parent} is no folder that can be written; make it, or give another"
+        )
+
+
+def _write_csv(path: Path, text: str) -> None:
+    from restorebench.toolbox.files import atomic_write_text
+
+    try:
+        atomic_write_text(path, text)
+    except OSError as error:
+        raise RunFolderError(f"--csv {path}: {error.strerror}; give another place") from error
+    print(path)
 
 
 def _number(value: float | None) -> str:
@@ -187,12 +222,9 @@ def _mean(values: list[float | None]) -> str:
 def _show(rows: list[list[str]], csv_file: Path | None) -> None:
     """Print rows as a table, or write them as CSV."""
     if csv_file is not None:
-        from restorebench.toolbox.files import atomic_write_text
-
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        atomic_write_text(csv_file, text.getvalue())
-        print(csv_file)
+        _write_csv(csv_file, text.getvalue())
         return
     from rich.console import Console
     from rich.table import Table

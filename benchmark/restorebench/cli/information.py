@@ -11,12 +11,13 @@ import typer
 
 from restorebench.cli import options
 from restorebench.contracts import CARD_TYPES
-from restorebench.errors import UnknownName, nearest
+from restorebench.errors import RestorebenchError, UnknownName, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restorebench.catalog import Entry
+    from restorebench.contracts import Card
 
 _KINDS = [f"{kind}s" for kind in CARD_TYPES]
 
@@ -87,29 +88,41 @@ def _describe(entry: Entry, verbose: bool) -> dict[str, Any]:
     row["summary"] = card.summary
     if verbose:
         row |= {"plugin": entry.plugin, "licence": card.licence, "citation": card.citation}
-        row["options"] = _options(card.options)
+        row["options"] = _options(card)
     return row
 
 
 def _weights(entry: Entry) -> str:
+    from pydantic import ValidationError
+
     from restorebench.catalog import validated_options
     from restorebench.contracts import resolve
+    from restorebench.guarding import guarded
 
     resources = getattr(entry.card, "resources", None)
     if resources is None:
         return ""
-    files = resolve(resources)(validated_options(entry.card, {}))
+    try:
+        model = validated_options(entry.card, {})
+        with guarded(entry.card, "naming its weights"):
+            files = resolve(resources)(model)
+    except ValidationError:
+        return "as its options say"
+    except RestorebenchError as error:  # one bad card must not hide the others
+        return f"broken: {error}"
     total = sum(file.bytes for file in files) / 2**20
     licences = ", ".join(sorted({file.licence for file in files}))
     return f"{total:.0f} MiB ({licences})"
 
 
-def _options(reference: Any) -> str:
-    from restorebench.contracts import resolve
+def _options(card: Card) -> str:
+    from restorebench.catalog import options_model
 
-    if reference is None:
-        return ""
-    fields = resolve(reference).model_fields
+    try:
+        model = options_model(card)
+    except RestorebenchError as error:
+        return f"broken: {error}"
+    fields = {} if model is None else model.model_fields
     return "; ".join(f"{name}={field.default!r}: {field.description or ''}" for name, field in fields.items())
 
 

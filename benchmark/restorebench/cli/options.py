@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from restorebench.errors import DeviceError
 
 SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]
 Data = Annotated[
@@ -43,4 +48,14 @@ def device(text: str) -> str:
         return text
     if text == "cuda":
         return "cuda:0"
-    raise typer.BadParameter(f"{text!r} is not auto, cpu or cuda:i", param_hint="--device")
+    raise DeviceError(f"--device {text}: is not auto, cpu or cuda:i")
+
+
+@contextmanager
+def interruptible(what_remains: str) -> Iterator[None]:
+    """Let Ctrl-C end a command with one line that says what remains of it, and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"restorebench: interrupted; {what_remains}", file=sys.stderr)
+        raise typer.Exit(130) from None

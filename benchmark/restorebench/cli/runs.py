@@ -90,12 +90,8 @@ def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
 
     for note in plan.notes if not quiet else ():
         print(f"note: {note}", file=sys.stderr)
-    try:
-        with watching(plan, quiet) as watch:
-            return runner.execute(plan, settings, watch)
-    except KeyboardInterrupt:
-        print("restorebench: interrupted; the same command again continues", file=sys.stderr)
-        raise typer.Exit(130) from None
+    with options.interruptible("the same command again continues"), watching(plan, quiet) as watch:
+        return runner.execute(plan, settings, watch)
 
 
 def print_plan(plan: Plan, settings: Settings) -> None:

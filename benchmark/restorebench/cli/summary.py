@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from restorebench.leaderboard import AVERAGE
+
 if TYPE_CHECKING:
     from restorebench.records import Column
     from restorebench.tables import Tables
@@ -27,6 +29,8 @@ def summary(tables: Tables) -> list[list[str]]:
         part = frame[(frame.task == task) & (frame.dataset == dataset)]
         by_key = {(row["restorer"], row["tell"]): row for _, row in part.iterrows()}
         title = f"{task} ({dataset})" if many else str(task)
+        if task == AVERAGE and tables.board.share:
+            title += f", {tables.board.share}"
         lines.append([title, *(_shown(by_key.get(key), shown) for key in keys)])
     return lines
 

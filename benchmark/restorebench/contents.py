@@ -1,0 +1,82 @@
+"""What the files that options name hold: a digest knows a file by its bytes, not by where it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import BaseModel
+
+from restorebench.digests import digest
+from restorebench.errors import MissingResource
+
+_SEVERAL = (list, tuple, set, frozenset)
+
+
+class Contents:
+    """Hashes each file once, however many cells name it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def identity(self, model: BaseModel | None) -> Any:
+        """Return JSON-ready options in which content stands for every path; without paths, just the options.
+
+        Raises:
+            MissingResource: a file may not be read.
+        """
+        return {} if model is None else self._replaced(model.model_dump(), model.model_dump(mode="json"))
+
+    def files(self, model: BaseModel | None) -> dict[str, str]:
+        """Map the paths in options to what they hold: `sha256:...`, `folder:...` or `missing: PATH`."""
+        return {str(path): self._of(path) for path in _paths({} if model is None else model.model_dump())}
+
+    def _replaced(self, value: Any, plain: Any) -> Any:
+        """Go through options and their JSON form side by side."""
+        if isinstance(value, Path):
+            return self._of(value)
+        if isinstance(value, Mapping):
+            pairs = zip(value.values(), plain.items(), strict=True)
+            return {key: self._replaced(part, form) for part, (key, form) in pairs}
+        if isinstance(value, set | frozenset):  # sorted: a set has another order in every process
+            return sorted([self._of(part) if isinstance(part, Path) else part for part in value], key=str)
+        if isinstance(value, list | tuple):
+            return [self._replaced(part, form) for part, form in zip(value, plain, strict=True)]
+        return plain
+
+    def _of(self, path: Path) -> str:
+        if path not in self._known:
+            try:
+                self._known[path] = _content(path)
+            except OSError as error:
+                raise MissingResource(
+                    f"{error.filename or path}: cannot be read ({error.strerror}); allow reading it, or correct it"
+                ) from error
+        return self._known[path]
+
+
+def _paths(value: Any) -> list[Path]:
+    if isinstance(value, Path):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, _SEVERAL) else ()
+    return [path for part in parts for path in _paths(part)]
+
+
+def _content(path: Path) -> str:
+    """Hash a file's bytes, or the names and bytes of all files of a folder."""
+    if path.is_dir():
+        files = sorted(Path(place) / name for place, _, names in os.walk(path, onerror=_raised) for name in names)
+        return "folder:" + digest([[file.relative_to(path).as_posix(), _sha256(file)] for file in files])
+    return "sha256:" + _sha256(path) if path.exists() else f"missing: {path}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _raised(error: OSError) -> NoReturn:
+    raise error

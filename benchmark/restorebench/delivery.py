@@ -1,0 +1,98 @@
+"""Put finished images where the user wants them, one by one; what is there already is never overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from restorebench.errors import RunFolderError
+from restorebench.events import Done, Event
+from restorebench.plan import Plan
+from restorebench.records import OK, Record
+from restorebench.toolbox.files import atomic_write_bytes, atomic_write_text
+
+
+class Delivery:
+    """Moves images out of a run folder as they are finished, so that an interruption loses none of them.
+
+    A sample becomes `<out>/<id><suffix>.png`; with `parameters`, those that made it lie beside it as JSON.
+    """
+
+    def __init__(
+        self, plan: Plan, run: Path, source: Path, out: Path, suffix: str = "", parameters: bool = False
+    ) -> None:
+        """Check that everything can be written, before anything is computed.
+
+        Raises:
+            RunFolderError: `out` is a file, is or lies in the folder `source`, cannot be written, or holds a
+                file of a name that a result would get.
+        """
+        self._run = run
+        self._out = out
+        self._parameters = parameters
+        self._targets = {
+            sample.id: out / f"{sample.id}{suffix}.png"
+            for cell in plan.restorer_cells
+            for sample in cell.data.samples[: cell.data.wanted]
+        }
+        self._delivered: set[str] = set()
+        with _writing(out):
+            self._check(source)
+
+    def _check(self, source: Path) -> None:
+        out = self._out
+        if out.exists() and not out.is_dir():
+            raise RunFolderError(f"{out} is a file; give -o a folder")
+        if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+            raise RunFolderError(
+                f"{out} is or lies in the input folder {source}, where results would be mixed with inputs;"
+                " give -o a folder outside of it"
+            )
+        for target in self._targets.values():
+            self._refuse_overwriting(target)
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise RunFolderError(f"{out} cannot be written; give -o another folder")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The images delivered so far, in the order of the samples."""
+        return tuple(path for name, path in self._targets.items() if name in self._delivered)
+
+    def take(self, event: Event) -> None:
+        """Deliver the images of a job that is done."""
+        for record in event.records if isinstance(event, Done) else ():
+            if isinstance(record, Record) and record.status == OK and record.sample not in self._delivered:
+                self._deliver(record)
+
+    def _deliver(self, record: Record) -> None:
+        target = self._targets[record.sample]
+        made = self._run / record.output
+        with _writing(self._out):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._refuse_overwriting(target)  # again: others may write there too
+            if self._parameters:
+                atomic_write_text(_facts(target), json.dumps(record.parameters, indent=2) + "\n")
+            atomic_write_bytes(target, made.read_bytes())
+            made.unlink()
+        self._delivered.add(record.sample)
+
+    def _refuse_overwriting(self, target: Path) -> None:
+        for path in (target, _facts(target)) if self._parameters else (target,):
+            if os.path.lexists(path):
+                raise RunFolderError(f"{path} is there already and is not overwritten; give -o another folder")
+
+
+def _facts(target: Path) -> Path:
+    return target.with_suffix(".json")
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(f"{error.filename or out}: {error.strerror}; give -o another folder") from error
