@@ -48,7 +48,7 @@ from restorebench.hookspecs import hookimpl
 from restorebench.tasks import CLEAN, TEN, TEN_NAMES, Task, components, composite
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image  # for annotations: there is nothing to import at run time
+    from restorebench.contracts import Image as Image  # for annotations: there is nothing to import at run time
 
 __version__ = "0.1.0"
 
@@ -67,7 +67,6 @@ __all__ = [
     "Detection",
     "Detector",
     "DetectorInfo",
-    "Image",
     "Metric",
     "MetricInfo",
     "MissingResource",
