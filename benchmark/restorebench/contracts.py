@@ -149,7 +149,12 @@ class Runtime:
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file of weights a restorer or detector needs. sha256 empty: recorded at first use."""
+    """One file of weights a restorer or detector needs; get it with `toolbox.weights.fetch`.
+
+    url: of the form `https://huggingface.co/OWNER/REPOSITORY/resolve/REVISION/FILE` it is downloaded when needed;
+    files of other places are put in the cache by hand. bytes: 0 where the size is not known. sha256: empty where
+    it is not known; then it is recorded at the first use and checked after.
+    """
 
     name: str
     url: str

@@ -34,6 +34,10 @@ class MissingResource(RestorebenchError):
     """Data or weights are not where they should be."""
 
 
+class WeightsMismatch(RestorebenchError):
+    """A file of weights is not the one that was expected."""
+
+
 class UnreadableImage(RestorebenchError):
     """An image file is corrupt, truncated, too large or of a kind that is refused."""
 

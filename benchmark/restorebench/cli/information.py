@@ -110,9 +110,10 @@ def _weights(entry: Entry) -> str:
         return "as its options say"
     except RestorebenchError as error:  # one bad card must not hide the others
         return f"broken: {error}"
-    total = sum(file.bytes for file in files) / 2**20
     licences = ", ".join(sorted({file.licence for file in files}))
-    return f"{total:.0f} MiB ({licences})"
+    if not all(file.bytes for file in files):
+        return f"{len(files)} files ({licences})"
+    return f"{sum(file.bytes for file in files) / 2**20:.0f} MiB ({licences})"
 
 
 def _options(card: Card) -> str:

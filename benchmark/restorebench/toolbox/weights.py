@@ -1,0 +1,160 @@
+"""Weights: fetch published files once, know them again, read them without running code, load them strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from restorebench.errors import MissingResource, RestorebenchError, WeightsMismatch
+from restorebench.toolbox.files import atomic_write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from restorebench.contracts import Runtime, WeightFile
+
+LOCK = "weights.json"
+"""In the cache folder: the sha256 of every published file, recorded when it was first used."""
+
+_HUB = re.compile(r"https://huggingface\.co/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
+
+
+def fetch(file: WeightFile, runtime: Runtime) -> Path:
+    """Return a published file, downloaded to the cache if it is not there yet, with its sha256 checked.
+
+    Raises:
+        MissingResource: it is not in the cache and cannot be downloaded; the message says how to put it there.
+        WeightsMismatch: its bytes are not those of the card, or of the first use.
+    """
+    path = _downloaded(file, runtime)
+    _check(file, path, runtime.cache / LOCK)
+    return path
+
+
+def _downloaded(file: WeightFile, runtime: Runtime) -> Path:
+    by_hand = runtime.cache / "weights" / file.name
+    if by_hand.is_file():
+        return by_hand
+    match = _HUB.fullmatch(file.url)
+    if match is None:
+        raise MissingResource(f"{file.name}: put {file.url} ({file.licence}) at {by_hand}")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            hf_hub_download(
+                match["repo"],
+                match["file"],
+                revision=match["revision"],
+                cache_dir=runtime.cache / "hub",
+                local_files_only=runtime.offline,
+            )
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        why = "offline" if runtime.offline else f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        size = f", {file.bytes / 1e6:.0f} MB" if file.bytes else ""
+        raise MissingResource(
+            f"{file.name} is not in {runtime.cache} and cannot be downloaded ({why}); get {file.url} "
+            f"(licence {file.licence}{size}) and put it at {by_hand}, or name a file in the options"
+        ) from error
+
+
+def _check(file: WeightFile, path: Path, lock: Path) -> None:
+    """Compare a file with its card, or else with what was recorded at its first use."""
+    actual = sha256(path)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock.with_suffix(".lock")):
+        known: dict[str, str] = json.loads(lock.read_text()) if lock.is_file() else {}
+        expected = file.sha256 or known.get(file.url, "")
+        if expected and actual != expected:
+            since = "its card says" if file.sha256 else f"{lock} recorded at first use"
+            raise WeightsMismatch(
+                f"{path}: sha256 {actual}, but {since} {expected}; delete the file to get it anew"
+            )
+        if known.get(file.url) != actual:
+            atomic_write_text(lock, json.dumps({**known, file.url: actual}, indent=1, sort_keys=True) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read named tensors from a .safetensors file or a torch checkpoint, on the CPU, without running its code.
+
+    A checkpoint may hold them under `state_dict` or `params`; a leading `module.` of every name is dropped.
+
+    Raises:
+        MissingResource: there is no such file.
+        RestorebenchError: it is truncated, holds code, or holds no tensors.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise MissingResource(f"weights {path}: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            held: Any = load_file(path)
+        else:
+            held = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise RestorebenchError(
+            f"weights {path}: holds more than tensors and plain values, and might run code; refused"
+            " (save its state dictionary alone)"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RestorebenchError(f"weights {path}: truncated, or no checkpoint at all ({reason})") from error
+    return unwrapped(held, path)
+
+
+def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
+    """Take the named tensors out of what a checkpoint holds."""
+    from torch import Tensor
+
+    for key in ("state_dict", "params"):
+        if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
+            held = held[key]
+    if not isinstance(held, Mapping) or not held or not all(isinstance(value, Tensor) for value in held.values()):
+        raise RestorebenchError(f"weights {path}: holds no named tensors")
+    prefix = "module." if all(str(name).startswith("module.") for name in held) else ""
+    return {str(name).removeprefix(prefix): value for name, value in held.items()}
+
+
+def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str = "") -> None:
+    """Load named tensors into a module; every name and shape must be right.
+
+    hint: what to try where they are not.
+
+    Raises:
+        RestorebenchError: names or shapes differ; the message has the first of each kind.
+    """
+    own = module.state_dict()
+    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    shapes = [
+        f"{name} is {list(state[name].shape)}, not {list(own[name].shape)}"
+        for name in own.keys() & state.keys()
+        if own[name].shape != state[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what} ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"
+        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", sorted(shapes)))
+        if names
+    ]
+    if problems:
+        if hint:
+            problems.append(hint)
+        raise RestorebenchError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(problems)}")
+    module.load_state_dict(dict(state), strict=True)

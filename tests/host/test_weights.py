@@ -1,0 +1,162 @@
+"""Weights are fetched once, known again, read without running code and loaded strictly."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from restorebench import MissingResource, RestorebenchError, Runtime, WeightFile
+from restorebench.errors import WeightsMismatch
+from restorebench.toolbox import weights
+
+HUB = "https://huggingface.co/someone/something/resolve/main/net.pth"
+
+
+def runtime(cache, offline=True):
+    return Runtime("cpu", 1, cache, {}, offline, (), lambda kind, name: None)
+
+
+def published(url=HUB, sha256=""):
+    return WeightFile("net.pth", url, "MIT", 12_000_000, sha256)
+
+
+def by_hand(cache, data=b"weights"):
+    path = cache / "weights" / "net.pth"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture
+def layer():
+    return torch.nn.Linear(2, 3)
+
+
+# ---------------------------------------------------------------- fetching
+
+
+def test_a_file_put_there_by_hand_is_recorded_and_known_again(tmp_path):
+    path = by_hand(tmp_path)
+    assert weights.fetch(published(), runtime(tmp_path)) == path
+    assert json.loads((tmp_path / weights.LOCK).read_text()) == {HUB: weights.sha256(path)}
+    by_hand(tmp_path, b"others")
+    with pytest.raises(WeightsMismatch, match="recorded at first use"):
+        weights.fetch(published(), runtime(tmp_path))
+
+
+def test_the_digest_of_a_card_is_held(tmp_path):
+    by_hand(tmp_path)
+    with pytest.raises(WeightsMismatch, match="its card says 0000"):
+        weights.fetch(published(sha256="0" * 64), runtime(tmp_path))
+
+
+def test_offline_says_what_to_get_and_where_to_put_it(tmp_path):
+    with pytest.raises(MissingResource) as caught:
+        weights.fetch(published(), runtime(tmp_path))
+    message = str(caught.value)
+    for part in ("offline", HUB, "licence MIT, 12 MB", str(tmp_path / "weights" / "net.pth")):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_a_download_comes_from_the_hub_into_the_cache(tmp_path, monkeypatch):
+    asked = {}
+
+    def download(repo, file, **options):
+        asked.update(options, repo=repo, file=file)
+        path = tmp_path / "got.pth"
+        path.write_bytes(b"weights")
+        return str(path)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert weights.fetch(published(), runtime(tmp_path, offline=False)).read_bytes() == b"weights"
+    assert (asked["repo"], asked["file"], asked["revision"]) == ("someone/something", "net.pth", "main")
+    assert asked["cache_dir"] == tmp_path / "hub"
+    assert asked["local_files_only"] is False
+
+
+def test_other_hosts_are_fetched_by_hand(tmp_path):
+    with pytest.raises(MissingResource, match=r"put https://drive\.example/x"):
+        weights.fetch(published("https://drive.example/x"), runtime(tmp_path, offline=False))
+
+
+# ---------------------------------------------------------------- reading
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"params": s}])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_checkpoint_is_read_in_every_wrapping(tmp_path, layer, wrap, prefix):
+    path = tmp_path / "net.pt"
+    torch.save(wrap({prefix + name: value for name, value in layer.state_dict().items()}), path)
+    state = weights.read(path)
+    assert set(state) == {"weight", "bias"}
+    assert torch.equal(state["weight"], layer.weight)
+
+
+def test_safetensors_are_read(tmp_path, layer):
+    save_file(layer.state_dict(), tmp_path / "net.safetensors")
+    assert torch.equal(weights.read(tmp_path / "net.safetensors")["bias"], layer.bias)
+
+
+class _Harmful:
+    def __reduce__(self):
+        return (Path.touch, (Path("harm-was-done"),))
+
+
+def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": _Harmful()}, "net.pt")
+    with pytest.raises(RestorebenchError, match="might run code"):
+        weights.read(Path("net.pt"))
+    Path("raw.pt").write_bytes(pickle.dumps(_Harmful()))
+    with pytest.raises(RestorebenchError, match=r"might run code|no checkpoint"):
+        weights.read(Path("raw.pt"))
+    assert not Path("harm-was-done").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("keep", [0, 10, 0.5, 0.99])
+def test_truncated_files_are_named(tmp_path, layer, suffix, keep):
+    path = tmp_path / f"net{suffix}"
+    save_file(layer.state_dict(), path) if suffix == ".safetensors" else torch.save(layer.state_dict(), path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
+    with pytest.raises(RestorebenchError, match=f"weights .*net{suffix}: ") as caught:
+        weights.read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("held", [{}, [1, 2], {"a": 1}, {"state_dict": {"a": "b"}}])
+def test_a_file_without_tensors_is_refused(tmp_path, held):
+    torch.save(held, tmp_path / "net.pt")
+    with pytest.raises(RestorebenchError, match="holds no named tensors"):
+        weights.read(tmp_path / "net.pt")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(MissingResource, match=r"gone\.pt: no such file"):
+        weights.read(tmp_path / "gone.pt")
+
+
+# ---------------------------------------------------------------- loading
+
+
+def test_names_and_shapes_must_fit(layer):
+    state = {"weight": torch.zeros(3, 4), "scale": torch.zeros(1)}
+    with pytest.raises(RestorebenchError) as caught:
+        weights.load(layer, state, Path("net.pt"), "are these the weights of `wild-ir`?")
+    message = str(caught.value)
+    assert "net.pt do not fit Linear: 1 missing (bias); 1 unexpected (scale)" in message
+    assert "1 of another shape (weight is [3, 4], not [3, 2])" in message
+    assert message.endswith("; are these the weights of `wild-ir`?")
+
+
+def test_fitting_weights_are_loaded(layer):
+    other = torch.nn.Linear(2, 3)
+    weights.load(layer, other.state_dict(), Path("net.pt"))
+    assert torch.equal(layer.weight, other.weight)
