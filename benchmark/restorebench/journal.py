@@ -1,8 +1,8 @@
 """The run folder's memory: one SQLite file, written by the driver alone, so that any death loses little.
 
-Inserts are idempotent (what arrives twice is harmless), a failure never replaces what worked, and one
-transaction holds one group. WAL lets others read while a run writes. A lock file keeps a second driver
-out and is freed by any death.
+Inserts are idempotent (what arrives twice is harmless), a failure never replaces what worked but is kept for the
+scores it leaves missing, and one transaction holds one group. WAL lets others read while a run writes. A lock
+file keeps a second driver out and is freed by any death.
 """
 
 from __future__ import annotations
@@ -93,7 +93,11 @@ class Journal:
         return {digest: count for digest, count in counts.items() if count is not None}
 
     def add_records(self, records: Iterable[Record], score_digests: Mapping[str, str]) -> None:
-        """Store one group: its records, and their scores under the digests of the columns."""
+        """Store one group: its records, and their scores under the digests of the columns.
+
+        The `unscored` of a failed record is kept where the image worked before: there it says why the scores
+        that made it be restored again are still missing.
+        """
         with self._connection:
             for record in records:
                 bare = json.dumps(asdict(replace(record, scores={}, unscored={})))
@@ -101,7 +105,13 @@ class Journal:
                     f"INSERT INTO outcomes VALUES (?, ?, ?, ?, ?) {_UNLESS_WORSE}",
                     (record.digest, record.sample, record.repetition, record.status, bare),
                 )
-                self._add_scores(record, score_digests)
+                if record.status == OK or self._worked(record):
+                    self._add_scores(record, score_digests)
+
+    def _worked(self, record: Record) -> bool:
+        key = (record.digest, record.sample, record.repetition)
+        query = "SELECT status FROM outcomes WHERE digest = ? AND sample = ? AND repetition = ?"
+        return bool(self._connection.execute(query, key).fetchone() == (OK,))
 
     def add_scores(self, records: Iterable[Record], score_digests: Mapping[str, str]) -> None:
         """Store new scores of images restored before; what is known of the restoration stays."""

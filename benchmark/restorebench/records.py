@@ -15,6 +15,9 @@ FAILED = "failed"
 TRANSIENT = ("timeout", "out-of-memory", "killed")
 """Failures that a later run tries again without being asked, by the word before the colon of their reason."""
 
+WHOLE_IMAGE = ""
+"""Stands for a column in `Record.unscored` where no score is missing, but restoring the image again failed."""
+
 
 @dataclass(frozen=True)
 class Execution:

@@ -24,7 +24,7 @@ from restorebench.journal import Journal
 from restorebench.manifest import environment, manifest
 from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
-from restorebench.records import FAILED, DetectionRecord, Record
+from restorebench.records import FAILED, OK, WHOLE_IMAGE, DetectionRecord, Record
 from restorebench.settings import Settings, cache_folder, offline
 from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
@@ -42,6 +42,8 @@ class Started:
 
 
 Watcher = Callable[[Event | Started], None]
+Place = tuple[str, str, int]
+"""Digest of a cell, sample and repetition: what a record is about."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
         _remember_environment(journal, settings, todo.jobs)
         journal.add_records(todo.failures, schedule.score_digests(plan))
         watch(Started("restore", todo.jobs))
-        _work(run_jobs(todo.jobs), plan, journal, watch)
+        failed = _work(run_jobs(todo.jobs), plan, journal, watch)
         preloading.join()
-        return report(plan, journal)
+        return report(plan, journal, failed)
 
 
 def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:
@@ -121,8 +123,11 @@ def report_again(folder: Path) -> Result:
         return report(plan, journal)
 
 
-def report(plan: Plan, journal: Journal) -> Result:
+def report(plan: Plan, journal: Journal, failed_now: Mapping[Place, str] = {}) -> Result:
     """Build the tables from the journal and write them with every reporter of the suite.
+
+    failed_now: images that this run could not restore, with the reasons. One that worked in an earlier run keeps
+    its numbers, and its failure is listed and counted.
 
     Raises:
         BrokenPlugin: a reporter failed; all others have written.
@@ -130,7 +135,7 @@ def report(plan: Plan, journal: Journal) -> Result:
     from restorebench.tables import build
 
     board = with_parameters(plan.board, journal.parameters())
-    records = list(schedule.records(plan, journal))
+    records = [_with_failure(record, failed_now) for record in schedule.records(plan, journal)]
     detections = list(schedule.detections(plan, journal))
     tables = build(board, records, detections)
     text = json.dumps(manifest(plan, journal.recall("environment") or {}), indent=2, ensure_ascii=False)
@@ -151,28 +156,41 @@ def report(plan: Plan, journal: Journal) -> Result:
     return Result(plan, tables, journal.folder, tuple(files), failed)
 
 
-def _work(events: Iterator[Event], plan: Plan, journal: Journal, watch: Watcher) -> None:
-    """Put down what happens, one transaction per group, as it happens."""
+def _with_failure(record: Record, failed_now: Mapping[Place, str]) -> Record:
+    """Add why an image that worked before could not be restored again, unless a score that lacks says so."""
+    why = failed_now.get((record.digest, record.sample, record.repetition))
+    if record.status != OK or why is None or record.unscored:
+        return record
+    return replace(record, unscored={WHOLE_IMAGE: why})
+
+
+def _work(events: Iterator[Event], plan: Plan, journal: Journal, watch: Watcher) -> dict[Place, str]:
+    """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed."""
     digests = schedule.score_digests(plan)
+    failed_now: dict[Place, str] = {}
     for event in events:
         if isinstance(event, Loaded) and event.parameters is not None:
             journal.add_cell(event.cell.digest, {"parameters": event.parameters})
         elif isinstance(event, Done):
-            restored = [record for record in event.records if isinstance(record, Record)]
+            restored = [_scored(record, event.job) for record in event.records if isinstance(record, Record)]
             if event.job.mode == "detect":
                 journal.add_detections(r for r in event.records if isinstance(r, DetectionRecord))
             elif event.job.mode == "restore":
                 journal.add_records(restored, digests)
+                failed = (record for record in restored if record.status == FAILED)
+                failed_now |= {(r.digest, r.sample, r.repetition): r.reason for r in failed}
             else:
-                journal.add_scores((_scored(record, event.job) for record in restored), digests)
+                journal.add_scores(restored, digests)
         watch(event)
+    return failed_now
 
 
 def _scored(record: Record, job: Job) -> Record:
-    """Turn the failure of a scoring job into one of its columns: the restored image is what it was."""
+    """Let a failure say that it leaves the columns of its job without scores."""
     if record.status != FAILED:
         return record
-    return replace(record, unscored=dict.fromkeys(job.columns, record.reason))
+    columns = job.columns or [column[0] for column in job.cell.columns]
+    return replace(record, unscored=dict.fromkeys(columns, record.reason))
 
 
 @contextmanager

@@ -109,6 +109,44 @@ def test_lost_outputs_are_restored_again_when_a_score_needs_them(run, tmp_path):
     assert result.failed == 0
 
 
+@pytest.mark.parametrize(
+    ("change", "score", "status"),
+    [
+        ({"metrics": ["psnr", "ssim"]}, "ssim@rgb", "ssim@rgb failed on 3 of 3"),
+        ({"save": "all"}, "", "ok"),
+        ({"samples": 3}, "", "ok"),
+    ],
+)
+def test_what_worked_but_cannot_be_restored_again_is_a_failure(run, tmp_path, monkeypatch, change, score, status):
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    keys = {"plugins": ["moody.py"], "settings": IN_PROCESS}
+    run(["fails-later"], **keys)
+    kept = table(tmp_path, "leaderboard.csv")[0]["psnr@rgb"]
+    (tmp_path / "mark").touch()
+    result, _ = run(["fails-later"], **keys, **change)
+    assert result.failed == 3
+    row = table(tmp_path, "leaderboard.csv")[0]
+    assert (row["psnr@rgb"], row["status"]) == (kept, status)
+    listed = {(failure["score"], failure["reason"]) for failure in table(tmp_path, "failures.csv")}
+    assert listed == {(score, "error: ValueError: not again")}
+    (tmp_path / "mark").unlink()
+    result, _ = run(["fails-later"], **{**keys, "settings": {**IN_PROCESS, "retry_failed": True}}, **change)
+    assert result.failed == 0
+    assert not table(tmp_path, "failures.csv")
+    assert table(tmp_path, "leaderboard.csv")[0]["status"] == "ok"
+
+
+def test_a_failure_is_not_kept_for_columns_of_an_image_that_never_worked(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    (tmp_path / "mark").touch()
+    keys = {"plugins": ["moody.py"], "settings": {**IN_PROCESS, "retry_failed": True}}
+    run(["fails-later"], metrics=["psnr", "ssim"], **keys)
+    (tmp_path / "mark").unlink()
+    run(["fails-later"], metrics=["psnr"], **keys)
+    result, _ = run(["fails-later"], metrics=["psnr", "ssim"], plugins=["moody.py"], settings=IN_PROCESS)
+    assert result.failed == 0
+
+
 def test_noise_does_not_depend_on_what_a_dataset_is_called(run, pairs):
     dataset = {"name": "paired-folder", "options": {"path": str(pairs)}}
     scores = []

@@ -50,6 +50,18 @@ class FailsOnce:
         return [Detection(frozenset({"noisy"}), {"noisy": 1.0}) for _ in images]
 
 
+class FailsLater:
+    """Restores until the mark is there."""
+
+    def __init__(self, options, runtime):
+        self.mark = Path(os.environ["RESTOREBENCH_TEST_MARK"])
+
+    def restore(self, batch):
+        if self.mark.exists():
+            raise ValueError("not again")
+        return batch.degraded.clone()
+
+
 class Noise:
     def __init__(self, options, runtime):
         pass
@@ -73,4 +85,7 @@ def restorebench_detectors():
 
 @hookimpl
 def restorebench_restorers():
-    return [RestorerInfo(name="noise", version="1", summary="Adds noise.", load=Noise, stochastic=True)]
+    return [
+        RestorerInfo(name="noise", version="1", summary="Adds noise.", load=Noise, stochastic=True),
+        RestorerInfo(name="fails-later", version="1", summary="Fails when told.", load=FailsLater),
+    ]
