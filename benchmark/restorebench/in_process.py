@@ -9,6 +9,7 @@ from typing import Any
 from restorebench.errors import DeviceError, from_worker
 from restorebench.events import Done, Event, Loaded, failures
 from restorebench.jobs import Job, Setup
+from restorebench.queues import cell_name, plugin_work
 from restorebench.records import detection_from, record_from
 
 
@@ -26,18 +27,18 @@ def run(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
         raise DeviceError(f"--device {device} is not here; there are {', '.join(devices())}")
     session = Session(asdict(replace(setup, device=device)))
     loaded: str | None = None
-    dead: dict[str, str] = {}
+    dead: dict[tuple[str, str], str] = {}
     for job in jobs:
-        name = f"{job.mode}{job.cell.digest}"
-        if loaded != name and job.cell.digest not in dead:
+        name, work = cell_name(job), plugin_work(job.cell)
+        if loaded != name and work not in dead:
             answer = _accepted(session.handle({"type": "load", "cell": asdict(job.cell)}))
             if answer["type"] == "failed":
-                dead[job.cell.digest] = answer["reason"]
+                dead[work], loaded = answer["reason"], None  # what was loaded before had to make room
             else:
                 loaded = name
                 yield Loaded(job.cell, answer["parameters"])
-        if job.cell.digest in dead:
-            yield Done(job, failures(job, dead[job.cell.digest]))
+        if work in dead:
+            yield Done(job, failures(job, dead[work]))
             continue
         answer = _accepted(session.handle({"type": "job", **asdict(job)}))
         build = detection_from if job.mode == "detect" else record_from

@@ -28,7 +28,7 @@ class Queues:
         self._limit = plugin_seconds
         self._queues: dict[str, deque[Work]] = defaultdict(deque)
         self._spent: dict[str, float] = defaultdict(float)
-        self._given_up: dict[str, str] = {}
+        self._given_up: dict[tuple[str, str], str] = {}
 
     def __bool__(self) -> bool:
         """Tell whether anything waits."""
@@ -93,12 +93,12 @@ class Queues:
         self.events.append(Done(job, failures(job, reason)))
 
     def give_up(self, cell: CellSpec, reason: str) -> None:
-        """Fail all work of a cell that comes from now on."""
-        self._given_up[cell.digest] = reason
+        """Fail all work of a cell that comes from now on; scoring what it saved is no work of its plugin."""
+        self._given_up[plugin_work(cell)] = reason
 
     def hopeless(self, job: Job) -> str | None:
         """Say why a job need not be tried: its cell is given up, or has used up its time; None if it may run."""
-        if (reason := self._given_up.get(job.cell.digest)) is not None:
+        if (reason := self._given_up.get(plugin_work(job.cell))) is not None:
             return reason
         left = self.seconds_left(job)
         return None if left is None or left > 0 else f"timeout: more than {self._limit:g} s for this task"
@@ -118,6 +118,11 @@ class Queues:
 def cell_name(job: Job) -> str:
     """Name what a worker must have loaded for a job."""
     return f"{job.cell.kind}:{job.cell.digest}:{','.join(column[0] for column in job.cell.columns)}"
+
+
+def plugin_work(cell: CellSpec) -> tuple[str, str]:
+    """Name what fails together when a cell cannot be loaded: a restorer's saved images are scored without it."""
+    return cell.kind, cell.digest
 
 
 def _queue_name(job: Job) -> str:

@@ -19,7 +19,7 @@ from restorebench.child import Child, visible_devices
 from restorebench.errors import DeviceError, RestorebenchError, from_worker
 from restorebench.events import Done, Event, Loaded, Note
 from restorebench.jobs import Job, Setup
-from restorebench.queues import Queues, Work, cell_name
+from restorebench.queues import Queues, Work, cell_name, plugin_work
 from restorebench.records import detection_from, record_from
 
 KILLED_ATTEMPTS = 3
@@ -68,7 +68,7 @@ class Supervisor:
         self.slots = [_Slot(number) for number in range(max(1, self.workers))]
         self._limits = self.setup.limits
         self._queues = Queues(self._limits.get("plugin_seconds"))
-        self._load_crashes: dict[str, int] = defaultdict(int)
+        self._load_crashes: dict[tuple[str, str], int] = defaultdict(int)
         self._device: str | None = None  # not known until the first worker greets
         self._gpus = 0
 
@@ -288,9 +288,9 @@ class Supervisor:
     def _died_loading(self, work: Work, how: str) -> None:
         """Try to load again, or give the whole cell up."""
         cell = work.job.cell
-        self._load_crashes[cell.digest] += 1
+        self._load_crashes[plugin_work(cell)] += 1
         attempts = KILLED_ATTEMPTS + 1 if how == "SIGKILL" else CRASH_ATTEMPTS
-        if self._load_crashes[cell.digest] < attempts:
+        if self._load_crashes[plugin_work(cell)] < attempts:
             self._queues.requeue(work)
             return
         reason = f"{'killed' if how == 'SIGKILL' else 'crash'}: {how} while loading"

@@ -77,6 +77,20 @@ def test_saved_images_are_scored_without_loading_their_restorer(run, tmp_path, w
     assert all(row["ssim@rgb"] for row in table(tmp_path, "records.csv"))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_restorer_that_no_longer_loads_leaves_its_saved_images_to_be_scored(run, tmp_path, monkeypatch, workers):
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    keys = {"plugins": ["moody.py"], "save": "all", "settings": {"workers": workers}}
+    run(["unloadable-later"], **keys)
+    (tmp_path / "mark").touch()
+    (lost,) = (tmp_path / "run" / "outputs").rglob("a-dark.png")
+    lost.unlink()
+    result, events = run(["unloadable-later"], metrics=["psnr", "ssim"], **keys)
+    assert modes(events) == {"restore", "score"}
+    assert [bool(row["ssim@rgb"]) for row in table(tmp_path, "records.csv")] == [False, True, True]
+    assert result.failed == 1
+
+
 def test_a_detection_that_works_later_lets_its_restorer_run(run, tmp_path, monkeypatch):
     mark = tmp_path / "mark"
     monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(mark))

@@ -62,6 +62,17 @@ class FailsLater:
         return batch.degraded.clone()
 
 
+class UnloadableLater:
+    """Loads until the mark is there."""
+
+    def __init__(self, options, runtime):
+        if Path(os.environ["RESTOREBENCH_TEST_MARK"]).exists():
+            raise OSError("weights are gone")
+
+    def restore(self, batch):
+        return batch.degraded.clone()
+
+
 class Noise:
     def __init__(self, options, runtime):
         pass
@@ -88,4 +99,5 @@ def restorebench_restorers():
     return [
         RestorerInfo(name="noise", version="1", summary="Adds noise.", load=Noise, stochastic=True),
         RestorerInfo(name="fails-later", version="1", summary="Fails when told.", load=FailsLater),
+        RestorerInfo(name="unloadable-later", version="1", summary="Fails to load.", load=UnloadableLater),
     ]
