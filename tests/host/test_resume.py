@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import asdict
 
 import pytest
 
 from restorebench.events import Done
+from restorebench.runner import setup
+from restorebench.settings import Settings
+from restorebench.worker.session import Session
 
 IN_PROCESS = {"workers": 0}
 
@@ -89,6 +93,20 @@ def test_a_restorer_that_no_longer_loads_leaves_its_saved_images_to_be_scored(ru
     assert modes(events) == {"restore", "score"}
     assert [bool(row["ssim@rgb"]) for row in table(tmp_path, "records.csv")] == [False, True, True]
     assert result.failed == 1
+
+
+def test_a_network_that_scores_saved_images_sees_both_on_its_device(run, tmp_path):
+    keys = {"plugins": ["moody.py"], "save": "all", "settings": IN_PROCESS}
+    run(["identity"], **keys)
+    result, events = run(["identity"], metrics=["psnr", "same-device"], **keys)
+    told = setup(
+        result.plan, Settings(device="meta"), tmp_path / "run"
+    )  # a device like no other, and always there
+    session = Session(asdict(told))
+    for job in [asdict(event.job) for event in events if isinstance(event, Done)]:
+        assert session.handle({"type": "load", "cell": job["cell"]})["type"] == "ready"
+        (record,) = session.handle({"type": "job", **job})["records"]
+        assert (record["scores"], record["unscored"]) == ({"same-device@rgb": 1.0}, {})
 
 
 def test_a_detection_that_works_later_lets_its_restorer_run(run, tmp_path, monkeypatch):

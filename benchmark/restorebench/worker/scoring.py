@@ -43,7 +43,7 @@ _Pair = tuple[Tensor, Tensor]
 def score(
     restored: Tensor, samples: Sequence[Sample], columns: Mapping[str, LoadedMetric], device: torch.device
 ) -> list[Scores]:
-    """Score (B, 3, H, W) under each column; pixel metrics on the CPU in float64, networks on the device.
+    """Score (B, 3, H, W) on `device` under each column; pixel metrics on the CPU in float64, networks there.
 
     None where an image has no clean image, or lacks the metric's latent map, or the map marks nothing.
     """

@@ -221,7 +221,8 @@ class Session:
             path = self.run_folder / job["outputs"][place]
             exact = path.with_suffix(".npy")
             restored = np.load(exact) if exact.exists() else images.read(path)
-            (found,) = score(images.to_tensor([restored]), [sample], asked, self.device)
+            shown = images.to_tensor([restored]).to(self.device)
+            (found,) = score(shown, [sample], asked, self.device)
             records[place] = Record(
                 job["cell"]["digest"],
                 job["ids"][place],

@@ -26,6 +26,11 @@ def blackens(restored, clean):
     return torch.zeros(len(clean)).double()
 
 
+def same_device(restored, clean):
+    assert restored.device == clean.device, f"{restored.device} against {clean.device}"
+    return torch.ones(len(restored))
+
+
 METRICS = {
     "raising": lambda options, runtime, protocol: raises,
     "one-number": lambda options, runtime, protocol: lambda restored, clean: torch.tensor(1.0),
@@ -86,6 +91,16 @@ def restorebench_metrics():
     return [
         MetricInfo(name=name, version="1", summary="Fails.", load=load, protocols=(RGB,), higher_is_better=True)
         for name, load in METRICS.items()
+    ] + [
+        MetricInfo(
+            name="same-device",
+            version="1",
+            summary="A network that compares nothing.",
+            load=lambda options, runtime, protocol: same_device,
+            protocols=(RGB,),
+            higher_is_better=True,
+            network=True,
+        )
     ]
 
 
