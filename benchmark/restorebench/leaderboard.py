@@ -1,25 +1,19 @@
-"""The leaderboard: a row per cell, then the averages over tasks. No plugin can change this arithmetic."""
+"""The leaderboard: a row per cell, with its gain and its rank. No plugin can change this arithmetic."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from restorebench import statistics
 from restorebench.digests import digest
 from restorebench.records import OK, Board, CellFacts, Column, Record
-from restorebench.tasks import CLEAN
 
 CAP = 100.0
 """What an infinite PSNR counts as in a mean, in dB; a finite one above it too, or it would beat a perfect one."""
 AVERAGE = "average"
-CAPTURED = "average-captured"
-EVERY_DATASET = "*"
-"""The dataset of an average over tasks that come from several datasets."""
 _RANK_DECIMALS = 6  # ranks compare what the CSV prints
 
 Row = dict[str, Any]
@@ -56,6 +50,16 @@ class Cell:
         chosen = [s for s in self.facts.samples if s.id in found and (not captured or s.kind == "captured")]
         return [found[s.id] for s in chosen], [s.scene for s in chosen]
 
+    def tried(self, column: str, captured: bool = False) -> set[str]:
+        """Name the samples that a column applies to: those that have a score, and those whose score failed."""
+        known = {r.sample for r in self.records if r.scores.get(column) is not None or column in r.unscored}
+        return {s.id for s in self.facts.samples if s.id in known and (not captured or s.kind == "captured")}
+
+    def has(self, column: str, expected: set[str]) -> bool:
+        """Tell whether every expected sample has a score in every repetition."""
+        count = Counter(r.sample for r in self.records if r.status == OK and r.scores.get(column) is not None)
+        return all(count[sample] == self.facts.repetitions for sample in expected)
+
     def mean(self, column: str, captured: bool = False) -> float | None:
         """Return the mean over samples; None where there is no value."""
         values, _ = self.scored(column, captured)
@@ -81,15 +85,10 @@ def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: s
     return Cell(facts, found, means, capped)
 
 
-def leaderboard(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
-    """Lay out leaderboard.csv: cells in the board's order, then averages."""
-    gains, ranks = _gains(board, cells), _ranks(board, cells)
-    rows = [_row(board, cell, gains.get(id(cell)), ranks.get(id(cell))) for cell in cells]
-    rows += _averages(board, cells, captured=False)
-    kinds = {sample.kind for cell in cells if cell.facts.task != CLEAN for sample in cell.facts.samples}
-    if "captured" in kinds and len(kinds) > 1:
-        rows += _averages(board, cells, captured=True)
-    return pd.DataFrame(rows, columns=list(columns(board)))
+def rows(board: Board, cells: Sequence[Cell]) -> list[Row]:
+    """Lay out the cells for leaderboard.csv, in the board's order."""
+    gained, ranked = gains(board, cells), ranks(board, cells)
+    return [_row(board, cell, gained.get(id(cell)), ranked.get(id(cell))) for cell in cells]
 
 
 def columns(board: Board) -> tuple[str, ...]:
@@ -128,15 +127,16 @@ def _row(board: Board, cell: Cell, gain: float | None, rank: int | None) -> Row:
         if values:
             row[column.name] = sum(values) / len(values)
             seed = statistics.seed_from(digest(facts.row_digest, column.name))
-            _put_interval(row, column.name, statistics.interval(values, scenes, seed))
-    return row | {"gain": gain, "rank": rank, "status": _status(board, cell), "digest": facts.row_digest}
+            put_interval(row, column.name, statistics.interval(values, scenes, seed))
+    return row | {"gain": gain, "rank": rank, "status": status(board, cell), "digest": facts.row_digest}
 
 
-def _put_interval(row: Row, name: str, interval: statistics.Interval | None) -> None:
+def put_interval(row: Row, name: str, interval: statistics.Interval | None) -> None:
+    """Put the ends of a column's interval into a row; blank where there is none."""
     row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
 
 
-def _status(board: Board, cell: Cell) -> str:
+def status(board: Board, cell: Cell) -> str:
     """Say all that a reader must know of a row; `ok` when there is nothing."""
     facts, total = cell.facts, len(cell.facts.samples)
     if facts.skipped:
@@ -170,16 +170,29 @@ def _status(board: Board, cell: Cell) -> str:
     return "; ".join(notes) or "ok"
 
 
+def comparable(cells: Sequence[Cell], column: str, captured: bool = False) -> set[int]:
+    """Find, by `id`, the complete cells that have all scores that any cell of their task has, or should have.
+
+    Where one image has no score, its mean is over other images than its rivals', perhaps the easier ones.
+    """
+    expected: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for cell in cells:
+        expected[cell.facts.dataset, cell.facts.task] |= cell.tried(column, captured)
+    places = {id(cell): (cell.facts.dataset, cell.facts.task) for cell in cells}
+    return {id(cell) for cell in cells if cell.complete and cell.has(column, expected[places[id(cell)]])}
+
+
 def _psnr(board: Board) -> Column | None:
     return next((column for column in board.columns if column.name.startswith("psnr@")), None)
 
 
-def _gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, float]:
-    """Return PSNR minus identity's on the same images, of complete cells where identity is complete."""
+def gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, float]:
+    """Return PSNR minus identity's on the same images, by `id` of the cell, where both can be compared."""
     column = _psnr(board)
     if column is None:
         return {}
-    means = {id(c): mean for c in cells if c.complete and (mean := c.mean(column.name, captured)) is not None}
+    sound = comparable(cells, column.name, captured)
+    means = {id(c): mean for c in cells if id(c) in sound and (mean := c.mean(column.name, captured)) is not None}
     floors = {
         (cell.facts.dataset, cell.facts.task): means[id(cell)]
         for cell in cells
@@ -192,16 +205,17 @@ def _gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[
     }
 
 
-def _ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, int]:
-    """Rank complete competitors of one task by the first column that may; ties share the better rank."""
+def ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, int]:
+    """Rank comparable competitors of one task, by `id`, by the first column that may; ties share the better."""
     column = next((column for column in board.columns if column.ranks), None)
     if column is None:
         return {}
+    sound = comparable(cells, column.name, captured)
     rivals: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
     for cell in cells:
         values, scenes = cell.scored(column.name, captured)
         enough = len(set(scenes)) >= statistics.MIN_SCENES_FOR_RANK
-        if cell.complete and not cell.facts.yardstick and enough:
+        if id(cell) in sound and not cell.facts.yardstick and enough:
             mean = round(sum(values) / len(values), _RANK_DECIMALS)
             rivals[cell.facts.dataset, cell.facts.task].append((id(cell), mean))
     sign = -1 if column.higher_is_better else 1
@@ -210,85 +224,3 @@ def _ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[
         for group in rivals.values()
         for name, mean in group
     }
-
-
-def _averages(board: Board, cells: Sequence[Cell], captured: bool) -> list[Row]:
-    """Average each restorer over tasks, one row per dataset; of captured images, over the tasks that have any.
-
-    Where every task has one dataset but not all the same, a dataset alone is no whole board: then one row
-    spans them all, and its dataset is `*`.
-    """
-    entering = [cell for cell in cells if cell.facts.task != CLEAN]
-    places = list(dict.fromkeys((cell.facts.dataset, cell.facts.task) for cell in entering))
-    tasks = set(board.tasks)
-    if captured:
-        tasks = {c.facts.task for c in entering if any(s.kind == "captured" for s in c.facts.samples)}
-    split = len({dataset for dataset, _ in places}) > 1 and len({task for _, task in places}) == len(places)
-    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
-    for cell in entering:
-        dataset = EVERY_DATASET if split else cell.facts.dataset
-        group = groups[dataset, cell.facts.restorer, cell.facts.tell]
-        if cell.facts.task in tasks:
-            group.append(cell)
-    wanted = [task for task in board.tasks if task in tasks]
-    gains, ranks = _gains(board, entering, captured), _ranks(board, entering, captured)
-    return [
-        _average_row(board, group, dataset, wanted, gains, ranks, captured)
-        for (dataset, _, _), group in groups.items()
-        if group
-    ]
-
-
-def _average_row(
-    board: Board,
-    group: Sequence[Cell],
-    dataset: str,
-    tasks: Sequence[str],
-    gains: Mapping[int, float],
-    ranks: Mapping[int, int],
-    captured: bool,
-) -> Row:
-    """Average one restorer over the wanted tasks; a task that is missing or incomplete blanks the numbers."""
-    row = _average_facts(board, group, dataset, captured)
-    held = {cell.facts.task for cell in group}
-    holes = [cell.facts.task for cell in group if not cell.complete]
-    lacking = dict.fromkeys([*(task for task in tasks if task not in held), *holes])
-    notes = [f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"] if captured else []
-    notes += [board.share] * bool(board.share and not captured)
-    if lacking:
-        notes.append(f"incomplete: {', '.join(lacking)}")
-        notes += ["yardstick"] * any(cell.facts.yardstick for cell in group)
-        return row | {"status": "; ".join(notes)}
-    _put_means(board, row, group, captured)
-    for name, known in (("gain", gains), ("rank", ranks)):
-        if all(id(cell) in known for cell in group):
-            row[name] = sum(known[id(cell)] for cell in group) / len(group)
-    notes += [note for cell in group for note in _status(board, cell).split("; ") if note != "ok"]
-    return row | {"status": "; ".join(dict.fromkeys(notes)) or "ok"}
-
-
-def _average_facts(board: Board, group: Sequence[Cell], dataset: str, captured: bool) -> Row:
-    name = CAPTURED if captured else AVERAGE
-    chosen = [
-        {sample.id: sample.scene for sample in cell.facts.samples if not captured or sample.kind == "captured"}
-        for cell in group
-    ]
-    broken = [{r.sample for r in cell.records if r.status != OK} for cell in group]
-    return identity(board, group[0].facts) | {
-        "task": name,
-        "dataset": dataset,
-        "n_images": sum(len(scenes) for scenes in chosen),
-        "n_scenes": len({scene for scenes in chosen for scene in scenes.values()}),
-        "failed": sum(len(bad & set(scenes)) for bad, scenes in zip(broken, chosen, strict=True)),
-        "digest": digest(name, [cell.facts.row_digest for cell in group]),
-    }
-
-
-def _put_means(board: Board, row: Row, group: Sequence[Cell], captured: bool) -> None:
-    """Put the unweighted mean of task means, where every task has the column, with a joint interval."""
-    for column in board.columns:
-        tasks = [cell.scored(column.name, captured) for cell in group]
-        if all(values for values, _ in tasks):
-            row[column.name] = sum(sum(values) / len(values) for values, _ in tasks) / len(tasks)
-            seed = statistics.seed_from(digest(row["digest"], column.name))
-            _put_interval(row, column.name, statistics.average_interval(tasks, seed))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from restorebench import leaderboard
+from restorebench import averages, leaderboard
 from restorebench.detection_tables import detection_tables
 from restorebench.leaderboard import Cell, Row
 from restorebench.records import OK, Board, DetectionRecord, Record
@@ -44,7 +44,7 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
     scores, labels, confusion = detection_tables(board, heard)
     return Tables(
         board=board,
-        leaderboard=leaderboard.leaderboard(board, cells),
+        leaderboard=_leaderboard(board, cells),
         records=_records(board, cells),
         detectors=scores,
         labels=labels,
@@ -52,6 +52,11 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
         cost=_cost(cells),
         failures=_failures(board, cells, heard),
     )
+
+
+def _leaderboard(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
+    rows = leaderboard.rows(board, cells) + averages.rows(board, cells)
+    return pd.DataFrame(rows, columns=list(leaderboard.columns(board)))
 
 
 def _records(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:

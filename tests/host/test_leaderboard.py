@@ -175,6 +175,72 @@ def test_repetitions_are_averaged_per_image_first():
     assert len(tables.records) == 20
 
 
+def without_scores(facts, base, lost, **extra):
+    """Make the records of a cell whose lost images have no PSNR."""
+    return [
+        record(facts, n, None, **extra) if n in lost else record(facts, n, base + n % 4)
+        for n in range(len(facts.samples))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        ({"scores": {}, "unscored": {"psnr@rgb": "error: metric"}}, "psnr@rgb failed on 2 of 12"),
+        ({"scores": {"psnr@rgb": None}}, "psnr@rgb of 10 of 12"),
+    ],
+)
+def test_a_score_that_others_have_is_missed_in_gain_rank_and_average(extra, status):
+    cells = [cell("identity"), cell("same"), cell("worse")]
+    found = records(cells[0], 20) + without_scores(cells[1], 20, {0, 4}, **extra) + records(cells[2], 19)
+    tables = build(board(*cells), found)
+    easier = row(tables, "same")
+    assert (easier["psnr@rgb"] > 21.5, easier["status"]) == (True, status)
+    assert math.isnan(easier["gain"])
+    assert math.isnan(easier["rank"])
+    assert [row(tables, name)["rank"] for name in ("identity", "worse")] == [1, 2]
+    average = row(tables, "same", "average")
+    assert (math.isnan(average["psnr@rgb"]), math.isnan(average["gain"]), average["status"]) == (
+        True,
+        True,
+        status,
+    )
+    assert row(tables, "worse", "average")["gain"] == -1
+
+
+def test_an_identity_without_some_scores_is_no_floor():
+    cells = [cell("identity"), cell("a")]
+    failed = {"scores": {}, "unscored": {"psnr@rgb": "error: metric"}}
+    tables = build(board(*cells), without_scores(cells[0], 20, {0}, **failed) + records(cells[1], 25))
+    assert math.isnan(row(tables, "a")["gain"])
+
+
+def test_a_score_that_failed_in_one_repetition_is_missed_too():
+    twice, once = cell("a", count=10, repetitions=2), cell("b", count=10)
+    found = [Record(twice.digest, s.id, r, "ok", scores={"psnr@rgb": 20.0}) for s in twice.samples for r in (0, 1)]
+    found[1] = Record(twice.digest, "s00", 1, "ok", unscored={"psnr@rgb": "error: metric"})
+    tables = build(board(twice, once), found + records(once, 15))
+    assert math.isnan(row(tables, "a")["rank"])
+    assert row(tables, "b")["rank"] == 1
+
+
+def test_a_score_that_no_rival_has_is_missed_by_nobody():
+    cells = [cell("identity"), cell("a")]
+    found = [r for c, base in zip(cells, (20, 25), strict=True) for r in without_scores(c, base, {0, 4})]
+    tables = build(board(*cells), found)
+    assert [row(tables, name)["rank"] for name in ("a", "identity")] == [1, 2]
+    assert row(tables, "a", "average")["gain"] == 5
+
+
+def test_a_score_of_a_derived_image_is_not_missed_in_the_captured_average():
+    mixed = samples(6, "captured") + tuple(SampleFacts(f"d{n}", f"d{n}", "derived") for n in range(6))
+    only = cell("a", samples=mixed)
+    failed = {"scores": {}, "unscored": {"psnr@rgb": "error: metric"}}
+    tables = build(board(only), without_scores(only, 20, {7}, **failed))
+    assert math.isnan(row(tables, "a", "average")["psnr@rgb"])
+    assert row(tables, "a", "average-captured")["psnr@rgb"] > 20
+
+
 def test_skips_fallbacks_and_missing_metrics_are_said_in_the_status():
     lpips = Column("lpips@rgb", False, unavailable="no backbone")
     skipped, tiled = cell("a", skipped="needs a task"), cell("b")

@@ -1,0 +1,119 @@
+"""The averages of the leaderboard: each restorer over the tasks, the captured images also by themselves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from restorebench import leaderboard, statistics
+from restorebench.digests import digest
+from restorebench.leaderboard import AVERAGE, Cell, Row
+from restorebench.records import OK, Board
+from restorebench.tasks import CLEAN
+
+CAPTURED = "average-captured"
+EVERY_DATASET = "*"
+"""The dataset of an average over tasks that come from several datasets."""
+
+
+def rows(board: Board, cells: Sequence[Cell]) -> list[Row]:
+    """Lay out the averages for leaderboard.csv; of captured images too where there are others beside them."""
+    averages = _averages(board, cells, captured=False)
+    kinds = {sample.kind for cell in cells if cell.facts.task != CLEAN for sample in cell.facts.samples}
+    if "captured" in kinds and len(kinds) > 1:
+        averages += _averages(board, cells, captured=True)
+    return averages
+
+
+def spread(places: Iterable[tuple[str, str]]) -> bool:
+    """Tell whether (dataset, task) places give every task one dataset, but not all the same."""
+    distinct = set(places)
+    datasets, tasks = {dataset for dataset, _ in distinct}, {task for _, task in distinct}
+    return len(datasets) > 1 and len(tasks) == len(distinct)
+
+
+def _averages(board: Board, cells: Sequence[Cell], captured: bool) -> list[Row]:
+    """Average each restorer over tasks, one row per dataset; of captured images, over the tasks that have any.
+
+    Where every task has one dataset but not all the same, a dataset alone is no whole board: then one row
+    spans them all, and its dataset is `*`.
+    """
+    entering = [cell for cell in cells if cell.facts.task != CLEAN]
+    tasks = set(board.tasks)
+    if captured:
+        tasks = {c.facts.task for c in entering if any(s.kind == "captured" for s in c.facts.samples)}
+    split = spread((cell.facts.dataset, cell.facts.task) for cell in entering)
+    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    for cell in entering:
+        dataset = EVERY_DATASET if split else cell.facts.dataset
+        group = groups[dataset, cell.facts.restorer, cell.facts.tell]
+        if cell.facts.task in tasks:
+            group.append(cell)
+    wanted = [task for task in board.tasks if task in tasks]
+    known: dict[str, Mapping[int, float]] = {
+        "gain": leaderboard.gains(board, entering, captured),
+        "rank": leaderboard.ranks(board, entering, captured),
+    }
+    sound = {column.name: leaderboard.comparable(entering, column.name, captured) for column in board.columns}
+    return [
+        _average_row(board, group, dataset, wanted, known, sound, captured)
+        for (dataset, _, _), group in groups.items()
+        if group
+    ]
+
+
+def _average_row(
+    board: Board,
+    group: Sequence[Cell],
+    dataset: str,
+    tasks: Sequence[str],
+    known: Mapping[str, Mapping[int, float]],
+    sound: Mapping[str, set[int]],
+    captured: bool,
+) -> Row:
+    """Average one restorer over the wanted tasks; a task that is missing or incomplete blanks the numbers."""
+    row = _average_facts(board, group, dataset, captured)
+    held = {cell.facts.task for cell in group}
+    holes = [cell.facts.task for cell in group if not cell.complete]
+    lacking = dict.fromkeys([*(task for task in tasks if task not in held), *holes])
+    notes = [f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"] if captured else []
+    notes += [board.share] * bool(board.share and not captured)
+    if lacking:
+        notes.append(f"incomplete: {', '.join(lacking)}")
+        notes += ["yardstick"] * any(cell.facts.yardstick for cell in group)
+        return row | {"status": "; ".join(notes)}
+    _put_means(board, row, group, sound, captured)
+    for name, by_cell in known.items():
+        if all(id(cell) in by_cell for cell in group):
+            row[name] = sum(by_cell[id(cell)] for cell in group) / len(group)
+    notes += [note for cell in group for note in leaderboard.status(board, cell).split("; ") if note != "ok"]
+    return row | {"status": "; ".join(dict.fromkeys(notes)) or "ok"}
+
+
+def _average_facts(board: Board, group: Sequence[Cell], dataset: str, captured: bool) -> Row:
+    name = CAPTURED if captured else AVERAGE
+    chosen = [
+        {sample.id: sample.scene for sample in cell.facts.samples if not captured or sample.kind == "captured"}
+        for cell in group
+    ]
+    broken = [{r.sample for r in cell.records if r.status != OK} for cell in group]
+    return leaderboard.identity(board, group[0].facts) | {
+        "task": name,
+        "dataset": dataset,
+        "n_images": sum(len(scenes) for scenes in chosen),
+        "n_scenes": len({scene for scenes in chosen for scene in scenes.values()}),
+        "failed": sum(len(bad & set(scenes)) for bad, scenes in zip(broken, chosen, strict=True)),
+        "digest": digest(name, [cell.facts.row_digest for cell in group]),
+    }
+
+
+def _put_means(
+    board: Board, row: Row, group: Sequence[Cell], sound: Mapping[str, set[int]], captured: bool
+) -> None:
+    """Put the unweighted mean of task means, where every task has the whole column, with a joint interval."""
+    for column in board.columns:
+        tasks = [cell.scored(column.name, captured) for cell in group]
+        if all(values for values, _ in tasks) and all(id(cell) in sound[column.name] for cell in group):
+            row[column.name] = sum(sum(values) / len(values) for values, _ in tasks) / len(tasks)
+            seed = statistics.seed_from(digest(row["digest"], column.name))
+            leaderboard.put_interval(row, column.name, statistics.average_interval(tasks, seed))
