@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 import pandas as pd
 
 from restorebench import detection
+from restorebench.averages import EVERY_DATASET, spread
 from restorebench.digests import digest
 from restorebench.leaderboard import AVERAGE, Row
 from restorebench.records import Board, DetectionRecord, DetectorCellFacts
@@ -23,6 +24,7 @@ def detection_tables(
     counted: list[Row] = []
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     answers: dict[tuple[str, str], list[tuple[str, list[DetectionRecord]]]] = defaultdict(list)
+    split = spread((cell.dataset, cell.task) for cell in board.detector_cells if cell.task != CLEAN)
     for cell in board.detector_cells:
         said = [heard[cell.digest][s.id] for s in cell.samples if s.id in heard.get(cell.digest, {})]
         base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
@@ -31,11 +33,11 @@ def detection_tables(
         rows.append(row)
         answers[cell.dataset, cell.detector].append((cell.task, said))
         if cell.task != CLEAN:
-            groups[cell.dataset, cell.detector].append(row)
+            groups[EVERY_DATASET if split else cell.dataset, cell.detector].append(row)
         counts = detection.confusion(said)
         counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
     for (dataset, detector), group in groups.items():
-        rows.append(_detector_average(dataset, detector, group))
+        rows.append(_average(board, dataset, detector, group))
     labels = [
         {"dataset": dataset, "detector": detector} | asdict(scores)
         for (dataset, detector), tasks in answers.items()
@@ -67,16 +69,21 @@ def _heard_status(cell: DetectorCellFacts, answered: int) -> str:
     return f"incomplete: {missing} of {len(cell.samples)} not run" if missing else "ok"
 
 
-def _detector_average(dataset: str, detector: str, group: Sequence[Row]) -> Row:
-    """Average a detector over its tasks; blank where a task was not run to its end."""
+def _average(board: Board, dataset: str, detector: str, group: Sequence[Row]) -> Row:
+    """Average a detector over the tasks; all blank where a task is missing, and a score that a task lacks."""
     row: Row = {"task": AVERAGE, "dataset": dataset, "detector": detector}
-    lacking = [r["task"] for r in group if r["status"] != "ok"]
+    held = {r["task"] for r in group}
+    holes = [r["task"] for r in group if r["status"] != "ok"]
+    lacking = dict.fromkeys([*(task for task in board.tasks if task not in held), *holes])
+    notes = [board.share] * bool(board.share) + [f"incomplete: {', '.join(lacking)}"] * bool(lacking)
     for name in _names(detection.Scores):
         known = [r[name] for r in group if r[name] is not None]
         if name in {"images", "failed"}:
             row[name] = sum(known)
-        elif known and not lacking:
+        elif len(known) == len(group) and not lacking:
             row[name] = sum(known) / len(known)
-    row["status"] = f"incomplete: {', '.join(lacking)}" if lacking else "ok"
+        elif known and not lacking:
+            notes.append(f"{name} of {len(known)} of {len(group)} tasks")
+    row["status"] = "; ".join(notes) or "ok"
     row["digest"] = digest(AVERAGE, [r["digest"] for r in group])
     return row

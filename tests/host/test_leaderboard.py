@@ -272,6 +272,47 @@ def test_detectors_are_scored_per_task_with_an_average():
     assert list(tables.confusion.images) == [2, 2, 2]
 
 
+def detections(facts, *labels):
+    return [DetectionRecord(facts.digest, s.id, "ok", labels=labels) for s in facts.samples]
+
+
+def detecting(task, dataset="data"):
+    return DetectorCellFacts("d", task, dataset, f"d-{task}-{dataset}", samples(2))
+
+
+def detector_average(frame):
+    (average,) = frame[frame.task == "average"].to_dict("records")
+    return average
+
+
+def test_an_average_of_a_detector_over_some_of_the_tasks_says_so():
+    one = detecting("noisy")
+    scores = build(board(detectors=[one], tasks_in_suite=10), [], detections(one, "noisy")).detectors
+    assert detector_average(scores)["status"] == "1 of 10 tasks"
+    assert detector_average(scores)["accuracy"] == 1
+    missing = build(board(detectors=[one], tasks=("noisy", "hazy")), [], detections(one, "noisy")).detectors
+    assert detector_average(missing)["status"] == "incomplete: hazy"
+    assert math.isnan(detector_average(missing)["accuracy"])
+
+
+def test_a_detector_has_no_average_of_a_score_that_a_task_lacks():
+    named, silent = detecting("noisy"), detecting("hazy")
+    said = detections(named, "noisy") + detections(silent)
+    scores = build(board(detectors=[named, silent], tasks=("noisy", "hazy")), [], said).detectors
+    average = detector_average(scores)
+    assert (average["accuracy"], average["recall"]) == (0.5, 0.5)
+    assert math.isnan(average["precision"])
+    assert average["status"] == "precision of 1 of 2 tasks"
+
+
+def test_a_detector_on_tasks_spread_over_datasets_has_one_average():
+    noisy, hazy = detecting("noisy", "one"), detecting("hazy", "two")
+    said = detections(noisy, "noisy") + detections(hazy, "noisy")
+    scores = build(board(detectors=[noisy, hazy], tasks=("noisy", "hazy")), [], said).detectors
+    average = detector_average(scores)
+    assert (average["dataset"], average["accuracy"], average["status"]) == ("*", 0.5, "ok")
+
+
 def test_the_printed_table_has_a_row_per_task_and_a_column_per_restorer():
     cells = [cell("identity"), cell("good", tell="task")]
     found = [r for c, base in zip(cells, (20, 25), strict=True) for r in records(c, base)]
