@@ -13,7 +13,8 @@ class CellSpec:
 
     kind: `restorer`, `detector`, or `scores` where nothing but metrics is needed. dataset: name, label, options,
     task and seed of its data. columns: those to score, as (column name, metric name, protocol name). save: folder
-    below the run folder for restored images, or "". triples: how many degraded/clean/restored triples to keep.
+    below the run folder for restored images, or "". triples: how many degraded/clean/restored triples to keep, in
+    triples_folder below the run folder.
     """
 
     digest: str
@@ -30,6 +31,7 @@ class CellSpec:
     save: str = ""
     save_float: bool = False
     triples: int = 0
+    triples_folder: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from restorebench.digests import digest
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]")
-_LONGEST = 80  # three of them and their digests still fit into the 255 bytes of a file name
+_LONGEST = 70  # three of them with their digests, and a cell's, fit into the 255 bytes of a file name
 
 
 def safe_name(name: str) -> str:
@@ -32,11 +32,11 @@ def output_name(sample: str, repetition: int) -> str:
     return safe_name(sample) + (f",r{repetition}" if repetition else "") + ".png"
 
 
-def triples_folder(dataset: str, task: str) -> str:
-    """Return where a task's degraded/clean/restored triples go, relative to the run folder."""
-    return str(PurePosixPath("samples", safe_name(dataset), safe_name(task)))
+def triples_folder(dataset: str, task: str, data: str) -> str:
+    """Return where a task's triples go below the run folder; those of other data or another seed go elsewhere."""
+    return str(PurePosixPath("samples", safe_name(dataset), f"{safe_name(task)},{data[:8]}"))
 
 
-def triple_name(sample: str, label: str, tell: str) -> str:
+def triple_name(sample: str, label: str, tell: str, cell: str) -> str:
     """Name the restored image of a triple."""
-    return f"{safe_name(sample)},{safe_name(label)},{safe_name(tell)}.png"
+    return f"{safe_name(sample)},{safe_name(label)},{safe_name(tell)},{cell[:8]}.png"

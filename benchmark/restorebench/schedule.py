@@ -130,8 +130,8 @@ def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, plac
         if not output.is_file() or (exact and not output.with_suffix(".npy").is_file()):
             return False
     if place < plan.suite.samples:
-        name = triple_name(record.sample, cell.label, cell.tell)
-        return (journal.folder / triples_folder(cell.data.label, cell.data.task) / name).exists()
+        name = triple_name(record.sample, cell.label, cell.tell, cell.digest)
+        return (journal.folder / _triples_folder(cell) / name).exists()
     return True
 
 
@@ -259,7 +259,12 @@ def _restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
         save=folder if suite.save == "all" else "",
         save_float=suite.save == "all" and _needs_floats(plan, cell),
         triples=suite.samples,
+        triples_folder=_triples_folder(cell),
     )
+
+
+def _triples_folder(cell: RestorerCell) -> str:
+    return triples_folder(cell.data.label, cell.data.task, cell.data.digest)
 
 
 def _needs_floats(plan: Plan, cell: RestorerCell) -> bool:

@@ -21,7 +21,7 @@ def test_images_of_a_cell_have_files_of_their_own(keys):
 
 @given(st.lists(st.tuples(names | marked, names | marked, names), unique=True, max_size=8))
 def test_triples_have_files_of_their_own(keys):
-    made = [triple_name(*key) for key in keys]
+    made = [triple_name(*key, "0" * 16) for key in keys]
     made += {f"{safe_name(sample)}.{side}.png" for sample, _, _ in keys for side in ("clean", "degraded")}
     assert len(set(made)) == len(made)
     assert all(len(name) <= 255 for name in made)
@@ -33,13 +33,19 @@ def test_triples_have_files_of_their_own(keys):
         (output_name("a/b", 0), output_name("a_b", 0)),
         (output_name(safe_name("a/b"), 0), output_name("a/b", 0)),
         (output_name("a.r1", 0), output_name("a", 1)),
-        (triple_name("a.b", "c", "task"), triple_name("a", "b.c", "task")),
-        (triples_folder("a", "b"), triples_folder("a/b", "")),
+        (triple_name("a.b", "c", "task", "0" * 16), triple_name("a", "b.c", "task", "0" * 16)),
+        (triple_name("a", "b", "task", "0" * 16), triple_name("a", "b", "task", "1" * 16)),
+        (triples_folder("a", "b", "0" * 16), triples_folder("a/b", "", "0" * 16)),
+        (triples_folder("a", "b", "0" * 16), triples_folder("a", "b", "1" * 16)),
         (outputs_folder("..", "t", "l", "task", "0" * 16), outputs_folder("", "t", "l", "task", "0" * 16)),
     ],
 )
 def test_what_used_to_share_a_file_no_longer_does(one, other):
     assert one != other
+
+
+def test_the_longest_names_fit_into_a_file_name():
+    assert len(triple_name("a" * 300, "b" * 300, "c" * 300, "0" * 16)) <= 255
 
 
 def test_a_usual_name_is_kept():

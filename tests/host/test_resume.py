@@ -9,6 +9,7 @@ from dataclasses import asdict
 import pytest
 
 from restorebench.events import Done
+from restorebench.plan import Request
 from restorebench.runner import setup
 from restorebench.settings import Settings
 from restorebench.worker.session import Session
@@ -177,6 +178,19 @@ def test_a_failure_is_not_kept_for_columns_of_an_image_that_never_worked(run, tm
     run(["fails-later"], metrics=["psnr"], **keys)
     result, _ = run(["fails-later"], metrics=["psnr", "ssim"], plugins=["moody.py"], settings=IN_PROCESS)
     assert result.failed == 0
+
+
+def test_triples_of_another_seed_do_not_stand_for_this_ones(run, tmp_path):
+    data = [{"name": "synthetic", "options": {"crop": 64}}]
+    keys = {"datasets": data, "samples": 1, "settings": {**IN_PROCESS, "request": Request(limit=1)}}
+    for out, seeds in (("several", (0, 1, 0)), ("one", (0,))):
+        for seed in seeds:
+            run(["global-affine"], out=out, seed=seed, **keys)
+    (several, one) = (tmp_path / out / "samples" for out in ("several", "one"))
+    files = [path.relative_to(one) for path in one.rglob("*.png")]
+    assert len(files) == 3
+    assert all((several / file).read_bytes() == (one / file).read_bytes() for file in files)
+    assert len(list(several.rglob("*.png"))) == 6
 
 
 def test_noise_does_not_depend_on_what_a_dataset_is_called(run, pairs):

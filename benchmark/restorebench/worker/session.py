@@ -19,7 +19,7 @@ from restorebench.contracts import (
     Sample,
 )
 from restorebench.errors import ContractViolation, RestorebenchError, RunFolderError
-from restorebench.layout import output_name, safe_name, triple_name, triples_folder
+from restorebench.layout import output_name, safe_name, triple_name
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, seeding
 from restorebench.worker import detecting, reading, restoring
@@ -155,10 +155,10 @@ class Session:
             output = self._save(job, place, restored[row]) if cell["save"] else ""
             if job["samples"][place] < cell["triples"]:
                 save_triple(
-                    self.run_folder / triples_folder(cell["dataset"]["label"], cell["dataset"]["task"]),
+                    self.run_folder / cell["triples_folder"],
                     safe_name(job["ids"][place]),
                     chosen[row],
-                    triple_name(job["ids"][place], cell["label"], cell["tell"]),
+                    triple_name(job["ids"][place], cell["label"], cell["tell"], cell["digest"]),
                     restored[row],
                 )
             records[place] = Record(
