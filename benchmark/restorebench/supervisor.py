@@ -128,8 +128,7 @@ class Supervisor:
 
     def _start(self, slot: _Slot) -> None:
         log = self.logs / f"worker-{slot.number}.log"
-        visible = visible_devices(self.setup.device, slot.number, self._gpus)
-        slot.child = Child(log, self.setup.threads, visible)
+        slot.child = Child(log, self.setup.threads, visible_devices(self.setup.device, slot.number, self._gpus))
         slot.state, slot.loaded, slot.first_mib = "starting", "", 0.0
         slot.deadline = time.monotonic() + START_SECONDS
 
@@ -160,6 +159,11 @@ class Supervisor:
     def _limit(self, name: str) -> float:
         return self._limits.get(name) or float("inf")
 
+    def _spend(self, slot: _Slot) -> None:
+        """Charge a job with its time, however it ended; to start and to load is free."""
+        if slot.work is not None and slot.state == "working":
+            self._queues.spend(slot.work.job, time.monotonic() - slot.began)
+
     # ------------------------------------------------------------ hearing from workers
 
     def _wait(self) -> None:
@@ -180,6 +184,7 @@ class Supervisor:
 
     def _hear(self, slot: _Slot) -> None:
         assert slot.child is not None  # it was registered with one
+        self._spend(slot)  # whatever is heard of a worker that works ends its job
         if (message := slot.child.receive()) is None:
             self._died(slot)
             return
@@ -217,7 +222,6 @@ class Supervisor:
         job = slot.work.job
         build = detection_from if job.mode == "detect" else record_from
         self._queues.events.append(Done(job, tuple(build(raw) for raw in message["records"])))
-        self._queues.spend(job, time.monotonic() - slot.began)
         slot.rest()
         resident = float(message["resident_mib"])
         slot.first_mib = slot.first_mib or resident
@@ -246,6 +250,7 @@ class Supervisor:
     def _overdue(self, slot: _Slot) -> None:
         assert slot.child is not None and slot.work is not None
         slot.child.kill()
+        self._spend(slot)
         state, job = slot.state, slot.work.job
         slot.vacate()
         if state == "starting":
@@ -255,14 +260,12 @@ class Supervisor:
             self._queues.give_up(job.cell, reason)
             self._queues.fail(job, reason)
             return
-        self._queues.spend(job, time.monotonic() - slot.began)
         if (out_of_time := self._queues.hopeless(job)) is not None:
             self._queues.fail(job, out_of_time)
         elif len(job.samples) > 1:
             self._queues.split(job)
         else:
-            seconds = self._limit("image_seconds")
-            self._queues.fail(job, f"timeout: more than {seconds:g} s for one image")
+            self._queues.fail(job, f"timeout: more than {self._limit('image_seconds'):g} s for one image")
 
     def _died(self, slot: _Slot) -> None:
         assert slot.child is not None and slot.work is not None  # idle workers are not listened to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -90,6 +91,31 @@ def test_on_a_gpu_another_restorer_gets_a_process_of_its_own(pretenders, tmp_pat
         with Supervisor(setup(), 1, tmp_path) as running:
             list(running.run(jobs))
         assert len(started) == processes
+
+
+@pytest.mark.parametrize("ending", ["SIGSEGV", "SIGKILL", "failed"])
+def test_what_fails_slowly_uses_up_the_time_of_its_task(pretenders, tmp_path, monkeypatch, ending):
+    pretenders()
+
+    def work(self, message):
+        if message["type"] == "load":
+            self._answer(type="ready", parameters=None)
+        elif message["type"] == "job":
+            time.sleep(0.05)
+            if ending == "failed":
+                self._answer(type="failed", reason="error: slow")
+            else:
+                os.close(self._writing)
+                self._writing = os.open(os.devnull, os.O_WRONLY)
+
+    monkeypatch.setattr(Pretender, "send", work)
+    monkeypatch.setattr(Pretender, "log", "worker.log", raising=False)
+    monkeypatch.setattr(Pretender, "death", lambda self: ending, raising=False)
+    with Supervisor(setup(plugin_seconds=0.12), 1, tmp_path) as running:
+        events = list(running.run([job(place) for place in range(5)]))
+    reasons = [event.records[0].reason for event in events if isinstance(event, Done)]
+    assert len(reasons) == 5
+    assert reasons[-1] == "timeout: more than 0.12 s for this task"
 
 
 def test_a_device_that_is_not_there_stops_the_run(pretenders, tmp_path):
