@@ -151,9 +151,7 @@ def status(board: Board, cell: Cell) -> str:
     fallbacks = {r.execution.fallback for r in cell.records if r.execution and r.execution.fallback}
     if fallbacks:
         notes.append(f"fallback: {', '.join(sorted(fallbacks))}")
-    executions = {
-        f"{e.device.partition(':')[0]} x{e.threads} {e.precision}" for r in cell.records if (e := r.execution)
-    }
+    executions = {record.execution.kind for record in cell.records if record.execution}
     if len(executions) > 1:
         notes.append(f"mixed execution: {', '.join(sorted(executions))}")
     if facts.yardstick:

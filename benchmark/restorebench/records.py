@@ -23,8 +23,9 @@ WHOLE_IMAGE = ""
 class Execution:
     """How a group was computed. Same execution and same package versions give the same bytes.
 
-    fallback: empty, or what the out-of-memory ladder did at last (`batch 4 -> 1, tile 512`): it may change
-    numbers.
+    batch_size: images in the group, fewer at the end of a size or where an image was lost. batch_limit: what the
+    suite asked for, None in records of older versions. fallback: empty, or what the out-of-memory ladder did at
+    last (`batch 4 -> 1, tile 512`): it may change numbers.
     """
 
     device: str
@@ -32,6 +33,13 @@ class Execution:
     batch_size: int
     precision: str = "float32"
     fallback: str = ""
+    batch_limit: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name what records of one row must share to be the same bytes: `cpu x1 float32 batch 4`."""
+        batch = "" if self.batch_limit is None else f" batch {self.batch_limit}"
+        return f"{self.device.partition(':')[0]} x{self.threads} {self.precision}{batch}"
 
 
 @dataclass(frozen=True)

@@ -260,6 +260,7 @@ def _restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
         save_float=suite.save == "all" and _needs_floats(plan, cell),
         triples=suite.samples,
         triples_folder=_triples_folder(cell),
+        batch_size=suite.batch_size,
     )
 
 

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import asdict
 
 import pytest
 
 from restorebench import journal as journals
 from restorebench.errors import RunFolderError
-from restorebench.records import DetectionRecord, Execution, Record, detection_from
+from restorebench.records import DetectionRecord, Execution, Record, detection_from, record_from
 
 DIGESTS = {"psnr@rgb": "p1", "ssim@rgb": "s1"}
 
@@ -44,6 +45,12 @@ def test_detections_of_an_older_journal_are_read():
         "pixels": 9,
     }
     assert detection_from(raw) == DetectionRecord("d", "a", "ok", labels=("hazy",))
+
+
+def test_records_of_an_older_journal_are_read():
+    raw = asdict(record())
+    del raw["execution"]["batch_limit"]
+    assert record_from(raw) == record()
 
 
 def test_what_arrives_twice_is_stored_once(tmp_path):

@@ -479,6 +479,16 @@ def test_a_row_computed_in_two_ways_says_so():
     assert row(build(board(only), found), "a")["status"] == "mixed execution: cpu x1 float32, cuda x1 float32"
 
 
+def test_a_row_computed_in_batches_of_two_sizes_says_so():
+    only = cell("a")
+    batched = [Execution("cpu", 1, min(4, 12 - n), batch_limit=4) for n in range(12)]
+    found = [record(only, n, 20.0, execution=batched[n]) for n in range(12)]
+    assert row(build(board(only), found), "a")["status"] == "ok"
+    found[0] = record(only, 0, 20.0, execution=Execution("cpu", 1, 1, batch_limit=1))
+    status = row(build(board(only), found), "a")["status"]
+    assert status == "mixed execution: cpu x1 float32 batch 1, cpu x1 float32 batch 4"
+
+
 def test_gain_is_against_the_identity_whatever_it_is_called():
     floor, other = cell("input", plugin="identity"), cell("identity", plugin="mine")
     tables = build(board(floor, other), records(floor, 10) + records(other, 13))

@@ -180,6 +180,18 @@ def test_a_failure_is_not_kept_for_columns_of_an_image_that_never_worked(run, tm
     assert result.failed == 0
 
 
+def test_a_run_that_goes_on_with_another_batch_size_says_so(run, tmp_path):
+    run(["identity"], settings={**IN_PROCESS, "request": Request(limit=2)})
+    run(["identity"], batch_size=2, settings=IN_PROCESS)
+    status = table(tmp_path, "leaderboard.csv")[0]["status"]
+    assert status == "mixed execution: cpu x1 float32 batch 1, cpu x1 float32 batch 2"
+
+
+def test_a_batch_that_shrinks_for_a_culprit_changes_no_status(run, tmp_path):
+    run(["fails-on-bright"], batch_size=3, settings=IN_PROCESS)
+    assert table(tmp_path, "leaderboard.csv")[0]["status"] == "incomplete: 1 of 3 failed"
+
+
 def test_triples_of_another_seed_do_not_stand_for_this_ones(run, tmp_path):
     data = [{"name": "synthetic", "options": {"crop": 64}}]
     keys = {"datasets": data, "samples": 1, "settings": {**IN_PROCESS, "request": Request(limit=1)}}

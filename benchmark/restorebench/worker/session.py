@@ -147,6 +147,7 @@ class Session:
             threads=self.setup["threads"],
             batch_size=len(samples),
             fallback=result.fallback,
+            batch_limit=cell["batch_size"],
         )
         scored = score(result.images, chosen, self._shelf.metrics, self.device)
         restored = images.from_tensor(result.images) if cell["save"] or cell["triples"] else []
