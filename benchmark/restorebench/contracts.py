@@ -343,6 +343,7 @@ class DatasetInfo(Card):
 
     `index` reads headers and bytes but decodes nothing and imports no torch. It returns an empty
     sequence where the dataset does not hold the task, and raises MissingResource where the data are absent.
+    Under `clean` a sample's degraded image is its ground truth; a dataset without any holds no `clean`.
     """
 
     index: Reference

@@ -1,11 +1,11 @@
-"""`unpaired`: images without a ground truth, for any task."""
+"""`unpaired`: images without a ground truth, for any task but `clean`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from restorebench import DataRequest, Sample, SampleInfo
+from restorebench import CLEAN, DataRequest, Sample, SampleInfo
 from restorebench.toolbox import images
 from restorebench_datasets.options import Unpaired
 from restorebench_datasets.samples import digest, named_images, readable
@@ -27,13 +27,21 @@ class UnpairedImages:
 @readable()
 def load(options: Unpaired, request: DataRequest) -> UnpairedImages:
     """List the files; pixels are read when an item is asked for."""
-    return UnpairedImages(list(named_images(options.path).values()))
+    return UnpairedImages(list(_files(options, request).values()))
 
 
 @readable()
 def index(options: Unpaired, request: DataRequest) -> list[SampleInfo]:
-    """List the images from headers and bytes, the same for every task; each is a scene of its own."""
+    """List the images from headers and bytes, the same for every task; each is a scene of its own.
+
+    None is `clean`: nothing says that an image without a ground truth is free of degradations.
+    """
     return [
         SampleInfo(name, *images.read_size(path), digest(file=images.file_digest(path)), name, "published")
-        for name, path in named_images(options.path).items()
+        for name, path in _files(options, request).items()
     ]
+
+
+def _files(options: Unpaired, request: DataRequest) -> dict[str, Path]:
+    files = named_images(options.path)
+    return {} if request.task == CLEAN else files

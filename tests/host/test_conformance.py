@@ -15,12 +15,15 @@ from pydantic import BaseModel, Field
 
 from restorebench import (
     ContractViolation,
+    DatasetInfo,
     DegradationInfo,
     Degraded,
     Detection,
     DetectorInfo,
     MetricInfo,
     RestorerInfo,
+    Sample,
+    SampleInfo,
     ScoringProtocol,
     Stage,
     Task,
@@ -377,9 +380,20 @@ def test_a_sample_that_a_run_refuses_is_caught(name):
         check_dataset(replace(card, index=index, load=load))
 
 
-def test_an_empty_dataset_is_caught(tmp_path):
-    from restorebench import DatasetInfo
+@pytest.mark.parametrize("clean", [None, np.full((16, 16, 3), 0.25, np.float32)], ids=["unpaired", "degraded"])
+def test_a_clean_sample_that_is_not_its_own_ground_truth_is_caught(clean):
+    card = DatasetInfo(
+        name="not-clean",
+        version="1",
+        summary="Gives degraded images for clean ones.",
+        load=lambda options, request: [Sample(np.full((16, 16, 3), 0.5, np.float32), clean)],
+        index=lambda options, request: [SampleInfo("a", 16, 16, "0" * 64, "a", "published")],
+    )
+    with pytest.raises(ContractViolation, match="clean, a: its `degraded` is not its ground truth"):
+        check_dataset(card)
 
+
+def test_an_empty_dataset_is_caught(tmp_path):
     card = DatasetInfo(
         name="empty",
         version="1",

@@ -424,6 +424,12 @@ def test_unpaired_folder_serves_any_task_without_a_ground_truth(tmp_path: Path) 
     assert dataset[1].degraded.shape == (3, 5, 3)
 
 
+def test_unpaired_images_are_not_offered_as_clean_ones(tmp_path: Path) -> None:
+    options = Unpaired(path=save(tmp_path / "rainy.png"))
+    assert unpaired.index(options, request(CLEAN)) == []
+    assert len(unpaired.load(options, request(CLEAN))) == 0
+
+
 def test_unpaired_takes_a_single_file(tmp_path: Path) -> None:
     options = Unpaired(path=save(tmp_path / "one image.png"))
     assert [sample.id for sample in unpaired.index(options, request("hazy"))] == ["one image"]

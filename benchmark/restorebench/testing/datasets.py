@@ -26,7 +26,7 @@ def indexes_what_it_holds(subject: Subject) -> None:
 
 
 def gives_what_it_indexes(subject: Subject) -> None:
-    """Samples have the indexed size, are float32 in [0, 1], and depend on their place alone."""
+    """Samples have the indexed size and are float32 in [0, 1]; `clean` ones are clean; order does not matter."""
     import numpy as np
 
     for task in _tasks_held(subject):
@@ -38,6 +38,11 @@ def gives_what_it_indexes(subject: Subject) -> None:
             hold_image(subject, sample.degraded, (info.height, info.width), f"{task}, {info.id}: degraded")
             if sample.clean is not None:
                 hold_image(subject, sample.clean, (info.height, info.width), f"{task}, {info.id}: clean")
+            if task == CLEAN:
+                untouched = sample.clean is not None and np.array_equal(sample.degraded, sample.clean)
+                subject.hold(
+                    untouched, f"clean, {info.id}: its `degraded` is not its ground truth, as `clean` promises"
+                )
             same = np.array_equal(sample.degraded, _sample(subject, again, place).degraded)
             subject.hold(same, f"{task}, {info.id}: read in another order, it has other pixels")
 
