@@ -23,9 +23,8 @@ from restorebench_datasets.samples import (
     few,
     list_images,
     readable,
+    scene,
 )
-
-_SCENE_DIGITS = 12  # of the clean file's sha256: 48 bits keep millions of photographs apart
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,9 @@ def _refuse_copies(pairs: Sequence[Pair]) -> None:
 def _info(pair: Pair, files: tuple[str, str], crop: int | None) -> SampleInfo:
     height, width = cropped_size(pair.height, pair.width, crop)
     facts = {"files": list(files), "crop": crop} | ({"cut": [pair.height, pair.width]} if pair.cut else {})
-    # The tables draw equal scenes of all tasks together, so a scene is the photograph itself and not its name:
-    # sets that know nothing of each other all have a 1, a 2 and a 3.
-    scene = pair.scene or files[1][:_SCENE_DIGITS]
-    return SampleInfo(pair.id, height, width, digest(**facts), scene, pair.kind or "published")
+    return SampleInfo(
+        pair.id, height, width, digest(**facts), pair.scene or scene(files[1]), pair.kind or "published"
+    )
 
 
 def _requested(options: Paired, task: str) -> list[Pair]:

@@ -19,10 +19,13 @@ from restorebench_datasets.samples import (
     digest,
     named_images,
     readable,
+    scene,
 )
 
 if TYPE_CHECKING:
     from restorebench import Degradation, Image
+
+_ONE_SCENE = dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle")  # a stereo pair
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,6 @@ class Photograph:
 
     name: str
     path: Path
-    scene: str
     height: int
     width: int
 
@@ -111,12 +113,13 @@ def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
         common |= {"seed": request.seed, "quantise": options.quantise, **recipe.facts()}
     shots = _shots(options, recipe)
     files = {path: images.file_digest(path) for path in {shot.photograph.path for shot in shots}}
+    twins = _ONE_SCENE if options.clean == "embedded" else {}
     return [
         SampleInfo(
             shot.id,
             *cropped_size(shot.photograph.height, shot.photograph.width, options.crop),
             digest(file=files[shot.photograph.path], severity=shot.severity, label=shot.label, **common),
-            shot.photograph.scene,
+            twins.get(shot.photograph.name) or scene(files[shot.photograph.path]),
             "synthetic",
         )
         for shot in shots
@@ -136,16 +139,10 @@ def _shots(options: Synthetic, recipe: Recipe | None) -> list[Shot]:
 
 
 def _photographs(options: Synthetic) -> list[Photograph]:
-    if options.clean == "embedded":
-        files, scenes = (
-            photographs.embedded(),
-            dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle"),
-        )
-    else:
-        files, scenes = named_images(options.clean), {}
+    files = photographs.embedded() if options.clean == "embedded" else named_images(options.clean)
     found = []
     for name, path in files.items():
         height, width = images.read_size(path)
         check_crop(path, height, width, options.crop)
-        found.append(Photograph(name, path, scenes.get(name, name), height, width))
+        found.append(Photograph(name, path, height, width))
     return found
