@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from restorebench.catalog import Catalog, Entry, validated_options
-from restorebench.contents import Contents
 from restorebench.contracts import DataRequest, DetectorInfo, RestorerInfo, SampleInfo, resolve
 from restorebench.digests import digest
 from restorebench.errors import ContractViolation, MissingResource, RestorebenchError, SuiteError
@@ -17,6 +16,7 @@ from restorebench.naming import Named, look_up
 from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCell, ScoreColumn
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry
 from restorebench.tasks import CLEAN, components
+from restorebench.toolbox.contents import Contents
 
 
 def build(loaded: LoadedSuite, catalog: Catalog, request: Request = Request()) -> Plan:

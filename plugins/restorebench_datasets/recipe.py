@@ -17,6 +17,7 @@ from restorebench import (
     components,
     resolve,
 )
+from restorebench.toolbox.contents import Contents
 from restorebench.toolbox.options import validated
 from restorebench_datasets.options import Synthetic
 
@@ -30,18 +31,32 @@ _PRESET_SEVERITY = 3  # the middle, for a preset that does not say which severit
 class Recipe:
     """A degradation with validated options.
 
-    versions: card name to version, of all that take part. severity: what a preset stands for, else None.
+    parts: the options of each degradation that takes part, by name; of a single one, just its own. order: in
+    which those of a mixture act, else None. versions: card name to version, of all that take part. severity:
+    what a preset stands for, else None.
     """
 
     card: DegradationInfo
     options: Any  # the card's own model, or None
+    parts: Mapping[str, Any]  # models, or None
+    order: str | None
     versions: Mapping[str, str]
     severity: int | None
 
     def facts(self) -> dict[str, Any]:
-        """Return what decides the pixels, JSON-ready, with the defaults filled in."""
-        dumped = None if self.options is None else self.options.model_dump(mode="json")
-        return {"degradation": self.card.name, "options": dumped, "versions": dict(self.versions)}
+        """Return what decides the pixels, JSON-ready: options with their defaults, files by their content.
+
+        Raises:
+            MissingResource: a file that an option names may not be read.
+        """
+        contents = Contents()
+        options = {name: contents.identity(model) for name, model in self.parts.items()}
+        return {
+            "degradation": self.card.name,
+            "options": options,
+            "order": self.order,
+            "versions": dict(self.versions),
+        }
 
     def load(self, request: DataRequest) -> Degradation:
         """Load the degradation for a CPU: it works on numpy arrays and needs neither device nor cache."""
@@ -63,7 +78,8 @@ def choose(options: Synthetic, request: DataRequest) -> Recipe:
     parts: list[DegradationInfo] = [request.find("degradation", name) for name in names]
     if len(parts) == 1:
         explicit, severity = _explicit(options, parts[0])
-        return Recipe(parts[0], _part(parts[0], explicit, options), _versions(parts), severity)
+        chosen = _part(parts[0], explicit, options)
+        return Recipe(parts[0], chosen, {parts[0].name: chosen}, None, _versions(parts), severity)
     if options.preset is not None:
         raise RestorebenchError(
             f"preset {options.preset!r} is for single degradations; for {request.task} give `severities`, "
@@ -71,11 +87,10 @@ def choose(options: Synthetic, request: DataRequest) -> Recipe:
         )
     card: DegradationInfo = request.find("degradation", COMPOSITE)
     given = {name: dict(options.degradations.get(name, {})) for name in names}
-    for part in parts:
-        _part(part, given[part.name], options)
+    models = {part.name: _part(part, given[part.name], options) for part in parts}
     listed = [{"name": name, "options": given[name]} for name in names]
     mixture = validated(card, {"parts": listed, "order": options.order})
-    return Recipe(card, mixture, _versions([card, *parts]), None)
+    return Recipe(card, mixture, models, options.order, _versions([card, *parts]), None)
 
 
 def _versions(taking_part: Sequence[DegradationInfo]) -> dict[str, str]:

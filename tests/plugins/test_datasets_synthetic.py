@@ -391,3 +391,23 @@ def test_digest_does_not_follow_what_leaves_the_pixels_alone(folder: Path) -> No
     others = Synthetic(clean=folder, severities=(3, 4), degradations={"hazy": {"sigma": 2}}, order="cdd")
     moved = folder.rename(folder.with_name("moved"))
     assert synthetic.index(others.model_copy(update={"clean": moved}), request("noisy"))[0] == one
+
+
+class WithFile(PluginOptions):
+    streaks: Path | None = Field(None, description="a file of streaks")
+
+
+@pytest.mark.parametrize("task", ["noisy", "hazy+noisy"])
+def test_digest_knows_a_file_of_a_degradation_by_its_content(folder: Path, tmp_path: Path, task: str) -> None:
+    def digest_with(file: Path) -> str:
+        options = Synthetic(clean=folder, degradations={"noisy": {"streaks": str(file)}})
+        cards = {**CARDS, "noisy": card("noisy", options=WithFile)}
+        return synthetic.index(options, request(task, cards=cards))[0].digest
+
+    file = tmp_path / "streaks.bin"
+    file.write_bytes(b"one")
+    first = digest_with(file)
+    moved = file.rename(tmp_path / "moved.bin")
+    assert digest_with(moved) == first
+    moved.write_bytes(b"two")
+    assert digest_with(moved) != first
