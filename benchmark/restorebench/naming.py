@@ -41,18 +41,19 @@ def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
     Raises:
         UnknownName: the command line names a task or restorer that the suite does not have, or none at all.
     """
-    return _Names(anchored(loaded, catalog), catalog, request).look_up()
+    absolute, problems = anchored(loaded, catalog)
+    return _Names(absolute, catalog, request, problems).look_up()
 
 
 class _Names:
     """Goes through a suite, noting every problem with its place."""
 
-    def __init__(self, loaded: LoadedSuite, catalog: Catalog, request: Request) -> None:
+    def __init__(self, loaded: LoadedSuite, catalog: Catalog, request: Request, problems: list[str]) -> None:
         self.loaded = loaded
         self.suite = loaded.suite
         self.catalog = catalog
         self.request = request
-        self.problems: list[str] = []
+        self.problems = problems
 
     def look_up(self) -> Named:
         tasks = self._tasks()

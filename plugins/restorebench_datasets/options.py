@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from restorebench.toolbox.options import PluginOptions
+from restorebench.toolbox.options import OptionsOf, PluginOptions
 
 Crop = Annotated[int | None, Field(ge=1, description="side in pixels of a centred square crop; none by default")]
 Severity = Annotated[int, Field(ge=1, le=5)]
@@ -54,8 +54,10 @@ class Synthetic(PluginOptions):
     preset: str | None = Field(
         None, description="named setting of the literature, such as `daclip`, instead of severities"
     )
-    degradations: dict[str, dict[str, Any]] = Field(  # Any: each degradation validates its own options
-        default_factory=dict, description="explicit options per degradation, such as {noisy: {sigma: 25}}"
+    degradations: Annotated[dict[str, dict[str, Any]], OptionsOf("degradation")] = (
+        Field(  # Any: each validates its own
+            default_factory=dict, description="explicit options per degradation, such as {noisy: {sigma: 25}}"
+        )
     )
     quantise: Literal["8bit", "float"] = Field(
         "8bit", description="clip and round to 8 bits as a file would, or keep what the degradation gives"

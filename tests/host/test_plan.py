@@ -180,12 +180,29 @@ def test_a_choice_that_leaves_nothing_is_refused(catalog, photographs, request_,
 PLUGIN = """
 from pathlib import Path
 from pydantic import BaseModel, field_validator
-from restorebench import DatasetInfo, DetectorInfo, MetricInfo, RestorerInfo, ScoringProtocol, hookimpl
+from typing import Annotated, Literal
+from pydantic import Field
+from restorebench import (
+    DatasetInfo, DegradationInfo, DetectorInfo, MetricInfo, RestorerInfo, ScoringProtocol, Stage, Task, hookimpl
+)
 
 
 class Files(BaseModel):
     weights: Path
     parts: tuple[Path, ...] = ()
+
+
+class Part(BaseModel):
+    file: Annotated[Path, Field(description="where")] | None = None
+    title: str = ""
+
+
+class Nested(BaseModel):
+    by_name: dict[str, list[Path]] = {}
+    part: Part = Part()
+    several: tuple[Part, ...] = ()
+    pair: tuple[str, Path] | None = None
+    either: Literal["embedded"] | Path = "embedded"
 
 
 class Strict(BaseModel):
@@ -210,11 +227,18 @@ def restorebench_restorers():
     card = lambda name, **facts: RestorerInfo(name=name, version="1", summary="Tests.", load="a:b", **facts)
     return [
         card("files", options=Files),
+        card("nested", options=Nested),
         card("no-module", options="nowhere:Options"),
         card("no-model", options=int),
         card("bad-check", options=Broken),
         card("bad-resources", resources=fails),
     ]
+
+
+@hookimpl
+def restorebench_degradations():
+    facts = {"version": "1", "summary": "Tests.", "load": "a:b", "stage": Stage.SENSOR}
+    return [DegradationInfo(name="streaky", task=Task("streaky", "a", "b"), options=Nested, **facts)]
 
 
 @hookimpl
@@ -264,6 +288,47 @@ def test_a_file_that_options_name_is_known_by_its_content(made_here, photographs
     assert (
         len({before, changed, with_files("moved.pt", "other"), with_files("gone.pt"), with_files("lost.pt")}) == 5
     )
+
+
+NESTED = {
+    "by_name": {"a": ["weights/a.pt"]},
+    "part": {"file": "b.pt", "title": "b.pt"},
+    "several": [{"file": "c.pt"}, {"title": "d.pt"}],
+    "pair": ["e.pt", "f.pt"],
+    "either": "embedded",
+}
+
+
+def anchored_in(folder):
+    return {
+        "by_name": {"a": [f"{folder}/weights/a.pt"]},
+        "part": {"file": f"{folder}/b.pt", "title": "b.pt"},
+        "several": [{"file": f"{folder}/c.pt"}, {"title": "d.pt"}],
+        "pair": ["e.pt", f"{folder}/f.pt"],
+        "either": "embedded",
+    }
+
+
+def test_a_path_is_made_absolute_however_deep_it_lies(made_here, photographs):
+    made = plan(made_here, photographs, restorers=[{"name": "nested", "options": NESTED}])
+    assert made.suite.restorers[0].options == anchored_in(photographs)
+
+
+def test_the_paths_of_degradations_are_made_absolute_too(made_here, photographs):
+    options = {"clean": "clean", "degradations": {"streaky": NESTED}}
+    made = plan(made_here, photographs, datasets=[{"name": "synthetic", "options": options}])
+    assert made.suite.datasets[0].options == {
+        "clean": f"{photographs}/clean",
+        "degradations": {"streaky": anchored_in(photographs)},
+    }
+
+
+def test_a_home_folder_that_is_not_there_is_a_problem_with_its_place(made_here, photographs):
+    options = {"part": {"file": "~nosuchuser/x.pt"}}
+    with pytest.raises(
+        SuiteError, match=r"restorers\[0\].options.part.file: ~nosuchuser/x.pt: .*write the path out"
+    ):
+        plan(made_here, photographs, restorers=[{"name": "nested", "options": options}])
 
 
 @pytest.mark.parametrize(

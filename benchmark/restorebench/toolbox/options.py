@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +16,16 @@ class PluginOptions(BaseModel):
     """Options that refuse unknown keys and cannot change. Give each field a default and a description."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class OptionsOf:
+    """Says of a field that it holds raw options of other cards by name, so that their paths are made absolute too.
+
+    kind: such as `degradation`. Used as `Annotated[dict[str, dict[str, Any]], OptionsOf("degradation")]`.
+    """
+
+    kind: str
 
 
 def validated(card: Card, given: Mapping[str, Any]) -> Any:
