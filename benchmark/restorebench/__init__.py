@@ -93,7 +93,8 @@ __all__ = [
     "resolve",
 ]
 
-_LATE = dict.fromkeys(("degrade", "detect", "restore", "run", "score"), "restorebench.oneoff")
+_LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.oneoff")
+_LATE["score"] = "restorebench.scores"
 _LATE["discover"] = "restorebench.catalog"
 
 

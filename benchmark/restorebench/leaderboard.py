@@ -10,8 +10,9 @@ from typing import Any
 from restorebench import statistics
 from restorebench.digests import digest
 from restorebench.records import OK, Board, CellFacts, Column, Record
+from restorebench.toolbox.synthesis import PERFECT
 
-CAP = 100.0
+CAP = PERFECT
 """What an infinite PSNR counts as in a mean, in dB; a finite one above it too, or it would beat a perfect one."""
 AVERAGE = "average"
 _RANK_DECIMALS = 6  # ranks compare what the CSV prints

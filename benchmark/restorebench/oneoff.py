@@ -1,9 +1,7 @@
-"""restore, detect, degrade and score on files and folders: each is a suite made on the spot, run as any other."""
+"""restore, detect and degrade on files and folders: each is a suite made on the spot, run as any other."""
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +13,8 @@ from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
 from restorebench.delivery import Delivery
-from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.errors import RestorebenchError
 from restorebench.events import Event
-from restorebench.origin import reopen
 from restorebench.plan import Plan, Request
 from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, Started, Watcher, execute, prepare
@@ -156,67 +153,15 @@ def detect(
         return tuple(schedule.detections(result.plan, journal))
 
 
-def score(
-    restored: str | Path,
-    clean: str | Path,
-    *,
-    metrics: Sequence[str] = ("psnr", "ssim"),
-    protocols: Sequence[str] = ("rgb",),
-    settings: Settings = Settings(),
-    watch: Watcher = lambda event: None,
-) -> list[dict[str, Any]]:
-    """Score a folder of restored images, made by anything, against their ground truth, matched by stem.
-
-    Returns one row per image, `{"sample": ..., "psnr@rgb": ...}`.
-    """
-    for folder in (restored, clean):
-        if not Path(folder).is_dir():
-            raise MissingResource(f"{folder} is not a folder")
-    pair = {"degraded": str(Path(restored).absolute()), "clean": str(Path(clean).absolute())}
-    raw = {
-        "suite": "score",
-        "tasks": ["noisy"],  # a label only
-        "datasets": [{"name": "paired-folder", "options": pair}],
-        "restorers": ["identity"],
-        "metrics": list(metrics),
-        "protocols": list(protocols),
-    }
-    with _carried_out(raw, settings, watch) as (result, folder):
-        for column in result.plan.columns:
-            if column.unavailable:
-                raise RestorebenchError(f"{column.name} is not available: {column.unavailable}")
-        with journals.opened(folder) as journal:
-            records = list(schedule.records(result.plan, journal))
-    for record in records:
-        if record.status == FAILED:
-            raise RestorebenchError(f"{record.sample}: {record.reason}")
-    return [{"sample": record.sample, **record.scores} for record in records]
-
-
-def scores_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay the rows of `score` out as CSV, six decimals."""
-    text = io.StringIO()
-    columns = list(rows[0])
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([row["sample"], *(_number(row[name]) for name in columns[1:])])
-    return text.getvalue()
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
-
-
 @contextmanager
 def _carried_out(raw: dict[str, Any], settings: Settings, watch: Watcher) -> Iterator[tuple[Result, Path]]:
     """Run a suite made on the spot in a folder that is gone afterwards."""
-    with _prepared(raw, settings) as (plan, there, folder):
+    with prepared(raw, settings) as (plan, there, folder):
         yield execute(plan, there, watch), folder
 
 
 @contextmanager
-def _prepared(raw: dict[str, Any], settings: Settings) -> Iterator[tuple[Plan, Settings, Path]]:
+def prepared(raw: dict[str, Any], settings: Settings) -> Iterator[tuple[Plan, Settings, Path]]:
     """Plan a suite made on the spot, to be run in a folder that is gone afterwards."""
     loaded = suites.made({"clean_inputs": False, "reports": [], **raw})
     with tempfile.TemporaryDirectory(prefix="restorebench-") as name:
@@ -235,7 +180,7 @@ def _delivered(
     parameters: bool = False,
 ) -> Outcome:
     """Run a suite made on the spot and deliver its images as they are finished; those stay, whatever follows."""
-    with _prepared(raw, settings) as (plan, there, folder):
+    with prepared(raw, settings) as (plan, there, folder):
         for cell in plan.restorer_cells:
             if cell.skipped:
                 raise RestorebenchError(f"{cell.label}: {cell.skipped}")
@@ -255,38 +200,3 @@ def _delivered(
         with journals.opened(folder) as journal:
             failures = {r.sample: r.reason for r in schedule.records(plan, journal) if r.status == FAILED}
         return Outcome(delivery.files, failures)
-
-
-def rescore(
-    folder: str | Path,
-    *,
-    metrics: Sequence[str] = (),
-    protocols: Sequence[str] = (),
-    settings: Settings = Settings(),
-    watch: Watcher = lambda event: None,
-) -> Result:
-    """Score a run's saved images under more metrics and protocols; nothing is restored again.
-
-    Raises:
-        RunFolderError: the folder holds no run, one that saved no images, or one whose data changed since.
-    """
-    origin = reopen(Path(folder))
-    old = origin.loaded.suite
-    if old.save != "all":
-        raise RunFolderError(f"{folder} has no saved images to score; run its suite with --save all")
-    wanted = old.model_copy(
-        update={
-            "metrics": list(dict.fromkeys([*old.metrics, *metrics])),
-            "protocols": list(dict.fromkeys([*old.protocols, *protocols])),
-        }
-    )
-    again = replace(
-        origin.settings,
-        device=settings.device,
-        workers=settings.workers,
-        plugins=tuple(dict.fromkeys([*origin.settings.plugins, *(path.resolve() for path in settings.plugins)])),
-        scoring_only=True,
-    )
-    plan = prepare(replace(origin.loaded, suite=wanted), again)
-    origin.require_same(plan)
-    return execute(plan, again, watch)

@@ -189,6 +189,72 @@ def test_degrade_then_restore_then_score(call, tmp_path):
         assert float(row["psnr@rgb"]) == pytest.approx(10 * np.log10(255**2 / ((one - two) ** 2).mean()), abs=1e-6)
 
 
+METRICS = """
+import torch
+from restorebench import MetricInfo, ScoringProtocol, hookimpl
+
+
+def mse(restored, clean):
+    return ((restored - clean) * 255).square().mean((1, 2, 3))
+
+
+def fails_on_bright(restored, clean):
+    if float(clean.mean()) > 0.6:
+        raise ValueError("too bright")
+    return mse(restored, clean)
+
+
+@hookimpl
+def restorebench_metrics():
+    protocols = (ScoringProtocol("rgb", "RGB."),)
+    facts = dict(version="1", summary="Tests.", higher_is_better=False, protocols=protocols)
+    return [
+        MetricInfo(name="mse", load=lambda *anything: mse, **facts),
+        MetricInfo(name="fails", load=lambda *anything: fails_on_bright, **facts),
+    ]
+"""
+
+
+@pytest.fixture
+def two_folders(tmp_path):
+    """Restored and clean images of one level each: errors of 20 and 10 levels, the second pair bright."""
+    (tmp_path / "metrics.py").write_text(METRICS)
+    for folder, levels in [("out", (30, 210)), ("gt", (10, 200))]:
+        (tmp_path / folder).mkdir()
+        for name, level in zip("ab", levels, strict=True):
+            Image.new("RGB", (8, 8), (level,) * 3).save(tmp_path / folder / f"{name}.png")
+
+
+def scored(call, *metrics):
+    return call("score", "out", "gt", "--metrics", ",".join(metrics), "--plugin", "metrics.py", "--workers", "0")
+
+
+def test_only_decibels_are_capped_in_the_mean_of_two_folders(call, two_folders):
+    code, out, error = scored(call, "mse", "psnr")
+    assert code == 0, error
+    assert out.splitlines()[-1].split()[:4] == ["mean", "of", "2", "250.000000"]  # of 400 and 100
+
+
+def test_a_metric_that_fails_is_reported_and_the_other_scores_are_kept(call, two_folders):
+    code, out, error = scored(call, "fails", "mse")
+    assert code == 3
+    assert error.endswith("failed: b: error: metric fails@rgb: ValueError: too bright\n")
+    assert [line.split()[1:] for line in out.splitlines()[1:3]] == [["400.000000", "400.000000"], ["100.000000"]]
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("ssim", "no ssim@rgb: it needs 11 px a side, the smallest image has 8; leave out"),
+        ("psnr-hole", "psnr-hole@rgb is for uncompleted alone"),
+    ],
+)
+def test_a_metric_that_two_folders_cannot_be_scored_under_is_refused(call, two_folders, metric, message):
+    code, out, error = scored(call, "psnr", metric)
+    assert (code, out) == (2, "")
+    assert message in error
+
+
 def test_a_run_with_a_relative_override_is_reported_and_scored_from_anywhere(call, tmp_path, monkeypatch):
     photograph(tmp_path / "photos" / "val" / "a.png")
     (tmp_path / "suites").mkdir()

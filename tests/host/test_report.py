@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from restorebench import manifest, oneoff, runner
+from restorebench import manifest, runner, scores
 from restorebench.errors import BrokenPlugin, RunFolderError
 from restorebench.settings import Settings
 
@@ -117,7 +117,7 @@ def test_a_report_after_the_data_changed_leaves_the_tables_alone(run, pairs, tmp
     ):
         runner.report_again(tmp_path / "run")
     with pytest.raises(RunFolderError, match="changed since"):
-        oneoff.rescore(tmp_path / "run", metrics=["ssim"], settings=Settings(workers=0))
+        scores.rescore(tmp_path / "run", metrics=["ssim"], settings=Settings(workers=0))
     assert written(tmp_path / "run") == before
 
 
@@ -146,6 +146,6 @@ def test_scoring_again_uses_plugins_given_then(run, tmp_path):
         " higher_is_better=False, protocols=(rgb,))]\n"
     )
     settings = Settings(workers=0, plugins=(tmp_path / "more.py",))
-    result = oneoff.rescore(tmp_path / "run", metrics=["worst"], settings=settings)
+    result = scores.rescore(tmp_path / "run", metrics=["worst"], settings=settings)
     assert result.tables.records["worst@rgb"].notna().all()
     runner.report_again(tmp_path / "run")

@@ -131,7 +131,7 @@ def score(
     workers: options.Workers = 1,
 ) -> None:
     """Score two folders matched by stem, or a run's saved images again."""
-    from restorebench import oneoff
+    from restorebench import scores
 
     _check_csv(csv_file)
     settings = _settings(plugin, device, workers)
@@ -140,7 +140,7 @@ def score(
         from restorebench.cli.runs import finish
 
         with options.interruptible("the same command again continues"):
-            result = oneoff.rescore(
+            result = scores.rescore(
                 restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings
             )
         if csv_file is not None:
@@ -150,7 +150,7 @@ def score(
         finish(result)
         return
     with options.interruptible("nothing was kept"):
-        rows = oneoff.score(
+        found = scores.score(
             restored,
             clean,
             metrics=wanted[0] or ("psnr", "ssim"),
@@ -158,12 +158,13 @@ def score(
             settings=settings,
         )
     if csv_file is not None:
-        _write_csv(csv_file, oneoff.scores_csv(rows))
-        return
-    columns = list(rows[0])
-    means = [_mean([row[name] for row in rows]) for name in columns[1:]]
-    text = [[str(row["sample"]), *(_number(row[name]) for name in columns[1:])] for row in rows]
-    _show([columns, *text, [f"mean of {len(rows)}", *means]], None)
+        _write_csv(csv_file, found.csv())
+    else:
+        rows = [[row["sample"], *(scores.number(row[name]) for name in found.means)] for row in found.rows]
+        means = [scores.number(value) for value in found.means.values()]
+        averaged = "mean of those scored" if found.failures else f"mean of {len(rows)}"
+        _show([["sample", *found.means], *rows, [averaged, *means]], None)
+    _print_failures(found.failures)
 
 
 def _settings(plugin: list[Path] | None, device: str, workers: int) -> Settings:
@@ -209,16 +210,6 @@ def _write_csv(path: Path, text: str) -> None:
     print(path)
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
-
-
-def _mean(values: list[float | None]) -> str:
-    """Average what is there; inf counts as 100, as in every table of restorebench."""
-    known = [min(value, 100.0) for value in values if value is not None]
-    return _number(sum(known) / len(known)) if known else ""
-
-
 def _show(rows: list[list[str]], csv_file: Path | None) -> None:
     """Print rows as a table, or write them as CSV."""
     if csv_file is not None:
@@ -237,7 +228,12 @@ def _show(rows: list[list[str]], csv_file: Path | None) -> None:
 
 def _print_outcome(outcome: Outcome, output: Path) -> None:
     print(f"{len(outcome.files)} images in {output}")
-    for sample, reason in outcome.failures.items():
+    _print_failures(outcome.failures)
+
+
+def _print_failures(failures: Mapping[str, str]) -> None:
+    """Say what went wrong by sample, and end with exit code 3 if anything did."""
+    for sample, reason in failures.items():
         print(f"failed: {sample}: {reason}", file=sys.stderr)
-    if outcome.failures:
+    if failures:
         raise typer.Exit(3)

@@ -1,0 +1,146 @@
+"""score: two folders, as a suite made on the spot, or the saved images of a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from restorebench import journal as journals
+from restorebench import schedule
+from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.oneoff import prepared
+from restorebench.origin import reopen
+from restorebench.plan import Plan
+from restorebench.records import FAILED, Record
+from restorebench.runner import Result, Watcher, execute, prepare
+from restorebench.settings import Settings
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `score` gives.
+
+    rows: one per image, `{"sample": ..., "psnr@rgb": ...}`; None where there is no score. means: by column, over
+    the images that have a score, under the rules of every table. failures: what went wrong, by sample.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    means: Mapping[str, float | None]
+    failures: Mapping[str, str]
+
+    def csv(self) -> str:
+        """Lay the rows out as CSV, six decimals."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sample", *self.means])
+        for row in self.rows:
+            writer.writerow([row["sample"], *(number(row[name]) for name in self.means)])
+        return text.getvalue()
+
+
+def number(value: float | None) -> str:
+    """Write a score with the six decimals of every CSV; nothing where there is none."""
+    return "" if value is None else f"{value:.6f}"
+
+
+def score(
+    restored: str | Path,
+    clean: str | Path,
+    *,
+    metrics: Sequence[str] = ("psnr", "ssim"),
+    protocols: Sequence[str] = ("rgb",),
+    settings: Settings = Settings(),
+    watch: Watcher = lambda event: None,
+) -> Scores:
+    """Score a folder of restored images, made by anything, against their ground truth, matched by stem.
+
+    Raises:
+        RestorebenchError: whatever is wrong with the folders, or a metric that cannot be used on their images.
+    """
+    for folder in (restored, clean):
+        if not Path(folder).is_dir():
+            raise MissingResource(f"{folder} is not a folder")
+    pair = {"degraded": str(Path(restored).absolute()), "clean": str(Path(clean).absolute())}
+    raw = {
+        "suite": "score",
+        "tasks": ["noisy"],  # a label only
+        "datasets": [{"name": "paired-folder", "options": pair}],
+        "restorers": ["identity"],
+        "metrics": list(metrics),
+        "protocols": list(protocols),
+    }
+    with prepared(raw, settings) as (plan, there, folder):
+        _require_all_columns(plan)
+        result = execute(plan, there, watch)
+        with journals.opened(folder) as journal:
+            records = list(schedule.records(plan, journal))
+    means = result.tables.leaderboard.iloc[0]
+    return Scores(
+        rows=tuple({"sample": record.sample, **record.scores} for record in records),
+        means={column.name: _known(means[column.name]) for column in plan.columns},
+        failures={record.sample: why for record in records if (why := _why_not_scored(record))},
+    )
+
+
+def _require_all_columns(plan: Plan) -> None:
+    """Refuse what was asked for and would be left out, before anything is computed."""
+    for cell in plan.restorer_cells:
+        scored = {column.name for column in cell.columns}
+        for column in plan.columns:
+            if column.unavailable:
+                raise RestorebenchError(f"{column.name} is not available: {column.unavailable}")
+            if column.name not in scored and cell.notes:
+                raise RestorebenchError(f"{'; '.join(cell.notes)}; leave out these metrics, or give larger images")
+            if column.name not in scored and column.card is not None:
+                raise RestorebenchError(
+                    f"{column.name} is for {', '.join(column.card.tasks)} alone, which two folders do not tell; "
+                    "leave it out, or score in a suite"
+                )
+
+
+def _why_not_scored(record: Record) -> str:
+    return record.reason if record.status == FAILED else "; ".join(record.unscored.values())
+
+
+def _known(value: float | None) -> float | None:
+    """Return a number of a pandas frame, in which None may have become NaN."""
+    return None if value is None or value != value else float(value)
+
+
+def rescore(
+    folder: str | Path,
+    *,
+    metrics: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    settings: Settings = Settings(),
+    watch: Watcher = lambda event: None,
+) -> Result:
+    """Score a run's saved images under more metrics and protocols; nothing is restored again.
+
+    Raises:
+        RunFolderError: the folder holds no run, one that saved no images, or one whose data changed since.
+    """
+    origin = reopen(Path(folder))
+    old = origin.loaded.suite
+    if old.save != "all":
+        raise RunFolderError(f"{folder} has no saved images to score; run its suite with --save all")
+    wanted = old.model_copy(
+        update={
+            "metrics": list(dict.fromkeys([*old.metrics, *metrics])),
+            "protocols": list(dict.fromkeys([*old.protocols, *protocols])),
+        }
+    )
+    again = replace(
+        origin.settings,
+        device=settings.device,
+        workers=settings.workers,
+        plugins=tuple(dict.fromkeys([*origin.settings.plugins, *(path.resolve() for path in settings.plugins)])),
+        scoring_only=True,
+    )
+    plan = prepare(replace(origin.loaded, suite=wanted), again)
+    origin.require_same(plan)
+    return execute(plan, again, watch)
