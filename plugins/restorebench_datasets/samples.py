@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from restorebench import MissingResource, RestorebenchError, components, composite
+from restorebench.toolbox.files import files_below
 from restorebench.toolbox.images import SUFFIXES
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def list_images(folder: Path) -> dict[str, Path]:
         raise MissingResource(f"{folder}: no such file or folder; correct the path")
     found: dict[str, Path] = {}
     twice: list[Path] = []
-    for path in sorted(_files_below(folder)):
+    for path in sorted(files_below(folder)):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
@@ -66,16 +66,6 @@ def list_images(folder: Path) -> dict[str, Path]:
     if not found:
         raise RestorebenchError(f"{folder}: holds no image ({', '.join(SUFFIXES)})")
     return {stem: found[stem] for stem in sorted(found)}
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Go through all files; a folder that may not be read is an error, not an empty one."""
-    for place, _, names in os.walk(folder, onerror=_raised):
-        yield from (Path(place) / name for name in names)
-
-
-def _raised(error: OSError) -> NoReturn:
-    raise error
 
 
 @contextmanager

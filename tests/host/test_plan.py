@@ -290,6 +290,24 @@ def test_a_file_that_options_name_is_known_by_its_content(made_here, photographs
     )
 
 
+def test_a_linked_folder_counts_by_what_it_holds(made_here, photographs):
+    def digest():
+        options = {"weights": str(photographs / "weights")}
+        return (
+            plan(made_here, photographs, restorers=[{"name": "files", "options": options}])
+            .restorer_cells[0]
+            .digest
+        )
+
+    for folder in ("weights", "elsewhere"):
+        (photographs / folder).mkdir()
+    (photographs / "weights" / "part").symlink_to(photographs / "elsewhere")
+    (photographs / "elsewhere" / "a.bin").write_bytes(b"a")
+    before = digest()
+    (photographs / "elsewhere" / "a.bin").write_bytes(b"b")
+    assert digest() != before
+
+
 NESTED = {
     "by_name": {"a": ["weights/a.pt"]},
     "part": {"file": "b.pt", "title": "b.pt"},

@@ -424,6 +424,17 @@ def test_unpaired_folder_serves_any_task_without_a_ground_truth(tmp_path: Path) 
     assert dataset[1].degraded.shape == (3, 5, 3)
 
 
+def test_linked_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+    save(tmp_path / "elsewhere" / "a.png")
+    save(tmp_path / "images" / "b.png")
+    for name in ("x", "y"):
+        (tmp_path / "images" / name).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "images" / "circle").symlink_to(tmp_path / "images")
+    (tmp_path / "images" / "itself").symlink_to("itself")
+    found = unpaired.index(Unpaired(path=tmp_path / "images"), request("hazy"))
+    assert [sample.id for sample in found] == ["b", "x/a", "y/a"]
+
+
 def test_unpaired_images_are_not_offered_as_clean_ones(tmp_path: Path) -> None:
     options = Unpaired(path=save(tmp_path / "rainy.png"))
     assert unpaired.index(options, request(CLEAN)) == []

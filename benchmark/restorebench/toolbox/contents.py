@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import BaseModel
 
 from restorebench.digests import digest
 from restorebench.errors import MissingResource
+from restorebench.toolbox.files import files_below
 
 _SEVERAL = (list, tuple, set, frozenset)
 
@@ -68,7 +68,7 @@ def _paths(value: Any) -> list[Path]:
 def _content(path: Path) -> str:
     """Hash a file's bytes, or the names and bytes of all files of a folder."""
     if path.is_dir():
-        files = sorted(Path(place) / name for place, _, names in os.walk(path, onerror=_raised) for name in names)
+        files = sorted(files_below(path))
         return "folder:" + digest([[file.relative_to(path).as_posix(), _sha256(file)] for file in files])
     return "sha256:" + _sha256(path) if path.exists() else f"missing: {path}"
 
@@ -76,7 +76,3 @@ def _content(path: Path) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _raised(error: OSError) -> NoReturn:
-    raise error

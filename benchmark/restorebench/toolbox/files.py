@@ -1,9 +1,36 @@
-"""Write files so that a reader never sees half of one."""
+"""List files as a user sees them, and write them so that a reader never sees half of one."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+
+def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Go through all files below a folder, in no order; linked folders are followed, but not in a circle.
+
+    above: the real folders on the way here.
+
+    Raises:
+        OSError: a folder may not be read.
+    """
+    here = folder.resolve()
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _is_folder(entry):
+                yield from files_below(Path(entry.path), above | {here})
+            else:
+                yield Path(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: whoever opens it will say so
+        return False
 
 
 def atomic_write_text(path: Path, text: str) -> None:
