@@ -30,7 +30,7 @@ def cache_folder() -> Path:
     """Return where plugins may keep downloads: RESTOREBENCH_HOME, else below the user's cache folder."""
     if home := os.environ.get("RESTOREBENCH_HOME"):
         return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "restorebench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restorebench"
 
 
 def offline() -> bool:

@@ -92,7 +92,9 @@ def test_a_cached_backbone_makes_the_metric_available_and_is_the_one_used(backbo
 
 
 def test_the_cache_folder_is_the_one_of_torch_hub(monkeypatch, tmp_path):
-    for variables in ({}, {"XDG_CACHE_HOME": str(tmp_path)}, {"TORCH_HOME": str(tmp_path / "home")}):
+    # torch takes an empty variable for the working folder; to look elsewhere would be to look beside it
+    empty = [{"XDG_CACHE_HOME": ""}, {"TORCH_HOME": ""}]
+    for variables in ({}, {"XDG_CACHE_HOME": str(tmp_path)}, {"TORCH_HOME": str(tmp_path / "home")}, *empty):
         for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
