@@ -9,14 +9,13 @@ from typing import NoReturn
 
 from restorebench import CLEAN, TEN_NAMES, DataRequest, RestorebenchError, Sample, SampleInfo
 from restorebench.toolbox import images
+from restorebench.toolbox.synthesis import centre_crop, centre_cut
 from restorebench_datasets.folders import task_folders
 from restorebench_datasets.manifest import Facts, read_manifest
 from restorebench_datasets.options import Paired
 from restorebench_datasets.pairing import RULES, fitting_rules, match
 from restorebench_datasets.samples import (
     canonical,
-    centre_crop,
-    centre_cut,
     check_crop,
     cropped_size,
     digest,

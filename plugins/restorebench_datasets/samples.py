@@ -1,4 +1,4 @@
-"""What the datasets share: listing images, naming files in errors, cropping, digests."""
+"""What the datasets share: listing images, naming files in errors, sizes, digests."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from restorebench import MissingResource, RestorebenchError, components, composite
 from restorebench.toolbox.files import files_below
 from restorebench.toolbox.images import SUFFIXES
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def canonical(task: str) -> str:
@@ -103,17 +100,6 @@ def check_crop(path: Path, height: int, width: int, crop: int | None) -> None:
 def cropped_size(height: int, width: int, crop: int | None) -> tuple[int, int]:
     """Return the (height, width) that `centre_crop` leaves."""
     return (height, width) if crop is None else (crop, crop)
-
-
-def centre_crop(array: np.ndarray[Any, Any], crop: int | None) -> np.ndarray[Any, Any]:
-    """Cut a centred square of side `crop` out of (H, W, ...), as a copy; None keeps everything."""
-    return array if crop is None else centre_cut(array, crop, crop)
-
-
-def centre_cut(array: np.ndarray[Any, Any], height: int, width: int) -> np.ndarray[Any, Any]:
-    """Cut a centred rectangle out of (H, W, ...), as a copy; of an odd rest one more goes below and right."""
-    top, left = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
-    return array[top : top + height, left : left + width].copy()
 
 
 def scene(file: str) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebench import CLEAN, DataRequest, Sample, SampleInfo
-from restorebench.toolbox import images, photographs, seeding
+from restorebench.toolbox import images, photographs
+from restorebench.toolbox.synthesis import centre_crop, generator_for
 from restorebench_datasets.options import Synthetic
 from restorebench_datasets.recipe import Recipe, choose
 from restorebench_datasets.samples import (
     canonical,
-    centre_crop,
     check_crop,
     cropped_size,
     digest,
@@ -74,7 +74,7 @@ class SyntheticImages:
         clean = centre_crop(whole, crop)
         if self._degradation is None:
             return Sample(clean, clean)
-        rng = seeding.generator(self._request.seed, images.pixel_digest(whole), self._request.task, shot.severity)
+        rng = generator_for(whole, self._request.task, shot.severity, self._request.seed)
         degraded = self._degradation.degrade(whole, shot.severity, rng)
         image = centre_crop(degraded.image, crop)
         if self._options.quantise == "8bit":

@@ -27,7 +27,7 @@ from restorebench import (
     Task,
     UnknownName,
 )
-from restorebench.toolbox import images, photographs, seeding
+from restorebench.toolbox import images, photographs, seeding, synthesis
 from restorebench.toolbox.options import PluginOptions
 
 
@@ -225,6 +225,14 @@ def test_whole_image_is_degraded_from_its_own_seed_and_then_cropped_and_rounded(
     assert sample.clean is not None
     assert (sample.clean == whole[3:9, 2:8]).all()
     assert sample.parameters == {"severity": 3, "sigma": 30.0}
+
+
+def test_scripts_see_the_images_that_the_dataset_gives(folder: Path) -> None:
+    options = Synthetic(clean=folder, crop=9, severities=4)
+    clean = images.read(folder / "b.png")
+    noise = Noise(NoiseOptions(), None)
+    expected = synthesis.centre_crop(synthesis.degrade(noise, clean, "noisy", 4, seed=7), 9)
+    assert (synthetic.load(options, request("noisy", seed=7))[1].degraded == expected).all()
 
 
 def test_rounded_image_is_what_a_png_would_give_back(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Degrade a photograph as the datasets do and say how strong that is, for scripts that fit and measure."""
+"""Seed, degrade and crop a photograph: for the datasets, and for scripts that fit and measure as they do."""
 
 from __future__ import annotations
 
@@ -26,10 +26,15 @@ def degrade(degradation: Degradation, clean: Image, task: str, severity: int, se
     return quantise(degradation.degrade(clean, severity, generator_for(clean, task, severity, seed)).image)
 
 
-def centre_crop(array: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
-    """Cut the centred square of `side` px out of (H, W, ...), as a copy; of a shorter axis all there is."""
-    top, left = (max(length - side, 0) // 2 for length in array.shape[:2])
-    return array[top : top + side, left : left + side].copy()
+def centre_crop(array: np.ndarray[Any, Any], side: int | None) -> np.ndarray[Any, Any]:
+    """Cut the centred square of `side` px out of (H, W, ...), of a shorter axis all; None keeps everything."""
+    return array if side is None else centre_cut(array, *(min(length, side) for length in array.shape[:2]))
+
+
+def centre_cut(array: np.ndarray[Any, Any], height: int, width: int) -> np.ndarray[Any, Any]:
+    """Cut a centred rectangle out of (H, W, ...), as a copy; of an odd rest one more goes below and right."""
+    top, left = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
+    return array[top : top + height, left : left + width].copy()
 
 
 def psnr(image: Image, clean: Image) -> float:
