@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from restorebench.catalog import Catalog, options_model
+from restorebench.catalog import Catalog
 from restorebench.errors import RestorebenchError
 from restorebench.marked_yaml import KeyPath
 from restorebench.substitution import Overridden
 from restorebench.suite import LoadedSuite
-from restorebench.toolbox.options import OptionsOf
+from restorebench.toolbox.options import OptionsOf, options_model
 
 _KINDS = {"datasets": "dataset", "restorers": "restorer", "detectors": "detector"}
 _MAPPINGS = (dict, Mapping)

@@ -19,12 +19,10 @@ from types import ModuleType
 from typing import Any
 
 import pluggy
-from pydantic import BaseModel, ValidationError
 
 from restorebench import hookspecs
-from restorebench.contracts import CARD_TYPES, Card, DegradationInfo, resolve
-from restorebench.errors import BrokenPlugin, DuplicateName, RestorebenchError, UnknownName, nearest
-from restorebench.guarding import guarded
+from restorebench.contracts import CARD_TYPES, Card, DegradationInfo
+from restorebench.errors import BrokenPlugin, DuplicateName, UnknownName, nearest
 from restorebench.tasks import TEN, TEN_NAMES, Task
 
 _HOOKS: Mapping[str, str] = {kind: f"restorebench_{kind}s" for kind in CARD_TYPES}
@@ -114,38 +112,6 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # a parent package is missing, or breaks when it is imported
         return False
-
-
-def options_model(card: Card) -> type[BaseModel] | None:
-    """Return the model of a card's options; None where it takes none.
-
-    Raises:
-        BrokenPlugin: it cannot be imported, or is no pydantic model.
-    """
-    if card.options is None:
-        return None
-    with guarded(card, f"importing its options ({card.options})"):
-        model = resolve(card.options)
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise TypeError(f"they are no pydantic model: {model!r}")
-        return model
-
-
-def validated_options(card: Card, options: Mapping[str, Any]) -> Any:
-    """Validate raw options against a card's model; None where the card takes none.
-
-    Raises:
-        pydantic.ValidationError: the options do not fit the model.
-        RestorebenchError: options were given to a card that takes none.
-        BrokenPlugin: the plugin's own check of them fails.
-    """
-    model = options_model(card)
-    if model is None:
-        if options:
-            raise RestorebenchError(f"{card.name!r} takes no options, got {', '.join(sorted(options))}")
-        return None
-    with guarded(card, "checking its options", expected=ValidationError):
-        return model.model_validate(dict(options))
 
 
 def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> Catalog:

@@ -390,3 +390,8 @@ CARD_TYPES: Mapping[str, type[Card]] = {
     "reporter": ReporterInfo,
 }
 """The kinds of card, by the word that users and `find` call them."""
+
+
+def kind_of(card: Card) -> str:
+    """Return the word for a card's kind, such as `restorer`."""
+    return next((kind for kind, type_ in CARD_TYPES.items() if isinstance(card, type_)), "card")

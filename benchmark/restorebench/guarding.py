@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from restorebench.contracts import CARD_TYPES, Card
+from restorebench.contracts import Card, kind_of
 from restorebench.errors import BrokenPlugin, RestorebenchError
 
 _HOST = Path(__file__).resolve().parent
@@ -29,11 +29,10 @@ def guarded(card: Card, doing: str, expected: type[Exception] = RestorebenchErro
     except (RestorebenchError, expected):
         raise
     except (Exception, SystemExit) as error:
-        kind = next((word for word, type_ in CARD_TYPES.items() if isinstance(card, type_)), "card")
         message = str(error).strip().split("\n", 1)[0]
         where = _place(error.__traceback__)
         raise BrokenPlugin(
-            f"{kind} {card.name!r} failed {doing}: {type(error).__name__}: {message}{where}"
+            f"{kind_of(card)} {card.name!r} failed {doing}: {type(error).__name__}: {message}{where}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from restorebench.anchoring import anchored
-from restorebench.catalog import Catalog, Entry, options_model, validated_options
+from restorebench.catalog import Catalog, Entry
 from restorebench.contracts import Card, MetricInfo, ScoringProtocol, resolve
 from restorebench.digests import digest
 from restorebench.errors import RestorebenchError, UnknownName, nearest
@@ -17,6 +17,7 @@ from restorebench.guarding import guarded
 from restorebench.plan import Request, ScoreColumn
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry, explain_options
 from restorebench.tasks import CLEAN, components
+from restorebench.toolbox.options import options_model, validated_options
 
 
 @dataclass(frozen=True)

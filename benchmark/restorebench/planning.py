@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from restorebench.catalog import Catalog, Entry, validated_options
+from restorebench.catalog import Catalog, Entry
 from restorebench.contracts import DataRequest, DetectorInfo, RestorerInfo, SampleInfo, resolve
 from restorebench.digests import digest
 from restorebench.errors import ContractViolation, MissingResource, RestorebenchError, SuiteError
@@ -17,6 +17,7 @@ from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCel
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry
 from restorebench.tasks import CLEAN, components
 from restorebench.toolbox.contents import Contents
+from restorebench.toolbox.options import validated_options
 
 
 def build(loaded: LoadedSuite, catalog: Catalog, request: Request = Request()) -> Plan:

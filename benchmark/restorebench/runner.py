@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from restorebench import in_process, origin, planning, schedule
 from restorebench import journal as journals
 from restorebench import suite as suites
-from restorebench.catalog import discover, first_line, require_unbroken, validated_options
+from restorebench.catalog import discover, first_line, require_unbroken
 from restorebench.contracts import resolve
 from restorebench.errors import BrokenPlugin, SuiteError
 from restorebench.events import Done, Event, Loaded
@@ -28,6 +28,7 @@ from restorebench.records import FAILED, OK, WHOLE_IMAGE, DetectionRecord, Recor
 from restorebench.settings import Settings, cache_folder, offline
 from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
+from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:
     from restorebench.tables import Tables

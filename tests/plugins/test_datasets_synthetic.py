@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from restorebench_datasets import synthetic
 from restorebench_datasets.options import Synthetic
 from restorebench_degradations import restorebench_degradations
@@ -307,6 +307,21 @@ def test_explicit_options_and_a_preset_together_are_refused(folder: Path) -> Non
 def test_option_that_does_not_fit_names_degradation_and_field(folder: Path) -> None:
     with pytest.raises(RestorebenchError, match="'noisy': sigma"):
         ids(Synthetic(clean=folder, degradations={"noisy": {"sigma": -1}}))
+
+
+def test_a_degradation_whose_check_of_options_fails_is_named(folder: Path) -> None:
+    class Broken(PluginOptions):
+        sigma: float = 1
+
+        @field_validator("sigma")
+        @classmethod
+        def _check(cls, value: float) -> float:
+            raise KeyError("no sigma")
+
+    cards = {"noisy": card("noisy", options=Broken)}
+    options = Synthetic(clean=folder, degradations={"noisy": {"sigma": 2}})
+    with pytest.raises(RestorebenchError, match="degradation 'noisy' failed checking its options: KeyError"):
+        synthetic.index(options, request("noisy", cards=cards))
 
 
 def test_options_for_a_misspelt_degradation_are_not_ignored(folder: Path) -> None:

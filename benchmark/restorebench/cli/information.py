@@ -95,9 +95,9 @@ def _describe(entry: Entry, verbose: bool) -> dict[str, Any]:
 def _weights(entry: Entry) -> str:
     from pydantic import ValidationError
 
-    from restorebench.catalog import validated_options
     from restorebench.contracts import resolve
     from restorebench.guarding import guarded
+    from restorebench.toolbox.options import validated_options
 
     resources = getattr(entry.card, "resources", None)
     if resources is None:
@@ -117,7 +117,7 @@ def _weights(entry: Entry) -> str:
 
 
 def _options(card: Card) -> str:
-    from restorebench.catalog import options_model
+    from restorebench.toolbox.options import options_model
 
     try:
         model = options_model(card)

@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 
-from restorebench.catalog import validated_options
 from restorebench.contracts import resolve
 from restorebench.testing.subject import Subject
+from restorebench.toolbox.options import validated_options
 
 _HEAVY = ("torch", "numpy", "scipy", "pandas", "skimage")
 

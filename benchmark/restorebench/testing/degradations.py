@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restorebench.catalog import validated_options
 from restorebench.contracts import Degraded
 from restorebench.testing.subject import SIZES, Subject, hold_image, hold_json, photograph
+from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:
     from restorebench.contracts import Image

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
-from restorebench.catalog import Catalog, Entry, validated_options
+from restorebench.catalog import Catalog, Entry
 from restorebench.contracts import Runtime, resolve
 from restorebench.errors import ContractViolation
 from restorebench.settings import cache_folder
+from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from restorebench.contracts import CARD_TYPES, Card, resolve
+from restorebench.contracts import Card, kind_of, resolve
 from restorebench.errors import RestorebenchError
+from restorebench.guarding import guarded
 
 
 class PluginOptions(BaseModel):
@@ -28,23 +29,53 @@ class OptionsOf:
     kind: str
 
 
+def options_model(card: Card) -> type[BaseModel] | None:
+    """Return the model of a card's options; None where it takes none.
+
+    Raises:
+        BrokenPlugin: it cannot be imported, or is no pydantic model.
+    """
+    if card.options is None:
+        return None
+    with guarded(card, f"importing its options ({card.options})"):
+        model = resolve(card.options)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise TypeError(f"they are no pydantic model: {model!r}")
+        return model
+
+
+def validated_options(card: Card, options: Mapping[str, Any]) -> Any:
+    """Validate raw options against a card's model; None where the card takes none.
+
+    Raises:
+        pydantic.ValidationError: the options do not fit the model.
+        RestorebenchError: options were given to a card that takes none.
+        BrokenPlugin: the plugin's own check of them fails.
+    """
+    model = options_model(card)
+    if model is None:
+        if options:
+            raise RestorebenchError(
+                f"{kind_of(card)} {card.name!r} takes no options, got {', '.join(sorted(options))}"
+            )
+        return None
+    with guarded(card, "checking its options", expected=ValidationError):
+        return model.model_validate(dict(options))
+
+
 def validated(card: Card, given: Mapping[str, Any]) -> Any:
-    """Turn raw options into the card's model; None where the card takes none.
+    """Do as `validated_options`, with one line for what does not fit.
 
     Raises:
         RestorebenchError: an option does not fit; the message names the card and the option.
     """
-    kind = next((word for word, type_ in CARD_TYPES.items() if isinstance(card, type_)), "card")
-    if card.options is None:
-        if given:
-            raise RestorebenchError(f"{kind} {card.name!r} takes no options, got {', '.join(sorted(given))}")
-        return None
     try:
-        return resolve(card.options).model_validate(dict(given))
+        return validated_options(card, given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise RestorebenchError(f"options of {kind} {card.name!r}: {where}: {first['msg']}") from error
+        text = ": ".join(part for part in (where, first["msg"]) if part)  # what is wrong may be the whole
+        raise RestorebenchError(f"options of {kind_of(card)} {card.name!r}: {text}") from error
 
 
 def loaded(card: Card, given: Mapping[str, Any], *context: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from restorebench.catalog import Catalog, discover, validated_options
+from restorebench.catalog import Catalog, discover
 from restorebench.contracts import DataRequest, Dataset, MetricInfo, Runtime, resolve
 from restorebench.digests import digest
 from restorebench.errors import ContractViolation
+from restorebench.toolbox.options import validated_options
 from restorebench.worker.reasons import reason
 from restorebench.worker.scoring import LoadedMetric
 
