@@ -115,10 +115,21 @@ def _clean_pairs(options: Paired) -> list[Pair]:
     unique: dict[str, Pair] = {}
     for task in tasks:
         prefix = "" if _shows_anything(options) else f"{task}/"
-        for pair in _pairs(options, task):
+        for pair in _pairs_for_clean(options, task):
             itself = replace(pair, id=prefix + pair.clean_name, degraded=pair.clean)
             unique.setdefault(images.file_digest(pair.clean), itself)
     return list(unique.values())
+
+
+def _pairs_for_clean(options: Paired, task: str) -> list[Pair]:
+    """Match the files of a task that a suite may not have asked for, and say so where they do not fit."""
+    try:
+        return _pairs(options, task)
+    except RestorebenchError as error:
+        raise type(error)(
+            f"{error} (read for the `clean` row, which takes the clean images of all ten tasks; "
+            "`clean_inputs: false` leaves it out)"
+        ) from error
 
 
 def _pairs(options: Paired, task: str) -> list[Pair]:

@@ -401,6 +401,15 @@ def test_clean_task_gives_each_clean_image_once(tmp_path: Path) -> None:
     assert np.allclose(sample.clean, 33 / 255)
 
 
+def test_a_task_that_only_the_clean_row_reads_says_how_to_leave_it_out(tmp_path: Path) -> None:
+    make(tmp_path, "noisy", ["a.png"], ["a.png"])
+    save(tmp_path / "rainy" / "LQ" / "b.png", size=(6, 8))
+    save(tmp_path / "rainy" / "GT" / "b.png", size=(7, 8))
+    assert ids(Paired(path=tmp_path), "noisy") == ["a"]
+    message = error(Paired(path=tmp_path), CLEAN)
+    assert str(tmp_path / "rainy") in message and "`clean_inputs: false` leaves it out" in message
+
+
 def test_clean_task_of_explicit_folders_is_their_clean_folder(tmp_path: Path) -> None:
     save(tmp_path / "x" / "a.png", 1)
     save(tmp_path / "y" / "a.png", 2)
