@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from restorebench import cli
+from restorebench.cli import progress
 from restorebench.delivery import Delivery
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -253,6 +254,34 @@ def test_a_metric_that_two_folders_cannot_be_scored_under_is_refused(call, two_f
     code, out, error = scored(call, "psnr", metric)
     assert (code, out) == (2, "")
     assert message in error
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "restore images -m identity -o made",
+        "degrade images -t noisy -o made",
+        "detect images",
+        "score images images",
+    ],
+)
+def test_every_command_that_may_take_long_says_how_far_it_is(call, tmp_path, monkeypatch, command):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    for name in "ab":
+        photograph(tmp_path / "images" / f"{name}.png", seed=ord(name))
+    code, _, error = call(*command.split(), "--workers", "0")
+    assert (code, error) == (0, f"{'detect' if command.startswith('detect') else 'restore'}: 1 of 2 images\n")
+
+
+def test_scoring_a_run_again_says_how_far_it_is(call, tmp_path):
+    photograph(tmp_path / "images" / "a.png")
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nsave: all\nclean_inputs: false\nmetrics: [psnr]\n"
+        "datasets: [{name: synthetic, options: {clean: images}}]\n"
+    )
+    assert call("run", "s.yaml", "--out", "out", "--workers", "0", "--quiet")[0] == 0
+    code, _, error = call("score", "out", "--metrics", "ssim", "--workers", "0")
+    assert (code, error) == (0, "noisy · identity: 1 images\n")
 
 
 def test_a_run_with_a_relative_override_is_reported_and_scored_from_anywhere(call, tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ def clock(monkeypatch):
 
 def test_a_pipe_gets_a_line_a_minute_and_one_for_each_finished_cell(clock, capsys):
     jobs = tuple(job(place) for place in range(10))
-    with progress.watching(None) as watch:
+    with progress.watching() as watch:
         watch(Started("restore", jobs))
         for place, each in enumerate(jobs):
             clock[0] += 25
@@ -50,7 +50,7 @@ def test_a_pipe_gets_a_line_a_minute_and_one_for_each_finished_cell(clock, capsy
 
 
 def test_a_detector_and_a_restorer_of_one_name_are_counted_apart(clock, capsys):
-    with progress.watching(None) as watch:
+    with progress.watching() as watch:
         for stage, kind, count in [("detect", "detector", 2), ("restore", "restorer", 3)]:
             jobs = tuple(job(place, tell="nothing", kind=kind) for place in range(count))
             watch(Started(stage, jobs))
@@ -61,7 +61,7 @@ def test_a_detector_and_a_restorer_of_one_name_are_counted_apart(clock, capsys):
 
 def test_two_datasets_of_one_task_are_told_apart(clock, capsys):
     jobs = (job(0, dataset="one"), job(0, dataset="two"), job(0, name="identity", tell="nothing"))
-    with progress.watching(None) as watch:
+    with progress.watching() as watch:
         watch(Started("restore", jobs))
         for each in jobs:
             watch(done(each))
@@ -83,7 +83,7 @@ def test_bars_go_to_stderr_with_what_a_restorer_is_told_and_its_speed(clock, mon
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
     jobs = tuple(job(place) for place in range(4))
-    with progress.watching(None) as watch:
+    with progress.watching() as watch:
         watch(Started("restore", jobs))
         clock[0] += 50  # the start of a worker is not speed
         watch(done(jobs[0]))
@@ -95,3 +95,13 @@ def test_bars_go_to_stderr_with_what_a_restorer_is_told_and_its_speed(clock, mon
     assert "0.100 images/s" in text
     assert "2/4" in text
     assert capsys.readouterr().out == ""
+
+
+def test_a_command_on_files_tells_how_far_it_is_but_not_of_a_task_that_is_a_label_only(clock, capsys):
+    jobs = tuple(job(place) for place in range(3))
+    with progress.watching(cells=False) as watch:
+        watch(Started("restore", jobs))
+        for each in jobs:
+            clock[0] += 50
+            watch(done(each))
+    assert capsys.readouterr().err.splitlines() == ["restore: 2 of 3 images, 0.020 images/s, about 0:00:50 left"]

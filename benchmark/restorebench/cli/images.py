@@ -6,7 +6,8 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from restorebench.errors import RestorebenchError, RunFolderError
 
 if TYPE_CHECKING:
     from restorebench.oneoff import Outcome
+    from restorebench.runner import Watcher
     from restorebench.settings import Settings
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
@@ -52,7 +54,7 @@ def restore(
 
     if task is not None and detector is not None:
         raise RestorebenchError("give --task or --detector, not both")
-    with options.interruptible(f"what is finished is in {output}"):
+    with _watched(f"what is finished is in {output}") as watch:
         outcome = oneoff.restore(
             source,
             output,
@@ -62,6 +64,7 @@ def restore(
             options=_options(option),
             seed=seed,
             settings=_settings(plugin, device, workers),
+            watch=watch,
         )
     _print_outcome(outcome, output)
 
@@ -80,7 +83,7 @@ def degrade(
     """Degrade a clean image or a folder of them; each gets its parameters beside it as JSON."""
     from restorebench import oneoff
 
-    with options.interruptible(f"what is finished is in {output}"):
+    with _watched(f"what is finished is in {output}") as watch:
         outcome = oneoff.degrade(
             source,
             output,
@@ -90,6 +93,7 @@ def degrade(
             options=_options(option),
             seed=seed,
             settings=_settings(plugin, "cpu", workers),
+            watch=watch,
         )
     _print_outcome(outcome, output)
 
@@ -108,8 +112,8 @@ def detect(
 
     _check_csv(csv_file)
     settings = _settings(plugin, device, workers)
-    with options.interruptible("nothing was kept"):
-        records = oneoff.detect(source, detector, options=_options(option), settings=settings)
+    with _watched("nothing was kept") as watch:
+        records = oneoff.detect(source, detector, options=_options(option), settings=settings, watch=watch)
     tasks = list(dict.fromkeys(name for record in records for name in record.probabilities))
     rows = [["sample", "labels", *tasks, "reason"]]
     for record in records:
@@ -139,9 +143,9 @@ def score(
     if clean is None:
         from restorebench.cli.runs import finish
 
-        with options.interruptible("the same command again continues"):
+        with _watched("the same command again continues", cells=True) as watch:
             result = scores.rescore(
-                restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings
+                restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings, watch=watch
             )
         if csv_file is not None:
             _write_csv(
@@ -149,13 +153,14 @@ def score(
             )
         finish(result)
         return
-    with options.interruptible("nothing was kept"):
+    with _watched("nothing was kept") as watch:
         found = scores.score(
             restored,
             clean,
             metrics=wanted[0] or ("psnr", "ssim"),
             protocols=wanted[1] or ("rgb",),
             settings=settings,
+            watch=watch,
         )
     if csv_file is not None:
         _write_csv(csv_file, found.csv())
@@ -165,6 +170,15 @@ def score(
         averaged = "mean of those scored" if found.failures else f"mean of {len(rows)}"
         _show([["sample", *found.means], *rows, [averaged, *means]], None)
     _print_failures(found.failures)
+
+
+@contextmanager
+def _watched(what_remains: str, cells: bool = False) -> Iterator[Watcher]:
+    """Show on stderr how far a command is, and let Ctrl-C end it with what remains of it."""
+    from restorebench.cli.progress import watching
+
+    with options.interruptible(what_remains), watching(cells=cells) as watch:
+        yield watch
 
 
 def _settings(plugin: list[Path] | None, device: str, workers: int) -> Settings:

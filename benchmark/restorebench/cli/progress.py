@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from restorebench.jobs import CellSpec, Job
-    from restorebench.plan import Plan
     from restorebench.runner import Watcher
 
 LINE_SECONDS = 60
@@ -31,15 +30,18 @@ _SPEED_SECONDS = 3600  # rich forgets after 30 s, and a diffusion model may take
 
 
 @contextmanager
-def watching(plan: Plan, quiet: bool = False) -> Iterator[Watcher]:
-    """Yield what is told of every event of a run."""
+def watching(quiet: bool = False, cells: bool = True) -> Iterator[Watcher]:
+    """Yield what is told of every event of a run.
+
+    cells: whether to tell of each cell; those of a command on files have labels in place of tasks.
+    """
     if quiet:
         yield lambda event: None
     elif sys.stderr.isatty():
-        with _bars() as watch:
+        with _bars(cells) as watch:
             yield watch
     else:
-        yield _Lines()
+        yield _Lines(cells)
 
 
 @dataclass
@@ -105,8 +107,9 @@ def _title(cell: CellSpec) -> str:
 class _Lines(_Counts):
     """Lines for logs and pipes: one when a cell is finished, and now and then how far the stage is."""
 
-    def __init__(self) -> None:
+    def __init__(self, cells: bool) -> None:
         super().__init__()
+        self._cells = cells
         self._printed = time.monotonic()
 
     def __call__(self, event: Any) -> None:
@@ -114,7 +117,7 @@ class _Lines(_Counts):
             self._print(f"note: {event.text}")
         elif isinstance(event, Done):
             tally = self.add(event)
-            if tally.done == tally.total:
+            if self._cells and tally.done == tally.total:
                 failed = f", {tally.failed} failed" if tally.failed else ""
                 self._print(f"{tally.title}: {tally.done} images{failed}")
             if time.monotonic() - self._printed >= LINE_SECONDS and self.whole.done < self.whole.total:
@@ -136,7 +139,7 @@ class _Lines(_Counts):
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[Any], None]]:
+def _bars(cells: bool) -> Iterator[Callable[[Any], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -158,14 +161,15 @@ def _bars() -> Iterator[Callable[[Any], None]]:
         speed_estimate_period=_SPEED_SECONDS,
         transient=True,
     ) as progress:
-        yield _Bars(progress)
+        yield _Bars(progress, cells)
 
 
 class _Bars(_Counts):
     """One bar for the whole stage and one for each cell at work; finished cells make room."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, cells: bool) -> None:
         super().__init__()
+        self._cells = cells
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
         self._stage: TaskID | None = None
@@ -184,11 +188,15 @@ class _Bars(_Counts):
                 self._stage = self._progress.add_task(f"all ({event.stage})", total=self.whole.total, rate="")
 
     def _advance(self, event: Done) -> None:
-        digest, tally = event.job.cell.digest, self.add(event)
+        tally = self.add(event)
+        if self._stage is not None:
+            self._progress.update(self._stage, completed=self.whole.done, rate=self.whole.rate)
+        if self._cells:
+            self._advance_cell(event.job.cell.digest, tally)
+
+    def _advance_cell(self, digest: str, tally: _Tally) -> None:
         if digest not in self._bars:
             self._bars[digest] = self._progress.add_task(tally.title, total=tally.total, rate="")
         self._progress.update(self._bars[digest], completed=tally.done, rate=tally.rate)
-        if self._stage is not None:
-            self._progress.update(self._stage, completed=self.whole.done, rate=self.whole.rate)
         if tally.done >= tally.total:
             self._progress.remove_task(self._bars.pop(digest))

@@ -90,7 +90,7 @@ def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
 
     for note in plan.notes if not quiet else ():
         print(f"note: {note}", file=sys.stderr)
-    with options.interruptible("the same command again continues"), watching(plan, quiet) as watch:
+    with options.interruptible("the same command again continues"), watching(quiet) as watch:
         return runner.execute(plan, settings, watch)
 
 
