@@ -84,12 +84,13 @@ def test_the_layers_hold(tree):
     ("module", "line", "contract"),
     [
         ("benchmark/restorebench/cli/__init__.py", "import torch", "Only workers"),
+        ("benchmark/restorebench/delivery.py", "import torch.nn", "Only workers"),
         ("benchmark/restorebench/errors.py", "import restorebench.plan", "built in layers"),
         ("benchmark/restorebench/plan.py", "import restorebench_metrics", "never imports a plugin"),
         ("plugins/restorebench_reports/as_csv.py", "import restorebench_metrics", "do not know each other"),
         ("plugins/restorebench_reports/as_csv.py", "import restorebench.plan", "toolbox alone"),
     ],
-    ids=["torch-in-cli", "upward", "plugin-in-host", "plugin-in-plugin", "internals-in-plugin"],
+    ids=["torch-in-cli", "torch-in-the-host", "upward", "plugin-in-host", "plugin-in-plugin", "internals-in-plugin"],
 )
 def test_a_planted_violation_is_caught(tree, module, line, contract):
     with (tree / module).open("a") as stream:
