@@ -126,7 +126,8 @@ def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> C
         (f"entry:{point.name}", point.dist.name if point.dist else point.value, point)
         for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda p: (p.name, p.value))
     ]
-    found += [(f"file:{path.resolve()}", str(path), path) for path in paths]
+    files = {f"file:{path.resolve()}": path for path in paths}  # one given twice is one
+    found += [(source, str(path), path) for source, path in files.items()]
     if wanted is not None:
         known = {source for source, _, _ in found}
         found += [

@@ -79,3 +79,15 @@ def test_a_worker_imports_only_what_it_is_told(tmp_path):
     assert found.names("restorer") == ["mine"]
     assert found.names("dataset") == []
     assert "psnr" in found.names("metric")
+
+
+def test_a_file_that_is_given_twice_is_one_plugin(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from restorebench import RestorerInfo, hookimpl\n"
+        "@hookimpl\ndef restorebench_restorers():\n"
+        "    return [RestorerInfo(name='mine', version='1', summary='Mine.', load='a:b')]\n"
+    )
+    found = catalog.discover(
+        [tmp_path / "mine.py", tmp_path / "." / "mine.py", tmp_path / ".." / tmp_path.name / "mine.py"]
+    )
+    assert found.find("restorer", "mine").name == "mine"

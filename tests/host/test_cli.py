@@ -158,6 +158,18 @@ def test_a_dry_run_runs_nothing(call, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_prints_labels_as_they_are(call):
+    restorers = "restorers=[{name: identity, label: '[bold]mine[/nothing]'}]"
+    code, out, error = call("run", "quickstart", "--dry-run", "--set", restorers)
+    assert code == 0, error
+    assert "[bold]mine[/nothing]" in out
+
+
+def test_a_list_of_metrics_that_names_none_is_refused(call, two_folders):
+    code, out, error = scored(call, " , ")
+    assert (code, out, error) == (2, "", "restorebench: --metrics: names none; name one, or leave it out\n")
+
+
 def test_doctor_and_schema_answer(call):
     assert "torch" in call("doctor")[1]
     assert json.loads(call("schema")[1])["title"] == "Suite"

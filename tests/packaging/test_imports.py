@@ -90,7 +90,14 @@ def test_the_layers_hold(tree):
         ("plugins/restorebench_reports/as_csv.py", "import restorebench_metrics", "do not know each other"),
         ("plugins/restorebench_reports/as_csv.py", "import restorebench.plan", "toolbox alone"),
     ],
-    ids=["torch-in-cli", "torch-in-the-host", "upward", "plugin-in-host", "plugin-in-plugin", "internals-in-plugin"],
+    ids=[
+        "torch-in-cli",
+        "torch-in-the-host",
+        "upward",
+        "plugin-in-host",
+        "plugin-in-plugin",
+        "internals-in-plugin",
+    ],
 )
 def test_a_planted_violation_is_caught(tree, module, line, contract):
     with (tree / module).open("a") as stream:

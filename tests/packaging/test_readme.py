@@ -94,3 +94,13 @@ def test_the_plugin_to_paste_keeps_the_contract(plugin):
     assert listed
     for check in listed:
         check()
+
+
+def test_the_map_of_the_host_has_every_module():
+    root = Path(__file__).resolve().parents[2] / "benchmark"
+    lines = (root / "README.md").read_text().splitlines()
+    mapped = {
+        name.split("/")[0] for line in lines if line.startswith("|") for name in re.findall("`([^`]+)`", line)
+    }
+    modules = {path.stem for path in (root / "restorebench").iterdir() if path.name[:2] not in ("__", "py")}
+    assert modules <= mapped

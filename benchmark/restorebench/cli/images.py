@@ -140,6 +140,9 @@ def score(
     _check_csv(csv_file)
     settings = _settings(plugin, device, workers)
     wanted = options.names(metrics), options.names(protocol)
+    for flag, names in zip(("--metrics", "--protocol"), wanted, strict=True):
+        if names == ():
+            raise RestorebenchError(f"{flag}: names none; name one, or leave it out")
     if clean is None:
         from restorebench.cli.runs import finish
 

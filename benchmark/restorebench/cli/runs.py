@@ -70,7 +70,7 @@ def run(
         extra["samples"] = samples
     plan = runner.prepare(suite, settings, extra)
     if dry_run:
-        print_plan(plan, settings)
+        print_plan(plan)
         return
     result = carry_out(plan, settings, quiet)
     finish(result)
@@ -94,8 +94,8 @@ def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
         return runner.execute(plan, settings, watch)
 
 
-def print_plan(plan: Plan, settings: Settings) -> None:
-    """Print the cells of a plan, and what is already done of them."""
+def print_plan(plan: Plan) -> None:
+    """Print the cells of a plan, whether or not an earlier run did them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -112,7 +112,7 @@ def print_plan(plan: Plan, settings: Settings) -> None:
             data.task, data.label, cell.label, cell.tell, str(data.wanted), str(len(data.groups)),
             cell.digest, f"skipped: {cell.skipped}" if cell.skipped else "",
         )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
     for column in plan.columns:
         if column.unavailable:
             print(f"{column.name}: not available: {column.unavailable}")
