@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from restorebench.errors import RunFolderError
 from restorebench.events import Done, Event
@@ -18,11 +19,19 @@ from restorebench.toolbox.files import atomic_write_bytes, atomic_write_text
 class Delivery:
     """Moves images out of a run folder as they are finished, so that an interruption loses none of them.
 
-    A sample becomes `<out>/<id><suffix>.png`; with `parameters`, those that made it lie beside it as JSON.
+    A sample becomes `<out>/<stem of its id>.png`. With `made_from`, what made it lies beside it as JSON: the
+    parameters of its degradation, and under `made_from` what that gives for the stem.
     """
 
     def __init__(
-        self, plan: Plan, run: Path, source: Path, out: Path, suffix: str = "", parameters: bool = False
+        self,
+        plan: Plan,
+        run: Path,
+        source: Path,
+        out: Path,
+        *,
+        stem: Callable[[str], str] = str,
+        made_from: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         """Check that everything can be written, before anything is computed.
 
@@ -32,9 +41,10 @@ class Delivery:
         """
         self._run = run
         self._out = out
-        self._parameters = parameters
+        self._stem = stem
+        self._made_from = made_from
         self._targets = {
-            sample.id: out / f"{sample.id}{suffix}.png"
+            sample.id: out / f"{stem(sample.id)}.png"
             for cell in plan.restorer_cells
             for sample in cell.data.samples[: cell.data.wanted]
         }
@@ -74,20 +84,25 @@ class Delivery:
         with _writing(self._out):
             target.parent.mkdir(parents=True, exist_ok=True)
             self._refuse_overwriting(target)  # again: others may write there too
-            if self._parameters:
-                atomic_write_text(_facts(target), json.dumps(record.parameters, indent=2) + "\n")
+            if self._made_from is not None:
+                atomic_write_text(_facts(target), self._explained(record))
             atomic_write_bytes(target, made.read_bytes())
             made.unlink()
         self._delivered.add(record.sample)
 
+    def _explained(self, record: Record) -> str:
+        assert self._made_from is not None  # only asked where there is
+        facts = {**record.parameters, "made_from": self._made_from(self._stem(record.sample))}
+        return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+
     def _refuse_overwriting(self, target: Path) -> None:
-        for path in (target, _facts(target)) if self._parameters else (target,):
+        for path in (target,) if self._made_from is None else (target, _facts(target)):
             if os.path.lexists(path):
                 raise RunFolderError(f"{path} is there already and is not overwritten; give -o another folder")
 
 
 def _facts(target: Path) -> Path:
-    return target.with_suffix(".json")
+    return target.with_name(f"{target.name.removesuffix('.png')}.json")
 
 
 @contextmanager

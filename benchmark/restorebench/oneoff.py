@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from restorebench import suite as suites
 from restorebench.delivery import Delivery
 from restorebench.errors import RestorebenchError
 from restorebench.events import Event
+from restorebench.manifest import version
 from restorebench.plan import Plan, Request
 from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, Started, Watcher, execute, prepare
 from restorebench.settings import Settings
+from restorebench.tasks import components
+from restorebench.toolbox.images import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,10 @@ def degrade(
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Outcome:
-    """Degrade a clean image or a folder into `out`, with the parameters of each beside it as JSON.
+    """Degrade a clean image or a folder into `out`, as PNG under the same stems, so that they can be scored.
+
+    Beside each lies as JSON what made it: the degradation's parameters, and `made_from` the source file, task,
+    preset, options, seed and versions.
 
     Raises:
         RestorebenchError: as `restore` does.
@@ -130,7 +137,27 @@ def degrade(
         "restorers": ["identity"],
         "save": "all",
     }
-    return _delivered(raw, settings, watch, Path(source), Path(out), suffix=f".{task}", parameters=True)
+    common = {"task": task, "preset": preset, "options": dict(options or {}), "seed": seed}
+
+    def made_from(plan: Plan, stem: str) -> Mapping[str, Any]:
+        cards = [plan.catalog.find("degradation", name) for name in components(task)]
+        versions = {"restorebench": version("restorebench")} | {card.name: card.version for card in cards}
+        return {"source": _file_of(Path(source), stem), **common, "versions": versions}
+
+    return _delivered(raw, settings, watch, Path(source), Path(out), _before_label, made_from)
+
+
+def _before_label(sample: str) -> str:
+    """Return the stem of a sample's photograph; its label says nothing, as one command degrades all alike."""
+    return sample.rpartition("@")[0]
+
+
+def _file_of(source: Path, stem: str) -> str:
+    """Name the file of a stem, relative to a folder; the stem itself where its suffix is an unusual one."""
+    if not source.is_dir():
+        return source.name
+    suffixes = (suffix for lower in SUFFIXES for suffix in (lower, lower.upper()))
+    return next((stem + suffix for suffix in suffixes if (source / (stem + suffix)).is_file()), stem)
 
 
 def detect(
@@ -176,15 +203,16 @@ def _delivered(
     watch: Watcher,
     source: Path,
     out: Path,
-    suffix: str = "",
-    parameters: bool = False,
+    stem: Callable[[str], str] = str,
+    made_from: Callable[[Plan, str], Mapping[str, Any]] | None = None,
 ) -> Outcome:
     """Run a suite made on the spot and deliver its images as they are finished; those stay, whatever follows."""
     with prepared(raw, settings) as (plan, there, folder):
         for cell in plan.restorer_cells:
             if cell.skipped:
                 raise RestorebenchError(f"{cell.label}: {cell.skipped}")
-        delivery = Delivery(plan, folder, source, out, suffix, parameters)
+        explained = None if made_from is None else partial(made_from, plan)
+        delivery = Delivery(plan, folder, source, out, stem=stem, made_from=explained)
 
         def deliver(event: Event | Started) -> None:
             if not isinstance(event, Started):

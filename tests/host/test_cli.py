@@ -182,23 +182,22 @@ def test_degrade_then_restore_then_score(call, tmp_path):
     assert code == 0, error
     made = sorted(path.name for path in (tmp_path / "lq").iterdir())
     assert len([name for name in made if name.endswith(".png")]) == 2
-    parameters = json.loads(next((tmp_path / "lq").glob("*.json")).read_text())
-    assert parameters["severity"] == 3
+    facts = json.loads((tmp_path / "lq" / "a.json").read_text())
+    assert facts["severity"] == 3
+    assert facts["made_from"]["source"] == "a.png"
+    assert (facts["made_from"]["task"], facts["made_from"]["seed"]) == ("noisy", 0)
+    assert facts["made_from"]["versions"].keys() == {"restorebench", "noisy"}
     code, _, error = call("restore", "lq", "-m", "identity", "-o", "out", "--workers", "0")
     assert code == 0, error
     for path in (tmp_path / "lq").glob("*.png"):
         assert np.array_equal(Image.open(path), Image.open(tmp_path / "out" / path.name))
-    (tmp_path / "gt").mkdir()
-    for path in (tmp_path / "out").glob("*.png"):
-        source = tmp_path / "clean" / f"{path.name[0]}.png"
-        (tmp_path / "gt" / path.name).write_bytes(source.read_bytes())
     arguments = ["--metrics", "psnr,ssim", "--protocol", "rgb,y", "--csv", "s.csv", "--workers", "0"]
-    code, _, error = call("score", "out", "gt", *arguments)
+    code, _, error = call("score", "out", "clean", *arguments)
     assert code == 0, error
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert list(rows[0]) == ["sample", "psnr@rgb", "ssim@rgb", "psnr@y", "ssim@y"]
     for row in rows:
-        one, two = (np.asarray(Image.open(tmp_path / f / f"{row['sample']}.png"), float) for f in ("out", "gt"))
+        one, two = (np.asarray(Image.open(tmp_path / f / f"{row['sample']}.png"), float) for f in ("out", "clean"))
         assert float(row["psnr@rgb"]) == pytest.approx(10 * np.log10(255**2 / ((one - two) ** 2).mean()), abs=1e-6)
 
 
@@ -375,7 +374,7 @@ def test_nothing_that_is_there_is_overwritten(call, tmp_path, command, out):
     photograph(tmp_path / "photos" / "b.png", seed=1)
     (tmp_path / "link").symlink_to(tmp_path / "photos")
     (tmp_path / "done").mkdir()
-    for name in ("b.png", "b@3.noisy.json"):
+    for name in ("b.png", "b.json"):
         (tmp_path / "done" / name).write_text("mine")
     before = bytes_of(tmp_path)
     code, _, error = call(command[0], "photos", *command[1:], "-o", out, "--workers", "0")

@@ -80,7 +80,7 @@ def degrade(
     plugin: options.Plugin = None,
     workers: options.Workers = 1,
 ) -> None:
-    """Degrade a clean image or a folder of them; each gets its parameters beside it as JSON."""
+    """Degrade a clean image or a folder of them, under the same names; what made each lies beside it as JSON."""
     from restorebench import oneoff
 
     with _watched(f"what is finished is in {output}") as watch:
