@@ -300,6 +300,7 @@ class RestorerInfo(Card):
 
     tasks: what its weights were trained for (empty: any). multiple_of: the host pads both sides to it,
     and undoes it. stochastic: its output depends on `batch.keys`. needs_task: it cannot work blind.
+    acts_when_told: told nothing, it returns its input; `restore` says so rather than copy files silently.
     yardstick: sees the ground truth, is shown apart and never ranked.
     resources(options) -> Sequence[WeightFile].
     """
@@ -309,6 +310,7 @@ class RestorerInfo(Card):
     tiling: Tiling = Tiling.ALLOWED
     stochastic: bool = False
     needs_task: bool = False
+    acts_when_told: bool = False
     yardstick: bool = False
     training: Training = Training.UNTRAINED
     training_data: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from restorebench import schedule
 from restorebench import suite as suites
 from restorebench.delivery import Delivery
 from restorebench.errors import RestorebenchError
-from restorebench.events import Event
+from restorebench.events import Event, Note
 from restorebench.manifest import version
 from restorebench.plan import Plan, Request
 from restorebench.records import FAILED, DetectionRecord
@@ -211,6 +211,8 @@ def _delivered(
         for cell in plan.restorer_cells:
             if cell.skipped:
                 raise RestorebenchError(f"{cell.label}: {cell.skipped}")
+            if cell.card.acts_when_told and cell.tell == "nothing":
+                watch(Note(f"{cell.label} returns its input unless it is told a task: give --task or --detector"))
         explained = None if made_from is None else partial(made_from, plan)
         delivery = Delivery(plan, folder, source, out, stem=stem, made_from=explained)
 

@@ -21,6 +21,7 @@ def restorebench_restorers() -> list[RestorerInfo]:
             summary="A classical method per task told, tuned on our own synthesis; told none, returns its input.",
             load="restorebench_classical.restorers:load_classical",
             tasks=TEN_NAMES,
+            acts_when_told=True,
             tiling=Tiling.HARMFUL,
             training=Training.SAME_SYNTHESIS,
             citation="One paper per method; see the plugin's README.",

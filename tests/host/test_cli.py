@@ -481,3 +481,13 @@ def test_a_restorer_that_must_be_told_is_not_silently_left_out(call, tmp_path):
     code, _, error = call("restore", "a.png", "-m", "needy", "-o", "out", "--plugin", "needy.py", "--workers", "0")
     assert code == 2
     assert "needs to be told the task" in error
+
+
+def test_a_restorer_that_was_told_nothing_does_not_copy_its_input_without_a_word(call, tmp_path):
+    photograph(tmp_path / "a.png")
+    code, _, error = call("restore", "a.png", "-m", "classical", "-o", "blind", "--workers", "0")
+    assert (code, error) == (
+        0, "note: classical returns its input unless it is told a task: give --task or --detector\n"
+    )  # fmt: skip
+    for name, told in (("identity", ()), ("classical", ("-t", "noisy"))):
+        assert call("restore", "a.png", "-m", name, *told, "-o", name, "--workers", "0")[2] == ""
