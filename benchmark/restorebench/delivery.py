@@ -1,4 +1,4 @@
-"""Put finished images where the user wants them, one by one; what is there already is never overwritten."""
+"""Put finished images where the user wants them, one by one; nothing there is replaced unasked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from restorebench.events import Done, Event
 from restorebench.plan import Plan
 from restorebench.records import OK, Record
 from restorebench.toolbox.files import atomic_write_bytes, atomic_write_text
+
+
+class Existing(Enum):
+    """What becomes of files in the folder for results that have a result's name."""
+
+    REFUSE = "refuse"
+    """Nothing is computed."""
+    SKIP = "skip"
+    """They stay, and only what is missing is computed: a command that was killed goes on."""
+    OVERWRITE = "overwrite"
 
 
 class Delivery:
@@ -32,17 +43,19 @@ class Delivery:
         *,
         stem: Callable[[str], str] = str,
         made_from: Callable[[str], Mapping[str, Any]] | None = None,
+        existing: Existing = Existing.REFUSE,
     ) -> None:
         """Check that everything can be written, before anything is computed.
 
         Raises:
             RunFolderError: `out` is a file, is or lies in the folder `source`, cannot be written, or holds a
-                file of a name that a result would get.
+                file of a name that a result would get, which is refused or is the input itself.
         """
         self._run = run
         self._out = out
         self._stem = stem
         self._made_from = made_from
+        self._existing = existing
         self._targets = {
             sample.id: out / f"{stem(sample.id)}.png"
             for cell in plan.restorer_cells
@@ -51,6 +64,9 @@ class Delivery:
         self._delivered: set[str] = set()
         with _writing(out):
             self._check(source)
+            found = {name for name, target in self._targets.items() if os.path.lexists(target)}
+        self.skipped = frozenset(found) if existing is Existing.SKIP else frozenset()
+        """Ids of the samples whose results were there before: an image is written whole, and after its JSON."""
 
     def _check(self, source: Path) -> None:
         out = self._out
@@ -61,8 +77,10 @@ class Delivery:
                 f"{out} is or lies in the input folder {source}, where results would be mixed with inputs;"
                 " give -o a folder outside of it"
             )
-        for target in self._targets.values():
-            self._refuse_overwriting(target)
+        if any(target.resolve() == source.resolve() for target in self._targets.values()):
+            raise RunFolderError(f"{source} would be replaced by its own result; give -o another folder")
+        if self._existing is Existing.REFUSE:
+            self._refuse([path for target in self._targets.values() for path in self._files(target)])
         out.mkdir(parents=True, exist_ok=True)
         if not os.access(out, os.W_OK | os.X_OK):
             raise RunFolderError(f"{out} cannot be written; give -o another folder")
@@ -75,7 +93,9 @@ class Delivery:
     def take(self, event: Event) -> None:
         """Deliver the images of a job that is done."""
         for record in event.records if isinstance(event, Done) else ():
-            if isinstance(record, Record) and record.status == OK and record.sample not in self._delivered:
+            if not isinstance(record, Record) or record.status != OK:
+                continue
+            if record.sample not in self._delivered and record.sample not in self.skipped:
                 self._deliver(record)
 
     def _deliver(self, record: Record) -> None:
@@ -83,9 +103,12 @@ class Delivery:
         made = self._run / record.output
         with _writing(self._out):
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._refuse_overwriting(target)  # again: others may write there too
-            if self._made_from is not None:
-                atomic_write_text(_facts(target), self._explained(record))
+            explained = None if self._made_from is None else self._explained(record)
+            if self._existing is not Existing.OVERWRITE:  # again: others may write there too
+                leftover = self._existing is Existing.SKIP and _holds(_facts(target), explained)
+                self._refuse([target] if leftover else self._files(target))
+            if explained is not None:
+                atomic_write_text(_facts(target), explained)
             atomic_write_bytes(target, made.read_bytes())
             made.unlink()
         self._delivered.add(record.sample)
@@ -95,14 +118,26 @@ class Delivery:
         facts = {**record.parameters, "made_from": self._made_from(self._stem(record.sample))}
         return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
-    def _refuse_overwriting(self, target: Path) -> None:
-        for path in (target,) if self._made_from is None else (target, _facts(target)):
-            if os.path.lexists(path):
-                raise RunFolderError(f"{path} is there already and is not overwritten; give -o another folder")
+    def _files(self, target: Path) -> list[Path]:
+        return [target] if self._made_from is None else [target, _facts(target)]
+
+    def _refuse(self, wanted: list[Path]) -> None:
+        there = [path for path in wanted if os.path.lexists(path)]
+        if there:
+            more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
+            raise RunFolderError(
+                f"{there[0]} is there already and is not overwritten{more}; give -o another folder,"
+                " --skip-existing to make only what is missing, or --overwrite"
+            )
 
 
 def _facts(target: Path) -> Path:
     return target.with_name(f"{target.name.removesuffix('.png')}.json")
+
+
+def _holds(path: Path, text: str | None) -> bool:
+    """Tell whether a file has just this content, as one that a killed command left behind has."""
+    return text is not None and path.is_file() and path.read_bytes() == text.encode()
 
 
 @contextmanager

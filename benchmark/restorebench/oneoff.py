@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +13,11 @@ from typing import Any
 from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
-from restorebench.delivery import Delivery
+from restorebench.delivery import Delivery, Existing
 from restorebench.errors import RestorebenchError
 from restorebench.events import Event, Note
 from restorebench.manifest import version
-from restorebench.plan import Plan, Request
+from restorebench.plan import DataCell, Plan, Request
 from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, Started, Watcher, execute, prepare
 from restorebench.settings import Settings
@@ -27,10 +27,11 @@ from restorebench.toolbox.images import SUFFIXES
 
 @dataclass(frozen=True)
 class Outcome:
-    """Files written, and what went wrong by sample."""
+    """Files written, what went wrong by sample, and how many results were there before and stay."""
 
     files: tuple[Path, ...]
     failures: Mapping[str, str]
+    skipped: int = 0
 
 
 def run(
@@ -80,16 +81,18 @@ def restore(
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    existing: Existing = Existing.REFUSE,
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Outcome:
     """Restore an image or a folder of images into `out`, as PNG under the same stems.
 
-    tell: nothing, task (then `task` says which) or the name of a detector.
+    tell: nothing, task (then `task` says which) or the name of a detector. existing: what becomes of files in
+    `out` that have a result's name.
 
     Raises:
         RestorebenchError: whatever is wrong with the images, the names or the folder `out`, which must lie
-            outside of `source` and hold no file of a result's name. What was finished before stays in `out`.
+            outside of `source`. What was finished before stays in `out`.
     """
     if tell == "task" and task is None:
         raise RestorebenchError("telling the task needs its name: give --task")
@@ -101,7 +104,7 @@ def restore(
         "restorers": [{"name": restorer, "tell": tell, "options": dict(options or {})}],
         "save": "all",
     }
-    return _delivered(raw, settings, watch, Path(source), Path(out))
+    return _delivered(raw, settings, watch, Path(source), Path(out), existing)
 
 
 def degrade(
@@ -113,6 +116,7 @@ def degrade(
     preset: str | None = None,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
+    existing: Existing = Existing.REFUSE,
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Outcome:
@@ -144,7 +148,7 @@ def degrade(
         versions = {"restorebench": version("restorebench")} | {card.name: card.version for card in cards}
         return {"source": _file_of(Path(source), stem), **common, "versions": versions}
 
-    return _delivered(raw, settings, watch, Path(source), Path(out), _before_label, made_from)
+    return _delivered(raw, settings, watch, Path(source), Path(out), existing, _before_label, made_from)
 
 
 def _before_label(sample: str) -> str:
@@ -203,6 +207,7 @@ def _delivered(
     watch: Watcher,
     source: Path,
     out: Path,
+    existing: Existing,
     stem: Callable[[str], str] = str,
     made_from: Callable[[Plan, str], Mapping[str, Any]] | None = None,
 ) -> Outcome:
@@ -214,7 +219,7 @@ def _delivered(
             if cell.card.acts_when_told and cell.tell == "nothing":
                 watch(Note(f"{cell.label} returns its input unless it is told a task: give --task or --detector"))
         explained = None if made_from is None else partial(made_from, plan)
-        delivery = Delivery(plan, folder, source, out, stem=stem, made_from=explained)
+        delivery = Delivery(plan, folder, source, out, stem=stem, made_from=explained, existing=existing)
 
         def deliver(event: Event | Started) -> None:
             if not isinstance(event, Started):
@@ -222,11 +227,25 @@ def _delivered(
             watch(event)
 
         try:
-            execute(plan, there, deliver)
+            execute(_without(plan, delivery.skipped), there, deliver)
         except RestorebenchError as error:
             if delivery.files:
                 raise type(error)(f"{error} ({len(delivery.files)} finished images are in {out})") from error
             raise
         with journals.opened(folder) as journal:
             failures = {r.sample: r.reason for r in schedule.records(plan, journal) if r.status == FAILED}
-        return Outcome(delivery.files, failures)
+        return Outcome(delivery.files, failures, len(delivery.skipped))
+
+
+def _without(plan: Plan, samples: Collection[str]) -> Plan:
+    """Leave out the groups of a plan that hold these samples alone; the numbers of the others stay the same."""
+
+    def narrowed(data: DataCell) -> DataCell:
+        groups = [group for group in data.groups if any(data.samples[i].id not in samples for i in group)]
+        return replace(data, groups=tuple(groups))
+
+    return replace(
+        plan,
+        detector_cells=tuple(replace(cell, data=narrowed(cell.data)) for cell in plan.detector_cells),
+        restorer_cells=tuple(replace(cell, data=narrowed(cell.data)) for cell in plan.restorer_cells),
+    )

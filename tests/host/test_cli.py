@@ -387,9 +387,10 @@ def test_nothing_that_is_there_is_overwritten(call, tmp_path, command, out):
 def test_a_single_image_does_not_replace_itself(call, tmp_path):
     photograph(tmp_path / "a.png")
     before = bytes_of(tmp_path)
-    code, _, error = call("restore", "a.png", "-m", "identity", "-o", ".", "--workers", "0")
-    assert code == 2
-    assert "a.png is there already" in error
+    for more in ([], ["--overwrite"], ["--skip-existing"]):
+        code, _, error = call("restore", "a.png", "-m", "identity", "-o", ".", "--workers", "0", *more)
+        assert code == 2
+        assert "a.png would be replaced by its own result" in error
     assert bytes_of(tmp_path) == before
 
 
@@ -491,3 +492,42 @@ def test_a_restorer_that_was_told_nothing_does_not_copy_its_input_without_a_word
     )  # fmt: skip
     for name, told in (("identity", ()), ("classical", ("-t", "noisy"))):
         assert call("restore", "a.png", "-m", name, *told, "-o", name, "--workers", "0")[2] == ""
+
+
+@pytest.mark.parametrize("command", [["restore", "-m", "identity"], ["degrade", "-t", "noisy"]])
+@pytest.mark.parametrize("left", ["b.json", "b.png"])
+def test_a_command_that_was_killed_goes_on(call, tmp_path, command, left):
+    """Its folder holds what was finished, and the JSON of an image at most."""
+    for name in "abc":
+        photograph(tmp_path / "in" / f"{name}.png", seed=ord(name))
+    arguments = [command[0], "in", *command[1:], "--workers", "0"]
+    assert call(*arguments, "-o", "whole")[0] == 0
+    whole = tmp_path / "whole"
+    (tmp_path / "out").mkdir()
+    for path in [*whole.glob("a.*"), *whole.glob(left)]:
+        (tmp_path / "out" / path.name).write_bytes(path.read_bytes())
+    before = (tmp_path / "out" / "a.png").stat().st_mtime_ns
+    code, _, error = call(*arguments, "-o", "out")
+    assert code == 2
+    assert "out/a.png is there already" in error
+    assert "--skip-existing" in error and "--overwrite" in error
+    code, out, error = call(*arguments, "-o", "out", "--skip-existing")
+    assert (code, error) == (0, "")
+    made = 1 if left == "b.png" else 2
+    assert out == f"{made} images in out; {3 - made} were there and stay\n"
+    for path in whole.glob("*.png"):
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+    assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == before
+    assert call(*arguments, "-o", "out", "--skip-existing")[:2] == (0, "0 images in out; 3 were there and stay\n")
+
+
+def test_overwriting_is_for_those_who_ask_for_it(call, tmp_path):
+    photograph(tmp_path / "in" / "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_text("old")
+    arguments = ["restore", "in", "-m", "identity", "-o", "out", "--workers", "0"]
+    assert call(*arguments, "--overwrite", "--skip-existing")[2].endswith("not both\n")
+    assert call(*arguments, "--skip-existing")[0] == 0
+    assert (tmp_path / "out" / "a.png").read_text() == "old"
+    assert call(*arguments, "--overwrite")[0] == 0
+    assert np.array_equal(Image.open(tmp_path / "in" / "a.png"), Image.open(tmp_path / "out" / "a.png"))

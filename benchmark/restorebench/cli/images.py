@@ -17,6 +17,7 @@ from restorebench.cli import options
 from restorebench.errors import RestorebenchError, RunFolderError
 
 if TYPE_CHECKING:
+    from restorebench.delivery import Existing
     from restorebench.oneoff import Outcome
     from restorebench.runner import Watcher
     from restorebench.settings import Settings
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every draw.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Make only what is not in the folder yet, as after a crash.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
 PluginOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin, in YAML.")
 ]
@@ -45,6 +50,8 @@ def restore(
     detector: Annotated[str | None, typer.Option("--detector", help="Let a detector tell it the task.")] = None,
     option: PluginOptions = None,
     seed: Seed = 0,
+    skip_existing: SkipExisting = False,
+    overwrite: Overwrite = False,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -54,7 +61,8 @@ def restore(
 
     if task is not None and detector is not None:
         raise RestorebenchError("give --task or --detector, not both")
-    with _watched(f"what is finished is in {output}") as watch:
+    existing = _existing(skip_existing, overwrite)
+    with _watched(f"what is finished is in {output}; --skip-existing continues") as watch:
         outcome = oneoff.restore(
             source,
             output,
@@ -63,6 +71,7 @@ def restore(
             task=task,
             options=_options(option),
             seed=seed,
+            existing=existing,
             settings=_settings(plugin, device, workers),
             watch=watch,
         )
@@ -77,13 +86,16 @@ def degrade(
     preset: Annotated[str | None, typer.Option("--preset", help="A named setting, such as daclip.")] = None,
     option: PluginOptions = None,
     seed: Seed = 0,
+    skip_existing: SkipExisting = False,
+    overwrite: Overwrite = False,
     plugin: options.Plugin = None,
     workers: options.Workers = 1,
 ) -> None:
     """Degrade a clean image or a folder of them, under the same names; what made each lies beside it as JSON."""
     from restorebench import oneoff
 
-    with _watched(f"what is finished is in {output}") as watch:
+    existing = _existing(skip_existing, overwrite)
+    with _watched(f"what is finished is in {output}; --skip-existing continues") as watch:
         outcome = oneoff.degrade(
             source,
             output,
@@ -92,6 +104,7 @@ def degrade(
             preset=preset,
             options=_options(option),
             seed=seed,
+            existing=existing,
             settings=_settings(plugin, "cpu", workers),
             watch=watch,
         )
@@ -190,6 +203,14 @@ def _settings(plugin: list[Path] | None, device: str, workers: int) -> Settings:
     return Settings(plugins=tuple(plugin or ()), device=options.device(device), workers=workers)
 
 
+def _existing(skip: bool, overwrite: bool) -> Existing:
+    from restorebench.delivery import Existing
+
+    if skip and overwrite:
+        raise RestorebenchError("give --skip-existing or --overwrite, not both")
+    return Existing.SKIP if skip else Existing.OVERWRITE if overwrite else Existing.REFUSE
+
+
 def _options(pairs: list[str] | None) -> Mapping[str, Any]:
     """Read `--option key=value` pairs, values in YAML."""
     from restorebench.marked_yaml import parse_value
@@ -244,7 +265,8 @@ def _show(rows: list[list[str]], csv_file: Path | None) -> None:
 
 
 def _print_outcome(outcome: Outcome, output: Path) -> None:
-    print(f"{len(outcome.files)} images in {output}")
+    skipped = f"; {outcome.skipped} were there and stay" if outcome.skipped else ""
+    print(f"{len(outcome.files)} images in {output}{skipped}")
     _print_failures(outcome.failures)
 
 
