@@ -23,6 +23,7 @@ from restorebench_datasets.samples import (
     list_images,
     readable,
     scene,
+    sizes,
 )
 
 
@@ -143,8 +144,9 @@ def _pairs(options: Paired, task: str) -> list[Pair]:
     pairs: list[Pair] = []
     unequal: list[str] = []
     larger = 0
+    known_sizes = sizes(dict.fromkeys(p for s, c in partners.items() for p in (degraded[s], clean[c])))
     for stem, clean_stem in partners.items():
-        size, clean_size = images.read_size(degraded[stem]), images.read_size(clean[clean_stem])
+        size, clean_size = known_sizes[degraded[stem]], known_sizes[clean[clean_stem]]
         cut = size != clean_size and _has_centre(clean_size, size)
         if size != clean_size and not (cut and options.clean_crop):
             unequal.append(

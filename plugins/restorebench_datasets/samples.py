@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from restorebench import MissingResource, RestorebenchError, components, composite
+from restorebench.toolbox import images
 from restorebench.toolbox.files import files_below
 from restorebench.toolbox.images import SUFFIXES
 
@@ -79,6 +80,33 @@ def readable() -> Iterator[None]:
         raise MissingResource(
             f"{place}: cannot be read ({reason}); allow reading it, or correct the path"
         ) from error
+
+
+def sizes(paths: Iterable[Path], crop: int | None = None) -> dict[Path, tuple[int, int]]:
+    """Map image files to their (height, width), from their headers.
+
+    Raises:
+        RestorebenchError: files that cannot be used, all of them: the first five with their reasons, and a count.
+    """
+    found: dict[Path, tuple[int, int]] = {}
+    problems: list[RestorebenchError] = []
+    for path in paths:
+        try:
+            found[path] = images.read_size(path)
+            check_crop(path, *found[path], crop)
+        except RestorebenchError as error:
+            problems.append(error)
+    if problems:
+        raise _together(problems)
+    return found
+
+
+def _together(problems: Sequence[RestorebenchError], shown: int = 5) -> RestorebenchError:
+    """Make one error of several, a line each."""
+    lines = [str(problem) for problem in problems[:shown]]
+    if len(problems) > shown:
+        lines.append(f"and {len(problems) - shown} more images cannot be used")
+    return type(problems[0])("\n".join(lines))
 
 
 def few(names: Iterable[str], shown: int = 5) -> str:

@@ -14,12 +14,12 @@ from restorebench_datasets.options import Synthetic
 from restorebench_datasets.recipe import Recipe, choose
 from restorebench_datasets.samples import (
     canonical,
-    check_crop,
     cropped_size,
     digest,
     named_images,
     readable,
     scene,
+    sizes,
 )
 
 if TYPE_CHECKING:
@@ -140,9 +140,5 @@ def _shots(options: Synthetic, recipe: Recipe | None) -> list[Shot]:
 
 def _photographs(options: Synthetic) -> list[Photograph]:
     files = photographs.embedded() if options.clean == "embedded" else named_images(options.clean)
-    found = []
-    for name, path in files.items():
-        height, width = images.read_size(path)
-        check_crop(path, height, width, options.crop)
-        found.append(Photograph(name, path, height, width))
-    return found
+    known = sizes(files.values(), options.crop)
+    return [Photograph(name, path, *known[path]) for name, path in files.items()]

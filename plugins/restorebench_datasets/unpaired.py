@@ -8,7 +8,7 @@ from pathlib import Path
 from restorebench import CLEAN, DataRequest, Sample, SampleInfo
 from restorebench.toolbox import images
 from restorebench_datasets.options import Unpaired
-from restorebench_datasets.samples import digest, named_images, readable
+from restorebench_datasets.samples import digest, named_images, readable, sizes
 
 
 class UnpairedImages:
@@ -36,9 +36,11 @@ def index(options: Unpaired, request: DataRequest) -> list[SampleInfo]:
 
     None is `clean`: nothing says that an image without a ground truth is free of degradations.
     """
+    files = _files(options, request)
+    known = sizes(files.values())
     return [
-        SampleInfo(name, *images.read_size(path), digest(file=images.file_digest(path)), name, "published")
-        for name, path in _files(options, request).items()
+        SampleInfo(name, *known[path], digest(file=images.file_digest(path)), name, "published")
+        for name, path in files.items()
     ]
 
 

@@ -326,6 +326,25 @@ def test_a_broken_image_is_named(call, tmp_path, content):
     assert "a.png" in error
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["restore {} -m identity -o out", "degrade {} -t noisy -o out", "detect {}", "score {} clean"],
+)
+def test_every_broken_image_of_a_folder_is_named_at_once(call, tmp_path, command):
+    for folder in ("bad", "clean"):
+        photograph(tmp_path / folder / "fine.png")
+    for number in range(7):
+        photograph(tmp_path / "clean" / f"{number}.png")
+        (tmp_path / "bad" / f"{number}.png").write_text("not an image")
+    code, _, error = call(*command.format("bad").split(), "--workers", "0")
+    assert code == 2
+    lines = error.splitlines()
+    assert [f"bad/{number}.png: is not an image" in line for number, line in enumerate(lines)] == [True] * 5 + [
+        False
+    ]
+    assert lines[5] == "and 2 more images cannot be used"
+
+
 def test_a_truncated_image_is_named_although_its_header_is_whole(call, tmp_path):
     whole = photograph(tmp_path / "d" / "noisy" / "GT" / "a.png").read_bytes()
     (tmp_path / "d" / "noisy" / "LQ").mkdir()
