@@ -132,6 +132,23 @@ def test_lists_name_what_is_there(call):
     assert "crop" in call("list", "datasets", "-v")[1]
 
 
+def test_options_are_listed_with_their_defaults(call):
+    rows = {row["name"]: row for row in json.loads(call("list", "datasets", "-v", "--json")[1])}
+    given = {item["name"]: item for item in rows["synthetic"]["options"]}
+    assert given["degradations"]["default"] == {}
+    assert given["severities"] == {
+        "name": "severities",
+        "required": False,
+        "default": [3],
+        "description": "severities from 1 to 5; every photograph is degraded at each",
+    }
+    (path,) = rows["unpaired"]["options"]
+    assert (path["required"], path["default"]) == (True, None)
+    table = call("list", "datasets", "-v")[1]
+    assert "Undefined" not in table
+    assert "path=required" in table
+
+
 def test_a_card_that_fails_does_not_hide_the_others_from_the_list(call, tmp_path):
     (tmp_path / "odd.py").write_text(
         "from pydantic import BaseModel\nfrom restorebench import RestorerInfo, hookimpl\n"

@@ -16,6 +16,8 @@ from restorebench.errors import RestorebenchError, UnknownName, nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic.fields import FieldInfo
+
     from restorebench.catalog import Entry
     from restorebench.contracts import Card
 
@@ -116,15 +118,38 @@ def _weights(entry: Entry) -> str:
     return f"{sum(file.bytes for file in files) / 2**20:.0f} MiB ({licences})"
 
 
-def _options(card: Card) -> str:
+def _options(card: Card) -> list[dict[str, Any]] | str:
+    """List a card's options with their defaults, None where one is required; or say why they cannot be listed."""
+    from restorebench.guarding import guarded
     from restorebench.toolbox.options import options_model
 
     try:
         model = options_model(card)
+        with guarded(card, "giving its defaults"):
+            return [_option(*item) for item in ({} if model is None else model.model_fields).items()]
     except RestorebenchError as error:
         return f"broken: {error}"
-    fields = {} if model is None else model.model_fields
-    return "; ".join(f"{name}={field.default!r}: {field.description or ''}" for name, field in fields.items())
+
+
+def _option(name: str, field: FieldInfo) -> dict[str, Any]:
+    from pydantic_core import to_jsonable_python
+
+    required = field.is_required()
+    default = None if required else field.get_default(call_default_factory=True, validated_data={})
+    return {
+        "name": name,
+        "required": required,
+        "default": to_jsonable_python(default, fallback=str),
+        "description": field.description or "",
+    }
+
+
+def _cell(value: Any) -> str:
+    """Write a value of a row for the table."""
+    if not isinstance(value, list):
+        return str(value)
+    shown = [("required" if item["required"] else repr(item["default"]), item) for item in value]
+    return "; ".join(f"{item['name']}={default}: {item['description']}" for default, item in shown)
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -140,7 +165,7 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     table = Table(*columns, box=None, pad_edge=False)
     table.columns[0].no_wrap = True
     for row in rows:
-        table.add_row(*(str(row.get(name, "")) for name in columns))
+        table.add_row(*(_cell(row.get(name, "")) for name in columns))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(table)
 
 
