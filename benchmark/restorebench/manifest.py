@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from restorebench.catalog import Entry
 from restorebench.plan import DetectorCell, Plan, RestorerCell
 
 _PACKAGES = (
@@ -51,9 +52,12 @@ def environment(workers: int, device: str) -> dict[str, Any]:
 
 
 def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe a run as JSON-ready data. computed_with: the `environment` of its numbers."""
+    """Describe a run as JSON-ready data. computed_with: the `environment` of its numbers.
+
+    Paths below a root or the suite's folder say so (`${data}/a`, `a`), so that others find the same at theirs.
+    """
     cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
-    return {
+    facts = {
         "suite": plan.suite.model_dump(mode="json"),
         "source": Path(plan.loaded.source).name,
         "roots": {name: str(path) for name, path in plan.roots.items()},
@@ -66,11 +70,27 @@ def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "detector_cells": [{"detector": cell.name, **_cell(cell)} for cell in plan.detector_cells],
     }
+    places = {path: f"${{{name}}}" for name, path in plan.roots.items()} | {plan.loaded.folder: ""}
+    deepest_first = sorted(places.items(), key=lambda place: -len(place[0].parts))
+    return {name: value if name == "roots" else _portable(value, deepest_first) for name, value in facts.items()}
+
+
+def _portable(value: Any, places: Sequence[tuple[Path, str]]) -> Any:
+    """Write absolute paths relative to the first place that holds them, also in lists, mappings and their keys."""
+    if isinstance(value, Mapping):
+        return {_portable(key, places): _portable(part, places) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(part, places) for part in value]
+    if isinstance(value, str) and value.startswith("/"):
+        for folder, stands_for in places:
+            if Path(value).is_relative_to(folder) and folder != Path("/"):
+                return str(Path(stands_for) / Path(value).relative_to(folder))
+    return value
 
 
 def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
     return {
-        "plugin": cell.entry.plugin,
+        "plugin": _plugin(cell.entry),
         "version": cell.entry.card.version,
         "options": dict(cell.options),
         "files": dict(cell.files),
@@ -78,6 +98,11 @@ def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
         "dataset": cell.data.label,
         "digest": cell.digest,
     }
+
+
+def _plugin(entry: Entry) -> str:
+    """Name a plugin: the file alone of one in a file, which `report` only knows by its whole path."""
+    return Path(entry.plugin).name if entry.source.startswith("file:") else entry.plugin
 
 
 def version(package: str) -> str:

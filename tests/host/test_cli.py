@@ -330,6 +330,43 @@ def test_a_run_with_a_relative_override_is_reported_and_scored_from_anywhere(cal
         assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == before
 
 
+def test_a_manifest_names_what_others_have_at_other_places(call, tmp_path):
+    """Paths relative to the suite or a root, a plugin by its file: the same from elsewhere, and after report."""
+    photograph(tmp_path / "root" / "clean" / "a.png")
+    pair = [photograph(tmp_path / "suites" / "pairs" / "noisy" / side / "b.png", seed=2) for side in ("LQ", "GT")]
+    Image.open(pair[0]).rotate(90).save(pair[0])
+    (tmp_path / "suites" / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nvariables: {clean: '${data}/clean'}\nclean_inputs: false\nmetrics: [psnr]\n"
+        "datasets:\n- {name: synthetic, options: {clean: '${clean}'}}\n"
+        "- {name: paired-folder, options: {path: pairs}}\nrestorers: [identity, copy]\n"
+    )
+    (tmp_path / "suites" / "copy_plugin.py").write_text(
+        "from restorebench import RestorerInfo, hookimpl\n"
+        "class Copy:\n    def restore(self, batch):\n        return batch.degraded.clone()\n"
+        "@hookimpl\ndef restorebench_restorers():\n"
+        "    return [RestorerInfo(name='copy', version='1', summary='C.', load=lambda options, runtime: Copy())]\n"
+    )
+    arguments = ["--data", "root", "--plugin", "suites/copy_plugin.py", "--workers", "0", "--out", "out"]
+    code, _, error = call("run", "suites/s.yaml", *arguments)
+    assert code == 0, error
+    text = (tmp_path / "out" / "manifest.json").read_text()
+    facts = json.loads(text)
+    assert [item["options"] for item in facts["suite"]["datasets"]] == [
+        {"clean": "${data}/clean"}, {"path": "pairs"}
+    ]  # fmt: skip
+    assert facts["suite"]["variables"]["clean"] == "${data}/clean"
+    assert {cell["plugin"] for cell in facts["cells"]} == {
+        "restorebench (restorebench_classical)",
+        "copy_plugin.py",
+    }
+    assert facts.pop("roots") == {"data": str(tmp_path / "root")}
+    assert str(tmp_path) not in json.dumps(facts)
+    records = csv.DictReader((tmp_path / "out" / "records.csv").read_text().splitlines())
+    assert {row["digest"] for row in records} == {cell["digest"] for cell in facts["cells"]}
+    assert call("report", "out")[0] == 0
+    assert (tmp_path / "out" / "manifest.json").read_text() == text
+
+
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_a_broken_image_is_named(call, tmp_path, content):
     photograph(tmp_path / "d" / "noisy" / "GT" / "a.png")
