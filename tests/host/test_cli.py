@@ -77,6 +77,12 @@ def test_a_mistake_is_named_in_a_line_and_exits_with_2(call, arguments, message)
     assert "Traceback" not in error
 
 
+def test_the_help_tells_the_exit_codes(call):
+    out = call("--help")[1]
+    assert all(re.search(rf"\b{code} \w", out) for code in (0, 1, 2, 3, 130)), out
+    assert "Exit codes: 0 all" in (ROOT / "benchmark" / "docs" / "cli.md").read_text()
+
+
 def test_every_mistake_of_a_suite_is_reported_at_once(call, tmp_path):
     (tmp_path / "bad.yaml").write_text(
         "suite: bad\nsede: 1\ntasks: [noisy, foggy]\ndatasets:\n  - name: synthetic\n    options: {crp: 64}\n"

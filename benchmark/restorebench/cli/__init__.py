@@ -1,7 +1,4 @@
-"""The command line: parse, call, print, exit code. No logic of its own.
-
-Exit codes: 0 all went well; 1 a bug; 2 the user can put it right; 3 some cells failed; 130 interrupted.
-"""
+"""The command line: parse, call, print, exit code. No logic of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +13,8 @@ from restorebench.errors import RestorebenchError
 app = typer.Typer(
     name="restorebench",
     help="Compare image restoration methods per degradation, under named metric protocols.",
+    epilog="Exit codes: 0 all went well; 1 a bug; 2 something you can put right, and nothing is lost;"
+    " 3 done, but some images or plugins failed; 130 interrupted, and what is finished is kept.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
