@@ -39,17 +39,19 @@ def run(
     *,
     data: str | Path | None = None,
     out: str | Path | None = None,
-    overrides: Sequence[str] = (),
-    restorers: Sequence[str] | None = None,
-    tasks: Sequence[str] | None = None,
+    overrides: str | Sequence[str] = (),
+    restorers: str | Sequence[str] | None = None,
+    tasks: str | Sequence[str] | None = None,
     limit: int | None = None,
-    plugins: Sequence[str | Path] = (),
+    plugins: str | Path | Sequence[str | Path] = (),
     device: str = "auto",
     workers: int = 1,
     fresh: bool = False,
     retry_failed: bool = False,
 ) -> Result:
     """Run a suite by name or file, as `restorebench run` does, and return its tables.
+
+    A single override, restorer, task or plugin needs no list around it.
 
     Raises:
         RestorebenchError: whatever is wrong with the suite, its data, the folder or the device.
@@ -61,15 +63,20 @@ def run(
         workers=workers,
         fresh=fresh,
         retry_failed=retry_failed,
-        plugins=tuple(Path(plugin) for plugin in plugins),
-        overrides=tuple(overrides),
+        plugins=tuple(Path(plugin) for plugin in ([plugins] if isinstance(plugins, str | Path) else plugins)),
+        overrides=_texts(overrides),
         request=Request(
-            tasks=None if tasks is None else tuple(tasks),
-            restorers=None if restorers is None else tuple(restorers),
+            tasks=None if tasks is None else _texts(tasks),
+            restorers=None if restorers is None else _texts(restorers),
             limit=limit,
         ),
     )
     return execute(prepare(suite, settings), settings)
+
+
+def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one text or several as a tuple: a text alone is no sequence of letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def restore(
