@@ -13,12 +13,14 @@ import pytest
 from restorebench.catalog import discover
 from restorebench.testing import checks
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PLUGINS = (ROOT / "benchmark" / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
+def blocks(language, page=README):
     """Return the code blocks of a language, in order."""
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
 
 
 def commands(beginning):
@@ -103,6 +105,23 @@ def test_the_plugin_to_paste_keeps_the_contract(plugin):
     listed = checks("restorer", "median", catalog=discover([plugin]))
     assert listed
     for check in listed:
+        check()
+
+
+def test_the_test_to_paste_tests_a_plugin_that_is_not_installed(python, plugin):
+    (test,) = (block for block in blocks("python", PLUGINS) if "parametrize" in block)
+    (plugin.parent / "test_median.py").write_text(test)
+    here = {"folder": plugin.parent, "path": [plugin.parent]}
+    answer = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_median.py", **here)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_the_detector_to_paste_keeps_the_contract(tmp_path):
+    (source,) = (block for block in blocks("python", PLUGINS) if "DetectorInfo" in block)
+    (tmp_path / "dark.py").write_text(source)
+    catalog = discover([tmp_path / "dark.py"])
+    assert not catalog.broken
+    for check in checks("detector", "dark", catalog=catalog):
         check()
 
 
