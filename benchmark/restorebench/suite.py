@@ -156,7 +156,7 @@ def made(raw: Mapping[str, Any], source: str = "command line") -> LoadedSuite:
     try:
         return LoadedSuite(Suite.model_validate(raw), source, Path.cwd(), marks)
     except ValidationError as error:
-        raise SuiteError("\n".join(_explain(Suite, problem, marks) for problem in error.errors())) from None
+        raise SuiteError("\n".join(_explain(Suite, problem, marks) for problem in _problems(error))) from None
 
 
 def loads(
@@ -180,7 +180,7 @@ def loads(
     try:
         suite = Suite.model_validate(raw)
     except ValidationError as error:
-        problems += [_explain(Suite, problem, marks) for problem in error.errors()]
+        problems += [_explain(Suite, problem, marks) for problem in _problems(error)]
         suite = _salvaged(raw, error)
     loaded = None if suite is None else LoadedSuite(suite, source, folder or Path.cwd(), marks)
     if problems or loaded is None:
@@ -238,7 +238,21 @@ def find(name: str) -> Path:
 
 def explain_options(loaded: LoadedSuite, model: type[BaseModel], error: ValidationError, *path: str | int) -> str:
     """Turn the errors of a plugin's options into lines with their places in the suite file."""
-    return "\n".join(_explain(model, problem, loaded.marks, path) for problem in error.errors())
+    return "\n".join(_explain(model, problem, loaded.marks, path) for problem in _problems(error))
+
+
+def _problems(error: ValidationError) -> list[Any]:  # pydantic's ErrorDetails
+    """List what is wrong, without lists that are only too short for having lost their wrong items."""
+    found = error.errors()
+    return [
+        problem
+        for problem in found
+        if problem["type"] != "too_short" or not any(_is_inside(other["loc"], problem["loc"]) for other in found)
+    ]
+
+
+def _is_inside(place: KeyPath, whole: KeyPath) -> bool:
+    return len(place) > len(whole) and place[: len(whole)] == whole
 
 
 def _read(path: Path) -> str:

@@ -99,6 +99,14 @@ def test_every_mistake_of_a_suite_is_reported_at_once(call, tmp_path):
         assert place in error, error
 
 
+def test_a_list_with_a_wrong_item_is_not_called_empty_too(call, tmp_path):
+    code, _, error = call("validate", "ten", "--set", "clean=.", "--set", "severities=[9]")
+    assert code == 2
+    assert error.count("\n") == 1
+    assert error.endswith("severities[0]: input should be less than or equal to 5, got 9\n")
+    assert "at least 1 item" in call("validate", "ten", "--set", "clean=.", "--set", "severities=[]")[2]
+
+
 def test_a_restorer_that_is_called_none_is_not_overlooked(call, tmp_path):
     (tmp_path / "bad.yaml").write_text("suite: bad\nsede: 1\ndatasets: [synthetic]\nrestorers: [none]\n")
     _, _, error = call("validate", "bad.yaml")
