@@ -15,6 +15,7 @@ from restorebench.events import Done, Event
 from restorebench.plan import Plan
 from restorebench.records import OK, Record
 from restorebench.toolbox.files import atomic_write_bytes, atomic_write_text
+from restorebench.toolbox.images import SUFFIXES
 
 
 class Existing(Enum):
@@ -30,8 +31,9 @@ class Existing(Enum):
 class Delivery:
     """Moves images out of a run folder as they are finished, so that an interruption loses none of them.
 
-    A sample becomes `<out>/<stem of its id>.png`. With `made_from`, what made it lies beside it as JSON: the
-    parameters of its degradation, and under `made_from` what that gives for the stem.
+    A sample becomes `<out>/<stem of its id>.png`, or the file `out` where that ends in `.png` and there is one image.
+    With `made_from`, what made it lies beside it as JSON: the parameters of its degradation, and under `made_from`
+    what that gives for the stem.
     """
 
     def __init__(
@@ -51,13 +53,15 @@ class Delivery:
             RunFolderError: `out` is a file, is or lies in the folder `source`, cannot be written, or holds a
                 file of a name that a result would get, which is refused or is the input itself.
         """
+        file = _named_file(source, out)
+        out = out if file is None else file.parent
         self._run = run
         self._out = out
         self._stem = stem
         self._made_from = made_from
         self._existing = existing
         self._targets = {
-            sample.id: out / f"{stem(sample.id)}.png"
+            sample.id: file or out / f"{stem(sample.id)}.png"
             for cell in plan.restorer_cells
             for sample in cell.data.samples[: cell.data.wanted]
         }
@@ -131,8 +135,20 @@ class Delivery:
             )
 
 
+def _named_file(source: Path, out: Path) -> Path | None:
+    """Return the file that `out` names for the result of one image, or None where it names a folder."""
+    suffix = out.suffix.lower()
+    if suffix not in SUFFIXES or out.is_dir():
+        return None
+    if source.is_dir():
+        raise RunFolderError(f"{out} names one image, and {source} is a folder; give -o a folder")
+    if suffix != ".png":
+        raise RunFolderError(f"{out}: results are PNG files; give -o {out.with_suffix('.png')}, or a folder")
+    return out
+
+
 def _facts(target: Path) -> Path:
-    return target.with_name(f"{target.name.removesuffix('.png')}.json")
+    return target.with_suffix(".json")
 
 
 def _holds(path: Path, text: str | None) -> bool:

@@ -618,3 +618,22 @@ def test_overwriting_is_for_those_who_ask_for_it(call, tmp_path):
     assert (tmp_path / "out" / "a.png").read_text() == "old"
     assert call(*arguments, "--overwrite")[0] == 0
     assert np.array_equal(Image.open(tmp_path / "in" / "a.png"), Image.open(tmp_path / "out" / "a.png"))
+
+
+def test_one_image_goes_into_the_file_that_is_named(call, tmp_path):
+    photograph(tmp_path / "in" / "a.png")
+    code, out, error = call("restore", "in/a.png", "-m", "identity", "-o", "new/b.PNG", "--workers", "0")
+    assert (code, out, error) == (0, "1 images: new/b.PNG\n", "")
+    assert np.array_equal(Image.open(tmp_path / "in" / "a.png"), Image.open(tmp_path / "new" / "b.PNG"))
+    assert call("degrade", "in/a.png", "-t", "noisy", "-o", "new/c.png", "--workers", "0")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["b.PNG", "c.json", "c.png"]
+    for source, place, message in [
+        ("in/a.png", "new/b.PNG", "new/b.PNG is there already"),
+        ("in/a.png", "d.jpg", "give -o d.png"),
+        ("in", "d.png", "d.png names one image, and in is a folder"),
+        ("in/a.png", "in/a.png", "in/a.png would be replaced by its own result"),
+    ]:
+        code, _, error = call("restore", source, "-m", "identity", "-o", place, "--workers", "0")
+        assert code == 2
+        assert message in error
+    assert not (tmp_path / "d.jpg").exists() and not (tmp_path / "d.png").exists()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from restorebench.settings import Settings
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
-Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; or x.png, for one image.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every draw.")]
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Make only what is not in the folder yet, as after a crash.")
@@ -266,7 +266,8 @@ def _show(rows: list[list[str]], csv_file: Path | None) -> None:
 
 def _print_outcome(outcome: Outcome, output: Path) -> None:
     skipped = f"; {outcome.skipped} were there and stay" if outcome.skipped else ""
-    print(f"{len(outcome.files)} images in {output}{skipped}")
+    where = f" in {output}" if output.is_dir() else f": {output}"
+    print(f"{len(outcome.files)} images{where}{skipped}")
     _print_failures(outcome.failures)
 
 
