@@ -31,7 +31,7 @@ class Existing(Enum):
 class Delivery:
     """Moves images out of a run folder as they are finished, so that an interruption loses none of them.
 
-    A sample becomes `<out>/<stem of its id>.png`, or the file `out` where that ends in `.png` and there is one image.
+    A sample becomes `<out>/<stem of its id>.png`, or the file `out` where that is a `.png` and there is one image.
     With `made_from`, what made it lies beside it as JSON: the parameters of its degradation, and under `made_from`
     what that gives for the stem.
     """

@@ -287,18 +287,34 @@ def test_size_below_the_limit_is_accepted_without_a_warning(
     assert not recwarn.list
 
 
-def test_cmyk_is_refused_because_it_needs_a_profile(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", [images.read, images.read_size])
+def test_cmyk_is_refused_because_it_needs_a_profile(tmp_path: Path, reader) -> None:
     path = tmp_path / "print.jpg"
     PIL.Image.new("CMYK", (4, 4)).save(path)
     with pytest.raises(UnreadableImage, match=r"print\.jpg.*CMYK.*profile"):
-        images.read(path)
+        reader(path)
 
 
-def test_float_tiff_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", [images.read, images.read_size])
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.uint32])
+def test_float_and_32_bit_tiff_is_refused_with_what_to_do(tmp_path: Path, reader, shape, kind) -> None:
     path = tmp_path / "float.tif"
-    tifffile.imwrite(path, np.zeros((4, 4), np.float32))
-    with pytest.raises(UnreadableImage, match=r"float\.tif"):
-        images.read(path)
+    tifffile.imwrite(path, np.zeros(shape, kind), photometric="rgb" if len(shape) == 3 else "minisblack")
+    with pytest.raises(UnreadableImage, match=r"float\.tif: is .*16-bit"):
+        reader(path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "secret.png"
+    path.touch()
+
+    def refused(*anything, **more):  # as the superuser, tests may read everything
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(PIL.Image, "open", refused)
+    with pytest.raises(UnreadableImage, match=r"secret\.png: may not be read \(Permission denied\); allow"):
+        images.read_size(path)
 
 
 @pytest.mark.parametrize("suffix", ["tif", "png", "webp"])

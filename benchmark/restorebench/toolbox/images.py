@@ -45,6 +45,8 @@ MAX_PIXELS = 100_000_000
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L")
+_STORED_MODES = (*_DIRECT_MODES, "1", "P", "PA")  # the others need a colour profile or a range
+_TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two of a BigTIFF
 _ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102  # EXIF and TIFF tags
 _UNDECODABLE = (
     OSError,
@@ -88,8 +90,7 @@ def read(path: Path) -> Image:
 
     with _opened(path) as image:
         orientation = _orientation(image)
-        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (1,)) if image.format == "TIFF" else ()
-        if 16 in bits:
+        if image.format == "TIFF" and 16 in _bits(image):
             stored = _read_16_bit_tiff(path)
         elif image.format == "PNG" and ";16" in str(image.tile[0].args):
             stored = _read_16_bit_png(path, image)
@@ -115,10 +116,19 @@ def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes
         raise UnreadableImage(_too_large(path)) from error
     except PIL.UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
+        with path.open("rb") as file:
+            is_tiff = file.read(4) in _TIFF_BEGINNINGS
+        if is_tiff:
+            raise UnreadableImage(
+                f"{path}: is a TIFF of a kind that is not read, such as floating-point or 32-bit colour, or is "
+                "damaged; save it as 16-bit TIFF or PNG"
+            ) from error
         raise UnreadableImage(
             f"{path}: is not an image of a kind that is read ({kinds}), or is damaged; "
             f"replace the file or remove it ({path.stat().st_size} bytes)"
         ) from error
+    except PermissionError as error:
+        raise UnreadableImage(f"{path}: may not be read ({error.strerror}); allow reading it") from error
     except _UNDECODABLE as error:
         raise UnreadableImage(
             f"{path}: cannot be decoded ({error}); fetch the file again, or save it anew as PNG"
@@ -133,6 +143,16 @@ def _check_header(path: Path, image: PIL.ImageFile.ImageFile) -> None:
         raise UnreadableImage(
             f"{path}: holds {frames} frames or pages; save the one you mean as a file of its own"
         )
+    sixteen_bits = image.format == "TIFF" and 16 in _bits(
+        image
+    )  # tifffile reads those, whatever Pillow calls them
+    if image.format != "PNG" and not sixteen_bits and image.mode not in _STORED_MODES:
+        raise UnreadableImage(_needs_a_profile(path, image.mode))
+
+
+def _bits(image: Any) -> tuple[int, ...]:  # Any: only Pillow's TIFF has tags
+    """Return the bits per sample of a TIFF."""
+    return tuple(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
 
 
 def _too_large(path: Path, size: str = "") -> str:
@@ -161,8 +181,12 @@ def _expanded(path: Path, image: PIL.Image.Image) -> PIL.Image.Image:
         return image
     if image.mode in ("1", "P", "PA"):
         return image.convert({"1": "L", "P": "RGB", "PA": "RGBA"}[image.mode])
-    raise UnreadableImage(
-        f"{path}: is stored as {image.mode}, whose conversion to RGB depends on a colour profile or a "
+    raise UnreadableImage(_needs_a_profile(path, image.mode))
+
+
+def _needs_a_profile(path: Path, mode: str) -> str:
+    return (
+        f"{path}: is stored as {mode}, whose conversion to RGB depends on a colour profile or a "
         "range that the file does not fix; convert it to 8-bit or 16-bit RGB"
     )
 
