@@ -204,6 +204,29 @@ def _topmost(folder: Path) -> Path:
 
 
 @contextmanager
+def looked_at(folder: Path) -> Iterator[Journal | None]:
+    """Open the journal of a run folder to read it, also while a run writes; None where there is no run.
+
+    Raises:
+        RunFolderError: the file cannot be read.
+    """
+    database = folder / FILE
+    if not database.is_file():
+        yield None
+        return
+    try:
+        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            yield Journal(connection, folder)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise RunFolderError(
+            f"{database}: {error}; put it back, or give --fresh or --out another folder"
+        ) from error
+
+
+@contextmanager
 def _lock(folder: Path) -> Iterator[IO[str]]:
     with (folder / ".lock").open("a") as handle:
         try:

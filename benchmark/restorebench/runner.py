@@ -80,13 +80,18 @@ def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[
     return planning.build(loaded, catalog, replace(settings.request, roots=roots))
 
 
+def run_folder(plan: Plan, settings: Settings) -> Path:
+    """Return where a run is kept: `runs/<suite>`, or what the user chose."""
+    return settings.out or Path("runs") / plan.suite.suite
+
+
 def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None) -> Result:
     """Run what is not yet done of a plan, and write its tables.
 
     Raises:
         RestorebenchError: the folder, the device or the data cannot be used. What was done is kept.
     """
-    folder = settings.out or Path("runs") / plan.suite.suite
+    folder = run_folder(plan, settings)
     # pandas takes a second to import; it does so while the first worker starts.
     preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()

@@ -72,6 +72,12 @@ def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scor
     return Todo(tuple(jobs), tuple(unfounded))
 
 
+def outstanding(plan: Plan, journal: Journal, retry_failed: bool = False) -> int:
+    """Count the restorations that are still to be done, those that wait for a detection among them."""
+    todo = restorer_jobs(plan, journal, retry_failed)
+    return sum(len(job.samples) for job in todo.jobs if job.mode == "restore") + len(todo.failures)
+
+
 def records(plan: Plan, journal: Journal) -> Iterator[Record]:
     """Yield the records of every wanted sample in plan order, with scores under their column names."""
     for cell in plan.restorer_cells:

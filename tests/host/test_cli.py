@@ -189,6 +189,23 @@ def test_a_dry_run_runs_nothing(call, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_says_how_much_is_still_to_do(call, tmp_path):
+    for name in "abc":
+        photograph(tmp_path / "clean" / f"{name}.png", seed=ord(name))
+    arguments = ["run", "ten", "--set", "clean=clean", "--tasks", "noisy", "--set", "clean_inputs=false"]
+    arguments += ["--set", "restorers=[identity, {name: classical, tell: statistics}]", "--workers", "0"]
+    ending = "cells, 6 restorations{}; nothing was run"
+    assert ending.format("") in call(*arguments, "--dry-run")[1]
+    assert call(*arguments, "--limit", "1")[0] == 0
+    assert ending.format(", 4 still to do") in call(*arguments, "--dry-run")[1]
+    assert call(*arguments)[0] == 0
+    before = bytes_of(tmp_path / "runs")
+    assert ending.format(", 0 still to do") in call(*arguments, "--dry-run")[1]
+    assert ending.format("") in call(*arguments, "--dry-run", "--fresh")[1]
+    after = bytes_of(tmp_path / "runs")
+    assert {path: content for path, content in after.items() if "sqlite-" not in path.name} == before
+
+
 def test_a_dry_run_prints_labels_as_they_are(call):
     restorers = "restorers=[{name: identity, label: '[bold]mine[/nothing]'}]"
     code, out, error = call("run", "quickstart", "--dry-run", "--set", restorers)

@@ -70,7 +70,7 @@ def run(
         extra["samples"] = samples
     plan = runner.prepare(suite, settings, extra)
     if dry_run:
-        print_plan(plan)
+        print_plan(plan, settings)
         return
     result = carry_out(plan, settings, quiet)
     finish(result)
@@ -94,8 +94,8 @@ def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
         return runner.execute(plan, settings, watch)
 
 
-def print_plan(plan: Plan) -> None:
-    """Print the cells of a plan, whether or not an earlier run did them."""
+def print_plan(plan: Plan, settings: Settings) -> None:
+    """Print all cells of a plan, and how much of it an earlier run left to be done."""
     from rich.console import Console
     from rich.table import Table
 
@@ -119,7 +119,19 @@ def print_plan(plan: Plan) -> None:
     for note in plan.notes:
         print(f"note: {note}")
     images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
-    print(f"{len(plan.restorer_cells)} cells, {images} restorations; nothing was run")
+    left = _outstanding(plan, settings)
+    done = "" if left is None else f", {left} still to do"
+    print(f"{len(plan.restorer_cells)} cells, {images} restorations{done}; nothing was run")
+
+
+def _outstanding(plan: Plan, settings: Settings) -> int | None:
+    """Count the restorations that the run folder lacks; None where nothing was run there, or is to be kept."""
+    from restorebench import journal, runner, schedule
+
+    with journal.looked_at(runner.run_folder(plan, settings)) as known:
+        if known is None or settings.fresh:
+            return None
+        return schedule.outstanding(plan, known, settings.retry_failed)
 
 
 def print_result(result: Result) -> None:
