@@ -22,7 +22,7 @@ from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, Started, Watcher, execute, prepare
 from restorebench.settings import Settings
 from restorebench.tasks import components
-from restorebench.toolbox.images import SUFFIXES
+from restorebench.toolbox.images import SUFFIXES, has_16_bits
 
 
 @dataclass(frozen=True)
@@ -225,6 +225,9 @@ def _delivered(
                 raise RestorebenchError(f"{cell.label}: {cell.skipped}")
             if cell.card.acts_when_told and cell.tell == "nothing":
                 watch(Note(f"{cell.label} returns its input unless it is told a task: give --task or --detector"))
+        if deep := _with_16_bits(plan, source, stem):
+            more = f" and {len(deep) - 1} more" if len(deep) > 1 else ""
+            watch(Note(f"{deep[0]}{more}: read at 16 bits; results are PNG files of 8 bits"))
         explained = None if made_from is None else partial(made_from, plan)
         delivery = Delivery(plan, folder, source, out, stem=stem, made_from=explained, existing=existing)
 
@@ -242,6 +245,14 @@ def _delivered(
         with journals.opened(folder) as journal:
             failures = {r.sample: r.reason for r in schedule.records(plan, journal) if r.status == FAILED}
         return Outcome(delivery.files, failures, len(delivery.skipped))
+
+
+def _with_16_bits(plan: Plan, source: Path, stem: Callable[[str], str]) -> list[Path]:
+    """List the files of which a result keeps 8 bits of 16."""
+    folder = source if source.is_dir() else source.parent
+    samples = (sample for cell in plan.restorer_cells for sample in cell.data.samples)
+    files = (folder / _file_of(source, stem(sample.id)) for sample in samples)
+    return [path for path in files if path.is_file() and has_16_bits(path)]
 
 
 def _without(plan: Plan, samples: Collection[str]) -> Plan:

@@ -654,3 +654,15 @@ def test_one_image_goes_into_the_file_that_is_named(call, tmp_path):
         assert code == 2
         assert message in error
     assert not (tmp_path / "d.jpg").exists() and not (tmp_path / "d.png").exists()
+
+
+@pytest.mark.parametrize("command", [["restore", "-m", "identity"], ["degrade", "-t", "noisy"]])
+def test_it_is_said_that_a_result_has_fewer_bits(call, tmp_path, command):
+    photograph(tmp_path / "in" / "a.png")
+    for name in ("b@2.png", "c@3.tif"):
+        Image.fromarray(np.full((16, 16), 300, np.uint16)).save(tmp_path / "in" / name)
+    said = "and 1 more: read at 16 bits; results are PNG files of 8 bits\n"
+    code, _, error = call(command[0], "in", *command[1:], "-o", "out", "--workers", "0")
+    assert (code, error) == (0, f"note: {tmp_path / 'in' / 'b@2.png'} {said}".replace(f"{tmp_path}/", ""))
+    code, _, error = call(command[0], "in/a.png", *command[1:], "-o", "one", "--workers", "0")
+    assert (code, error) == (0, "")

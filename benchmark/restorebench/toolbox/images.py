@@ -79,6 +79,12 @@ def read_size(path: Path) -> tuple[int, int]:
         return (width, height) if turned else (height, width)
 
 
+def has_16_bits(path: Path) -> bool:
+    """Tell from its header whether an image has 16 bits per channel, of which `write_png` keeps 8."""
+    with _opened(path) as image:
+        return _is_16_bit_tiff(image) or _is_16_bit_png(image)
+
+
 def read(path: Path) -> Image:
     """Decode a file to (H, W, 3) float32 RGB in [0, 1] by the rules at the top of this module.
 
@@ -90,9 +96,9 @@ def read(path: Path) -> Image:
 
     with _opened(path) as image:
         orientation = _orientation(image)
-        if image.format == "TIFF" and 16 in _bits(image):
+        if _is_16_bit_tiff(image):
             stored = _read_16_bit_tiff(path)
-        elif image.format == "PNG" and ";16" in str(image.tile[0].args):
+        elif _is_16_bit_png(image):
             stored = _read_16_bit_png(path, image)
         else:
             stored = np.asarray(_expanded(path, image))
@@ -143,16 +149,17 @@ def _check_header(path: Path, image: PIL.ImageFile.ImageFile) -> None:
         raise UnreadableImage(
             f"{path}: holds {frames} frames or pages; save the one you mean as a file of its own"
         )
-    sixteen_bits = image.format == "TIFF" and 16 in _bits(
-        image
-    )  # tifffile reads those, whatever Pillow calls them
-    if image.format != "PNG" and not sixteen_bits and image.mode not in _STORED_MODES:
+    if image.format != "PNG" and not _is_16_bit_tiff(image) and image.mode not in _STORED_MODES:
         raise UnreadableImage(_needs_a_profile(path, image.mode))
 
 
-def _bits(image: Any) -> tuple[int, ...]:  # Any: only Pillow's TIFF has tags
-    """Return the bits per sample of a TIFF."""
-    return tuple(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+def _is_16_bit_tiff(image: Any) -> bool:  # Any: only Pillow's TIFF has tags
+    """Tell what tifffile has to read, whatever Pillow takes its mode for."""
+    return image.format == "TIFF" and 16 in image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
+
+
+def _is_16_bit_png(image: Any) -> bool:
+    return image.format == "PNG" and any(";16" in str(tile.args) for tile in image.tile)  # none if it is damaged
 
 
 def _too_large(path: Path, size: str = "") -> str:
