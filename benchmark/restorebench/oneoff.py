@@ -151,7 +151,9 @@ def degrade(
     common = {"task": task, "preset": preset, "options": dict(options or {}), "seed": seed}
 
     def made_from(plan: Plan, stem: str) -> Mapping[str, Any]:
-        cards = [plan.catalog.find("degradation", name) for name in components(task)]
+        names = components(task)
+        taking_part = [*names, "composite"] if len(names) > 1 else names
+        cards = [plan.catalog.find("degradation", name) for name in taking_part]
         versions = {"restorebench": version("restorebench")} | {card.name: card.version for card in cards}
         return {"source": _file_of(Path(source), stem), **common, "versions": versions}
 

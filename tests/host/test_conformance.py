@@ -105,6 +105,11 @@ def darkens_what_it_is_told_of(batch):
     return batch.degraded * factors[:, None, None, None]
 
 
+def darkens_what_it_is_told_to(batch):
+    factors = torch.tensor([0.5 if told and "noisy" in told.labels else 1.0 for told in batch.told])
+    return batch.degraded * factors[:, None, None, None]
+
+
 BREACHES = {
     "wrong-shape": (lambda batch: batch.degraded[..., 1:], "returned shape"),
     "wrong-dtype": (lambda batch: batch.degraded.double(), "expected torch.float32"),
@@ -135,15 +140,21 @@ def test_a_restorer_that_is_not_stochastic_though_it_says_so_is_caught():
         check_restorer(restorer(lambda batch: batch.degraded.clone(), stochastic=True))
 
 
+def test_a_restorer_that_acts_though_it_is_told_nothing_is_caught():
+    with pytest.raises(ContractViolation, match="acts_when_told, but told nothing it changed a pixel"):
+        check_restorer(restorer(lambda batch: batch.degraded * 0.5, acts_when_told=True))
+
+
 @pytest.mark.parametrize(
     ("function", "facts"),
     [
         (adds_keyed_noise, {"stochastic": True}),
         (removes_the_mean_of_the_image, {"tiling": Tiling.HARMFUL}),
         (darkens_what_it_is_told_of, {"needs_task": True}),
+        (darkens_what_it_is_told_to, {"acts_when_told": True}),
         (lambda batch: batch.degraded.clone(), {"multiple_of": 64}),
     ],
-    ids=["stochastic", "global", "needs-task", "padded"],
+    ids=["stochastic", "global", "needs-task", "acts-when-told", "padded"],
 )
 def test_a_restorer_whose_card_says_what_it_does_conforms(function, facts):
     check_restorer(restorer(function, **facts))

@@ -78,6 +78,17 @@ def tiles_as_it_says(subject: Subject) -> None:
     )
 
 
+def copies_when_told_nothing(subject: Subject) -> None:
+    """Where the card says acts_when_told, the input comes back from a restorer that was told nothing."""
+    if not subject.card.acts_when_told:
+        return
+    batch = _batch(subject, 40, 24, [None])
+    change = largest_difference(_restored(subject, batch).images, batch.degraded)
+    subject.hold(
+        change == 0, f"the card says acts_when_told, but told nothing it changed a pixel by up to {change:.2g}"
+    )
+
+
 def _restored(subject: Subject, batch: Batch, tile: int | None = None, overlap: int = 0) -> Restored:
     """Restore as a worker does: padded, watched, and cut back to size."""
     from restorebench.worker import restoring
@@ -127,4 +138,5 @@ CLAIMS = (
     restores_each_image_alone,
     follows_its_keys,
     tiles_as_it_says,
+    copies_when_told_nothing,
 )
