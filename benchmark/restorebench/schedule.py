@@ -72,12 +72,6 @@ def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scor
     return Todo(tuple(jobs), tuple(unfounded))
 
 
-def outstanding(plan: Plan, journal: Journal, retry_failed: bool = False) -> int:
-    """Count the restorations that are still to be done, those that wait for a detection among them."""
-    todo = restorer_jobs(plan, journal, retry_failed)
-    return sum(len(job.samples) for job in todo.jobs if job.mode == "restore") + len(todo.failures)
-
-
 def records(plan: Plan, journal: Journal) -> Iterator[Record]:
     """Yield the records of every wanted sample in plan order, with scores under their column names."""
     for cell in plan.restorer_cells:
@@ -111,6 +105,12 @@ def detections(plan: Plan, journal: Journal) -> Iterator[DetectionRecord]:
 def score_digests(plan: Plan) -> dict[str, str]:
     """Return the digest of every column by its name."""
     return {column.name: column.digest for column in plan.columns}
+
+
+def outstanding(plan: Plan, journal: Journal, retry_failed: bool = False) -> int:
+    """Count the restorations that are still to be done, those that wait for a detection among them."""
+    todo = restorer_jobs(plan, journal, retry_failed)
+    return sum(len(job.samples) for job in todo.jobs if job.mode == "restore") + len(todo.failures)
 
 
 def _settled(record: Record | DetectionRecord | None, retry_failed: bool) -> bool:
