@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from restorebench.catalog import Entry
+from restorebench.catalog import Catalog
 from restorebench.plan import DetectorCell, Plan, RestorerCell
 
 _PACKAGES = (
@@ -70,27 +70,44 @@ def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "detector_cells": [{"detector": cell.name, **_cell(cell)} for cell in plan.detector_cells],
     }
+    texts = _plugin_files(plan.catalog)
     places = {path: f"${{{name}}}" for name, path in plan.roots.items()} | {plan.loaded.folder: ""}
     deepest_first = sorted(places.items(), key=lambda place: -len(place[0].parts))
-    return {name: value if name == "roots" else _portable(value, deepest_first) for name, value in facts.items()}
+    return {
+        name: value if name == "roots" else _portable(value, deepest_first, texts) for name, value in facts.items()
+    }
 
 
-def _portable(value: Any, places: Sequence[tuple[Path, str]]) -> Any:
-    """Write absolute paths relative to the first place that holds them, also in lists, mappings and their keys."""
+def _plugin_files(catalog: Catalog) -> dict[str, str]:
+    """Map plugins in files, as they were given, to the file's name: `report` knows them by whole paths alone."""
+    given = {
+        entry.plugin: Path(entry.plugin).name for entry in catalog.entries if entry.source.startswith("file:")
+    }
+    return {plugin: name for plugin, name in given.items() if list(given.values()).count(name) == 1}
+
+
+def _portable(value: Any, places: Sequence[tuple[Path, str]], texts: Mapping[str, str]) -> Any:
+    """Write absolute paths relative to the first place that holds them, also in lists, mappings and their keys.
+
+    texts: what else is written in another way.
+    """
     if isinstance(value, Mapping):
-        return {_portable(key, places): _portable(part, places) for key, part in value.items()}
+        return {_portable(key, places, texts): _portable(part, places, texts) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_portable(part, places) for part in value]
-    if isinstance(value, str) and value.startswith("/"):
-        for folder, stands_for in places:
-            if Path(value).is_relative_to(folder) and folder != Path("/"):
-                return str(Path(stands_for) / Path(value).relative_to(folder))
+        return [_portable(part, places, texts) for part in value]
+    if not isinstance(value, str):
+        return value
+    if value in texts:
+        return texts[value]
+    for folder, stands_for in places:
+        if value.startswith("/") and Path(value).is_relative_to(folder) and folder != Path("/"):
+            return str(Path(stands_for) / Path(value).relative_to(folder))
     return value
 
 
 def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
     return {
-        "plugin": _plugin(cell.entry),
+        "plugin": cell.entry.plugin,
         "version": cell.entry.card.version,
         "options": dict(cell.options),
         "files": dict(cell.files),
@@ -98,11 +115,6 @@ def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
         "dataset": cell.data.label,
         "digest": cell.digest,
     }
-
-
-def _plugin(entry: Entry) -> str:
-    """Name a plugin: the file alone of one in a file, which `report` only knows by its whole path."""
-    return Path(entry.plugin).name if entry.source.startswith("file:") else entry.plugin
 
 
 def version(package: str) -> str:
