@@ -6,6 +6,7 @@ asks for something it should have provided.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import re
@@ -13,6 +14,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -31,12 +33,21 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Entry:
-    """One card and where it came from. source: `entry:NAME` or `file:PATH`, enough to import it again."""
+    """One card and where it came from. source: `entry:NAME` or `file:PATH`, enough to import it again.
+
+    code: which code it is: `sha256:...` of a file, name and version of a distribution, "" for our own plugins.
+    """
 
     kind: str
     card: Card
     plugin: str
     source: str
+    code: str = ""
+
+    @property
+    def edition(self) -> str:
+        """What a digest knows of the code: the card's version, and which code it came with."""
+        return f"{self.card.version} {self.code}".rstrip()
 
     @property
     def unavailable(self) -> str:
@@ -140,8 +151,8 @@ def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> C
             continue
         plugin = label if isinstance(place, Path) else f"{label} ({place.value})"
         try:
-            module = import_file(place) if isinstance(place, Path) else place.load()
-            entries += [Entry(kind, card, plugin, source) for kind, card in collect_cards(module)]
+            module, code = import_file(place) if isinstance(place, Path) else (place.load(), _distribution(place))
+            entries += [Entry(kind, card, plugin, source, code) for kind, card in collect_cards(module)]
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
@@ -184,17 +195,29 @@ def collect_cards(module: object) -> list[tuple[str, Card]]:
     return cards
 
 
-def import_file(path: Path) -> ModuleType:
-    """Import a plugin from a Python file under a name of its own, without touching sys.path."""
+def _distribution(point: EntryPoint) -> str:
+    """Name the distribution of an entry point and its version; our own say by their cards what they are."""
+    if point.dist is None or point.dist.name == hookspecs.PROJECT:
+        return ""
+    return f"{point.dist.name} {point.dist.version}"
+
+
+def import_file(path: Path) -> tuple[ModuleType, str]:
+    """Import a plugin from a Python file under a name of its own, without touching sys.path.
+
+    Returns the module and `sha256:...` of the very bytes that were run: neither a later edit nor compiled code
+    that Python keeps from an earlier one comes between the two.
+    """
     if not path.is_file():
         raise BrokenPlugin(f"{path} is not a file; --plugin takes the path of a .py file")
     spec = importlib.util.spec_from_file_location(f"restorebench_file_{path.stem}", path)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceFileLoader):
         raise BrokenPlugin(f"{path} is not a Python file")
+    source = path.read_bytes()
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pydantic look their module up
-    spec.loader.exec_module(module)
-    return module
+    exec(spec.loader.source_to_code(source, str(path)), module.__dict__)
+    return module, f"sha256:{hashlib.sha256(source).hexdigest()}"
 
 
 def first_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 class CellSpec:
     """All a worker needs to know to work on one cell.
 
+    sources: plugins to import, and which code each must be, as `Entry.code`.
     kind: `restorer`, `detector`, or `scores` where nothing but metrics is needed. dataset: name, label, options,
     task and seed of its data. columns: those to score, as (column name, metric name, protocol name). save: folder
     below the run folder for restored images, or "". triples: how many degraded/clean/restored triples to keep, in
@@ -22,7 +23,7 @@ class CellSpec:
     name: str
     label: str
     options: Mapping[str, Any]
-    sources: Sequence[str]
+    sources: Mapping[str, str]
     dataset: Mapping[str, Any]
     columns: Sequence[Sequence[str]] = ()
     tell: str = "nothing"

@@ -61,6 +61,7 @@ def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
         "suite": plan.suite.model_dump(mode="json"),
         "source": Path(plan.loaded.source).name,
         "roots": {name: str(path) for name, path in plan.roots.items()},
+        "code": plan.code,
         **computed_with,
         "columns": {column.name: column.digest or column.unavailable for column in plan.columns},
         "data": {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells},

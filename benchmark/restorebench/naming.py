@@ -122,13 +122,13 @@ class _Names:
             )
 
     def _columns(self) -> list[ScoreColumn]:
-        cards: list[MetricInfo] = []
+        cards: list[Entry] = []
         self._each_once("metrics", self.suite.metrics)
         self._each_once("protocols", self.suite.protocols)
         for place, name in enumerate(self.suite.metrics):
             entry = self._entry("metric", name, "metrics", place)
             if entry is not None and isinstance(entry.card, MetricInfo):
-                cards.append(entry.card)
+                cards.append(entry)
         known = {p.name for e in self.catalog.of("metric") for p in _protocols(e.card)}
         for place, protocol in enumerate(self.suite.protocols):
             if protocol not in known:
@@ -254,7 +254,9 @@ def _protocols(card: Card) -> Sequence[ScoringProtocol]:
     return card.protocols if isinstance(card, MetricInfo) else ()
 
 
-def _score_column(card: MetricInfo, protocol: str) -> ScoreColumn:
+def _score_column(entry: Entry, protocol: str) -> ScoreColumn:
+    card = entry.card
+    assert isinstance(card, MetricInfo)  # by construction: the entry's kind is metric
     found = card.protocol(protocol)
     name = f"{card.name}@{protocol}"
     if found is None:
@@ -266,5 +268,5 @@ def _score_column(card: MetricInfo, protocol: str) -> ScoreColumn:
             reason = str(resolve(card.unavailable)())
     fields = {**asdict(found), "space": found.space.value}
     return ScoreColumn(
-        name, card.name, protocol, digest(card.name, card.version, fields), None if reason else card, reason
+        name, card.name, protocol, digest(card.name, entry.edition, fields), None if reason else card, reason
     )

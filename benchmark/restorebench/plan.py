@@ -140,12 +140,20 @@ class Plan:
             detector_cells=tuple(_detector_facts(cell) for cell in self.detector_cells),
         )
 
-    def sources(self, cell: RestorerCell | DetectorCell) -> list[str]:
-        """Name the plugins a worker must import for one cell, and no others."""
+    def sources(self, cell: RestorerCell | DetectorCell) -> dict[str, str]:
+        """Map the plugins a worker must import for one cell, and no others, to which code they are."""
         metrics = {self.catalog.entry("metric", c.metric).source for c in self.columns if c.card}
         dataset = self.catalog.entry("dataset", cell.data.name).source
         degradations = self.catalog.sources("degradation")
-        return sorted({cell.entry.source, dataset} | metrics | degradations)
+        wanted = {cell.entry.source, dataset} | metrics | degradations
+        return dict(sorted((entry.source, entry.code) for entry in self.catalog.entries if entry.source in wanted))
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Map the plugins of others that may take part to which code they are."""
+        cells: tuple[RestorerCell | DetectorCell, ...] = (*self.restorer_cells, *self.detector_cells)
+        wanted = {source for cell in cells for source in self.sources(cell)}
+        return {e.plugin: e.code for e in self.catalog.entries if e.code and e.source in wanted}
 
 
 def _board_column(column: ScoreColumn) -> Column:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from restorebench.catalog import Catalog, Entry
-from restorebench.contracts import DataRequest, DetectorInfo, RestorerInfo, SampleInfo, resolve
+from restorebench.contracts import DataRequest, DatasetInfo, DetectorInfo, RestorerInfo, SampleInfo, resolve
 from restorebench.digests import digest
 from restorebench.errors import ContractViolation, MissingResource, RestorebenchError, SuiteError
 from restorebench.guarding import guarded
@@ -94,8 +94,11 @@ class _Planner:
         return sorted((cell for cell in cells if cell.samples), key=lambda cell: order[cell.task])
 
     def _data_cell(self, entry: DatasetEntry, options: dict[str, Any], task: str) -> DataCell:
-        card = self.catalog.find("dataset", entry.name)
-        request = DataRequest(task, self.suite.seed, self.roots, self.catalog.find)
+        plugin = self.catalog.entry("dataset", entry.name)
+        card = plugin.card
+        assert isinstance(card, DatasetInfo)  # by construction: the entry's kind is dataset
+        used = _Used(self.catalog)
+        request = DataRequest(task, self.suite.seed, self.roots, used.find)
         model = validated_options(card, options)
         with guarded(card, f"listing its samples of {task}"):
             samples = tuple(resolve(card.index)(model, request))
@@ -108,7 +111,8 @@ class _Planner:
             raise RestorebenchError(f"dataset {entry.name}: sample id {twice!r} occurs twice in {task}")
         limit = self.request.limit
         wanted = len(samples) if limit is None else min(limit, len(samples))
-        content = digest(card.name, card.version, task, [asdict(sample) for sample in samples])
+        listed = [asdict(sample) for sample in samples]
+        content = digest(card.name, plugin.edition, task, listed, *used.code())
         groups = _groups(samples, wanted, self.suite.batch_size)
         return DataCell(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
 
@@ -116,7 +120,7 @@ class _Planner:
         card = entry.card
         assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
         given, weights, files = self._identity(card, options)
-        identity = digest("detector", card.name, card.version, given, weights, data.digest)
+        identity = digest("detector", card.name, entry.edition, given, weights, data.digest)
         return DetectorCell(data, entry, options, identity, files)
 
     def _restorer_cell(
@@ -138,7 +142,7 @@ class _Planner:
         identity = digest(
             "restorer",
             card.name,
-            card.version,
+            entry.edition,
             given,
             weights,
             told,
@@ -169,6 +173,23 @@ class _Planner:
                 weights = [[weight.name, weight.sha256] for weight in resolve(card.resources)(model)]
         named = {name: f"sha256:{known}" if known else "" for name, known in weights}
         return self.contents.identity(model), weights, named | self.contents.files(model)
+
+
+class _Used:
+    """Notes which cards of others, such as degradations, a dataset asks for while it lists its samples."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._entries: dict[tuple[str, str], Entry] = {}
+
+    def find(self, kind: str, name: str) -> Any:
+        entry = self._catalog.entry(kind, name)
+        self._entries[kind, name] = entry
+        return entry.card
+
+    def code(self) -> list[list[str]]:
+        """Say which code their cards came with; nothing of our own, whose versions the samples know."""
+        return sorted([kind, name, entry.code] for (kind, name), entry in self._entries.items() if entry.code)
 
 
 def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tuple[tuple[int, ...], ...]:

@@ -12,7 +12,7 @@ import torch
 from restorebench.catalog import Catalog, discover
 from restorebench.contracts import DataRequest, Dataset, MetricInfo, Runtime, resolve
 from restorebench.digests import digest
-from restorebench.errors import ContractViolation
+from restorebench.errors import BrokenPlugin, ContractViolation
 from restorebench.toolbox.options import validated_options
 from restorebench.worker.reasons import reason
 from restorebench.worker.scoring import LoadedMetric
@@ -26,7 +26,7 @@ class Shelf:
         self.warm = False
         self._setup = setup
         self._device = device
-        self._sources: tuple[str, ...] | None = None
+        self._sources: Mapping[str, str] | None = None
         self._loaded: dict[str, tuple[str, Any]] = {}
 
     def prepare(self, cell: Mapping[str, Any]) -> None:
@@ -67,11 +67,19 @@ class Shelf:
         }
         return sum(found.values()) if found else None
 
-    def _discover(self, sources: Sequence[str]) -> None:
-        if self._sources != tuple(sources):
-            self.catalog = discover(only=sources)
-            self._sources = tuple(sources)
-            self._loaded.clear()
+    def _discover(self, sources: Mapping[str, str]) -> None:
+        """Import plugins, and hold them to the code that the plan's digests know."""
+        if self._sources == sources:
+            return
+        self.catalog = discover(only=sources)
+        for entry in self.catalog.entries:
+            if entry.code != sources[entry.source]:
+                raise BrokenPlugin(
+                    f"plugin {entry.plugin} was changed while the run went on; the same command again starts "
+                    "what it takes part in anew, and keeps the rest"
+                )
+        self._sources = dict(sources)
+        self._loaded.clear()
 
     def _once(self, what: str, key: Any, load: Callable[[], Any]) -> None:
         """Load something under a key, unless the last one of its kind had the same key."""
