@@ -18,7 +18,7 @@ def run(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
 
     Raises:
         DeviceError: the device is not here.
-        RestorebenchError: what a worker refuses, such as an unreadable image.
+        RestorebenchError: what a worker refuses, such as data that is gone.
     """
     from restorebench.worker.session import Session, devices  # imports torch
 

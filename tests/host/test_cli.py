@@ -441,6 +441,9 @@ def test_a_truncated_image_is_named_although_its_header_is_whole(call, tmp_path)
         code, _, error = call("run", "s.yaml", "--workers", workers, "--device", "cpu")
         assert code == 2
         assert "a.png" in error
+    code, _, error = call("validate", "s.yaml")
+    assert code == 2
+    assert "LQ/a.png: cannot be decoded" in error
 
 
 def test_a_device_that_is_not_there_is_refused(call, tmp_path):
@@ -525,24 +528,22 @@ def test_an_image_that_fails_costs_no_other(call, tmp_path, workers):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
 
 
-@pytest.mark.parametrize("ending", [KeyboardInterrupt, "truncated"])
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, "removed"])
 def test_what_is_finished_stays_when_a_command_is_cut_short(call, tmp_path, monkeypatch, ending):
     for name in "abc":
         photograph(tmp_path / "lq" / f"{name}.png", seed=ord(name))
-    if ending == "truncated":
-        whole = (tmp_path / "lq" / "c.png").read_bytes()
-        (tmp_path / "lq" / "c.png").write_bytes(whole[: len(whole) // 2])
-    else:
-        take = Delivery.take
+    take = Delivery.take
 
-        def interrupted(self, event):
-            take(self, event)
-            if len(self.files) == 2:
-                raise ending
+    def interrupted(self, event):
+        take(self, event)
+        if len(self.files) == 2 and ending == "removed":
+            (tmp_path / "lq" / "c.png").unlink()
+        elif len(self.files) == 2:
+            raise ending
 
-        monkeypatch.setattr(Delivery, "take", interrupted)
+    monkeypatch.setattr(Delivery, "take", interrupted)
     code, _, error = call("restore", "lq", "-m", "identity", "-o", "out", "--workers", "0")
-    assert code == (2 if ending == "truncated" else 130)
+    assert code == (2 if ending == "removed" else 130)
     assert error.count("\n") == 1
     assert ("c.png" in error and "2 finished images are in out") or "what is finished is in out" in error
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]

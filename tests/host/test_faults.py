@@ -34,6 +34,26 @@ def test_a_broken_contract_is_a_failure_with_its_reason(run, restorer, reason):
     assert result.failed == 3
 
 
+def corrupt(path):
+    """Spoil a PNG's pixels and keep its header and its end, which is all that planning looks at."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_decoded_is_a_failure_of_every_restorer_and_nothing_else(run, pairs, workers):
+    corrupt(pairs / "noisy" / "LQ" / "b-grey.png")
+    result, _ = run(["identity", "classical"], batch_size=3, settings={"workers": workers})
+    for restorer in ("identity", "classical"):
+        good, bad, last = reasons(result, restorer)
+        assert (good, last) == ("", "")
+        assert bad.startswith("unreadable: ") and "b-grey.png: cannot be decoded" in bad
+    assert set(result.tables.leaderboard.status) == {"incomplete: 1 of 3 failed", "incomplete: noisy"}
+    assert result.failed == 2
+
+
 def test_a_lack_of_memory_is_a_failure_of_its_own_kind(run):
     result, _ = run(["out-of-memory"], settings={"workers": 0})
     assert all(reason.startswith("out-of-memory") for reason in reasons(result, "out-of-memory"))

@@ -239,8 +239,22 @@ def test_truncated_file_is_named(tmp_path: Path, suffix: str) -> None:
     PIL.Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UnreadableImage, match=rf"half\.{suffix}"):
-        images.read(path)
+    for reader in (images.read, images.read_size):
+        with pytest.raises(UnreadableImage, match=rf"half\.{suffix}"):
+            reader(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "webp"])
+@pytest.mark.parametrize("behind", [b"", b"appended by a camera"])
+def test_the_size_of_a_whole_file_is_read_without_decoding_it(
+    tmp_path: Path, suffix: str, behind: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"whole.{suffix}"
+    PIL.Image.fromarray(RNG.integers(0, 256, (64, 48, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes() + behind)
+    if not (suffix == "jpg" and behind):  # only decoding tells an unusual end of a JPEG from a missing one
+        monkeypatch.setattr(images, "read", None)
+    assert images.read_size(path) == (64, 48)
 
 
 def test_truncated_16_bit_png_is_named(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ import PIL.Image
 import PIL.ImageFile
 
 from restorebench.errors import MissingResource, UnreadableImage
+from restorebench.toolbox.wholeness import may_be_truncated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,17 +67,22 @@ _UNDECODABLE = (
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) after EXIF orientation, from the header alone.
+    """Return (height, width) after EXIF orientation, from the header.
+
+    A file that seems to lack its end is decoded, which alone tells whether it does.
 
     Raises:
         MissingResource: there is no such file.
-        UnreadableImage: not an image, or one that `read` would refuse by its header.
+        UnreadableImage: not an image, a truncated one, or one that `read` would refuse by its header.
     """
     with _opened(path) as image:
+        suspicious = may_be_truncated(path, image)
         width, height = image.size
         # Pillow gives the size of a TIFF after orientation, of every other format before.
         turned = image.format != "TIFF" and _orientation(image) >= 5
-        return (width, height) if turned else (height, width)
+    if suspicious:
+        read(path)
+    return (width, height) if turned else (height, width)
 
 
 def has_16_bits(path: Path) -> bool:

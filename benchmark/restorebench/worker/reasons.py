@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from restorebench.catalog import first_line
-from restorebench.errors import ContractViolation
+from restorebench.errors import ContractViolation, UnreadableImage
 from restorebench.worker.restoring import TooLarge, out_of_memory
 
 
 def reason(error: BaseException, prefix: str = "") -> str:
-    """Name the kind of a failure (`contract`, `out-of-memory` or `error`), then what it says, in one line."""
+    """Name the kind of a failure, then what it says, in one line.
+
+    Kinds: `contract`, `unreadable` (an image file), `out-of-memory`, or else `error`.
+    """
     if isinstance(error, ContractViolation):
         return f"contract: {prefix}{_said(error)}"
+    if isinstance(error, UnreadableImage):
+        return f"unreadable: {_said(error)}"
     if out_of_memory(error):
         # The message of torch counts the bytes that happened to be free: another one in every run.
         return f"out-of-memory: {prefix}{error if isinstance(error, TooLarge) else type(error).__name__}"

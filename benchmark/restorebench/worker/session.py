@@ -18,7 +18,7 @@ from restorebench.contracts import (
     RestorerInfo,
     Sample,
 )
-from restorebench.errors import ContractViolation, RestorebenchError, RunFolderError
+from restorebench.errors import ContractViolation, RestorebenchError, RunFolderError, UnreadableImage
 from restorebench.layout import output_name, safe_name, triple_name
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, seeding
@@ -30,6 +30,7 @@ from restorebench.worker.saving import save_output, save_triple
 from restorebench.worker.scoring import score
 
 Message = dict[str, Any]
+_OF_ONE_SAMPLE = (ContractViolation, UnreadableImage)
 
 
 def devices() -> list[str]:
@@ -97,8 +98,8 @@ class Session:
             try:
                 samples[place] = reading.read(self._shelf.data, number)
             except Exception as error:
-                if isinstance(error, RestorebenchError) and not isinstance(error, ContractViolation):
-                    raise  # data that is not there or is corrupt: the user's to mend before anything goes on
+                if isinstance(error, RestorebenchError) and not isinstance(error, _OF_ONE_SAMPLE):
+                    raise  # data that is not there: the user's to mend before anything goes on
                 traceback.print_exc()
                 unread[place] = reason(error, "while reading: ")
         return samples, unread
