@@ -25,11 +25,17 @@ class Origin:
     def require_same(self, plan: Plan) -> None:
         """Refuse a plan that the folder's records no longer answer: its tables would lose what they hold.
 
+        A column of the run that the plan does not ask for is none of its tables', and is left alone.
+
         Raises:
             RunFolderError: data or a plugin changed since.
         """
         now = _digests(plan)
-        changed = [name for name, digest in self.digests.items() if digest and now.get(name) != digest]
+        suite = self.loaded.suite
+        columns = {f"{metric}@{protocol}" for metric in suite.metrics for protocol in suite.protocols}
+        known = {name: digest for name, digest in self.digests.items() if digest}
+        left_out = {name for name in columns - now.keys() if plan.suite != suite}
+        changed = [name for name, digest in known.items() if name not in left_out and now.get(name) != digest]
         if changed:
             named = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
             raise RunFolderError(

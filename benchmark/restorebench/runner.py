@@ -21,6 +21,7 @@ from restorebench.errors import BrokenPlugin, SuiteError
 from restorebench.events import Done, Event, Loaded
 from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
+from restorebench.layout import SCORES
 from restorebench.manifest import environment, manifest
 from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
@@ -96,8 +97,9 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
     preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()
     with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder) as run_jobs:
-        journal.remember("run", origin.describe(plan, settings))
-        jobs = schedule.detector_jobs(plan, journal, settings.retry_failed)
+        if not settings.scoring_only:
+            journal.remember("run", origin.describe(plan, settings))
+        jobs = () if settings.scoring_only else schedule.detector_jobs(plan, journal, settings.retry_failed)
         _remember_environment(journal, settings, jobs)
         watch(Started("detect", jobs))
         _work(run_jobs(jobs), plan, journal, watch)
@@ -107,13 +109,18 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
         watch(Started("restore", todo.jobs))
         failed = _work(run_jobs(todo.jobs), plan, journal, watch)
         preloading.join()
-        return report(plan, journal, failed)
+        return report(plan, journal, failed, settings.scoring_only)
 
 
 def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:
     """Keep what the numbers are computed with; a run that computes nothing leaves it as it was."""
-    if jobs or journal.recall("environment") is None:
-        journal.remember("environment", environment(settings.workers, settings.device))
+    key = _environment_key(settings.scoring_only)
+    if jobs or journal.recall(key) is None:
+        journal.remember(key, environment(settings.workers, settings.device))
+
+
+def _environment_key(scoring_only: bool) -> str:
+    return "environment of scores" if scoring_only else "environment"
 
 
 def report_again(folder: Path) -> Result:
@@ -129,11 +136,13 @@ def report_again(folder: Path) -> Result:
         return report(plan, journal)
 
 
-def report(plan: Plan, journal: Journal, failed_now: Mapping[Place, str] = {}) -> Result:
+def report(
+    plan: Plan, journal: Journal, failed_now: Mapping[Place, str] = {}, scoring_only: bool = False
+) -> Result:
     """Build the tables from the journal and write them with every reporter of the suite.
 
     failed_now: images that this run could not restore, with the reasons. One that worked in an earlier run keeps
-    its numbers, and its failure is listed and counted.
+    its numbers, and its failure is listed and counted. scoring_only: write into the folder of scores.
 
     Raises:
         BrokenPlugin: a reporter failed; all others have written.
@@ -144,22 +153,26 @@ def report(plan: Plan, journal: Journal, failed_now: Mapping[Place, str] = {}) -
     records = [_with_failure(record, failed_now) for record in schedule.records(plan, journal)]
     detections = list(schedule.detections(plan, journal))
     tables = build(board, records, detections)
-    text = json.dumps(manifest(plan, journal.recall("environment") or {}), indent=2, ensure_ascii=False)
-    files = [journal.folder / "manifest.json"]
+    folder = journal.folder / SCORES if scoring_only else journal.folder
+    folder.mkdir(exist_ok=True)
+    computed_with = journal.recall(_environment_key(scoring_only)) or {}
+    text = json.dumps(manifest(plan, computed_with), indent=2, ensure_ascii=False)
+    files = [folder / "manifest.json"]
     atomic_write_text(files[0], text + "\n")
     broken = []
     for name in plan.suite.reports:
         card = plan.catalog.find("reporter", name)
         try:
-            files += resolve(card.load)(validated_options(card, {}), None).write(tables, journal.folder)
+            files += resolve(card.load)(validated_options(card, {}), None).write(tables, folder)
         except Exception as error:  # a plugin's, and the other reports are still worth having
             broken.append(f"reporter {name!r} failed: {type(error).__name__}: {first_line(error)}")
     if broken:
-        again = f"all else is in {journal.folder}; `restorebench report {journal.folder}` tries again"
+        command = "the same command" if scoring_only else f"`restorebench report {journal.folder}`"
+        again = f"all else is in {folder}; {command} tries again"
         raise BrokenPlugin("; ".join([*broken, again]))
     failed = sum(r.status == FAILED or bool(r.unscored) for r in records)
     failed += sum(d.status == FAILED for d in detections)
-    return Result(plan, tables, journal.folder, tuple(files), failed)
+    return Result(plan, tables, folder, tuple(files), failed)
 
 
 def _with_failure(record: Record, failed_now: Mapping[Place, str]) -> Record:

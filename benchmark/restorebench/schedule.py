@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -39,7 +40,7 @@ def detector_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> t
 def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scoring_only: bool = False) -> Todo:
     """List the groups that are not restored yet, and those that only lack scores.
 
-    scoring_only: leave out the former; a float column of an image saved at 8 bits then stays empty.
+    scoring_only: leave out the former; what `unscorable` counts then stays empty.
     """
     jobs: list[Job] = []
     unfounded: list[Record] = []
@@ -70,6 +71,24 @@ def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scor
                 ids = tuple(cell.data.samples[place].id for place in places)
                 jobs.append(Job(spec, places, ids, "restore", repetition, told))
     return Todo(tuple(jobs), tuple(unfounded))
+
+
+def unscorable(plan: Plan, journal: Journal) -> tuple[Counter[str], Counter[str]]:
+    """Count, by column, the restored images that lack a score which their saved files cannot give.
+
+    First those saved at 8 bits, where a column looks at floats; then those whose file is gone.
+    """
+    rounded: Counter[str] = Counter()
+    gone: Counter[str] = Counter()
+    for cell in plan.restorer_cells:
+        known = _Known(journal, cell, retry_failed=False)
+        names = {sample.id for sample in cell.data.samples[: cell.data.wanted]}
+        for key, record in known.records.items():
+            lacking = known.missing(key) if key[0] in names and key[1] < cell.repetitions else ()
+            ready = _scorable(plan, journal, record, lacking)
+            saved = bool(record.output) and (journal.folder / record.output).is_file()
+            (rounded if saved else gone).update(column.name for column in lacking if column not in ready)
+    return rounded, gone
 
 
 def records(plan: Plan, journal: Journal) -> Iterator[Record]:

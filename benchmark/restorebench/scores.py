@@ -12,6 +12,8 @@ from typing import Any
 from restorebench import journal as journals
 from restorebench import schedule
 from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.events import Note
+from restorebench.marked_yaml import Marks
 from restorebench.oneoff import prepared
 from restorebench.origin import reopen
 from restorebench.plan import Plan
@@ -119,10 +121,14 @@ def rescore(
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Result:
-    """Score a run's saved images under more metrics and protocols; nothing is restored again.
+    """Score a run's saved images under each metric and each protocol given; nothing is restored again.
+
+    Without metrics, or without protocols, the run's own are taken. The tables go to `scores` below the run folder
+    and the run's own stay as they are; the scores themselves are kept, for a later run or `rescore`.
 
     Raises:
         RunFolderError: the folder holds no run, one that saved no images, or one whose data changed since.
+        RestorebenchError: a score that was asked for cannot be had from the saved images.
     """
     origin = reopen(Path(folder))
     old = origin.loaded.suite
@@ -130,8 +136,8 @@ def rescore(
         raise RunFolderError(f"{folder} has no saved images to score; run its suite with --save all")
     wanted = old.model_copy(
         update={
-            "metrics": list(dict.fromkeys([*old.metrics, *metrics])),
-            "protocols": list(dict.fromkeys([*old.protocols, *protocols])),
+            "metrics": list(metrics or old.metrics),
+            "protocols": list(protocols or old.protocols),
         }
     )
     again = replace(
@@ -141,6 +147,38 @@ def rescore(
         plugins=tuple(dict.fromkeys([*origin.settings.plugins, *(path.resolve() for path in settings.plugins)])),
         scoring_only=True,
     )
-    plan = prepare(replace(origin.loaded, suite=wanted), again)
+    marks = Marks(origin.loaded.source, overridden={("metrics",): "--metrics", ("protocols",): "--protocol"})
+    plan = prepare(replace(origin.loaded, suite=wanted, marks=marks), again)
     origin.require_same(plan)
+    _require_scorable(plan, Path(folder), metrics)
+    for note in plan.notes:
+        watch(Note(note))
     return execute(plan, again, watch)
+
+
+def _require_scorable(plan: Plan, folder: Path, asked: Sequence[str]) -> None:
+    """Refuse scores that the saved images cannot give, before anything is computed. asked: metrics, by name."""
+    for column in plan.columns:
+        if column.metric not in asked:
+            continue
+        if column.unavailable:
+            raise RestorebenchError(f"{column.name} is not available: {column.unavailable}")
+        if not any(column in cell.columns for cell in plan.restorer_cells):
+            why = {
+                note
+                for cell in plan.restorer_cells
+                for note in cell.notes
+                if note.startswith(f"no {column.name}:")
+            }
+            raise RestorebenchError("; ".join(sorted(why)) or f"{column.name} is for none of this run's tasks")
+    with journals.opened(folder) as journal:
+        rounded, gone = schedule.unscorable(plan, journal)
+    if rounded:
+        raise RestorebenchError(
+            f"{', '.join(rounded)}: looks at images before they are rounded, and {folder} holds them at 8 bits;"
+            " leave it out, or add its protocol to the suite and run that with --save all"
+        )
+    if gone:
+        raise RestorebenchError(
+            f"{folder}: {max(gone.values())} saved images are gone; run its suite again with --save all"
+        )

@@ -339,8 +339,10 @@ def test_scoring_a_run_again_says_how_far_it_is(call, tmp_path):
         "datasets: [{name: synthetic, options: {clean: images}}]\n"
     )
     assert call("run", "s.yaml", "--out", "out", "--workers", "0", "--quiet")[0] == 0
-    code, _, error = call("score", "out", "--metrics", "ssim", "--workers", "0")
+    code, out, error = call("score", "out", "--metrics", "ssim,psnr", "--protocol", "y,daclip", "--workers", "0")
     assert (code, error) == (0, "noisy · identity: 1 images\n")
+    assert "ssim@y / psnr@y / ssim@daclip / psnr@daclip" in " ".join(out.split())
+    assert "out/scores/leaderboard.csv" in out
 
 
 def test_a_run_with_a_relative_override_is_reported_and_scored_from_anywhere(call, tmp_path, monkeypatch):

@@ -140,14 +140,18 @@ def detect(
 def score(
     restored: Annotated[Path, typer.Argument(metavar="RUN|RESTORED", help="A run folder, or restored images.")],
     clean: Annotated[Path | None, typer.Argument(help="The ground truth, with equal stems.")] = None,
-    metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics, a,b; psnr,ssim by default.")] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Protocols, a,b; rgb by default.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="Metrics, a,b; psnr,ssim by default, or the run's.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="Protocols, a,b; rgb by default, or the run's.")
+    ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead of a table.")] = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
 ) -> None:
-    """Score two folders matched by stem, or a run's saved images again."""
+    """Score two folders matched by stem, or a run's saved images again, into RUN/scores."""
     from restorebench import scores
 
     _check_csv(csv_file)
@@ -167,7 +171,7 @@ def score(
             _write_csv(
                 csv_file, result.tables.records.to_csv(None, index=False, float_format="%.6f", lineterminator="\n")
             )
-        finish(result)
+        finish(result, every_column=True)
         return
     with _watched("nothing was kept") as watch:
         found = scores.score(

@@ -76,9 +76,9 @@ def run(
     finish(result)
 
 
-def finish(result: Result) -> None:
+def finish(result: Result, every_column: bool = False) -> None:
     """Print a result; one with failures ends with exit code 3."""
-    print_result(result)
+    print_result(result, every_column)
     if result.failed:
         raise typer.Exit(3)
 
@@ -134,7 +134,7 @@ def _outstanding(plan: Plan, settings: Settings) -> int | None:
         return schedule.outstanding(plan, known, settings.retry_failed)
 
 
-def print_result(result: Result) -> None:
+def print_result(result: Result, every_column: bool = False) -> None:
     """Print the per-task table, the failures' number and where the files are."""
     from rich.console import Console
     from rich.markup import escape
@@ -143,7 +143,7 @@ def print_result(result: Result) -> None:
     from restorebench.cli.summary import summary
 
     board = result.tables.board
-    rows = summary(result.tables)
+    rows = summary(result.tables, None if every_column else 2)
     table = Table(
         *(escape(name) for name in rows[0]), title=f"{board.suite} (version {board.version})", title_justify="left"
     )
@@ -151,7 +151,8 @@ def print_result(result: Result) -> None:
         column.justify = "right"
     for row in rows[1:]:
         table.add_row(*(escape(text) for text in row))
-    width = None if sys.stdout.isatty() else 40 + 22 * len(rows[0])
+    needed = 1 + sum(3 + max(map(len, column)) for column in zip(*rows, strict=True))
+    width = None if sys.stdout.isatty() else max(needed, 40 + 22 * len(rows[0]))
     Console(width=width, highlight=False).print(table)
     if result.failed:
         print(f"{result.failed} failures: {result.folder / 'failures.csv'}")

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from restorebench.tables import Tables
 
 
-def summary(tables: Tables) -> list[list[str]]:
+def summary(tables: Tables, metrics: int | None = 2) -> list[list[str]]:
     """Lay the leaderboard out for a terminal: a header, then a row per task, a column per restorer.
 
-    A cell shows the first two metrics, `24.31 / 0.712`; `-` where there is no value, `!` after a row that is
-    incomplete.
+    A cell shows the first metrics, or with None all, as `24.31 / 0.712`; `-` where there is no value, `!` after a
+    row that is incomplete.
     """
-    shown = tables.board.columns[:2]
+    shown = tables.board.columns[:metrics]
     frame = tables.leaderboard
     keys = list(dict.fromkeys(zip(frame.restorer, frame.tell, strict=True)))
     header = ["task (" + " / ".join(column.name for column in shown) + ")"]
