@@ -9,6 +9,7 @@ from typing import Any
 
 from restorebench import journal as journals
 from restorebench.errors import RunFolderError
+from restorebench.journal import Journal
 from restorebench.plan import DetectorCell, Plan, Request, RestorerCell
 from restorebench.settings import Settings
 from restorebench.suite import LoadedSuite, Suite
@@ -64,6 +65,20 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "limit": request.limit,
         "digests": _digests(plan),
     }
+
+
+def require_same_suite(journal: Journal, plan: Plan) -> None:
+    """Refuse a folder that holds a run of a suite of another name: its tables would be replaced.
+
+    Raises:
+        RunFolderError: it does.
+    """
+    held = journal.recall("run")
+    if held is not None and (name := held["suite"]["suite"]) != plan.suite.suite:
+        raise RunFolderError(
+            f"{journal.folder} holds suite {name}, not {plan.suite.suite}; give another --out,"
+            " or --fresh to put that run's journal aside and replace its tables"
+        )
 
 
 def reopen(folder: Path) -> Origin:

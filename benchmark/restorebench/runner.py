@@ -98,6 +98,7 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
     preloading.start()
     with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder) as run_jobs:
         if not settings.scoring_only:
+            origin.require_same_suite(journal, plan)
             journal.remember("run", origin.describe(plan, settings))
         jobs = () if settings.scoring_only else schedule.detector_jobs(plan, journal, settings.retry_failed)
         _remember_environment(journal, settings, jobs)

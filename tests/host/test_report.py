@@ -149,3 +149,17 @@ def test_scoring_again_uses_plugins_given_then(run, tmp_path):
     result = scores.rescore(tmp_path / "run", metrics=["worst"], settings=settings)
     assert result.tables.records["worst@rgb"].notna().all()
     runner.report_again(tmp_path / "run")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_folder_of_another_suite_is_refused_and_keeps_its_tables(run, tmp_path, workers):
+    settings = {"workers": workers}
+    run(["identity"], suite="tiny", settings=settings)
+    before = written(tmp_path / "run")
+    with pytest.raises(RunFolderError, match=r"run holds suite tiny, not other; give another --out, or --fresh"):
+        run(["identity"], suite="other", settings=settings)
+    assert written(tmp_path / "run") == before
+    runner.report_again(tmp_path / "run")
+    assert written(tmp_path / "run") == before
+    run(["identity"], suite="other", settings=settings | {"fresh": True})
+    assert written(tmp_path / "run") != before
