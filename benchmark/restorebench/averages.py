@@ -78,10 +78,11 @@ def _average_row(
     lacking = dict.fromkeys([*(task for task in tasks if task not in held), *holes])
     notes = [f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"] if captured else []
     notes += [board.share] * bool(board.share and not captured)
+    notes += [share for cell in group if (share := cell.facts.share)]
     if lacking:
         notes.append(f"incomplete: {', '.join(lacking)}")
         notes += ["yardstick"] * any(cell.facts.yardstick for cell in group)
-        return row | {"status": "; ".join(notes)}
+        return row | {"status": "; ".join(dict.fromkeys(notes))}
     _put_means(board, row, group, sound, captured)
     for name, by_cell in known.items():
         if all(id(cell) in by_cell for cell in group):

@@ -66,16 +66,20 @@ def _numeric(frame: pd.DataFrame, kind: type[detection.Scores | detection.LabelS
 
 def _heard_status(cell: DetectorCellFacts, answered: int) -> str:
     missing = len(cell.samples) - answered
-    return f"incomplete: {missing} of {len(cell.samples)} not run" if missing else "ok"
+    notes = [cell.share] * bool(cell.share)
+    notes += [f"incomplete: {missing} of {len(cell.samples)} not run"] * bool(missing)
+    return "; ".join(notes) or "ok"
 
 
 def _average(board: Board, dataset: str, detector: str, group: Sequence[Row]) -> Row:
     """Average a detector over the tasks; all blank where a task is missing, and a score that a task lacks."""
     row: Row = {"task": AVERAGE, "dataset": dataset, "detector": detector}
     held = {r["task"] for r in group}
-    holes = [r["task"] for r in group if r["status"] != "ok"]
+    holes = [r["task"] for r in group if "incomplete" in r["status"]]
+    shares = dict.fromkeys(note for r in group for note in r["status"].split("; ") if note.startswith("first "))
     lacking = dict.fromkeys([*(task for task in board.tasks if task not in held), *holes])
-    notes = [board.share] * bool(board.share) + [f"incomplete: {', '.join(lacking)}"] * bool(lacking)
+    notes = [*[board.share] * bool(board.share), *shares]
+    notes += [f"incomplete: {', '.join(lacking)}"] * bool(lacking)
     for name in _names(detection.Scores):
         known = [r[name] for r in group if r[name] is not None]
         if name in {"images", "failed"}:

@@ -142,7 +142,7 @@ def status(board: Board, cell: Cell) -> str:
     facts, total = cell.facts, len(cell.facts.samples)
     if facts.skipped:
         return f"skipped: {facts.skipped}"
-    notes = []
+    notes = [facts.share] * bool(facts.share)
     if cell.failed:
         notes.append(f"incomplete: {cell.failed} of {total} failed")
     if cell.missing:

@@ -60,6 +60,8 @@ def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
     facts = {
         "suite": plan.suite.model_dump(mode="json"),
         "source": Path(plan.loaded.source).name,
+        "overrides": list(plan.loaded.overrides),
+        "limit": plan.limit,
         "roots": {name: str(path) for name, path in plan.roots.items()},
         "code": plan.code,
         **computed_with,

@@ -63,6 +63,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "tasks": request.tasks,
         "restorers": request.restorers,
         "limit": request.limit,
+        "overrides": plan.loaded.overrides,
         "digests": _digests(plan),
     }
 
@@ -105,5 +106,6 @@ def reopen(folder: Path) -> Origin:
         plugins=tuple(Path(path) for path in origin["plugins"]),
         request=request,
     )
-    loaded = LoadedSuite(suite, origin["source"], Path(origin["folder"]))
+    overrides = tuple(origin.get("overrides", ()))
+    loaded = LoadedSuite(suite, origin["source"], Path(origin["folder"]), overrides=overrides)
     return Origin(loaded, settings, origin["digests"])

@@ -110,7 +110,7 @@ class RestorerCell:
 class Plan:
     """Everything that will run, in the order of every table.
 
-    tasks: those asked for, whether or not anything can be run of them.
+    tasks: those asked for, whether or not anything can be run of them. limit: images taken of each, None for all.
     """
 
     loaded: LoadedSuite
@@ -121,6 +121,7 @@ class Plan:
     detector_cells: tuple[DetectorCell, ...]
     restorer_cells: tuple[RestorerCell, ...]
     notes: tuple[str, ...]
+    limit: int | None = None
 
     @property
     def suite(self) -> Suite:
@@ -180,11 +181,15 @@ def _cell_facts(cell: RestorerCell) -> CellFacts:
         repetitions=cell.repetitions,
         skipped=cell.skipped,
         notes=cell.notes,
+        total=len(cell.data.samples),
     )
 
 
 def _detector_facts(cell: DetectorCell) -> DetectorCellFacts:
-    return DetectorCellFacts(cell.entry.card.name, cell.data.task, cell.data.label, cell.digest, cell.data.facts())
+    data = cell.data
+    return DetectorCellFacts(
+        cell.entry.card.name, data.task, data.label, cell.digest, data.facts(), len(data.samples)
+    )
 
 
 def with_parameters(board: Board, parameters: Mapping[str, int]) -> Board:

@@ -64,6 +64,7 @@ class _Planner:
             tuple(detector_cells),
             tuple(restorer_cells),
             tuple(self.notes),
+            self.request.limit,
         )
 
     def _data_cells(

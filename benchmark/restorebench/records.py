@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -114,7 +114,8 @@ class CellFacts:
 
     restorer: its label in the suite; plugin: the restorer's own name. columns: the scores that apply here.
     digest: what records refer to. row_digest: it and the scored columns' versions, printed in the table.
-    samples: those this run asked for, in plan order. skipped: why the cell was not run, or "".
+    samples: those this run asked for, in plan order. total: how many the data hold; 0 means just these.
+    skipped: why the cell was not run, or "".
     notes: what else a reader must know.
     """
 
@@ -133,17 +134,36 @@ class CellFacts:
     parameters: int | None = None
     skipped: str = ""
     notes: tuple[str, ...] = ()
+    total: int = 0
+
+    @property
+    def share(self) -> str:
+        """Say `first 2 of 6 images` of a cell that --limit narrowed, else an empty string."""
+        return _share(self.samples, self.total)
 
 
 @dataclass(frozen=True)
 class DetectorCellFacts:
-    """One detector on one task of one dataset. The truth of each sample is the task's components."""
+    """One detector on one task of one dataset. The truth of each sample is the task's components.
+
+    total: as in CellFacts.
+    """
 
     detector: str
     task: str
     dataset: str
     digest: str
     samples: tuple[SampleFacts, ...]
+    total: int = 0
+
+    @property
+    def share(self) -> str:
+        """Say what `CellFacts.share` does."""
+        return _share(self.samples, self.total)
+
+
+def _share(samples: Sequence[SampleFacts], total: int) -> str:
+    return f"first {len(samples)} of {total} images" if len(samples) < total else ""
 
 
 @dataclass(frozen=True)

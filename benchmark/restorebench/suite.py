@@ -118,12 +118,16 @@ class Suite(_Model):
 
 @dataclass(frozen=True)
 class LoadedSuite:
-    """A suite with the places its values came from, for errors that are found later."""
+    """A suite with the places its values came from, for errors that are found later.
+
+    overrides: what the command line put in place of the file's values, as `seed=1`.
+    """
 
     suite: Suite
     source: str
     folder: Path
     marks: Marks = field(default_factory=lambda: Marks("<suite>"))
+    overrides: tuple[str, ...] = ()
 
     def at(self, *path: str | int) -> str:
         """Return `file:line:column: key.path: ` for the deepest known part of a path."""
@@ -182,7 +186,8 @@ def loads(
     except ValidationError as error:
         problems += [_explain(Suite, problem, marks) for problem in _problems(error)]
         suite = _salvaged(raw, error)
-    loaded = None if suite is None else LoadedSuite(suite, source, folder or Path.cwd(), marks)
+    said = (*overrides, *(f"{key}={value}" for key, value in (extra or {}).items()))
+    loaded = None if suite is None else LoadedSuite(suite, source, folder or Path.cwd(), marks, said)
     if problems or loaded is None:
         raise InvalidSuite("\n".join(sorted(dict.fromkeys(problems), key=_line)), loaded)
     return loaded

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import random
 import sqlite3
@@ -16,6 +17,9 @@ from PIL import Image
 
 from restorebench.errors import RunFolderError
 from restorebench.events import Done
+from restorebench.plan import Request
+from restorebench.runner import execute, prepare, report_again
+from restorebench.settings import Settings
 
 PLUGINS = Path(__file__).parent / "plugins"
 KILLS = int(os.environ.get("RESTOREBENCH_TEST_KILLS", "3"))
@@ -209,3 +213,35 @@ def test_an_output_folder_that_cannot_be_written_stops_the_run_instead_of_failin
     (tmp_path / "a" / "outputs").write_text("in the way")
     with pytest.raises(RunFolderError, match=r"outputs.*another folder"):
         run(["identity"], out="a", save="all", settings={"workers": 0})
+
+
+def test_a_limit_and_overrides_leave_their_marks_in_the_tables_and_the_manifest(pairs, tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nmetrics: [psnr]\nclean_inputs: false\ndetectors: [statistics]\n"
+        f"datasets: [{{name: paired-folder, options: {{path: {pairs}}}}}]\n"
+    )
+
+    def tables(out, *limits):
+        for limit in limits:
+            settings = Settings(
+                out=tmp_path / out,
+                workers=0,
+                device="cpu",
+                overrides=("seed=1",),
+                request=Request(limit=limit),
+            )
+            result = execute(prepare(str(tmp_path / "s.yaml"), settings, {"samples": 1}), settings)
+        written = {path.name: path.read_bytes() for path in (tmp_path / out).glob("*.[cj]s*")}
+        written.pop("cost.csv")
+        return result, written
+
+    two, files = tables("two", 2)
+    assert set(two.tables.leaderboard.status) == set(two.tables.detectors.status) == {"first 2 of 3 images"}
+    facts = json.loads(files["manifest.json"])
+    assert (facts["limit"], facts["overrides"]) == (2, ["seed=1", "samples=1"])
+    report_again(tmp_path / "two")
+    assert (tmp_path / "two" / "manifest.json").read_bytes() == files["manifest.json"]
+    whole, once = tables("once", None)
+    assert set(whole.tables.leaderboard.status) == set(whole.tables.detectors.status) == {"ok"}
+    assert tables("twice", 2, None)[1] == once
+    assert tables("again", None, 2)[1] == files
