@@ -158,7 +158,7 @@ def status(board: Board, cell: Cell) -> str:
     if facts.yardstick:
         notes.append("yardstick")
     notes += facts.notes
-    notes += [f"no {c.name}: {c.unavailable}" for c in board.columns if c.unavailable]
+    notes += [f"{c.name} unavailable" for c in board.columns if c.unavailable]
     worked = len({record.sample for record in cell.records if record.status == OK})
     for column in facts.columns:
         unscored = len({record.sample for record in cell.records if column in record.unscored})

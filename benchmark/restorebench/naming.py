@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from restorebench.anchoring import anchored
 from restorebench.catalog import Catalog, Entry
-from restorebench.contracts import Card, MetricInfo, ScoringProtocol, resolve
-from restorebench.digests import digest
+from restorebench.columns import lay_out
+from restorebench.contracts import Card, MetricInfo, ScoringProtocol
 from restorebench.errors import RestorebenchError, UnknownName, nearest
-from restorebench.guarding import guarded
 from restorebench.plan import Request, ScoreColumn
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry, explain_options
 from restorebench.tasks import CLEAN, components
@@ -24,7 +23,7 @@ from restorebench.toolbox.options import options_model, validated_options
 class Named:
     """A suite's names, looked up; options are complete with defaults and JSON-ready.
 
-    loaded: the suite, its paths made absolute. problems: what is wrong.
+    loaded: the suite, its paths made absolute. problems: what is wrong. notes: what is left out, and why.
     """
 
     loaded: LoadedSuite
@@ -34,6 +33,7 @@ class Named:
     detectors: list[tuple[Entry, dict[str, Any]]]
     datasets: list[tuple[DatasetEntry, dict[str, Any]]]
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
@@ -55,6 +55,7 @@ class _Names:
         self.catalog = catalog
         self.request = request
         self.problems = problems
+        self.notes: list[str] = []
 
     def look_up(self) -> Named:
         tasks = self._tasks()
@@ -74,7 +75,14 @@ class _Names:
             for place, entry in enumerate(self.suite.datasets)
         ]
         return Named(
-            self.loaded, tasks, columns, restorers, detectors, datasets, tuple(dict.fromkeys(self.problems))
+            self.loaded,
+            tasks,
+            columns,
+            restorers,
+            detectors,
+            datasets,
+            tuple(dict.fromkeys(self.problems)),
+            tuple(self.notes),
         )
 
     def _tasks(self) -> list[str]:
@@ -134,7 +142,12 @@ class _Names:
             if protocol not in known:
                 where = self.loaded.at("protocols", place)
                 self.problems.append(f"{where}no protocol called {protocol!r}{nearest(protocol, known)}")
-        return [_score_column(card, protocol) for protocol in self.suite.protocols for card in cards]
+        laid_out = lay_out(cards, [protocol for protocol in self.suite.protocols if protocol in known])
+        if laid_out.undefined and not laid_out.columns:
+            where, names = self.loaded.at("protocols"), ", ".join(laid_out.undefined)
+            self.problems.append(f"{where}no metric is defined under any of them: {names}")
+        self.notes += laid_out.notes()
+        return laid_out.columns
 
     def _reports(self) -> None:
         self._each_once("reports", self.suite.reports)
@@ -252,21 +265,3 @@ def _first_problem(error: ValidationError) -> str:
 
 def _protocols(card: Card) -> Sequence[ScoringProtocol]:
     return card.protocols if isinstance(card, MetricInfo) else ()
-
-
-def _score_column(entry: Entry, protocol: str) -> ScoreColumn:
-    card = entry.card
-    assert isinstance(card, MetricInfo)  # by construction: the entry's kind is metric
-    found = card.protocol(protocol)
-    name = f"{card.name}@{protocol}"
-    if found is None:
-        reason = f"{card.name} is not defined under protocol {protocol}"
-        return ScoreColumn(name, card.name, protocol, "", None, reason)
-    reason = ""
-    if card.unavailable is not None:
-        with guarded(card, "saying whether it is available"):
-            reason = str(resolve(card.unavailable)())
-    fields = {**asdict(found), "space": found.space.value}
-    return ScoreColumn(
-        name, card.name, protocol, digest(card.name, entry.edition, fields), None if reason else card, reason
-    )

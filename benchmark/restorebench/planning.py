@@ -46,6 +46,7 @@ class _Planner:
         self.notes: list[str] = []
 
     def plan(self, named: Named) -> Plan:
+        self.notes += named.notes
         data = self._data_cells(named.tasks, named.datasets)
         detector_cells = [
             self._detector_cell(entry, options, cell) for cell in data for entry, options in named.detectors

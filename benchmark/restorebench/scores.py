@@ -77,6 +77,8 @@ def score(
     }
     with prepared(raw, settings) as (plan, there, folder):
         _require_all_columns(plan)
+        for note in plan.notes:
+            watch(Note(note))
         result = execute(plan, there, watch)
         with journals.opened(folder) as journal:
             records = list(schedule.records(plan, journal))

@@ -669,3 +669,25 @@ def test_it_is_said_that_a_result_has_fewer_bits(call, tmp_path, command):
     assert (code, error) == (0, f"note: {tmp_path / 'in' / 'b@2.png'} {said}".replace(f"{tmp_path}/", ""))
     code, _, error = call(command[0], "in/a.png", *command[1:], "-o", "one", "--workers", "0")
     assert (code, error) == (0, "")
+
+
+def test_a_metric_that_cannot_be_computed_here_is_said_by_every_command_and_briefly_in_the_table(
+    call, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nowhere"))
+    photograph(tmp_path / "clean" / "a.png")
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nmetrics: [psnr, lpips]\nprotocols: [rgb, y]\nclean_inputs: false\n"
+        "datasets: [{name: synthetic, options: {clean: clean}}]\n"
+    )
+    code, _, error = call("run", "s.yaml", "--workers", "0", "--out", "out")
+    assert code == 0
+    assert error.count("lpips@rgb cannot be computed here") == 1
+    assert error.count("left out, because these metrics have no such protocol: lpips@y") == 1
+    rows = list(csv.DictReader((tmp_path / "out" / "leaderboard.csv").read_text().splitlines()))
+    assert {row["status"] for row in rows} == {"lpips@rgb unavailable"}
+    assert "lpips@y" not in rows[0]
+    for command in ("validate", "s.yaml"), ("run", "s.yaml", "--dry-run"):
+        assert call(*command)[1].count("lpips@rgb cannot be computed here") == 1
+    assert "backbone not in" in call("list", "metrics")[1]
+    assert "unavailable metric lpips: AlexNet backbone not in" in call("doctor")[1]

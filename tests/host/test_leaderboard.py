@@ -248,7 +248,7 @@ def test_skips_fallbacks_and_missing_metrics_are_said_in_the_status():
     found = [record(tiled, n, 20, execution=slow) for n in range(12)]
     tables = build(board(skipped, tiled, columns=(PSNR, lpips)), found)
     assert row(tables, "a")["status"] == "skipped: needs a task"
-    assert row(tables, "b")["status"] == "fallback: tile 512; no lpips@rgb: no backbone"
+    assert row(tables, "b")["status"] == "fallback: tile 512; lpips@rgb unavailable"
 
 
 def test_the_order_of_records_changes_no_table():

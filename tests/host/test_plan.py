@@ -140,9 +140,28 @@ def test_data_that_are_not_there_are_named(catalog, tmp_path):
         plan(catalog, tmp_path)
 
 
-def test_a_metric_without_the_protocol_leaves_an_empty_column_with_its_reason(catalog, photographs):
-    made = plan(catalog, photographs, metrics=["psnr", "ms-ssim"], protocols=["airnet"])
-    assert [column.unavailable for column in made.columns] == ["", "ms-ssim is not defined under protocol airnet"]
+def test_a_pair_of_metric_and_protocol_that_does_not_exist_is_left_out_with_one_note(catalog, photographs):
+    made = plan(catalog, photographs, metrics=["psnr", "ms-ssim", "ssim"], protocols=["rgb", "airnet", "daclip"])
+    names = [column.name for column in made.columns]
+    assert names == [
+        *("psnr@rgb", "ms-ssim@rgb", "ssim@rgb"),
+        *("psnr@airnet", "ssim@airnet", "psnr@daclip", "ssim@daclip"),
+    ]
+    assert made.notes == ("left out, because these metrics have no such protocol: ms-ssim@airnet, ms-ssim@daclip",)
+
+
+def test_a_suite_without_any_metric_under_its_protocols_is_refused(catalog, photographs):
+    with pytest.raises(SuiteError, match=r"protocols: no metric is defined under any of them: ms-ssim@airnet"):
+        plan(catalog, photographs, metrics=["ms-ssim"], protocols=["airnet"])
+
+
+def test_a_metric_that_cannot_be_computed_here_is_noted_once(catalog, photographs, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(photographs / "nowhere"))
+    made = plan(catalog, photographs, metrics=["psnr", "lpips"], protocols=["rgb", "daclip"])
+    (note,) = made.notes
+    assert note.startswith(
+        "lpips@rgb, lpips@daclip cannot be computed here, and stays empty: AlexNet backbone not in"
+    )
 
 
 def test_the_board_knows_that_a_mean_aligned_psnr_never_ranks(catalog, photographs):

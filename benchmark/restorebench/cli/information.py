@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import options
-from restorebench.contracts import CARD_TYPES
+from restorebench.contracts import CARD_TYPES, MetricInfo
 from restorebench.errors import RestorebenchError, UnknownName, nearest
 
 if TYPE_CHECKING:
@@ -85,13 +85,25 @@ def _describe(entry: Entry, verbose: bool) -> dict[str, Any]:
         row["training"] = training.value
     if entry.kind in {"restorer", "detector"}:
         row["weights"] = _weights(entry)
-    if entry.unavailable:
-        row["unavailable"] = entry.unavailable
+    if unavailable := _unavailable(entry):
+        row["unavailable"] = unavailable
     row["summary"] = card.summary
     if verbose:
         row |= {"plugin": entry.plugin, "licence": card.licence, "citation": card.citation}
         row["options"] = _options(card)
     return row
+
+
+def _unavailable(entry: Entry) -> str:
+    """Say why a card cannot be used here; "" where it can."""
+    if entry.unavailable or not isinstance(entry.card, MetricInfo):
+        return entry.unavailable
+    from restorebench.columns import why_unavailable
+
+    try:
+        return why_unavailable(entry.card)
+    except RestorebenchError as error:  # one bad card must not hide the others
+        return f"broken: {error}"
 
 
 def _weights(entry: Entry) -> str:
@@ -192,8 +204,8 @@ def doctor(plugin: options.Plugin = None) -> None:
     for name, entries in _by_plugin(catalog.entries).items():
         print(f"plugin {name}: {len(entries)} cards")
     for entry in catalog.entries:
-        if entry.unavailable:
-            print(f"unavailable {entry.kind} {entry.card.name}: {entry.unavailable}")
+        if unavailable := _unavailable(entry):
+            print(f"unavailable {entry.kind} {entry.card.name}: {unavailable}")
     for broken in catalog.broken:
         print(f"BROKEN plugin {broken.plugin}: {broken.reason}")
     if catalog.broken:

@@ -113,9 +113,6 @@ def print_plan(plan: Plan, settings: Settings) -> None:
             cell.digest, f"skipped: {cell.skipped}" if cell.skipped else "",
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
-    for column in plan.columns:
-        if column.unavailable:
-            print(f"{column.name}: not available: {column.unavailable}")
     for note in plan.notes:
         print(f"note: {note}")
     images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
@@ -171,9 +168,6 @@ def validate(
 
     settings = Settings(data=data, plugins=tuple(plugin or ()), overrides=tuple(overrides or ()))
     plan = runner.prepare(suite, settings)
-    for column in plan.columns:
-        if column.unavailable:
-            print(f"note: {column.name} is not available: {column.unavailable}")
     for note in plan.notes:
         print(f"note: {note}")
     print(
