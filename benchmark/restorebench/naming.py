@@ -15,7 +15,7 @@ from restorebench.contracts import Card, MetricInfo, ScoringProtocol
 from restorebench.errors import RestorebenchError, UnknownName, nearest
 from restorebench.plan import Request, ScoreColumn
 from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry, explain_options
-from restorebench.tasks import CLEAN, components
+from restorebench.tasks import CLEAN, canonical, components
 from restorebench.toolbox.options import options_model, validated_options
 
 
@@ -88,7 +88,7 @@ class _Names:
     def _tasks(self) -> list[str]:
         known = [task.name for task in self.catalog.tasks]
         asked = list(self.suite.tasks)
-        self._each_once("tasks", asked)
+        self._tasks_once(asked)
         for place, task in enumerate(asked):
             for name in components(task):
                 if name not in known:
@@ -101,13 +101,26 @@ class _Names:
             return asked
         if not self.request.tasks:
             raise UnknownName(f"--tasks: names none; suite {self.suite.suite} has {', '.join(asked)}")
+        wanted = {canonical(name) for name in self.request.tasks}
         for name in self.request.tasks:
-            if name not in asked:
+            if canonical(name) not in map(canonical, asked):
                 raise UnknownName(
                     f"--tasks: suite {self.suite.suite} has no task {name!r}{nearest(name, asked)};"
                     f" it has {', '.join(asked)}"
                 )
-        return [task for task in asked if task in self.request.tasks]
+        return [task for task in asked if canonical(task) in wanted]
+
+    def _tasks_once(self, asked: Sequence[str]) -> None:
+        """Note tasks that are listed twice, in any order of their parts, and parts that are named twice."""
+        first: dict[str, str] = {}
+        for place, task in enumerate(asked):
+            where, same = self.loaded.at("tasks", place), canonical(task)
+            if len(set(components(task))) != len(components(task)):
+                self.problems.append(f"{where}{task!r} names a degradation twice; name each once")
+            elif same in first:
+                other = "" if first[same] == task else f", as {first[same]!r}"
+                self.problems.append(f"{where}{task!r} is listed twice{other}")
+            first.setdefault(same, task)
 
     def _datasets_tasks(self, chosen: Sequence[str]) -> None:
         """Check the tasks that datasets are limited to, and that one of them holds what --tasks asks for."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from restorebench.catalog import Catalog, Entry
 from restorebench.contracts import DataRequest, DatasetInfo, DetectorInfo, RestorerInfo, SampleInfo, resolve
 from restorebench.digests import digest
-from restorebench.errors import ContractViolation, MissingResource, RestorebenchError, SuiteError
+from restorebench.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError, SuiteError
 from restorebench.guarding import guarded
 from restorebench.naming import Named, look_up
 from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCell, ScoreColumn
@@ -102,7 +103,7 @@ class _Planner:
         used = _Used(self.catalog)
         request = DataRequest(task, self.suite.seed, self.roots, used.find)
         model = validated_options(card, options)
-        with guarded(card, f"listing its samples of {task}"):
+        with self._placed(entry), guarded(card, f"listing its samples of {task}"):
             samples = tuple(resolve(card.index)(model, request))
             strangers = [sample for sample in samples if not isinstance(sample, SampleInfo)]
             if strangers:
@@ -117,6 +118,19 @@ class _Planner:
         content = digest(card.name, plugin.edition, task, listed, *used.code())
         groups = _groups(samples, wanted, self.suite.batch_size)
         return DataCell(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
+
+    @contextmanager
+    def _placed(self, entry: DatasetEntry) -> Iterator[None]:
+        """Let what is wrong with data start with the place in the suite file that names them."""
+        try:
+            yield
+        except (BrokenPlugin, ContractViolation):
+            raise  # the plugin's doing, wherever it is named
+        except RestorebenchError as error:
+            place = self.suite.datasets.index(entry)
+            named = [key for key, value in entry.options.items() if isinstance(value, str) and value in str(error)]
+            where = self.loaded.placed("datasets", place, "options", *named[:1])
+            raise type(error)(f"{where}{error}") from error
 
     def _detector_cell(self, entry: Entry, options: dict[str, Any], data: DataCell) -> DetectorCell:
         card = entry.card

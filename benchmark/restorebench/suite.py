@@ -133,6 +133,10 @@ class LoadedSuite:
         """Return `file:line:column: key.path: ` for the deepest known part of a path."""
         return self.marks.at(path)
 
+    def placed(self, *path: str | int) -> str:
+        """Return what `at` does for a suite that was read from a file, and nothing for others."""
+        return self.at(*path) if self.marks.places else ""
+
 
 def load(
     name: str, overrides: Sequence[str] = (), data: Path | None = None, extra: Mapping[str, Any] | None = None

@@ -40,6 +40,11 @@ def components(name: str) -> tuple[str, ...]:
     return () if name == CLEAN else tuple(name.split("+"))
 
 
+def canonical(name: str) -> str:
+    """Write a mixture in the order of the tables: `rainy+hazy` is `hazy+rainy`."""
+    return composite(components(name))
+
+
 def composite(names: Iterable[str]) -> str:
     """Join degradations into one task name, in canonical order; none at all is `clean`.
 

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restorebench import suite as suites
-from restorebench.errors import RestorebenchError, SuiteError, UnknownName
+from restorebench.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
+from restorebench.plan import Request
+from restorebench.runner import prepare
+from restorebench.settings import Settings
 from restorebench.substitution import Overridden
 
 MINIMAL = "suite: mine\ndatasets: [synthetic]\n"
@@ -191,3 +194,37 @@ def test_any_text_is_a_suite_or_a_clear_error(text):
         suites.loads(text, "any.yaml")
     except RestorebenchError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ("[hazy+rainy, noisy, rainy+hazy]", "'rainy+hazy' is listed twice, as 'hazy+rainy'"),
+        ("[hazy, noisy, hazy]", "'hazy' is listed twice"),
+        ("[hazy, noisy, hazy+hazy]", "'hazy+hazy' names a degradation twice; name each once"),
+    ],
+)
+def test_a_task_in_another_order_is_the_same_task(tmp_path, tasks, message):
+    (tmp_path / "s.yaml").write_text(f"suite: s\ntasks: {tasks}\ndatasets: [synthetic]\n")
+    with pytest.raises(SuiteError) as caught:
+        prepare(str(tmp_path / "s.yaml"), Settings())
+    column = len("tasks: ") + tasks.rindex(",") + 3
+    assert str(caught.value) == f"{tmp_path / 's.yaml'}:2:{column}: tasks[2]: {message}"
+
+
+def test_a_task_may_be_asked_for_in_another_order(tmp_path):
+    (tmp_path / "s.yaml").write_text("suite: s\ntasks: [hazy+rainy, noisy]\ndatasets: [synthetic]\n")
+    plan = prepare(str(tmp_path / "s.yaml"), Settings(request=Request(tasks=("rainy+hazy",))))
+    assert plan.tasks == ("hazy+rainy",)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "key"), [("paired-folder", "path"), ("synthetic", "clean"), ("unpaired", "path")]
+)
+def test_data_that_are_not_there_are_named_at_their_place(tmp_path, dataset, key):
+    line = f"datasets: [{{name: {dataset}, options: {{{key}: nowhere}}}}]"
+    (tmp_path / "s.yaml").write_text(f"suite: s\ntasks: [noisy]\n{line}\n")
+    with pytest.raises(MissingResource) as caught:
+        prepare(str(tmp_path / "s.yaml"), Settings())
+    place = f"{tmp_path / 's.yaml'}:3:{line.index(key + ':') + 1}: datasets[0].options.{key}: "
+    assert str(caught.value).startswith(f"{place}{tmp_path / 'nowhere'}: no such ")
