@@ -28,6 +28,7 @@ import PIL.Image
 import PIL.ImageFile
 
 from restorebench.errors import MissingResource, UnreadableImage
+from restorebench.toolbox import deep_images as deep
 from restorebench.toolbox.wholeness import may_be_truncated
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L")
 _STORED_MODES = (*_DIRECT_MODES, "1", "P", "PA")  # the others need a colour profile or a range
 _TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two of a BigTIFF
-_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102  # EXIF and TIFF tags
+_ORIENTATION = 0x0112  # EXIF tag
 _UNDECODABLE = (
     OSError,
     SyntaxError,
@@ -88,7 +89,7 @@ def read_size(path: Path) -> tuple[int, int]:
 def has_16_bits(path: Path) -> bool:
     """Tell from its header whether an image has 16 bits per channel, of which `write_png` keeps 8."""
     with _opened(path) as image:
-        return _is_16_bit_tiff(image) or _is_16_bit_png(image)
+        return deep.is_tiff(image) or deep.is_png(image)
 
 
 def read(path: Path) -> Image:
@@ -102,10 +103,10 @@ def read(path: Path) -> Image:
 
     with _opened(path) as image:
         orientation = _orientation(image)
-        if _is_16_bit_tiff(image):
-            stored = _read_16_bit_tiff(path)
-        elif _is_16_bit_png(image):
-            stored = _read_16_bit_png(path, image)
+        if deep.is_tiff(image):
+            stored = deep.read_tiff(path)
+        elif deep.is_png(image):
+            stored = deep.read_png(path, image)
         else:
             stored = np.asarray(_expanded(path, image))
             orientation = 1 if image.format == "TIFF" else orientation  # Pillow turns a TIFF itself
@@ -155,17 +156,8 @@ def _check_header(path: Path, image: PIL.ImageFile.ImageFile) -> None:
         raise UnreadableImage(
             f"{path}: holds {frames} frames or pages; save the one you mean as a file of its own"
         )
-    if image.format != "PNG" and not _is_16_bit_tiff(image) and image.mode not in _STORED_MODES:
+    if image.format != "PNG" and not deep.is_tiff(image) and image.mode not in _STORED_MODES:
         raise UnreadableImage(_needs_a_profile(path, image.mode))
-
-
-def _is_16_bit_tiff(image: Any) -> bool:  # Any: only Pillow's TIFF has tags
-    """Tell what tifffile has to read, whatever Pillow takes its mode for."""
-    return image.format == "TIFF" and 16 in image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
-
-
-def _is_16_bit_png(image: Any) -> bool:
-    return image.format == "PNG" and any(";16" in str(tile.args) for tile in image.tile)  # none if it is damaged
 
 
 def _too_large(path: Path, size: str = "") -> str:
@@ -202,47 +194,6 @@ def _needs_a_profile(path: Path, mode: str) -> str:
         f"{path}: is stored as {mode}, whose conversion to RGB depends on a colour profile or a "
         "range that the file does not fix; convert it to 8-bit or 16-bit RGB"
     )
-
-
-def _read_16_bit_png(path: Path, image: PIL.ImageFile.ImageFile) -> Stored:
-    """Decode a 16-bit PNG exactly: (H, W) or (H, W, channels) uint16.
-
-    Pillow keeps only the upper byte of each colour sample, and says nothing. The same decoder told that
-    the samples are little-endian keeps what is really the lower byte, so two passes give both.
-    """
-    import numpy as np
-
-    if "transparency" in image.info:
-        raise UnreadableImage(f"{path}: 16-bit PNG with a transparent colour; save it with an alpha channel")
-    (tile,) = image.tile
-    if tile.args == "I;16B":
-        return np.asarray(image)
-    if tile.args == "LA;16B":
-        image.tile = [tile._replace(args="RGBA")]  # four bytes a pixel: grey high, low, alpha high, low
-        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(np.asarray(image).astype(np.uint16), 2, 0)
-        return np.stack([grey_high << 8 | grey_low, alpha_high << 8 | alpha_low], axis=2)
-    with PIL.Image.open(path, formats=_FORMATS) as again:
-        again.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L"))]
-        upper, lower = np.asarray(image, dtype=np.uint16), np.asarray(again, dtype=np.uint16)
-    return np.asarray(upper << 8 | lower)
-
-
-def _read_16_bit_tiff(path: Path) -> Stored:
-    """Decode a 16-bit TIFF, before orientation: (H, W) or (H, W, channels) uint16."""
-    import numpy as np
-    import tifffile  # comes with scikit-image; Pillow reads 16-bit colour as 8 bits
-
-    with tifffile.TiffFile(path) as file:
-        page = file.pages.first
-        plain_grey = page.axes == "YX" and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
-        colour = page.axes == "YXS" and page.photometric == tifffile.PHOTOMETRIC.RGB
-        alpha_is_plain = page.extrasamples in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
-        if page.dtype != np.uint16 or not (plain_grey or colour) or not alpha_is_plain:
-            raise UnreadableImage(
-                f"{path}: 16-bit TIFF of an unusual layout (axes {page.axes}, photometric {page.photometric}, "
-                f"{page.dtype}); convert it to 16-bit grey or interleaved RGB"
-            )
-        return np.asarray(page.asarray())
 
 
 def _as_rgb(stored: Stored) -> Image:

@@ -1,0 +1,69 @@
+"""PNG and TIFF files of 16 bits a sample, which Pillow would read as 8 without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import PIL.Image
+import PIL.ImageFile
+
+from restorebench.errors import UnreadableImage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Deep = np.ndarray[Any, np.dtype[np.uint16]]
+
+_BITS_PER_SAMPLE = 0x0102  # TIFF tag
+
+
+def is_tiff(image: Any) -> bool:  # Any: only Pillow's TIFF has tags
+    """Tell what tifffile has to read, whatever Pillow takes its mode for."""
+    return image.format == "TIFF" and 16 in image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
+
+
+def is_png(image: Any) -> bool:  # Any: only Pillow's own kinds have tiles
+    """Tell a PNG of which Pillow would keep the upper bytes alone."""
+    return image.format == "PNG" and any(";16" in str(tile.args) for tile in image.tile)  # none if it is damaged
+
+
+def read_png(path: Path, image: PIL.ImageFile.ImageFile) -> Deep:
+    """Decode a 16-bit PNG exactly: (H, W) or (H, W, channels) uint16.
+
+    Pillow keeps only the upper byte of each colour sample, and says nothing. The same decoder told that
+    the samples are little-endian keeps what is really the lower byte, so two passes give both.
+    """
+    import numpy as np
+
+    if "transparency" in image.info:
+        raise UnreadableImage(f"{path}: 16-bit PNG with a transparent colour; save it with an alpha channel")
+    (tile,) = image.tile
+    if tile.args == "I;16B":
+        return np.asarray(image)
+    if tile.args == "LA;16B":
+        image.tile = [tile._replace(args="RGBA")]  # four bytes a pixel: grey high, low, alpha high, low
+        grey_high, grey_low, alpha_high, alpha_low = np.moveaxis(np.asarray(image).astype(np.uint16), 2, 0)
+        return np.stack([grey_high << 8 | grey_low, alpha_high << 8 | alpha_low], axis=2)
+    with PIL.Image.open(path, formats=("PNG",)) as again:
+        again.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L"))]
+        upper, lower = np.asarray(image, dtype=np.uint16), np.asarray(again, dtype=np.uint16)
+    return np.asarray(upper << 8 | lower)
+
+
+def read_tiff(path: Path) -> Deep:
+    """Decode a 16-bit TIFF, before orientation: (H, W) or (H, W, channels) uint16."""
+    import numpy as np
+    import tifffile  # comes with scikit-image; Pillow reads 16-bit colour as 8 bits
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        plain_grey = page.axes == "YX" and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+        colour = page.axes == "YXS" and page.photometric == tifffile.PHOTOMETRIC.RGB
+        alpha_is_plain = page.extrasamples in ((), (tifffile.EXTRASAMPLE.UNASSALPHA,))
+        if page.dtype != np.uint16 or not (plain_grey or colour) or not alpha_is_plain:
+            raise UnreadableImage(
+                f"{path}: 16-bit TIFF of an unusual layout (axes {page.axes}, photometric {page.photometric}, "
+                f"{page.dtype}); convert it to 16-bit grey or interleaved RGB"
+            )
+        return np.asarray(page.asarray())
