@@ -448,6 +448,18 @@ def test_a_truncated_image_is_named_although_its_header_is_whole(call, tmp_path)
     assert "LQ/a.png: cannot be decoded" in error
 
 
+def test_truncated_images_are_named_together_before_anything_runs(call, tmp_path):
+    for name in "abc":
+        whole = photograph(tmp_path / "photos" / f"{name}.png", seed=ord(name)).read_bytes()
+        if name != "b":
+            (tmp_path / "photos" / f"{name}.png").write_bytes(whole[: len(whole) // 2])
+    code, _, error = call("run", "ten", "--set", "clean=photos", "--tasks", "noisy", "--out", "out")
+    assert code == 2
+    assert ["photos/a.png: cannot be decoded" in error, "photos/b.png" in error] == [True, False]
+    assert "photos/c.png: cannot be decoded" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_device_that_is_not_there_is_refused(call, tmp_path):
     photograph(tmp_path / "clean" / "a.png")
     for workers in ("0", "1"):

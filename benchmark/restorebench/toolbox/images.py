@@ -29,7 +29,7 @@ import PIL.ImageFile
 
 from restorebench.errors import MissingResource, UnreadableImage
 from restorebench.toolbox import deep_images as deep
-from restorebench.toolbox.wholeness import may_be_truncated
+from restorebench.toolbox.wholeness import may_be_truncated, tiff_end
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,11 +77,11 @@ def read_size(path: Path) -> tuple[int, int]:
         UnreadableImage: not an image, a truncated one, or one that `read` would refuse by its header.
     """
     with _opened(path) as image:
-        suspicious = may_be_truncated(path, image)
+        kind, pixels_end = str(image.format), tiff_end(image.tag_v2) if image.format == "TIFF" else 0
         width, height = image.size
         # Pillow gives the size of a TIFF after orientation, of every other format before.
         turned = image.format != "TIFF" and _orientation(image) >= 5
-    if suspicious:
+    if may_be_truncated(path, kind, pixels_end):
         read(path)
     return (width, height) if turned else (height, width)
 
