@@ -144,14 +144,14 @@ def _options(card: Card) -> list[dict[str, Any]] | str:
 
 
 def _option(name: str, field: FieldInfo) -> dict[str, Any]:
-    from pydantic_core import to_jsonable_python
+    from pydantic import TypeAdapter
 
     required = field.is_required()
     default = None if required else field.get_default(call_default_factory=True, validated_data={})
     return {
         "name": name,
         "required": required,
-        "default": to_jsonable_python(default, fallback=str),
+        "default": TypeAdapter(Any).dump_python(default, mode="json", fallback=str),
         "description": field.description or "",
     }
 
