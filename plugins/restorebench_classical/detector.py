@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from restorebench import CLEAN, Detection, Runtime
+from restorebench.toolbox import linear
+from restorebench.toolbox.linear import LinearModel
 from restorebench_classical.statistics import features
 
 if TYPE_CHECKING:
@@ -19,49 +18,18 @@ if TYPE_CHECKING:
 
 MODEL = "statistics.npz"
 SECOND = 0.35  # a further label needs this probability: at most one more beside the top one
-LIMIT = 6.0  # standard deviations; a statistic beyond the training set's range says no more than this
 
 
-@dataclass(frozen=True)
-class Model:
-    """Multinomial logistic regression on standardised statistics.
-
-    names: the C classes, `clean` among them. centre, scale: (K,). weights: (C, K). bias: (C,).
-    """
-
-    names: tuple[str, ...]
-    centre: np.ndarray
-    scale: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def probabilities(self, statistics: np.ndarray) -> np.ndarray:
-        """Return class probabilities, (N, C) float64, of statistics (N, K)."""
-        return softmax(standardise(statistics, self.centre, self.scale) @ self.weights.T + self.bias)
-
-
-def standardise(statistics: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Express (N, K) statistics in standard deviations of the training set, limited."""
-    return np.clip((statistics - centre) / scale, -LIMIT, LIMIT)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Turn (N, C) scores into probabilities."""
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
-
-
-def stored_model() -> Model:
+def stored_model() -> LinearModel:
     """Read the coefficients that `python -m restorebench_classical.fit` made."""
-    with files("restorebench_classical").joinpath(MODEL).open("rb") as stream, np.load(stream) as stored:
-        arrays = {name: stored[name].astype(np.float64) for name in ("centre", "scale", "weights", "bias")}
-        return Model(tuple(str(name) for name in stored["names"]), **arrays)
+    with files("restorebench_classical").joinpath(MODEL).open("rb") as stream:
+        return linear.read(stream)
 
 
 class Statistics:
     """Detect by a linear model on `features`."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: LinearModel) -> None:
         self.model = model
 
     def detect(self, images: Tensor) -> Sequence[Detection]:

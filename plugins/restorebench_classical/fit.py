@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 
 from restorebench import CLEAN, TEN_NAMES, RestorebenchError
-from restorebench.toolbox import photographs
+from restorebench.toolbox import linear, photographs
 from restorebench.toolbox.images import read
+from restorebench.toolbox.linear import LinearModel
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import centre_crop, degrade
-from restorebench_classical.detector import MODEL, softmax, standardise
+from restorebench_classical.detector import MODEL
 from restorebench_classical.statistics import features
 from restorebench_classical.synthesis import CROP_PX, synthesisers
 
@@ -54,26 +54,10 @@ def examples(
     return rows
 
 
-def fit(statistics: np.ndarray, classes: np.ndarray, ridge: float = RIDGE) -> dict[str, np.ndarray]:
-    """Fit a ridge multinomial logistic regression by L-BFGS: (N, K) and (N,) to the arrays of a Model."""
-    centred, scale = statistics.mean(0), statistics.std(0) + 1e-6
-    inputs = standardise(statistics, centred, scale)
-    wanted = np.eye(len(CLASSES))[classes]
-    share = np.where(classes == CLASSES.index(CLEAN), CLEAN_WEIGHT, 1.0)[:, None]
-    share = share / share.sum()
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        table = flat.reshape(len(CLASSES), -1)
-        weights, bias = table[:, :-1], table[:, -1]
-        given = softmax(inputs @ weights.T + bias)
-        error = (given - wanted) * share
-        value = -(share * wanted * np.log(given + 1e-300)).sum() + ridge * np.square(weights).sum()
-        return value, np.c_[error.T @ inputs + 2 * ridge * weights, error.sum(0)].ravel()
-
-    start = np.zeros(len(CLASSES) * (inputs.shape[1] + 1))
-    table = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000}).x
-    table = table.reshape(len(CLASSES), -1)
-    return {"centre": centred, "scale": scale, "weights": table[:, :-1], "bias": table[:, -1]}
+def fit(statistics: np.ndarray, classes: np.ndarray, ridge: float = RIDGE) -> LinearModel:
+    """Fit (N, K) statistics and (N,) class numbers, clean rows weighing more."""
+    importance = np.where(classes == CLASSES.index(CLEAN), CLEAN_WEIGHT, 1.0)
+    return linear.fit(statistics, classes, CLASSES, ridge, importance)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -113,9 +97,7 @@ def run(given: argparse.Namespace) -> None:
     with ProcessPoolExecutor(given.workers) as pool:
         described = list(pool.map(describe, chosen, halves))
     rows, classes = zip(*chain.from_iterable(described), strict=True)
-    arrays = fit(np.array(rows), np.array(classes))
-    stored = {name: values.astype(np.float32) for name, values in arrays.items()}
-    np.savez_compressed(given.output, names=np.array(CLASSES), **stored)
+    fit(np.array(rows), np.array(classes)).save(given.output)
     print(f"photographs: {len(chosen)} of {len(found)}; images: {len(rows)}; statistics: {len(rows[0])}")
     print(
         f"seed: {given.seed}; sha256 over sorted digests:",

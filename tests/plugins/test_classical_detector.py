@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from restorebench_classical.detector import Model, Statistics, stored_model
+from restorebench_classical.detector import Statistics, stored_model
 from restorebench_classical.fit import CLASSES, fit
 from restorebench_classical.statistics import features
 from restorebench_classical.synthesis import synthesisers
@@ -16,6 +16,7 @@ from restorebench_classical.synthesis import synthesisers
 from restorebench import CLEAN, TEN_NAMES
 from restorebench.toolbox import photographs
 from restorebench.toolbox.images import read
+from restorebench.toolbox.linear import LinearModel
 from restorebench.toolbox.synthesis import degrade
 
 ROOT = Path(__file__).parents[2]
@@ -59,14 +60,14 @@ def test_most_probable_clean_means_no_label():
     count = len(features(np.zeros((8, 8, 3), np.float32)))
     sure = np.where(np.array(CLASSES) == CLEAN, 9.0, 0.0)
     flat = np.zeros((len(CLASSES), count))
-    model = Model(CLASSES, np.zeros(count), np.ones(count), flat, sure)
+    model = LinearModel(CLASSES, np.zeros(count), np.ones(count), flat, sure)
     assert Statistics(model).detect_one(np.zeros((8, 8, 3), np.float32)).labels == frozenset()
 
 
 def test_a_close_second_becomes_a_further_label():
     count = len(features(np.zeros((8, 8, 3), np.float32)))
     two = np.where(np.isin(CLASSES, ("hazy", "rainy")), 9.0, 0.0)
-    model = Model(CLASSES, np.zeros(count), np.ones(count), np.zeros((len(CLASSES), count)), two)
+    model = LinearModel(CLASSES, np.zeros(count), np.ones(count), np.zeros((len(CLASSES), count)), two)
     assert Statistics(model).detect_one(np.zeros((8, 8, 3), np.float32)).labels == {"hazy", "rainy"}
 
 
@@ -74,7 +75,7 @@ def test_fit_separates_what_is_separable():
     rng = np.random.default_rng(0)
     classes = np.repeat(np.arange(len(CLASSES)), 20)
     statistics = 4 * np.eye(len(CLASSES))[classes] + rng.normal(0, 0.3, (len(classes), len(CLASSES)))
-    model = Model(CLASSES, **fit(statistics, classes))
+    model = fit(statistics, classes)
     assert (model.probabilities(statistics).argmax(axis=1) == classes).all()
 
 
