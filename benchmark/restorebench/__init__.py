@@ -39,6 +39,7 @@ from restorebench.contracts import (
 )
 from restorebench.errors import (
     ContractViolation,
+    Fallback,
     MissingResource,
     RestorebenchError,
     UnknownName,
@@ -67,6 +68,7 @@ __all__ = [
     "Detection",
     "Detector",
     "DetectorInfo",
+    "Fallback",
     "Metric",
     "MetricInfo",
     "MissingResource",

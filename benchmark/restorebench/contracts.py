@@ -70,6 +70,7 @@ class Batch:
     full_size: (height, width) of the padded whole image; larger than the tensor under tiling.
     window: (top, left) of this tile in the whole image.
     clean: the ground truth, only for cards with `yardstick=True`; None for every real restorer.
+    whole: the whole images where `degraded` is one tile of them, for what has to see all; else None.
     """
 
     degraded: Tensor
@@ -78,6 +79,7 @@ class Batch:
     full_size: tuple[int, int]
     window: tuple[int, int] = (0, 0)
     clean: Tensor | None = None
+    whole: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ def from_worker(kind: str, message: str) -> RestorebenchError:
     return known.get(kind, RestorebenchError)(message)
 
 
+class Fallback(UserWarning):
+    """A restorer or detector had to do something else than its options say, and warns of it; the host shows it."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a clause such as ` (nearest: noisy, snowy)`, or an empty string when nothing is close."""
     close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)

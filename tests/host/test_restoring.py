@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
-from restorebench import Batch, ContractViolation, RestorerInfo, Tiling
+from restorebench import Batch, ContractViolation, Fallback, RestorerInfo, Tiling
 from restorebench.worker import restoring
 from restorebench.worker.reasons import reason
 
@@ -57,6 +59,32 @@ def test_tiles_carry_their_place_in_the_whole_image():
     assert torch.allclose(restored.images, given.degraded, atol=1e-6)
     assert [window for window, _, _ in seen] == [(0, 0), (0, 32), (0, 48), (16, 0), (16, 32), (16, 48)]
     assert all(whole == (64, 96) and size == (48, 48) for _, whole, size in seen)
+
+
+def test_tiles_come_with_the_whole_image():
+    wholes = []
+
+    def note(given):
+        wholes.append(given.whole)
+        return given.degraded.clone()
+
+    given = batch(height=64, width=96)
+    restoring.restore(Function(note), card(), given, tile=48, overlap=16)
+    assert all(torch.equal(whole, given.degraded) for whole in wholes)
+    wholes.clear()
+    restoring.restore(Function(note), card(), given)
+    assert wholes == [None]
+
+
+def test_what_a_restorer_does_instead_is_told_once_and_other_warnings_pass():
+    def unsure(given):
+        warnings.warn("fp16 gave NaN; fp32", Fallback, stacklevel=1)
+        warnings.warn("unrelated", UserWarning, stacklevel=1)
+        return given.degraded.clone()
+
+    with pytest.warns(UserWarning, match="unrelated"):
+        restored = restoring.restore(Function(unsure), card(), batch(height=64, width=96), tile=48, overlap=16)
+    assert restored.fallback == "fp16 gave NaN; fp32"
 
 
 def test_a_restorer_that_tiles_by_itself_is_given_the_whole_image():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from restorebench.contracts import Batch, Restorer, RestorerInfo, Tiling
-from restorebench.errors import ContractViolation
+from restorebench.errors import ContractViolation, Fallback
 from restorebench.toolbox import tiling
 from restorebench.worker import memory
 
@@ -20,7 +23,7 @@ _LEAST_OVERLAP = 32  # px; with less, a network's seams show
 
 @dataclass(frozen=True)
 class Restored:
-    """A restored batch (B, 3, H, W), the seconds it took, and what the out-of-memory ladder had to do.
+    """A restored batch (B, 3, H, W), the seconds it took, and what the ladder or the restorer had to do.
 
     peak_mib: as `memory.peak_mib` has it; None where the system does not tell.
     """
@@ -42,8 +45,24 @@ def restore(
     """
     height, width = batch.degraded.shape[-2:]
     padded = _padded(batch, card.multiple_of)
-    images, seconds, fallback, peak = _ladder(restorer, card, padded, tile, overlap)
-    return Restored(images[..., :height, :width].clone(), seconds, peak, fallback)
+    with _fallbacks() as reported:
+        images, seconds, fallback, peak = _ladder(restorer, card, padded, tile, overlap)
+    told = ", ".join(filter(None, [fallback, *dict.fromkeys(reported)]))
+    return Restored(images[..., :height, :width].clone(), seconds, peak, told)
+
+
+@contextmanager
+def _fallbacks() -> Iterator[list[str]]:
+    """Collect what a restorer warns of as `Fallback`; other warnings go their way."""
+    reported: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Fallback)
+        yield reported
+    for each in caught:
+        if issubclass(each.category, Fallback):
+            reported.append(str(each.message))
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _padded(batch: Batch, multiple: int) -> Batch:
@@ -168,9 +187,8 @@ def _timed(
             def one(top: int, left: int, tile_height: int, tile_width: int) -> Tensor:
                 window = (..., slice(top, top + tile_height), slice(left, left + tile_width))
                 clean = None if batch.clean is None else batch.clean[window]
-                part = replace(
-                    batch, degraded=batch.degraded[window].contiguous(), window=(top, left), clean=clean
-                )
+                tile_of = batch.degraded[window].contiguous()
+                part = replace(batch, degraded=tile_of, window=(top, left), clean=clean, whole=batch.degraded)
                 return _checked(restorer, part)
 
             images = tiling.blend(height, width, tile, overlap, card.multiple_of, one)

@@ -1,0 +1,59 @@
+"""Images as CLIP takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from PIL import Image as Pillow
+
+from restorebench.toolbox import images as toolbox
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+"""OpenAI's statistics, per channel."""
+
+Crop = Literal["center", "whole"]
+
+
+def for_clip(
+    images: Tensor,
+    size: int,
+    crop: Crop = "center",
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+) -> Tensor:
+    """Turn (B, 3, H, W) RGB in [0, 1] into normalised (B, 3, size, size) on the same device.
+
+    Images are rounded to 8 bits and resized by Pillow's bicubic filter, as published. crop: `center` brings the
+    shorter side to `size` and cuts off what the longer has beside; `whole` squeezes all into the square.
+    """
+    import torch
+
+    centre, spread = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
+    resized = [_resized(image, size, crop) for image in _pillow(images)]
+    return (torch.stack(resized).to(images.device) - centre) / spread
+
+
+def _pillow(images: Tensor) -> Iterable[Pillow.Image]:
+    for image in images.detach().cpu():
+        yield Pillow.fromarray(toolbox.to_8bit(image.permute(1, 2, 0).numpy()))
+
+
+def _resized(image: Pillow.Image, size: int, crop: Crop) -> Tensor:
+    import numpy as np
+    import torch
+
+    width, height = image.size
+    if crop == "center":
+        short = min(width, height)
+        width, height = (size * side // short for side in (width, height))
+        image = image.resize((width, height), Pillow.Resampling.BICUBIC)
+        left, top = (round((side - size) / 2) for side in (width, height))
+        image = image.crop((left, top, left + size, top + size))
+    else:
+        image = image.resize((size, size), Pillow.Resampling.BICUBIC)
+    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).permute(2, 0, 1)
