@@ -1,0 +1,168 @@
+"""The image controller of DA-CLIP: a second visual tower that steers a frozen CLIP and tells the degradation.
+
+After Luo et al., "Controlling Vision-Language Models for Multi-Task Image Restoration" (ICLR 2024). The towers are
+open_clip's; the state dictionary has the published layout.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import open_clip
+import torch
+from open_clip.model import CLIP
+from torch import Tensor, nn
+
+INITIAL_SCALE = math.log(1 / 0.07)
+
+
+class Features(NamedTuple):
+    """What a photograph shows (`image`, of its clean content) and what it suffers from; (B, D), not normalised."""
+
+    image: Tensor
+    degradation: Tensor
+
+
+class _Linked(nn.Module):
+    """A copy of a tower's transformer, with a linear link out of every block that is zero at first."""
+
+    def __init__(self, transformer: nn.Module, width: int) -> None:
+        super().__init__()
+        self.transformer = transformer
+        blocks: Sequence[nn.Module] = transformer.resblocks  # type: ignore[assignment]  # a ModuleList
+        self.zero_modules = nn.ModuleList(nn.Linear(width, width) for _ in blocks)
+        for link in self.zero_modules:
+            nn.init.zeros_(link.weight)  # type: ignore[arg-type]  # a Linear
+            nn.init.zeros_(link.bias)  # type: ignore[arg-type]  # a Linear
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Run the copy; its own stream does not see the links."""
+        out: Tensor = self.transformer(tokens)
+        return out
+
+
+class Controller(nn.Module):
+    """CLIP with its controller.
+
+    `visual` is `clip.visual` under a second name, as in published files. Training moves `visual_control` and
+    `logit_scale`; `freeze` stops the rest.
+    """
+
+    def __init__(self, clip: CLIP) -> None:
+        super().__init__()
+        self.clip = clip
+        self.visual = clip.visual
+        self.visual_control = copy.deepcopy(clip.visual)
+        width = clip.visual.class_embedding.shape[0]
+        self.visual_control.transformer = _Linked(self.visual_control.transformer, width)
+        self.logit_scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
+
+    @classmethod
+    def named(cls, architecture: str) -> Controller:
+        """Build one without weights on an architecture of open_clip such as ViT-B-32.
+
+        Raises:
+            ValueError: open_clip knows no such architecture, or it is not a plain CLIP.
+        """
+        config = open_clip.get_model_config(architecture)
+        if config is None or set(config) != {"embed_dim", "vision_cfg", "text_cfg"}:
+            raise ValueError(f"{architecture!r} is not a plain CLIP of open_clip; try ViT-B-32 or ViT-L-14")
+        return cls.of(config)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Controller:
+        """Build one without weights: embed_dim, vision_cfg and text_cfg as in open_clip's model files."""
+        return cls(CLIP(config["embed_dim"], dict(config["vision_cfg"]), dict(config["text_cfg"])))
+
+    @property
+    def image_size(self) -> int:
+        """The side in px of the images that the towers take."""
+        size = self.clip.visual.image_size
+        return int(size[0] if isinstance(size, tuple) else size)
+
+    def freeze(self) -> None:
+        """Leave only the controller and the scale to train."""
+        self.clip.requires_grad_(False)
+        self.clip.eval()
+
+    def copy_tower(self) -> None:
+        """Start the controller from the weights of the CLIP that it controls; links become zero.
+
+        The published trainer pairs parameters by position here and so fills the last link from a layer norm.
+        """
+        source = dict(self.clip.visual.named_parameters())
+        with torch.no_grad():
+            for name, parameter in self.visual_control.named_parameters():
+                if "zero_modules" in name:
+                    parameter.zero_()
+                else:
+                    parameter.copy_(source[name.replace("transformer.transformer.", "transformer.")])
+
+    # ------------------------------------------------------------ images
+
+    def encode_image(self, images: Tensor) -> Features:
+        """Encode normalised (B, 3, S, S) images with control."""
+        controls: list[Tensor] = []
+        with _watching(self.visual_control.transformer, controls):
+            degradation = self.visual_control(images)
+        with _adding(self.clip.visual.transformer, controls[::-1]):
+            content = self.clip.visual(images)
+        return Features(content, degradation)
+
+    def encode_plain_image(self, images: Tensor) -> Tensor:
+        """Encode images as the CLIP underneath does: (B, 3, S, S) -> (B, D)."""
+        features: Tensor = self.clip.encode_image(images)
+        return features
+
+    # ------------------------------------------------------------ words
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Encode texts: (N, D), not normalised."""
+        features: Tensor = self.clip.encode_text(self.tokens(texts))
+        return features
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Turn texts into (N, 77) token numbers; what is too long is cut off."""
+        tokens: Tensor = open_clip.tokenize(list(texts), self.clip.context_length)
+        return tokens.to(self.logit_scale.device)
+
+
+def _blocks(transformer: nn.Module) -> list[nn.Module]:
+    return list(transformer.resblocks)  # type: ignore[arg-type]  # a ModuleList
+
+
+@contextmanager
+def _watching(linked: nn.Module, controls: list[Tensor]) -> Iterator[None]:
+    """Collect what the links make of each block's output, first block first."""
+    assert isinstance(linked, _Linked)  # only a controller's transformer is watched
+
+    def collect(link: nn.Module, output: Tensor) -> None:
+        controls.append(link(output))
+
+    handles = [
+        block.register_forward_hook(lambda _module, _given, output, link=link: collect(link, output))
+        for block, link in zip(_blocks(linked.transformer), linked.zero_modules, strict=True)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _adding(transformer: nn.Module, controls: Sequence[Tensor]) -> Iterator[None]:
+    """Add one control to every block's output. Published weights were trained with the deepest control first."""
+    handles = [
+        block.register_forward_hook(lambda _module, _given, output, control=control: output + control)
+        for block, control in zip(_blocks(transformer), controls, strict=True)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
