@@ -1,0 +1,102 @@
+"""Bind a network to a batch and lead it from noise to images with the sampler that the options name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from restorebench import Batch, Fallback
+from restorebench.toolbox.seeding import normal
+from restorebench_daclip import multistep, samplers, sde
+from restorebench_daclip.nafnet import NAFNet
+from restorebench_daclip.options import Sampling
+from restorebench_daclip.samplers import Predictor
+from restorebench_daclip.unet import Conditioning, UNet
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_STEP_BY_STEP = {"posterior": samplers.posterior, "sde": samplers.reverse_sde, "ode": samplers.reverse_ode}
+Evaluator = Callable[[Tensor, int], Tensor]
+"""A network bound to a degraded batch: (state (B, 3, H, W), which of the times) -> its prediction."""
+
+
+def bind_unet(unet: UNet, degraded: Tensor, times: Sequence[float], conditioning: Conditioning) -> Evaluator:
+    """Compute once what does not depend on the state: the contexts' share and all steps' scales and shifts."""
+    every = torch.tensor(times, device=degraded.device)[:, None]
+    modulations = unet.modulations(every.expand(-1, len(degraded)), conditioning)
+
+    def evaluate(state: Tensor, place: int) -> Tensor:
+        return unet.evaluate(state, degraded, [each[place] for each in modulations], conditioning.constants)
+
+    return evaluate
+
+
+def bind_nafnet(nafnet: NAFNet, degraded: Tensor, times: Sequence[float]) -> Evaluator:
+    """Bind a network that has no contexts."""
+    every = torch.tensor(times, device=degraded.device)
+
+    def evaluate(state: Tensor, place: int) -> Tensor:
+        return nafnet(state, degraded, every[place : place + 1])  # type: ignore[no-any-return]  # called untyped
+
+    return evaluate
+
+
+class Sampler:
+    """The chosen sampler on the chosen schedule, in the chosen precision."""
+
+    def __init__(self, options: Sampling, device: str) -> None:
+        self.options = options
+        self.device = torch.device(device)
+        skipping = options.sampler.startswith("multistep")
+        steps = options.trained_steps if skipping else options.evaluations
+        table = sde.schedule(options.schedule, steps, options.max_sigma, trained_steps=options.trained_steps)
+        self._levels = multistep.levels(table, options.evaluations, options.grid) if skipping else []
+        at = [level.time for level in self._levels] if skipping else range(steps, 0, -1)
+        self.times = [float(table.network_time(time)) for time in at]
+        """What the network is told at its evaluations, first to last."""
+        self._schedule = table.to(self.device)
+
+    def __call__(self, evaluate: Evaluator, batch: Batch) -> Tensor:
+        """Restore a batch: (B, 3, H, W) float32, not clipped.
+
+        Noise depends on each image's key and on the place in the whole image alone.
+        """
+        dtype = _DTYPES.get(self.options.precision)
+        if dtype is None:
+            return self._sampled(evaluate, batch)
+
+        def lower(state: Tensor, place: int) -> Tensor:
+            with torch.autocast(self.device.type, dtype):
+                return evaluate(state, place).float()
+
+        result = self._sampled(lower, batch)
+        if self.options.retry_in_fp32 and not torch.isfinite(result).all():
+            warnings.warn(f"{self.options.precision} gave NaN; fp32", Fallback, stacklevel=2)
+            return self._sampled(evaluate, batch)
+        return result
+
+    def _sampled(self, evaluate: Evaluator, batch: Batch) -> Tensor:
+        places = {time: place for place, time in enumerate(self.times)}
+
+        def network(state: Tensor, time: float) -> Tensor:
+            return evaluate(state.contiguous(memory_format=torch.channels_last), places[time])
+
+        def noise(step: int) -> Tensor:
+            top, left = batch.window
+            height, width = batch.degraded.shape[-2:]
+            window = (top, left, height, width)
+            return normal(batch.keys, 0, step, (3, *batch.full_size), window, batch.degraded.device)
+
+        predictor = Predictor(network, batch.degraded, self._schedule, self.options.prediction)
+        if (sampler := _STEP_BY_STEP.get(self.options.sampler)) is not None:
+            return sampler(predictor, noise)
+        return multistep.multistep(
+            predictor,
+            noise,
+            self._levels,
+            order=self.options.order,
+            form=self.options.form,
+            stochastic=self.options.sampler == "multistep-sde",
+        )

@@ -1,0 +1,182 @@
+"""Build networks from weights. Sizes are read off the weights, so that a file needs no configuration beside it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from restorebench import RestorebenchError, Runtime, WeightFile
+from restorebench.toolbox import weights
+from restorebench_daclip.controller import Controller
+from restorebench_daclip.nafnet import NAFNet, NAFNetConfig
+from restorebench_daclip.options import UNTRAINED
+from restorebench_daclip.published import PUBLISHED
+from restorebench_daclip.unet import UNet, UNetConfig
+
+State = Mapping[str, Tensor]
+Network = TypeVar("Network", bound=nn.Module)
+
+TINY_CONTROLLER: dict[str, Any] = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
+}
+TINY_UNET = UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=32)
+TINY_IR_SDE = UNetConfig(features=16, multipliers=(1, 1, 1, 2), context=None, degradation_context=False)
+TINY_NAFNET = NAFNetConfig(width=8, encoder=(1, 1, 1, 1))
+_SEED = 0
+
+
+def controller_from(choice: str | Path, runtime: Runtime) -> Controller:
+    """Build the controller of published weights, of a file, or an untrained one.
+
+    Raises:
+        RestorebenchError: the file is missing, broken, or of something else.
+    """
+    if choice == UNTRAINED:
+        return _untrained(lambda: Controller.of(TINY_CONTROLLER))
+    path = _path(choice, "controller", runtime)
+    state = _with_alias(weights.read(path))
+    return _filled(Controller.of(controller_config(state, path)), state, path, "is this the file of a controller?")
+
+
+def unet_from(choice: str | Path, runtime: Runtime, contexts: bool = True) -> UNet:
+    """Build the U-Net of published weights, of a file, or an untrained one.
+
+    Raises:
+        RestorebenchError: the file is missing, broken, or of something else.
+    """
+    if choice == UNTRAINED:
+        return _untrained(lambda: UNet(TINY_UNET if contexts else TINY_IR_SDE))
+    path = _path(choice, "restorer", runtime)
+    state = weights.read(path)
+    config = unet_config(state, path)
+    if contexts != (config.context is not None):
+        other, this = ("ir-sde", "daclip-irsde") if contexts else ("daclip-irsde", "ir-sde")
+        takes = "no contexts" if contexts else "contexts"
+        raise RestorebenchError(f"weights {path}: a U-Net that takes {takes}: for `{other}`, not `{this}`")
+    return _filled(UNet(config), state, path, "is this the file of a U-Net?")
+
+
+def nafnet_from(choice: str | Path) -> NAFNet:
+    """Build the NAFNet of a file, or an untrained one.
+
+    Raises:
+        RestorebenchError: the file is missing, broken, or of something else.
+    """
+    if isinstance(choice, str):
+        return _untrained(lambda: NAFNet(TINY_NAFNET))
+    state = weights.read(choice)
+    return _filled(NAFNet(nafnet_config(state, choice)), state, choice, "is this the file of a NAFNet?")
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def controller_config(state: State, path: Path) -> dict[str, Any]:
+    """Read the sizes of a controller off its tensors; heads are 64 wide, as in every published CLIP."""
+    visual = "clip.visual."
+    shape = _shapes(state, path, f"{visual}conv1.weight", f"{visual}proj", f"{visual}positional_embedding")
+    (width, _, _, patch), (_, embed), (tokens, _) = shape
+    (vocabulary, text_width), (length, _) = _shapes(
+        state, path, "clip.token_embedding.weight", "clip.positional_embedding"
+    )
+    return {
+        "embed_dim": embed,
+        "vision_cfg": {
+            "image_size": patch * math.isqrt(tokens - 1),
+            "layers": _count(state, rf"{visual}transformer\.resblocks\.(\d+)\."),
+            "width": width,
+            "patch_size": patch,
+        },
+        "text_cfg": {
+            "context_length": length,
+            "vocab_size": vocabulary,
+            "width": text_width,
+            "heads": max(text_width // 64, 1),
+            "layers": _count(state, r"clip\.transformer\.resblocks\.(\d+)\."),
+        },
+    }
+
+
+def unet_config(state: State, path: Path) -> UNetConfig:
+    """Read the sizes of a U-Net off its tensors."""
+    ((features, doubled, _, _),) = _shapes(state, path, "init_conv.weight")
+    depth = _count(state, r"downs\.(\d+)\.")
+    keys = [f"downs.{level}.3.weight" for level in range(depth)]
+    context = "mid_attn.fn.fn.transformer_blocks.0.attn2.to_v.weight"
+    return UNetConfig(
+        features=features,
+        multipliers=tuple(shape[0] // features for shape in _shapes(state, path, *keys)),
+        context=state[context].shape[1] if context in state else None,
+        degradation_context="prompt" in state,
+        scale=0.5 if "downsample.weight" in state else 1.0,
+        channels=doubled // 2,
+    )
+
+
+def nafnet_config(state: State, path: Path) -> NAFNetConfig:
+    """Read the sizes of a NAFNet off its tensors."""
+    ((width, doubled, _, _),) = _shapes(state, path, "intro.weight")
+
+    def blocks(kind: str) -> tuple[int, ...]:
+        levels = _count(state, rf"{kind}\.(\d+)\.")
+        return tuple(_count(state, rf"{kind}\.{level}\.(\d+)\.") for level in range(levels))
+
+    return NAFNetConfig(
+        width=width,
+        encoder=blocks("encoders"),
+        middle=_count(state, r"middle_blks\.(\d+)\."),
+        decoder=blocks("decoders"),
+        channels=doubled // 2,
+    )
+
+
+def _shapes(state: State, path: Path, *names: str) -> list[tuple[int, ...]]:
+    for name in names:
+        if name not in state:
+            known = ", ".join(sorted(state)[:3])
+            raise RestorebenchError(
+                f"weights {path}: no {name} among its tensors ({known}, ...): another network's"
+            )
+    return [tuple(state[name].shape) for name in names]
+
+
+def _count(state: State, pattern: str) -> int:
+    """Count the numbers that names carry in one place."""
+    return len({match[1] for name in state if (match := re.match(pattern, name))})
+
+
+# ---------------------------------------------------------------- filling
+
+
+def _path(choice: str | Path, half: str, runtime: Runtime) -> Path:
+    """Return a file's own path, or fetch one half of published weights."""
+    if isinstance(choice, Path):
+        return choice
+    file: WeightFile = getattr(PUBLISHED[choice], half)
+    return weights.fetch(file, runtime)
+
+
+def _with_alias(state: State) -> State:
+    """Add the tower's second name where a file has only the first."""
+    first = "clip.visual."
+    alias = {name.removeprefix("clip."): value for name, value in state.items() if name.startswith(first)}
+    return {**alias, **state}
+
+
+def _filled(network: Network, state: State, path: Path, hint: str) -> Network:
+    weights.load(network, state, path, hint)
+    return network.eval()
+
+
+def _untrained(build: Callable[[], Network]) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        return build().eval()

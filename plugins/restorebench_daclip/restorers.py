@@ -1,0 +1,101 @@
+"""The restorers: DA-CLIP + IR-SDE, and IR-SDE and Refusion for single tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from restorebench import Batch, Detection, RestorebenchError, Runtime
+from restorebench.toolbox.clip_images import for_clip
+from restorebench_daclip import networks
+from restorebench_daclip.controller import Features
+from restorebench_daclip.engine import Sampler, bind_nafnet, bind_unet
+from restorebench_daclip.nafnet import NAFNet
+from restorebench_daclip.options import DACLIPRestoration, SingleTask
+from restorebench_daclip.unet import NO_CONTEXT, UNet
+
+
+class DACLIPIRSDE:
+    """Restore under what the controller sees: the clean content and the degradation, as CLIP features."""
+
+    def __init__(self, options: DACLIPRestoration, runtime: Runtime) -> None:
+        choice = options.weights
+        self.options = options
+        self.device = runtime.device
+        self.controller = networks.controller_from(options.controller or choice, runtime).to(runtime.device)
+        unet = networks.unet_from(choice, runtime)
+        known = self.controller.clip.text_projection.shape[1]
+        if unet.config.context != known:
+            raise RestorebenchError(
+                f"weights {choice}: a U-Net for contexts of {unet.config.context} values, but the controller "
+                f"{options.controller or choice} gives {known}: they belong to different variants"
+            )
+        self.unet = _placed(unet, runtime.device, options.compile)
+        self.prompts = {task.name: task.prompt for task in runtime.tasks}
+        self.sampler = Sampler(options, runtime.device)
+
+    def restore(self, batch: Batch) -> Tensor:
+        """Restore a batch; the contexts come from the whole images, whatever tile this is."""
+        with torch.no_grad():
+            features = self.contexts(batch)
+            conditioning = self.unet.condition(features.image, features.degradation)
+            evaluate = bind_unet(self.unet, batch.degraded, self.sampler.times, conditioning)
+            return self.sampler(evaluate, batch)
+
+    def contexts(self, batch: Batch) -> Features:
+        """Return the features that a batch is restored under, (B, D) each, not normalised."""
+        whole = batch.degraded if batch.whole is None else batch.whole
+        seen = for_clip(whole, self.controller.image_size, self.options.crop)
+        features = self.controller.encode_image(seen)
+        if self.options.contexts == "controller":
+            return features
+        return Features(features.image, self._told(batch.told))
+
+    def _told(self, told: Sequence[Detection | None]) -> Tensor:
+        """Encode what is told as text; a mixture is its words joined by commas."""
+        texts = []
+        for detection in told:
+            if detection is None:
+                raise RestorebenchError("contexts: told needs a suite that tells: `tell: task` or a detector")
+            words = [self.prompts.get(name, name) for name in sorted(detection.labels)]
+            texts.append(", ".join(words) or "clean")
+        return self.controller.encode_text(texts)
+
+
+class IRSDE:
+    """Restore with a U-Net that was trained for one task and has no contexts."""
+
+    def __init__(self, options: SingleTask, runtime: Runtime) -> None:
+        self.unet: UNet = _placed(
+            networks.unet_from(options.weights, runtime, contexts=False), runtime.device, options.compile
+        )
+        self.sampler = Sampler(options, runtime.device)
+
+    def restore(self, batch: Batch) -> Tensor:
+        """Restore a batch."""
+        with torch.no_grad():
+            evaluate = bind_unet(self.unet, batch.degraded, self.sampler.times, NO_CONTEXT)
+            return self.sampler(evaluate, batch)
+
+
+class Refusion:
+    """Restore with the activation-free network."""
+
+    def __init__(self, options: SingleTask, runtime: Runtime) -> None:
+        self.nafnet: NAFNet = _placed(networks.nafnet_from(options.weights), runtime.device, options.compile)
+        self.sampler = Sampler(options, runtime.device)
+
+    def restore(self, batch: Batch) -> Tensor:
+        """Restore a batch."""
+        with torch.no_grad():
+            return self.sampler(bind_nafnet(self.nafnet, batch.degraded, self.sampler.times), batch)
+
+
+def _placed(network: networks.Network, device: str, compiled: bool) -> networks.Network:
+    """Put a network where it works, laid out for fast convolutions."""
+    network = network.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
+    if compiled:
+        network.compile()
+    return network

@@ -1,0 +1,180 @@
+"""The restorers and the detector as the host sees them."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from pydantic import ValidationError
+from restorebench_daclip import networks
+from restorebench_daclip.controller import Controller
+from restorebench_daclip.detector import DACLIPDetector
+from restorebench_daclip.engine import Sampler, bind_unet
+from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration, Sampling, SingleTask
+from restorebench_daclip.restorers import DACLIPIRSDE, IRSDE
+from restorebench_daclip.unet import UNet, UNetConfig
+
+from restorebench import TEN, TEN_NAMES, Batch, Detection, Fallback, RestorebenchError, Runtime, Task
+from restorebench.testing import checks
+
+NAMES = [("restorer", "daclip-irsde"), ("restorer", "ir-sde"), ("restorer", "refusion"), ("detector", "daclip")]
+
+
+@pytest.mark.parametrize("check", [check for kind, name in NAMES for check in checks(kind, name)], ids=str)
+def test_conformance(check):
+    check()
+
+
+def runtime(tmp_path, tasks=TEN):
+    return Runtime("cpu", 1, tmp_path, {}, True, tasks, lambda kind, name: None)
+
+
+def batch(count=2, side=24, told=None):
+    images = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+    return Batch(images, told or (None,) * count, tuple(range(count)), (side, side))
+
+
+def options(**given):
+    return DACLIPRestoration(**{"weights": "untrained", "prediction": "data", "steps": 2, **given})
+
+
+# ---------------------------------------------------------------- contexts
+
+
+def test_contexts_come_from_the_whole_image_in_every_tile(tmp_path):
+    restorer = DACLIPIRSDE(options(), runtime(tmp_path))
+    given = batch(side=64)
+    tile = Batch(given.degraded[..., :32, :32], given.told, given.keys, (64, 64), (0, 0), whole=given.degraded)
+    for whole, part in zip(restorer.contexts(given), restorer.contexts(tile), strict=True):
+        assert torch.equal(whole, part)
+
+
+def test_told_contexts_are_the_words_of_the_told_task(tmp_path):
+    restorer = DACLIPIRSDE(options(contexts="told"), runtime(tmp_path))
+    told = (Detection(frozenset({"hazy"})), Detection(frozenset({"rainy", "hazy"})))
+    features = restorer.contexts(batch(told=told))
+    assert torch.allclose(features.degradation, restorer.controller.encode_text(["hazy", "hazy, rainy"]))
+    seen = DACLIPIRSDE(options(), runtime(tmp_path)).contexts(batch(told=told))
+    assert torch.equal(features.image, seen.image)
+    assert not torch.equal(features.degradation, seen.degradation)
+
+
+def test_told_contexts_need_somebody_who_tells(tmp_path):
+    restorer = DACLIPIRSDE(options(contexts="told"), runtime(tmp_path))
+    with pytest.raises(RestorebenchError, match="needs a suite that tells"):
+        restorer.restore(batch())
+
+
+def test_a_controller_of_another_variant_is_refused(tmp_path):
+    torch.save(
+        UNet(UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=96)).state_dict(), tmp_path / "u.pth"
+    )
+    torch.save(Controller.of(networks.TINY_CONTROLLER).state_dict(), tmp_path / "c.pt")
+    chosen = options(weights=tmp_path / "u.pth", controller=tmp_path / "c.pt")
+    with pytest.raises(RestorebenchError, match=r"contexts of 96 values, but the controller .* gives 32"):
+        DACLIPIRSDE(chosen, runtime(tmp_path))
+
+
+@pytest.mark.parametrize("given", [{"weights": "u.pth"}, {"weights": "wild-ir", "controller": "c.pt"}])
+def test_half_a_pair_of_files_is_refused(given):
+    with pytest.raises(ValidationError, match="need `controller`"):
+        DACLIPRestoration(**given)
+
+
+# ---------------------------------------------------------------- sampling
+
+
+@pytest.mark.parametrize("sampler", ["posterior", "sde", "ode", "multistep-ode", "multistep-sde"])
+@pytest.mark.parametrize("prediction", ["noise", "data"])
+def test_every_sampler_takes_either_head_and_no_more_evaluations_than_asked(tmp_path, sampler, prediction):
+    given, count = batch(side=16), []
+    sampling = Sampling(sampler=sampler, prediction=prediction, steps=5)
+    steering = Sampler(sampling, "cpu")
+
+    def evaluate(state, place):
+        count.append(place)
+        return torch.zeros_like(state)
+
+    restored = steering(evaluate, given)
+    assert restored.shape == given.degraded.shape
+    assert torch.isfinite(restored).all()
+    assert count == [0, 1, 2, 3, 4]
+    assert len(steering.times) == 5
+    assert steering.times[0] == 100
+
+
+def test_hoisting_constant_work_changes_nothing():
+    unet = networks._untrained(lambda: UNet(networks.TINY_UNET))
+    given, times = batch(side=32), (90.0, 50.0, 1.0)
+    conditioning = unet.condition(torch.randn(2, 32), torch.randn(2, 32))
+    state = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        bound = bind_unet(unet, given.degraded, times, conditioning)
+        for place, time in enumerate(times):
+            plain = unet(state, given.degraded, torch.tensor([time]), conditioning)
+            assert torch.allclose(bound(state, place), plain, atol=1e-6)
+
+
+def test_steps_of_a_solver_fit_its_schedule():
+    with pytest.raises(ValidationError, match="more than the schedule's 100"):
+        Sampling(sampler="multistep-ode", steps=101)
+
+
+def test_nan_of_low_precision_is_repeated_in_fp32_only_if_allowed():
+    def evaluate(state, place):
+        return state * (float("nan") if torch.is_autocast_enabled("cpu") else 0.0)
+
+    sampling = {"sampler": "multistep-ode", "steps": 2, "precision": "bf16", "prediction": "data"}
+    assert not torch.isfinite(Sampler(Sampling(**sampling), "cpu")(evaluate, batch())).any()
+    with pytest.warns(Fallback, match="bf16 gave NaN"):
+        restored = Sampler(Sampling(**sampling, retry_in_fp32=True), "cpu")(evaluate, batch())
+    assert torch.isfinite(restored).all()
+
+
+def test_bf16_is_near_fp32(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Fallback)
+        one, other = (
+            IRSDE(
+                SingleTask(weights="untrained", prediction="data", steps=2, precision=precision), runtime(tmp_path)
+            )
+            for precision in ("fp32", "bf16")
+        )
+        assert torch.allclose(one.restore(batch()), other.restore(batch()), atol=0.05)
+
+
+# ---------------------------------------------------------------- detector
+
+
+def test_probabilities_are_those_of_the_published_script(tmp_path):
+    detector = DACLIPDetector(DACLIPDetection(weights="untrained"), runtime(tmp_path))
+    given = batch().degraded
+    rows = detector.probabilities(given)
+    assert rows.shape == (2, 10)
+    assert torch.allclose(rows.sum(1), torch.ones(2))
+    verdicts = detector.detect(given)
+    for verdict, row in zip(verdicts, rows, strict=True):
+        assert verdict.labels == {TEN_NAMES[int(row.argmax())]}
+        assert tuple(verdict.probabilities) == TEN_NAMES
+
+
+def test_a_new_task_needs_only_a_prompt(tmp_path):
+    tasks = (*TEN, Task("mosaic", "Mosaic", "a mosaic"))
+    detector = DACLIPDetector(DACLIPDetection(weights="untrained"), runtime(tmp_path, tasks))
+    assert detector.names[-1] == "mosaic"
+    assert detector.detect(batch().degraded)[0].probabilities.keys() == {*TEN_NAMES, "mosaic"}
+
+
+def test_it_abstains_below_the_least_probability(tmp_path):
+    detector = DACLIPDetector(DACLIPDetection(weights="untrained", least=1.0), runtime(tmp_path))
+    assert detector.detect(batch().degraded)[0].labels == frozenset()
+
+
+def test_prompts_can_be_replaced_for_known_tasks_only(tmp_path):
+    one = DACLIPDetector(DACLIPDetection(weights="untrained"), runtime(tmp_path))
+    other = DACLIPDetector(DACLIPDetection(weights="untrained", prompts={"hazy": "fog"}), runtime(tmp_path))
+    assert not torch.equal(one.texts[1], other.texts[1])
+    assert torch.equal(one.texts[2], other.texts[2])
+    with pytest.raises(RestorebenchError, match="no task called 'haze'"):
+        DACLIPDetector(DACLIPDetection(weights="untrained", prompts={"haze": "fog"}), runtime(tmp_path))
