@@ -1,0 +1,1 @@
+"""Training of both stages: `python -m restorebench_daclip.train controller|restorer CONFIG`."""

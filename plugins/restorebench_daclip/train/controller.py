@@ -1,0 +1,167 @@
+"""Stage one: the controller learns to name degradations and to see the clean image behind them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from restorebench import TEN, RestorebenchError
+from restorebench.toolbox import images, weights
+from restorebench.toolbox.clip_images import for_clip
+from restorebench.toolbox.seeding import generator
+from restorebench_daclip import losses, networks
+from restorebench_daclip.controller import Controller
+from restorebench_daclip.train import data
+from restorebench_daclip.train.config import ControllerTraining
+
+SCALES = (0.0, math.log(100))
+"""Where the logarithm of the scale is kept."""
+_SEPARATOR = ": "
+
+
+class ControllerStage:
+    """Contrastive content loss where there are captions, plus the degradation loss; CLIP stays as it is."""
+
+    def __init__(self, options: ControllerTraining, cache: Path) -> None:
+        self.options = options
+        torch.manual_seed(options.seed)
+        controller = self._started()
+        controller.freeze()
+        self.module: nn.Module = _Features(controller)
+        self.controller = controller
+        self.source = data.source(options.data)
+        words = {task.name: task.prompt for task in TEN}
+        self.prompts = [words.get(task, task) for task in self.source.tasks]
+        self.captions = None if options.captions is None else read_captions(options.captions)
+        with torch.no_grad():
+            self.texts = F.normalize(controller.encode_text(self.prompts), dim=-1)
+
+    def _started(self) -> Controller:
+        """Load the CLIP and copy its visual tower; all links are zero."""
+        options = self.options
+        if options.pretrained == networks.UNTRAINED:
+            controller = Controller.of(networks.TINY_CONTROLLER)
+        else:
+            assert isinstance(options.pretrained, Path)  # the only other kind
+            clip = open_clip.create_model(options.model, load_weights=False)
+            state = weights.read(options.pretrained)
+            weights.load(clip, state, options.pretrained, f"are these weights of {options.model}?")
+            controller = Controller(clip)
+        controller.copy_tower()
+        return controller
+
+    def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
+        """Yield views from batch number `first` on."""
+        options = self.options
+        views: Dataset[dict[str, Any]] = _Views(
+            self.source, self.controller.image_size, options.minimum_crop, options.seed, self.captions
+        )
+        return data.batches(views, options.batch_size, first, rank, world, options.workers)
+
+    def loss(
+        self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Sum the content term, where there are captions, and the degradation term."""
+        content, degradation, scale = module(batch["view"].to(device))
+        texts, tasks = self.texts.to(device), batch["task"].to(device)
+        if self.options.loss == "supervised":
+            found = losses.supervised_loss(degradation, texts, tasks, scale)
+        else:
+            found = losses.contrastive_loss(degradation, texts[tasks], scale)
+        right = float(((degradation @ texts.T).argmax(-1) == tasks).float().mean())
+        numbers = {"degradation": float(found.detach()), "accuracy": right, "scale": float(scale.detach().exp())}
+        if self.captions is not None:
+            with torch.no_grad():
+                captions = F.normalize(self.controller.encode_text(batch["caption"]), dim=-1)
+            term = losses.contrastive_loss(content, captions, scale)
+            numbers["content"] = float(term.detach())
+            found = found + term
+        return found, numbers
+
+    def after_step(self) -> None:
+        """Keep the scale within its bounds."""
+        with torch.no_grad():
+            self.controller.logit_scale.clamp_(*SCALES)
+
+    def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
+        """Count how often the nearest word is the right one."""
+        assert self.options.validation is not None  # only called with data
+        right, size = [], self.controller.image_size
+        for pair in data.source(self.options.validation).validation(self.options.validation_images):
+            with torch.no_grad():
+                _, degradation, _ = module(for_clip(data.tensor(pair.degraded)[None].to(device), size))
+            right.append(int((degradation @ self.texts.to(device).T).argmax()) == pair.task)
+        return {"accuracy": sum(right) / len(right)}
+
+    def published(self, module: nn.Module) -> dict[str, Any]:
+        """Return the wrapped tensors, as published files of controllers hold them."""
+        assert isinstance(module, _Features)  # what this stage trains, or its average
+        return {"name": "daclip", "state_dict": dict(module.controller.state_dict())}
+
+
+class _Features(nn.Module):
+    """The controller as one call, which is what training on many devices needs."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self.controller = controller
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        content, degradation = self.controller.encode_image(images)
+        return F.normalize(content, dim=-1), F.normalize(degradation, dim=-1), self.controller.logit_scale
+
+
+class _Views(Dataset[dict[str, Any]]):
+    """Degraded images as CLIP takes them, each after a random crop of most of it."""
+
+    def __init__(
+        self, pairs: data.Source, size: int, minimum: float, seed: int, captions: Mapping[str, str] | None
+    ) -> None:
+        self.pairs, self.size, self.minimum, self.seed, self.captions = pairs, size, minimum, seed, captions
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        rng = generator(self.seed, "sample", number)
+        pair = self.pairs.pair(int(rng.integers(len(self.pairs.tasks))), rng)
+        height, width = pair.degraded.shape[:2]
+        share = math.sqrt(rng.uniform(self.minimum, 1))
+        rows, columns = max(round(share * height), 1), max(round(share * width), 1)
+        top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+        part = np.ascontiguousarray(pair.degraded[top : top + rows, left : left + columns])
+        sample: dict[str, Any] = {"task": pair.task, "number": number}
+        sample["view"] = for_clip(images.to_tensor([part]), self.size, "whole")[0]
+        if self.captions is not None:
+            if pair.name not in self.captions:
+                raise RestorebenchError(f"no caption for {pair.name}; `restorebench_daclip.captions` writes them")
+            sample["caption"] = self.captions[pair.name]
+        return sample
+
+
+def read_captions(path: Path) -> dict[str, str]:
+    """Read a table of degraded files and captions: {`task/stem`: caption}.
+
+    It is tab-separated with the columns filepath and title, `caption: degradation`, as published; the degradation
+    is what follows the last colon.
+
+    Raises:
+        RestorebenchError: there is no such file, or a line of it has no degradation.
+    """
+    if not path.is_file():
+        raise RestorebenchError(f"captions {path}: no such file")
+    found = {}
+    with path.open(newline="") as stream:
+        for line, row in enumerate(csv.DictReader(stream, delimiter="\t"), 2):
+            caption, separator, degradation = (row.get("title") or "").rpartition(_SEPARATOR)
+            if not separator or not row.get("filepath"):
+                raise RestorebenchError(f"{path}:{line}: expected a filepath and `caption: degradation`")
+            found[f"{degradation}/{Path(row['filepath']).stem}"] = caption
+    return found

@@ -1,0 +1,125 @@
+"""Stage two: the U-Net learns to lead noise to clean images, under the contexts of a frozen controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from restorebench import TEN, Batch, Runtime
+from restorebench.toolbox import images
+from restorebench.toolbox.clip_images import for_clip
+from restorebench.toolbox.seeding import generator, key
+from restorebench.toolbox.synthesis import centre_crop, psnr
+from restorebench_daclip import losses, networks, sde
+from restorebench_daclip.engine import Sampler, bind_unet
+from restorebench_daclip.options import Sampling
+from restorebench_daclip.train import data
+from restorebench_daclip.train.config import RestorerTraining
+from restorebench_daclip.unet import UNet, UNetConfig
+
+_VALIDATION_SIDE = 256
+
+
+class RestorerStage:
+    """Random states at random steps; the matching loss for the noise head, plain distance for the data head."""
+
+    def __init__(self, options: RestorerTraining, cache: Path) -> None:
+        self.options = options
+        runtime = Runtime("cpu", 1, cache, {}, False, TEN, lambda kind, name: None)
+        self.controller = networks.controller_from(options.controller, runtime).requires_grad_(False)
+        context = int(self.controller.clip.text_projection.shape[1])
+        torch.manual_seed(options.seed)
+        config = UNetConfig(
+            options.features, options.multipliers, context, options.degradation_context, options.scale
+        )
+        self.module: nn.Module = _Conditioned(UNet(config))
+        self.schedule = sde.schedule(steps=options.steps, max_sigma=options.max_sigma)
+        self.source = data.source(options.data)
+
+    def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
+        """Yield patches from batch number `first` on."""
+        patches = data.Patches(self.source, self.options.patch, self.options.seed)
+        return data.batches(patches, self.options.batch_size, first, rank, world, self.options.workers)
+
+    def loss(
+        self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Compare the prediction for one random state per image with what is right."""
+        degraded, clean = batch["degraded"].to(device), batch["clean"].to(device)
+        table = self._table(device)
+        steps, noise = self._drawn(batch["number"], clean)
+        state = sde.marginal(table, clean, degraded, steps, noise)
+        with torch.no_grad():
+            self.controller.to(device)
+            contexts = self.controller.encode_image(for_clip(degraded, self.controller.image_size))
+        predicted = module(state, degraded, steps.flatten().float(), *(each.float() for each in contexts))
+        if self.options.prediction == "data":
+            return losses.data_loss(predicted.float(), degraded, clean, self.options.loss), {}
+        found = losses.matching_loss(table, predicted.float(), state, degraded, clean, steps, self.options.loss)
+        return found, {}
+
+    def _table(self, device: torch.device) -> sde.Schedule:
+        if self.schedule.theta.device != device:
+            self.schedule = self.schedule.to(device)
+        return self.schedule
+
+    def _drawn(self, numbers: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw each sample's step and noise from its own number."""
+        streams = [generator(self.options.seed, "state", int(number)) for number in numbers]
+        steps = torch.tensor([int(each.integers(1, self.options.steps + 1)) for each in streams])
+        noise = [torch.from_numpy(each.standard_normal(like.shape[1:], dtype="float32")) for each in streams]
+        return steps.reshape(-1, 1, 1, 1).to(like.device), torch.stack(noise).to(like.device)
+
+    def after_step(self) -> None:
+        """Nothing is bounded."""
+
+    def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
+        """Restore 256 px centres by ten evaluations; write degraded, restored and clean side by side."""
+        assert isinstance(module, _Conditioned)  # what this stage trains, or its average
+        assert self.options.validation is not None  # only called with data
+        sampling = Sampling(
+            sampler="multistep-ode",
+            steps=min(10, self.options.steps),
+            trained_steps=self.options.steps,
+            max_sigma=self.options.max_sigma,
+            prediction=self.options.prediction,
+        )
+        sampler = Sampler(sampling, str(device))
+        gains, scores = [], []
+        folder.mkdir(parents=True, exist_ok=True)
+        for pair in data.source(self.options.validation).validation(self.options.validation_images):
+            degraded, clean = (centre_crop(image, _VALIDATION_SIDE) for image in (pair.degraded, pair.clean))
+            given = data.tensor(degraded)[None].to(device)
+            batch = Batch(given, (None,), (key(self.options.seed, pair.name),), tuple(given.shape[-2:]))
+            with torch.no_grad():
+                contexts = self.controller.to(device).encode_image(for_clip(given, self.controller.image_size))
+                conditioning = module.unet.condition(*contexts)
+                restored = sampler(bind_unet(module.unet, given, sampler.times, conditioning), batch)
+            image = images.quantise(images.from_tensor(restored.cpu())[0])
+            scores.append(psnr(image, clean))
+            gains.append(scores[-1] - psnr(degraded, clean))
+            strip = np.concatenate([degraded, image, clean], axis=1)
+            images.write_png(folder / f"{pair.name.replace('/', '-')}.png", strip)
+        return {"psnr": sum(scores) / len(scores), "gain": sum(gains) / len(gains)}
+
+    def published(self, module: nn.Module) -> dict[str, Any]:
+        """Return the plain tensors, as published files of U-Nets hold them."""
+        assert isinstance(module, _Conditioned)  # what this stage trains, or its average
+        return dict(module.unet.state_dict())
+
+
+class _Conditioned(nn.Module):
+    """The U-Net with what its contexts contribute as one call, which is what training on many devices needs."""
+
+    def __init__(self, unet: UNet) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, state: Tensor, degraded: Tensor, time: Tensor, image: Tensor, degradation: Tensor) -> Tensor:
+        out: Tensor = self.unet(state, degraded, time, self.unet.condition(image, degradation))
+        return out

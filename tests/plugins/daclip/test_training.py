@@ -1,0 +1,328 @@
+"""Both stages learn, go on where they stopped, and write files that the plugins read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from restorebench_daclip import captions, networks
+from restorebench_daclip.train.__main__ import main
+from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, Training, load
+from restorebench_daclip.train.controller import ControllerStage, read_captions
+from restorebench_daclip.train.data import Folders, Patches, Synthesis, batches
+from restorebench_daclip.train.loop import Lion, rate, train
+from restorebench_daclip.train.restorer import RestorerStage
+
+from restorebench import TEN, RestorebenchError, Runtime
+from restorebench.toolbox import images
+from restorebench.toolbox.photographs import embedded
+from restorebench.toolbox.seeding import generator
+from restorebench.toolbox.synthesis import centre_crop
+
+TASKS = ("low-light", "noisy", "hazy", "uncompleted")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Eight pairs of 64 px: two photographs under four tasks."""
+    root = tmp_path_factory.mktemp("pairs")
+    clean = [centre_crop(images.read(path), 64) for path in list(embedded().values())[:2]]
+    damages = {
+        "low-light": lambda image, rng: 0.2 * image,
+        "noisy": lambda image, rng: image + rng.normal(0, 0.2, image.shape),
+        "hazy": lambda image, rng: 0.4 * image + 0.55,
+        "uncompleted": lambda image, rng: np.where(rng.random((64, 64, 1)) < 0.4, 1.0, image),
+    }
+    for task, damage in damages.items():
+        for place, image in enumerate(clean):
+            degraded = damage(image, generator(task, place)).clip(0, 1).astype(np.float32)
+            for side, shown in (("LQ", degraded), ("GT", image)):
+                (root / task / side).mkdir(parents=True, exist_ok=True)
+                images.write_png(root / task / side / f"{place}.png", shown)
+    return root
+
+
+def controller_options(pairs, output, **given):
+    return ControllerTraining(
+        **{
+            "output": output,
+            "data": {"pairs": pairs, "tasks": TASKS},
+            "pretrained": "untrained",
+            "iterations": 60,
+            "batch_size": 8,
+            "learning_rate": 1e-3,
+            "loss": "supervised",
+            **given,
+        }
+    )
+
+
+def restorer_options(pairs, output, **given):
+    return RestorerTraining(
+        **{
+            "output": output,
+            "data": {"pairs": pairs, "tasks": TASKS},
+            "controller": "untrained",
+            "iterations": 40,
+            "batch_size": 4,
+            "patch": 32,
+            "features": 32,
+            "multipliers": (1, 1, 1, 1),
+            "prediction": "data",
+            **given,
+        }
+    )
+
+
+def quiet(text):
+    pass
+
+
+# ---------------------------------------------------------------- learning
+
+
+def test_the_controller_learns_eight_images(pairs, tmp_path):
+    options = controller_options(
+        pairs, tmp_path, iterations=150, validation={"pairs": pairs, "tasks": TASKS}, validation_images=8
+    )
+    history = train(ControllerStage(options, tmp_path), options, quiet)
+    trained = [entry["loss"] for entry in history if "loss" in entry]
+    assert np.mean(trained[-5:]) < np.mean(trained[:1]) / 10
+    assert history[-1]["validation/accuracy"] == 1.0
+
+
+def test_the_restorer_learns_eight_images(pairs, tmp_path):
+    options = restorer_options(pairs, tmp_path, iterations=120, learning_rate=2e-3)
+    history = train(RestorerStage(options, tmp_path), options, quiet)
+    trained = [entry["loss"] for entry in history if "loss" in entry]
+    assert np.mean(trained[-10:]) < np.mean(trained[:3]) / 2
+
+
+@pytest.mark.parametrize("stage", ["controller", "restorer"])
+def test_frozen_weights_stay_and_others_move(pairs, tmp_path, stage):
+    if stage == "controller":
+        options = controller_options(pairs, tmp_path, iterations=2)
+        made = ControllerStage(options, tmp_path)
+        before = {name: value.clone() for name, value in made.controller.state_dict().items()}
+        train(made, options, quiet)
+        moved = {
+            name for name, value in made.controller.state_dict().items() if not torch.equal(value, before[name])
+        }
+        assert moved
+        assert all(name.startswith("visual_control.") or name == "logit_scale" for name in moved)
+    else:
+        options = restorer_options(pairs, tmp_path, iterations=2)
+        made = RestorerStage(options, tmp_path)
+        before = {name: value.clone() for name, value in made.controller.state_dict().items()}
+        train(made, options, quiet)
+        assert all(torch.equal(value, before[name]) for name, value in made.controller.state_dict().items())
+
+
+# ---------------------------------------------------------------- going on
+
+
+@pytest.mark.parametrize("stage", ["controller", "restorer"])
+def test_an_interrupted_run_gives_the_same_weights_and_history(pairs, tmp_path, stage):
+    make, options = (
+        (ControllerStage, controller_options) if stage == "controller" else (RestorerStage, restorer_options)
+    )
+    extra = {"average": {"every": 2, "start": 2}, "schedule": "constant", "optimiser": "adamw", "accumulate": 2}
+
+    def run(name, *lengths):
+        for length in lengths:
+            chosen = options(pairs, tmp_path / name, iterations=length, **extra)
+            train(make(chosen, tmp_path), chosen, quiet)
+        history = [json.loads(line) for line in (tmp_path / name / "history.jsonl").read_text().splitlines()]
+        for entry in history:
+            del entry["seconds"]
+        return torch.load(tmp_path / name / "checkpoint.pt", weights_only=True), history
+
+    (straight, history), (resumed, again) = run("straight", 6), run("resumed", 3, 6)
+    assert history == again
+    assert [entry["iteration"] for entry in history] == [1, 2, 3, 4, 5, 6]
+    for part in ("module", "average"):
+        assert all(torch.equal(value, resumed[part][name]) for name, value in straight[part].items())
+
+
+def test_what_was_logged_after_the_checkpoint_comes_again_once(pairs, tmp_path):
+    options = restorer_options(pairs, tmp_path, iterations=2, schedule="constant")
+    train(RestorerStage(options, tmp_path), options, quiet)
+    with (tmp_path / "history.jsonl").open("a") as stream:
+        stream.write(json.dumps({"iteration": 3, "loss": 9.0}) + "\n" + '{"iteration": 4, "lo')
+    longer = restorer_options(pairs, tmp_path, iterations=3, schedule="constant")
+    history = train(RestorerStage(longer, tmp_path), longer, quiet)
+    assert [entry["iteration"] for entry in history] == [1, 2, 3]
+    assert history[-1]["loss"] != 9.0
+
+
+def test_a_folder_of_another_configuration_is_refused(pairs, tmp_path):
+    one = restorer_options(pairs, tmp_path, iterations=1)
+    train(RestorerStage(one, tmp_path), one, quiet)
+    other = restorer_options(pairs, tmp_path, iterations=2, max_sigma=30)
+    with pytest.raises(RestorebenchError, match="another configuration"):
+        train(RestorerStage(other, tmp_path), other, quiet)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(pairs, tmp_path):
+    options = restorer_options(pairs, tmp_path, iterations=50, learning_rate=1e30, optimiser="lion")
+    with pytest.raises(RestorebenchError, match=r"iteration \d+: the loss is no number"):
+        train(RestorerStage(options, tmp_path), options, quiet)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_trained_files_are_read_by_the_plugins(pairs, tmp_path):
+    runtime = Runtime("cpu", 1, tmp_path, {}, True, TEN, lambda kind, name: None)
+    first = controller_options(pairs, tmp_path / "one", iterations=1)
+    train(ControllerStage(first, tmp_path), first, quiet)
+    controller = networks.controller_from(tmp_path / "one" / "weights.pth", runtime)
+    second = restorer_options(pairs, tmp_path / "two", iterations=1, controller=tmp_path / "one" / "weights.pth")
+    train(RestorerStage(second, tmp_path), second, quiet)
+    unet = networks.unet_from(tmp_path / "two" / "weights.pth", runtime)
+    assert unet.config.context == controller.clip.text_projection.shape[1]
+
+
+def test_validation_writes_images_and_scores(pairs, tmp_path):
+    options = restorer_options(
+        pairs,
+        tmp_path,
+        iterations=2,
+        validate_every=1,
+        validation={"pairs": pairs, "tasks": TASKS},
+        validation_images=4,
+    )
+    history = train(RestorerStage(options, tmp_path), options, quiet)
+    assert {entry["iteration"] for entry in history if "validation/psnr" in entry} == {1, 2}
+    written = sorted(path.name for path in (tmp_path / "validation" / "2").iterdir())
+    assert written == ["hazy-0.png", "low-light-0.png", "noisy-0.png", "uncompleted-0.png"]
+
+
+def test_the_command_reads_yaml_with_paths_relative_to_it(pairs, tmp_path, capsys):
+    raw = restorer_options(pairs, "out", iterations=1).model_dump(mode="json")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
+    main(["restorer", str(tmp_path / "config.yaml"), "--set", "iterations=2", "--cache", str(tmp_path)])
+    assert "2/2 loss" in capsys.readouterr().out
+    assert (tmp_path / "out" / "weights.pth").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("iterations: [", "not YAML"),
+        ("iterations: 0", "config.yaml: output: Field required"),
+        ("output: x\niterations: 1\ndata: {}", "give either `pairs` or `clean`"),
+        ("output: x\niterations: 1\ndata: {clean: y}\nfoo: 1", "foo: Extra inputs"),
+    ],
+)
+def test_bad_configurations_are_one_line(tmp_path, text, message):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(RestorebenchError) as caught:
+        load(tmp_path / "config.yaml", RestorerTraining)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- parts
+
+
+def test_samples_depend_on_their_number_alone(pairs):
+    patches = Patches(Folders(pairs, TASKS, None), 32, seed=3)
+    one = patches[17]
+    again = next(batch for batch in batches(patches, 4, first=4, rank=0, world=1, workers=0))
+    place = again["number"].tolist().index(17)
+    assert torch.equal(one["degraded"], again["degraded"][place])
+    assert one["degraded"].shape == one["clean"].shape == (3, 32, 32)
+
+
+def test_processes_of_a_world_share_the_numbers_out(pairs):
+    patches = Patches(Folders(pairs, TASKS, None), 16, seed=3)
+    seen = [
+        next(batches(patches, 2, first=5, rank=rank, world=3, workers=0))["number"].tolist() for rank in range(3)
+    ]
+    assert [number for part in seen for number in part] == list(range(30, 36))
+
+
+def test_synthesis_degrades_whole_photographs_with_the_benchmarks_own_recipes(tmp_path):
+    images.write_png(tmp_path / "a.png", centre_crop(images.read(next(iter(embedded().values()))), 96))
+    source = Synthesis(tmp_path, ("noisy", "rainy"), (3,), None)
+    pair = source.pair(0, generator(0))
+    assert pair.degraded.shape == pair.clean.shape == (96, 96, 3)
+    assert 15 < -10 * np.log10(np.mean((pair.degraded - pair.clean) ** 2)) < 21
+    assert [each.name for each in source.validation(3)] == ["noisy/a", "rainy/a", "noisy/a"]
+
+
+def test_images_without_a_partner_are_named(pairs, tmp_path):
+    for side, names in (("LQ", "ab"), ("GT", "a")):
+        (tmp_path / "noisy" / side).mkdir(parents=True)
+        for name in names:
+            images.write_png(tmp_path / "noisy" / side / f"{name}.png", np.zeros((8, 8, 3), np.float32))
+    with pytest.raises(RestorebenchError, match="'b' and 0 more lack a partner"):
+        Folders(tmp_path, ("noisy",), None)
+
+
+def test_rates_rise_then_fall(pairs, tmp_path):
+    options = restorer_options(pairs, tmp_path, iterations=100, warm_up=10, learning_rate=1.0, least_rate=0.1)
+    rates = [rate(options, iteration) for iteration in range(1, 101)]
+    assert rates[4] == 0.5
+    assert max(rates) == rates[9] == 1.0
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+    halving = restorer_options(pairs, tmp_path, schedule="multistep", milestones=(2, 4), learning_rate=1.0)
+    assert [rate(halving, iteration) for iteration in range(1, 6)] == [1, 1, 0.5, 0.5, 0.25]
+
+
+def test_lion_steps_by_the_sign():
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
+    optimiser = Lion([{"params": [parameter]}], lr=0.1, betas=(0.9, 0.99), weight_decay=0.0)
+    parameter.grad = torch.tensor([5.0, -0.001])
+    optimiser.step()
+    assert parameter.tolist() == pytest.approx([0.9, -0.9])
+
+
+def test_captions_are_read_from_the_published_layout(tmp_path):
+    path = tmp_path / "captions.csv"
+    path.write_text("filepath\ttitle\n/data/noisy/LQ/7.png\ta dog: on a mat: noisy\n")
+    assert read_captions(path) == {"noisy/7": "a dog: on a mat"}
+    path.write_text("filepath\ttitle\n/data/noisy/LQ/7.png\ta dog\n")
+    with pytest.raises(RestorebenchError, match=r"captions\.csv:2: expected"):
+        read_captions(path)
+
+
+def test_captions_of_clean_images_are_written_as_training_reads_them(pairs, tmp_path):
+    asked = []
+
+    def brightness(image):
+        asked.append(image.size)
+        return f"a photograph: of  brightness {np.asarray(image).mean():.0f}"
+
+    rows = captions.write(pairs, tmp_path / "c.csv", brightness)
+    assert (rows, len(asked)) == (8, 2)  # the two clean images are the same under all four tasks
+    read = read_captions(tmp_path / "c.csv")
+    assert read.keys() == {f"{task}/{place}" for task in TASKS for place in range(2)}
+    assert read["noisy/0"] == read["hazy/0"]
+    assert read["noisy/0"].startswith("a photograph: of brightness ")
+
+
+def test_captions_without_transformers_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(RestorebenchError, match=r"pip install 'restorebench\[captions\]'"):
+        captions.blip()
+
+
+def test_captions_add_the_content_term(pairs, tmp_path):
+    lines = [f"x/{place}.png\ta photograph {place}: {task}" for task in TASKS for place in range(2)]
+    (tmp_path / "c.csv").write_text("\n".join(["filepath\ttitle", *lines]))
+    options = controller_options(pairs, tmp_path, iterations=1, captions=tmp_path / "c.csv", loss="contrastive")
+    entry = train(ControllerStage(options, tmp_path), options, quiet)[0]
+    assert entry["loss"] == pytest.approx(entry["content"] + entry["degradation"], rel=1e-5)
+
+
+def test_every_option_has_a_default_or_is_asked_for():
+    required = {name for name, field in Training.model_fields.items() if field.is_required()}
+    assert required == {"output", "data", "iterations"}
