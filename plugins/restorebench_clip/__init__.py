@@ -1,0 +1,36 @@
+"""CLIP without training for this task: a zero-shot detector, and a linear probe on its features."""
+
+from __future__ import annotations
+
+from restorebench import TEN_NAMES, DetectorInfo, Training, hookimpl
+
+_CLIP = "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021"
+
+
+@hookimpl
+def restorebench_detectors() -> list[DetectorInfo]:
+    """Offer the zero-shot detector and the probe."""
+    return [
+        DetectorInfo(
+            name="clip-zero-shot",
+            version="1",
+            summary="Any CLIP of open_clip, asked which of the tasks' sentences fits an image best.",
+            load="restorebench_clip.detectors:ZeroShot",
+            options="restorebench_clip.options:ZeroShotOptions",
+            tasks=TEN_NAMES,
+            training=Training.EXTERNAL,
+            citation=_CLIP,
+            licence="as the weights say",
+            test_options={"pretrained": "untrained"},
+        ),
+        DetectorInfo(
+            name="clip-probe",
+            version="1",
+            summary="A linear model on the image features of a CLIP, fitted on a folder of examples.",
+            load="restorebench_clip.detectors:Probe",
+            options="restorebench_clip.options:ProbeOptions",
+            training=Training.EXTERNAL,
+            citation=_CLIP,
+            licence="as the weights say",
+        ),
+    ]

@@ -1,0 +1,72 @@
+"""The zero-shot detector and the linear probe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from restorebench import CLEAN, Detection, RestorebenchError, Runtime
+from restorebench.toolbox import linear
+from restorebench_clip.backbone import ClipBackbone
+from restorebench_clip.options import ProbeOptions, ZeroShotOptions
+
+
+class ZeroShot:
+    """Ask which task's sentences are nearest to an image."""
+
+    def __init__(self, options: ZeroShotOptions, runtime: Runtime) -> None:
+        words = {task.name: (task.prompt,) for task in runtime.tasks}
+        if unknown := sorted(options.prompts.keys() - words.keys()):
+            raise RestorebenchError(f"prompts: no task called {unknown[0]!r}; there are {', '.join(words)}")
+        if bad := [template for template in options.templates if "{}" not in template]:
+            raise RestorebenchError(f"templates: {bad[0]!r} has no {{}} for the words of a task")
+        words |= options.prompts
+        self.options = options
+        self.backbone = ClipBackbone(options, runtime)
+        self.names = tuple(words)
+        self.texts = torch.stack([self._text(words[name]) for name in self.names])
+
+    def _text(self, words: Sequence[str]) -> Tensor:
+        """Return the feature (D,) of a task: the mean over its words in all templates."""
+        sentences = [template.replace("{}", word) for word in words for template in self.options.templates]
+        return self.backbone.ensemble(sentences)
+
+    def detect(self, images: Tensor) -> Sequence[Detection]:
+        """Return one label per image of (B, 3, H, W), or none where the best is less probable than `least`."""
+        cosines = self.backbone.images(images) @ self.texts.T
+        rows = (self.options.scale * cosines).softmax(dim=-1).tolist()
+        return [_verdict(dict(zip(self.names, row, strict=True)), self.options.least) for row in rows]
+
+
+class Probe:
+    """Judge the features of an image by coefficients that were fitted before; `clean` among them abstains."""
+
+    def __init__(self, options: ProbeOptions, runtime: Runtime) -> None:
+        self.options = options
+        self.backbone = ClipBackbone(options, runtime)
+        self.model = linear.read(options.probe)
+
+    def detect(self, images: Tensor) -> Sequence[Detection]:
+        """Return one label per image of (B, 3, H, W), or none where it looks clean or `least` is not reached.
+
+        Raises:
+            RestorebenchError: the coefficients are for another CLIP.
+        """
+        features = self.backbone.images(images).cpu().double().numpy()
+        if features.shape[1] != len(self.model.centre):
+            raise RestorebenchError(
+                f"{self.options.probe}: for features of {len(self.model.centre)} values, but {self.options.model} "
+                f"gives {features.shape[1]}: fit it anew"
+            )
+        rows = self.model.probabilities(features).tolist()
+        return [_verdict(dict(zip(self.model.names, row, strict=True)), self.options.least) for row in rows]
+
+
+def _verdict(probabilities: dict[str, float], least: float) -> Detection:
+    top = max(probabilities, key=lambda name: probabilities[name])
+    tasks = {name: value for name, value in probabilities.items() if name != CLEAN}
+    if top == CLEAN or probabilities[top] < least:
+        return Detection(frozenset(), tasks)
+    return Detection(frozenset({top}), tasks)

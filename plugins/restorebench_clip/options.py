@@ -1,0 +1,52 @@
+"""Options of the CLIP detectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from restorebench.toolbox.options import PluginOptions
+
+UNTRAINED = "untrained"
+TEMPLATES = ("{}", "a {} photo", "a photo of a {} scene", "a photo that is {}")
+Sentences = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Backbone(PluginOptions):
+    """Which CLIP, and what it sees."""
+
+    model: str = Field("ViT-B-32", description="architecture, by its name in open_clip")
+    pretrained: Path | str = Field(
+        "laion2b_s34b_b79k",
+        description="tag of open_clip, a file of weights, or `untrained`: random weights at an eighth of the size",
+    )
+    crop: Literal["center", "whole"] = Field(
+        "center", description="a centred square, or the whole image squeezed into one"
+    )
+
+
+class ZeroShotOptions(Backbone):
+    """The zero-shot detector."""
+
+    templates: Sentences = Field(
+        TEMPLATES, description="sentences with {} for a task's words; their features are averaged"
+    )
+    prompts: dict[str, Sentences] = Field(
+        default_factory=dict,
+        description="words for a task, in place of its own prompt; their features are averaged",
+    )
+    scale: float = Field(
+        100, gt=0, description="factor on the cosines before the softmax, one over the temperature"
+    )
+    least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")
+
+
+class ProbeOptions(Backbone):
+    """The linear probe."""
+
+    probe: Path = Field(
+        description="coefficients that `python -m restorebench_clip.probe` wrote for the same CLIP"
+    )
+    least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")

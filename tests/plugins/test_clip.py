@@ -1,0 +1,138 @@
+"""The CLIP zero-shot detector and the linear probe."""
+
+from __future__ import annotations
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image as Pillow
+from restorebench_clip import probe
+from restorebench_clip.backbone import ClipBackbone
+from restorebench_clip.detectors import Probe, ZeroShot
+from restorebench_clip.options import Backbone, ProbeOptions, ZeroShotOptions
+
+from restorebench import TEN, TEN_NAMES, MissingResource, RestorebenchError, Runtime, UnknownName
+from restorebench.testing import checks
+from restorebench.toolbox.clip_images import for_clip
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime("cpu", 1, tmp_path / "cache", {}, True, TEN, lambda kind, name: None)
+
+
+@pytest.mark.parametrize("check", checks("detector", "clip-zero-shot"), ids=str)
+def test_conformance(check):
+    check()
+
+
+def pictures(count=3):
+    return torch.rand(count, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+
+
+def untrained(**given):
+    return ZeroShotOptions(pretrained="untrained", **given)
+
+
+def test_one_template_is_open_clips_own_recipe(runtime):
+    detector = ZeroShot(untrained(templates=("a {} photo",)), runtime)
+    clip, tokenizer = detector.backbone.clip, open_clip.get_tokenizer("ViT-B-32")
+    with torch.no_grad():
+        image = clip.encode_image(for_clip(pictures(), 224), normalize=True)
+        text = clip.encode_text(tokenizer([f"a {task.prompt} photo" for task in TEN]), normalize=True)
+        expected = (100 * image @ text.T).softmax(-1)
+    for verdict, row in zip(detector.detect(pictures()), expected, strict=True):
+        assert list(verdict.probabilities.values()) == pytest.approx(row.tolist(), abs=1e-5)
+        assert verdict.labels == {TEN_NAMES[int(row.argmax())]}
+
+
+def test_an_ensemble_is_the_mean_of_its_sentences(runtime):
+    detector = ZeroShot(untrained(templates=("{}", "a {} photo"), prompts={"hazy": ("fog", "haze")}), runtime)
+    sentences = ["fog", "a fog photo", "haze", "a haze photo"]
+    assert torch.allclose(detector.texts[1], detector.backbone.ensemble(sentences))
+    assert torch.linalg.vector_norm(detector.texts, dim=1) == pytest.approx(torch.ones(10))
+
+
+def test_it_abstains_below_the_least_probability(runtime):
+    verdict = ZeroShot(untrained(least=1.0), runtime).detect(pictures(1))[0]
+    assert verdict.labels == frozenset()
+    assert sum(verdict.probabilities.values()) == pytest.approx(1)
+
+
+def test_weights_come_from_a_file_and_must_fit(runtime, tmp_path):
+    clip = open_clip.create_model("ViT-B-32", load_weights=False)
+    torch.save({"state_dict": clip.state_dict()}, tmp_path / "clip.pt")
+    backbone = ClipBackbone(Backbone(pretrained=tmp_path / "clip.pt"), runtime)
+    assert torch.equal(backbone.clip.visual.proj, clip.visual.proj)
+    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(RestorebenchError, match=r"other\.pt do not fit CLIP.*are these weights of ViT-B-32"):
+        ClipBackbone(Backbone(pretrained=tmp_path / "other.pt"), runtime)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"model": "ViT-B-33"}, UnknownName, "knows no 'ViT-B-33'"),
+        ({"pretrained": "laion3b"}, UnknownName, "'laion3b' is no file and no tag of ViT-B-32; tags are"),
+        ({}, MissingResource, r"offline.*huggingface\.co/laion/CLIP-ViT-B-32.*put it at"),
+        ({"prompts": {"fog": ("x",)}}, RestorebenchError, "no task called 'fog'"),
+        ({"templates": ("no place",)}, RestorebenchError, "has no {} for the words"),
+    ],
+)
+def test_what_cannot_be_had_is_one_line(runtime, given, error, message):
+    with pytest.raises(error, match=message) as caught:
+        ZeroShot(ZeroShotOptions(**given), runtime)
+    assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- probe
+
+
+def examples(folder, count):
+    """Write pictures of two classes that differ in colour alone."""
+    rng = np.random.default_rng(0)
+    for name, tint in (("hazy", (200, 200, 200)), ("clean", (20, 90, 30))):
+        (folder / name).mkdir(parents=True)
+        for place in range(count):
+            noise = rng.integers(-20, 20, (48, 48, 3))
+            Pillow.fromarray((np.array(tint) + noise).clip(0, 255).astype("uint8")).save(
+                folder / name / f"{place}.png"
+            )
+    return folder
+
+
+def test_a_probe_is_fitted_on_a_folder_and_detects(runtime, tmp_path, capsys):
+    folder, output = examples(tmp_path / "examples", 6), tmp_path / "probe.npz"
+    probe.main([str(folder), "--output", str(output), "--pretrained", "untrained", "--limit", "4"])
+    assert "8 images of 2 classes; 100.0 % of them right" in capsys.readouterr().out
+    detector = Probe(ProbeOptions(pretrained="untrained", probe=output), runtime)
+    hazy, clean = (
+        torch.from_numpy(np.array(Pillow.open(folder / name / "5.png"))).permute(2, 0, 1)[None] / 255
+        for name in ("hazy", "clean")
+    )
+    assert detector.detect(hazy)[0].labels == {"hazy"}
+    assert detector.detect(clean)[0].labels == frozenset()
+    assert "clean" not in detector.detect(clean)[0].probabilities
+
+
+def test_a_probe_of_another_clip_is_refused(runtime, tmp_path):
+    output = tmp_path / "probe.npz"
+    arguments = ["--output", str(output), "--pretrained", "untrained"]
+    probe.main([str(examples(tmp_path / "examples", 2)), *arguments])
+    detector = Probe(ProbeOptions(model="ViT-L-14", pretrained="untrained", probe=output), runtime)
+    with pytest.raises(RestorebenchError, match="gives 96: fit it anew"):
+        detector.detect(pictures(1))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"\x93NUMPY"])
+def test_a_broken_file_of_coefficients_is_named(runtime, tmp_path, content):
+    (tmp_path / "probe.npz").write_bytes(content)
+    with pytest.raises(RestorebenchError, match=r"probe\.npz: not the coefficients"):
+        Probe(ProbeOptions(pretrained="untrained", probe=tmp_path / "probe.npz"), runtime)
+
+
+def test_a_folder_without_classes_is_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        probe.main([str(tmp_path), "--output", str(tmp_path / "x.npz"), "--pretrained", "untrained"])
+    assert "needs one per class" in capsys.readouterr().err
