@@ -29,7 +29,8 @@ def plain(name):
 
 def test_every_import_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {plain(re.match(r"[\w.-]+", text)[0]) for text in [*project["dependencies"], "pytest"]}
+    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
+    declared = {plain(re.match(r"[\w.-]+", text)[0]) for text in [*project["dependencies"], *extras]}
     known = packages_distributions()
     modules = set()
     for folder in ("benchmark/restorebench", "plugins"):
