@@ -34,6 +34,11 @@ PluginOptions = Annotated[
 ]
 
 
+Weights = Annotated[
+    str | None, typer.Option("--weights", metavar="FILE|NAME", help="Weights: short for --option weights=...")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command()(restore)
@@ -49,6 +54,7 @@ def restore(
     task: Annotated[str | None, typer.Option("-t", "--task", help="Tell the restorer this task.")] = None,
     detector: Annotated[str | None, typer.Option("--detector", help="Let a detector tell it the task.")] = None,
     option: PluginOptions = None,
+    weights: Weights = None,
     seed: Seed = 0,
     skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
@@ -69,7 +75,7 @@ def restore(
             restorer,
             tell=detector or ("nothing" if task is None else "task"),
             task=task,
-            options=_options(option),
+            options=_options(option, weights),
             seed=seed,
             existing=existing,
             settings=_settings(plugin, device, workers),
@@ -116,6 +122,7 @@ def detect(
     detector: Annotated[str, typer.Option("-m", "--detector", help="Name of the detector.")] = "statistics",
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead of a table.")] = None,
     option: PluginOptions = None,
+    weights: Weights = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -126,7 +133,8 @@ def detect(
     _check_csv(csv_file)
     settings = _settings(plugin, device, workers)
     with _watched("nothing was kept") as watch:
-        records = oneoff.detect(source, detector, options=_options(option), settings=settings, watch=watch)
+        given = _options(option, weights)
+        records = oneoff.detect(source, detector, options=given, settings=settings, watch=watch)
     tasks = list(dict.fromkeys(name for record in records for name in record.probabilities))
     rows = [["sample", "labels", *tasks, "reason"]]
     for record in records:
@@ -215,8 +223,8 @@ def _existing(skip: bool, overwrite: bool) -> Existing:
     return Existing.SKIP if skip else Existing.OVERWRITE if overwrite else Existing.REFUSE
 
 
-def _options(pairs: list[str] | None) -> Mapping[str, Any]:
-    """Read `--option key=value` pairs, values in YAML."""
+def _options(pairs: list[str] | None, weights: str | None = None) -> Mapping[str, Any]:
+    """Read `--option key=value` pairs, values in YAML; weights: the value of `weights`, as it is."""
     from restorebench.marked_yaml import parse_value
 
     found: dict[str, Any] = {}
@@ -227,6 +235,10 @@ def _options(pairs: list[str] | None) -> Mapping[str, Any]:
         if key.strip() in found:
             raise RestorebenchError(f"--option {pair}: {key.strip()} is given twice")
         found[key.strip()] = parse_value(value, f"--option {pair}")
+    if weights is not None:
+        if "weights" in found:
+            raise RestorebenchError("give --weights or --option weights=..., not both")
+        found["weights"] = weights
     return found
 
 

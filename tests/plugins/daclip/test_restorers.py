@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -15,8 +17,9 @@ from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration, Samp
 from restorebench_daclip.restorers import DACLIPIRSDE, IRSDE
 from restorebench_daclip.unet import UNet, UNetConfig
 
-from restorebench import TEN, TEN_NAMES, Batch, Detection, Fallback, RestorebenchError, Runtime, Task
+from restorebench import TEN, TEN_NAMES, Batch, Detection, Fallback, RestorebenchError, Runtime, Task, cli
 from restorebench.testing import checks
+from restorebench.toolbox import images
 
 NAMES = [("restorer", "daclip-irsde"), ("restorer", "ir-sde"), ("restorer", "refusion"), ("detector", "daclip")]
 
@@ -178,3 +181,42 @@ def test_prompts_can_be_replaced_for_known_tasks_only(tmp_path):
     assert torch.equal(one.texts[2], other.texts[2])
     with pytest.raises(RestorebenchError, match="no task called 'haze'"):
         DACLIPDetector(DACLIPDetection(weights="untrained", prompts={"haze": "fog"}), runtime(tmp_path))
+
+
+# ---------------------------------------------------------------- commands
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run a command in tmp_path; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def carry_out(*arguments):
+        monkeypatch.setattr(sys, "argv", ["restorebench", *arguments, "--workers", "0"])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        written = capsys.readouterr()
+        return code, written.out, written.err
+
+    return carry_out
+
+
+def test_files_are_given_on_the_command_line(call, tmp_path):
+    torch.save(UNet(networks.TINY_UNET).state_dict(), tmp_path / "u.pth")
+    torch.save({"state_dict": Controller.of(networks.TINY_CONTROLLER).state_dict()}, tmp_path / "c.pt")
+    images.write_png(tmp_path / "a.png", np.random.default_rng(0).random((24, 31, 3), dtype=np.float32))
+    brief = ["--option", "prediction=data", "--option", "steps=2", "--option", "controller=c.pt"]
+    given = ["restore", "a.png", "-m", "daclip-irsde", "-o", "out", "--weights", "u.pth", *brief]
+    assert call(*given)[0] == 0
+    assert images.read_size(tmp_path / "out" / "a.png") == (24, 31)
+    code, out, _ = call("detect", "a.png", "-m", "daclip", "--weights", "c.pt")
+    assert code == 0
+    assert all(task in out for task in TEN_NAMES)
+    code, _, error = call(*given, "--option", "weights=u.pth")
+    assert (code, error.count("--weights or --option weights=")) == (2, 1)
+    code, out, _ = call("detect", "a.png", "-m", "daclip", "--weights", "u.pth")
+    assert code == 3
+    assert "another network's" in " ".join(out.split())
