@@ -1,7 +1,7 @@
 """restorebench: compare image restoration methods per degradation.
 
 Importing this package is cheap: it brings what a plugin needs. `run`, `score`, `restore`, `detect`,
-`degrade` and `discover` (which plugins are there?) are loaded when they are first used.
+`degrade`, `discover` (which plugins are there?) and `synthesisers` are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ __all__ = [
 
 _LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.oneoff")
 _LATE["score"] = "restorebench.scores"
-_LATE["discover"] = "restorebench.catalog"
+_LATE |= dict.fromkeys(("discover", "synthesisers"), "restorebench.catalog")
 
 
 def __getattr__(name: str) -> Any:

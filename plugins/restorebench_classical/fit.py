@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restorebench import CLEAN, TEN_NAMES, RestorebenchError
+from restorebench import CLEAN, TEN_NAMES, RestorebenchError, synthesisers
 from restorebench.toolbox import linear, photographs
 from restorebench.toolbox.images import read
 from restorebench.toolbox.linear import LinearModel
@@ -20,7 +20,6 @@ from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import centre_crop, degrade
 from restorebench_classical.detector import MODEL
 from restorebench_classical.statistics import features
-from restorebench_classical.synthesis import CROP_PX, synthesisers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from restorebench import Degradation
 
 CLASSES = (*TEN_NAMES, CLEAN)
+CROP_PX = 256
 SEVERITIES_PER_PHOTOGRAPH = 2
 RIDGE = 1e-3  # four-fold over training photographs, flat between 1e-4 and 3e-3
 CLEAN_WEIGHT = 4.0

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restorebench import CLEAN, RestorebenchError
+from restorebench import CLEAN, RestorebenchError, synthesisers
 from restorebench.toolbox import photographs
 from restorebench.toolbox.images import quantise, read
 from restorebench.toolbox.synthesis import centre_crop, degrade, psnr
 from restorebench_classical.detector import Statistics, stored_model
+from restorebench_classical.fit import CROP_PX
 from restorebench_classical.methods import METHODS
-from restorebench_classical.synthesis import CROP_PX, synthesisers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

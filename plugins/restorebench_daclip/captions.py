@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 
 from restorebench import RestorebenchError
 from restorebench.toolbox import images, photographs
+from restorebench.toolbox.files import file_digest
 
 Captioner = Callable[[Pillow.Image], str]
 MODEL = "Salesforce/blip-image-captioning-large"
@@ -63,7 +64,7 @@ def write(pairs: Path, output: Path, caption: Captioner) -> int:
         for clean in photographs.listed(folder / "GT"):
             if clean.stem not in degraded:
                 raise RestorebenchError(f"{clean} has no partner in {folder / 'LQ'}")
-            content = images.file_digest(clean)
+            content = file_digest(clean)
             if content not in known:
                 text = caption(Pillow.fromarray(images.to_8bit(images.read(clean))))
                 known[content] = " ".join(text.split())

@@ -91,8 +91,8 @@ class Sampler:
 
         predictor = Predictor(network, batch.degraded, self._schedule, self.options.prediction)
         if (sampler := _STEP_BY_STEP.get(self.options.sampler)) is not None:
-            return sampler(predictor, noise)
-        return multistep.multistep(
+            return samplers.last(sampler(predictor, noise))
+        states = multistep.multistep(
             predictor,
             noise,
             self._levels,
@@ -100,3 +100,4 @@ class Sampler:
             form=self.options.form,
             stochastic=self.options.sampler == "multistep-sde",
         )
+        return samplers.last(states)

@@ -17,7 +17,7 @@ from typing import Literal
 from torch import Tensor
 
 from restorebench_daclip import sde
-from restorebench_daclip.samplers import Noise, Predictor, last
+from restorebench_daclip.samplers import Noise, Predictor
 from restorebench_daclip.sde import Schedule
 
 Grid = Literal["time", "log-snr"]
@@ -91,25 +91,12 @@ def multistep(
     order: Literal[1, 2] = 2,
     form: Literal["data", "noise"] = "data",
     stochastic: bool = False,
-) -> Tensor:
-    """Sample with one evaluation per level of `at`; the last one's clean estimate is the result.
+) -> Iterator[Tensor]:
+    """Sample with one evaluation per level of `at`: yield the start, a state at each further level, the result.
 
     form: which prediction is held, or at order 2 extrapolated, over a step; any network serves both.
     stochastic: follow the reverse SDE with fresh noise at every step instead of the probability-flow ODE.
     """
-    return last(multistep_states(predictor, noise, at, order=order, form=form, stochastic=stochastic))
-
-
-def multistep_states(
-    predictor: Predictor,
-    noise: Noise,
-    at: Sequence[Level],
-    *,
-    order: Literal[1, 2] = 2,
-    form: Literal["data", "noise"] = "data",
-    stochastic: bool = False,
-) -> Iterator[Tensor]:
-    """Yield the states of `multistep`: the start, one at each further level, and the result."""
     degraded = predictor.degraded
     state = sde.start(predictor.schedule, degraded, noise(predictor.schedule.steps + 1))
     yield state

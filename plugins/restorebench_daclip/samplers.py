@@ -1,7 +1,7 @@
 """Step-by-step samplers of the published method. Randomness is an argument: the same noise, the same image.
 
-Every sampler takes `predict`, the network with its contexts bound, and returns the clean estimate in image units,
-neither clipped nor rounded.
+Every sampler takes a `Predictor`, the network with its contexts bound, and yields its states from the start to the
+result, which `last` returns: the clean estimate in image units, neither clipped nor rounded.
 """
 
 from __future__ import annotations
@@ -53,51 +53,45 @@ class Predictor:
         return self.both(state, step)[1]
 
 
-def posterior(predictor: Predictor, noise: Noise) -> Tensor:
-    """Draw each state from its posterior given the predicted clean image; one evaluation per step."""
-    return last(posterior_states(predictor, noise))
-
-
-def posterior_states(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
-    """Yield the states of `posterior`, from the start to the result."""
+def posterior(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
+    """Draw each state from its posterior given the predicted clean image."""
     schedule, degraded = predictor.schedule, predictor.degraded
-    state = sde.start(schedule, degraded, noise(schedule.steps + 1))
-    yield state
-    for step in range(schedule.steps, 0, -1):
+
+    def move(state: Tensor, step: int) -> Tensor:
         mean = sde.posterior_mean(schedule, state, degraded, step, predictor.clean(state, step))
-        state = mean + sde.posterior_std(schedule, step) * noise(step)
-        yield state
+        return mean + sde.posterior_std(schedule, step) * noise(step)
+
+    return _states(predictor, noise, move)
 
 
-def reverse_sde(predictor: Predictor, noise: Noise) -> Tensor:
+def reverse_sde(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
     """Follow the reverse SDE by Euler-Maruyama steps, as the paper's tables were made."""
-    return last(reverse_sde_states(predictor, noise))
-
-
-def reverse_sde_states(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
-    """Yield the states of `reverse_sde`, from the start to the result."""
     schedule, degraded = predictor.schedule, predictor.degraded
-    state = sde.start(schedule, degraded, noise(schedule.steps + 1))
-    yield state
-    for step in range(schedule.steps, 0, -1):
+
+    def move(state: Tensor, step: int) -> Tensor:
         score = sde.score_from_noise(schedule, predictor.noise(state, step), step)
-        state = sde.reverse_sde_step(schedule, state, degraded, step, score, noise(step))
-        yield state
+        return sde.reverse_sde_step(schedule, state, degraded, step, score, noise(step))
+
+    return _states(predictor, noise, move)
 
 
-def reverse_ode(predictor: Predictor, noise: Noise) -> Tensor:
+def reverse_ode(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
     """Follow the probability-flow ODE by Euler steps; only the start is random."""
-    return last(reverse_ode_states(predictor, noise))
-
-
-def reverse_ode_states(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
-    """Yield the states of `reverse_ode`, from the start to the result."""
     schedule, degraded = predictor.schedule, predictor.degraded
-    state = sde.start(schedule, degraded, noise(schedule.steps + 1))
-    yield state
-    for step in range(schedule.steps, 0, -1):
+
+    def move(state: Tensor, step: int) -> Tensor:
         score = sde.score_from_noise(schedule, predictor.noise(state, step), step)
-        state = sde.reverse_ode_step(schedule, state, degraded, step, score)
+        return sde.reverse_ode_step(schedule, state, degraded, step, score)
+
+    return _states(predictor, noise, move)
+
+
+def _states(predictor: Predictor, noise: Noise, move: Callable[[Tensor, int], Tensor]) -> Iterator[Tensor]:
+    """Start from noise and move at every step, from T down to 1."""
+    state = sde.start(predictor.schedule, predictor.degraded, noise(predictor.schedule.steps + 1))
+    yield state
+    for step in range(predictor.schedule.steps, 0, -1):
+        state = move(state, step)
         yield state
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from restorebench import CLEAN, TEN_NAMES, DataRequest, RestorebenchError, Sample, SampleInfo
 from restorebench.toolbox import images
+from restorebench.toolbox.files import file_digest
 from restorebench.toolbox.synthesis import centre_crop, centre_cut
 from restorebench_datasets.folders import task_folders
 from restorebench_datasets.manifest import Facts, read_manifest
@@ -79,7 +80,7 @@ def index(options: Paired, request: DataRequest) -> list[SampleInfo]:
         RestorebenchError: files do not pair, or a degraded file is a copy of its clean one.
     """
     pairs = _requested(options, canonical(request.task))
-    digests = [(images.file_digest(pair.degraded), images.file_digest(pair.clean)) for pair in pairs]
+    digests = [(file_digest(pair.degraded), file_digest(pair.clean)) for pair in pairs]
     if request.task != CLEAN and not _shows_anything(options):
         _refuse_copies([pair for pair, files in zip(pairs, digests, strict=True) if files[0] == files[1]])
     return [_info(pair, files, options.crop) for pair, files in zip(pairs, digests, strict=True)]
@@ -118,7 +119,7 @@ def _clean_pairs(options: Paired) -> list[Pair]:
         prefix = "" if _shows_anything(options) else f"{task}/"
         for pair in _pairs_for_clean(options, task):
             itself = replace(pair, id=prefix + pair.clean_name, degraded=pair.clean)
-            unique.setdefault(images.file_digest(pair.clean), itself)
+            unique.setdefault(file_digest(pair.clean), itself)
     return list(unique.values())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from restorebench import CLEAN, DataRequest, Sample, SampleInfo
 from restorebench.toolbox import images, photographs
+from restorebench.toolbox.files import file_digest
 from restorebench.toolbox.synthesis import centre_crop, generator_for
 from restorebench_datasets.options import Synthetic
 from restorebench_datasets.recipe import Recipe, choose
@@ -112,7 +113,7 @@ def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
     if recipe is not None:
         common |= {"seed": request.seed, "quantise": options.quantise, **recipe.facts()}
     shots = _shots(options, recipe)
-    files = {path: images.file_digest(path) for path in {shot.photograph.path for shot in shots}}
+    files = {path: file_digest(path) for path in {shot.photograph.path for shot in shots}}
     twins = _ONE_SCENE if options.clean == "embedded" else {}
     return [
         SampleInfo(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from restorebench import CLEAN, DataRequest, Sample, SampleInfo
 from restorebench.toolbox import images
+from restorebench.toolbox.files import file_digest
 from restorebench_datasets.options import Unpaired
 from restorebench_datasets.samples import digest, named_images, readable, sizes
 
@@ -39,7 +40,7 @@ def index(options: Unpaired, request: DataRequest) -> list[SampleInfo]:
     files = _files(options, request)
     known = sizes(files.values())
     return [
-        SampleInfo(name, *known[path], digest(file=images.file_digest(path)), name, "published")
+        SampleInfo(name, *known[path], digest(file=file_digest(path)), name, "published")
         for name, path in files.items()
     ]
 

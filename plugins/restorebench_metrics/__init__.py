@@ -17,7 +17,7 @@ def _pixels(name: str, summary: str, load: str, **facts: object) -> MetricInfo:
     facts = {"protocols": (protocols.RGB,), "higher_is_better": True, **facts}
     load = f"restorebench_metrics.{load}"
     # The facts are fields of the card; the dataclass refuses any other name.
-    return MetricInfo(name=name, version="1", summary=summary, load=load, **facts)  # type: ignore[arg-type]
+    return MetricInfo(name=name, version="1", summary=summary, load=load, **facts)  # type: ignore[arg-type]  # facts: its fields
 
 
 def _lpips(name: str, net: str, title: str, minimum_size: int) -> MetricInfo:

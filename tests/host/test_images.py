@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from restorebench import MissingResource, UnreadableImage
 from restorebench.toolbox import images
+from restorebench.toolbox.files import file_digest
 
 RNG = np.random.Generator(np.random.Philox(1))
 BYTES = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -394,7 +395,7 @@ def test_pixel_digest_sees_shape_and_values() -> None:
 def test_file_digest_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert images.file_digest(tmp_path / "file") == expected
+    assert file_digest(tmp_path / "file") == expected
 
 
 def test_tensors_round_trip() -> None:

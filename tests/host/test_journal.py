@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_a_read_only_place_is_refused(tmp_path):
 
 
 def test_a_full_disk_is_one_clear_error(tmp_path):
-    if not os.path.exists("/dev/full"):  # noqa: PTH110
+    if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     folder = tmp_path / "run"
     with journals.opened(folder):

@@ -263,7 +263,7 @@ def test_the_order_of_records_changes_no_table():
 
 def test_detectors_are_scored_per_task_with_an_average():
     cells = [DetectorCellFacts("d", task, "data", f"d-{task}", samples(2)) for task in ("noisy", "hazy", "clean")]
-    said = [DetectionRecord(f"d-{task}", f"s{n:02}", "ok", labels=("noisy",)) for task in ("noisy", "hazy", "clean") for n in (0, 1)]  # fmt: skip # noqa: E501
+    said = [DetectionRecord(f"d-{task}", f"s{n:02}", "ok", labels=("noisy",)) for task in ("noisy", "hazy", "clean") for n in (0, 1)]  # fmt: skip # noqa: E501  # reads best in one line
     tables = build(board(cell("a", count=2), detectors=cells), [], said)
     scores = tables.detectors.set_index("task")
     assert scores.loc["noisy", "accuracy"] == 1

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from restorebench import MissingResource, RestorebenchError, Runtime, WeightFile
 from restorebench.errors import WeightsMismatch
 from restorebench.toolbox import weights
+from restorebench.toolbox.files import file_digest
 
 HUB = "https://huggingface.co/someone/something/resolve/main/net.pth"
 
@@ -43,7 +44,7 @@ def layer():
 def test_a_file_put_there_by_hand_is_recorded_and_known_again(tmp_path):
     path = by_hand(tmp_path)
     assert weights.fetch(published(), runtime(tmp_path)) == path
-    assert json.loads((tmp_path / weights.LOCK).read_text()) == {HUB: weights.sha256(path)}
+    assert json.loads((tmp_path / weights.LOCK).read_text()) == {HUB: file_digest(path)}
     by_hand(tmp_path, b"others")
     with pytest.raises(WeightsMismatch, match="recorded at first use"):
         weights.fetch(published(), runtime(tmp_path))

@@ -10,16 +10,16 @@ import pytest
 import torch
 from restorebench_classical import fit as fitting
 from restorebench_classical import measure, restorebench_restorers
+from restorebench_classical.fit import CROP_PX
 from restorebench_classical.methods import METHODS, plan
 from restorebench_classical.noise import estimate_sigma
 from restorebench_classical.restorers import Classical
-from restorebench_classical.synthesis import CROP_PX, synthesisers
 from restorebench_classical.uncompleted import fill, white_mask
 from restorebench_classical.yardsticks import GlobalAffine, Identity
 from restorebench_datasets import synthetic
 from restorebench_datasets.options import Synthetic
 
-from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError, Training
+from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError, Training, synthesisers
 from restorebench.catalog import discover
 from restorebench.toolbox import photographs
 from restorebench.toolbox.images import quantise, read, write_png

@@ -11,9 +11,8 @@ import torch
 from restorebench_classical.detector import Statistics, stored_model
 from restorebench_classical.fit import CLASSES, fit
 from restorebench_classical.statistics import features
-from restorebench_classical.synthesis import synthesisers
 
-from restorebench import CLEAN, TEN_NAMES
+from restorebench import CLEAN, TEN_NAMES, synthesisers
 from restorebench.toolbox import photographs
 from restorebench.toolbox.images import read
 from restorebench.toolbox.linear import LinearModel

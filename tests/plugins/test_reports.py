@@ -42,7 +42,7 @@ def test_csv_has_six_decimals_blank_holes_and_inf(tables, tmp_path):
 
 
 def test_a_cell_that_looks_like_a_formula_is_defused():
-    text = as_text(pd.DataFrame({"a": ["=1+1", "@x", "-2", "plain", 'comma, "quote"\nline'], "b": [-1.5, 0.0, 1.0, None, 2.0]}))  # fmt: skip # noqa: E501
+    text = as_text(pd.DataFrame({"a": ["=1+1", "@x", "-2", "plain", 'comma, "quote"\nline'], "b": [-1.5, 0.0, 1.0, None, 2.0]}))  # fmt: skip # noqa: E501  # reads best in one line
     rows = list(csv.reader(text.splitlines(keepends=True)))
     assert [row[0] for row in rows[1:4]] == ["'=1+1", "'@x", "'-2"]
     assert rows[5][0] == 'comma, "quote"\nline'

@@ -119,7 +119,7 @@ def main() -> None:
         def noise(step: int) -> Tensor:
             return normal(batch.keys, 0, step, (3, *batch.full_size))
 
-        return samplers.posterior(Predictor(network, degraded, table, "data"), noise)
+        return samplers.last(samplers.posterior(Predictor(network, degraded, table, "data"), noise))
 
     timed(ours), timed(published)
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from pydantic import BaseModel
 
 from restorebench.digests import digest
 from restorebench.errors import MissingResource
-from restorebench.toolbox.files import files_below
+from restorebench.toolbox.files import file_digest, files_below
 
 _SEVERAL = (list, tuple, set, frozenset)
 
@@ -69,10 +68,5 @@ def _content(path: Path) -> str:
     """Hash a file's bytes, or the names and bytes of all files of a folder."""
     if path.is_dir():
         files = sorted(files_below(path))
-        return "folder:" + digest([[file.relative_to(path).as_posix(), _sha256(file)] for file in files])
-    return "sha256:" + _sha256(path) if path.exists() else f"missing: {path}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return "folder:" + digest([[file.relative_to(path).as_posix(), file_digest(file)] for file in files])
+    return "sha256:" + file_digest(path) if path.exists() else f"missing: {path}"

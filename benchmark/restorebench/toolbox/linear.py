@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.toolbox.files import replaced
 
 Array = np.ndarray[Any, Any]
 
@@ -38,7 +39,7 @@ class LinearModel:
     def save(self, path: Path) -> None:
         """Write the coefficients as float32, compressed."""
         arrays = {name: getattr(self, name).astype(np.float32) for name in ("centre", "scale", "weights", "bias")}
-        with path.open("wb") as stream:
+        with replaced(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(stream, names=np.array(self.names), **arrays)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from restorebench.errors import MissingResource, RestorebenchError, WeightsMismatch
-from restorebench.toolbox.files import atomic_write_text
+from restorebench.toolbox.files import atomic_write_text, file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,7 +68,7 @@ def _downloaded(file: WeightFile, runtime: Runtime) -> Path:
 
 def _check(file: WeightFile, path: Path, lock: Path) -> None:
     """Compare a file with its card, or else with what was recorded at its first use."""
-    actual = sha256(path)
+    actual = file_digest(path)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock.with_suffix(".lock")):
         known: dict[str, str] = json.loads(lock.read_text()) if lock.is_file() else {}
@@ -81,12 +80,6 @@ def _check(file: WeightFile, path: Path, lock: Path) -> None:
             )
         if known.get(file.url) != actual:
             atomic_write_text(lock, json.dumps({**known, file.url: actual}, indent=1, sort_keys=True) + "\n")
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes, as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ def schedule_tables(fixtures: Fixtures) -> Iterator[Row]:
     stored = fixtures.arrays("sde_tables")
     for prefix in dict.fromkeys(key.split("/")[0] for key in stored):
         kind, trained, steps, sigma, epsilon = re.split(r"_[a-zA-Z]+", prefix)
-        table = sde.schedule(kind, int(steps), float(sigma), float(epsilon), int(trained))  # type: ignore[arg-type]
+        table = sde.schedule(kind, int(steps), float(sigma), float(epsilon), int(trained))  # type: ignore[arg-type]  # a kind
         every = torch.arange(1, table.steps + 1)
         of_state, of_clean = sde.posterior_coefficients(table, every)
         ours = {
@@ -116,9 +116,9 @@ def single_steps(fixtures: Fixtures) -> Iterator[Row]:
 # ---------------------------------------------------------------- trajectories
 
 _STATES = {
-    "posterior": samplers.posterior_states,
-    "sde": samplers.reverse_sde_states,
-    "ode": samplers.reverse_ode_states,
+    "posterior": samplers.posterior,
+    "sde": samplers.reverse_sde,
+    "ode": samplers.reverse_ode,
 }
 
 

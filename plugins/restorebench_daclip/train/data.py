@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from restorebench import TEN, Degradation, RestorebenchError, Runtime, discover
+from restorebench import RestorebenchError, synthesisers
 from restorebench.toolbox import images, photographs
-from restorebench.toolbox.options import loaded
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import degrade
 from restorebench_daclip.train.config import Data
@@ -106,13 +105,6 @@ class Synthesis:
             severity = self.severities[number // len(self.tasks) % len(self.severities)]
             name = self.tasks[task]
             yield Pair(degrade(self.makers[name], clean, name, severity), clean, task, f"{name}/{path.stem}")
-
-
-def synthesisers(tasks: Sequence[str]) -> Mapping[str, Degradation]:
-    """Load the degradations of tasks with their default options."""
-    find = discover().find
-    runtime = Runtime("cpu", 1, Path(), {}, True, TEN, find)
-    return {task: loaded(find("degradation", task), {}, runtime) for task in tasks}
 
 
 def source(data: Data) -> Source:

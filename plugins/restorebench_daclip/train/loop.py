@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from restorebench import RestorebenchError
+from restorebench.toolbox.files import replaced
 from restorebench_daclip.train.config import Average, Training
 
 CHECKPOINT = "checkpoint.pt"
@@ -250,9 +251,8 @@ def _save(
 
 def _written(held: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    torch.save(held, temporary)
-    temporary.replace(path)
+    with replaced(path) as temporary:
+        torch.save(held, temporary)
 
 
 def _identity(options: Training) -> str:
@@ -304,7 +304,7 @@ class _Log:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start)  # type: ignore[no-untyped-call]  # of torch
 
     def add(self, iteration: int, numbers: Mapping[str, float]) -> None:
         """Note numbers of an iteration."""

@@ -49,7 +49,7 @@ def ladder(table, count):
 
 
 def final_state(table, count, start, **options):
-    states = list(multistep.multistep_states(predictor(table), lambda _: start, ladder(table, count), **options))
+    states = list(multistep.multistep(predictor(table), lambda _: start, ladder(table, count), **options))
     return states[-2]
 
 
@@ -87,7 +87,7 @@ def test_sde_solvers_converge_to_the_spread_of_the_data_at_their_order(form, ord
             return unit[0 if key > table.steps else len(at) - key].reshape(size, 1, 1, 1)
 
         bound = Predictor(network, degraded, table, "data")
-        states = list(multistep.multistep_states(bound, draw, at, order=order, form=form, stochastic=True))
+        states = list(multistep.multistep(bound, draw, at, order=order, form=form, stochastic=True))
         return float(states[-2].square().sum().sqrt())
 
     last = level(table, 1)
@@ -107,7 +107,7 @@ def test_both_heads_give_the_same_images(form):
 
     start = torch.linspace(-2, 2, 64, dtype=DOUBLE).reshape(1, 1, 1, -1)
     results = [
-        multistep.multistep(bound, lambda _: start, levels(table, 10), form=form)
+        samplers.last(multistep.multistep(bound, lambda _: start, levels(table, 10), form=form))
         for bound in (data, Predictor(noise_head, data.degraded, table, "noise"))
     ]
     assert torch.allclose(*results, atol=1e-9)
@@ -117,10 +117,8 @@ def test_the_first_order_sde_at_every_step_is_the_posterior_sampler():
     table = schedule()
     generator = torch.Generator().manual_seed(0)
     draws = {key: torch.randn(1, 1, 1, 64, dtype=DOUBLE, generator=generator) for key in range(1, 102)}
-    ours = multistep.multistep_states(
-        predictor(table), draws.__getitem__, levels(table, 100), order=1, stochastic=True
-    )
-    published = samplers.posterior_states(predictor(table), lambda key: draws[101 if key == 101 else key - 1 or 1])
+    ours = multistep.multistep(predictor(table), draws.__getitem__, levels(table, 100), order=1, stochastic=True)
+    published = samplers.posterior(predictor(table), lambda key: draws[101 if key == 101 else key - 1 or 1])
     difference = max(float((a - b).abs().max()) for a, b in zip(ours, published, strict=True))
     assert difference < 1e-10
 
@@ -129,7 +127,7 @@ def test_one_evaluation_returns_the_clean_estimate_of_the_start():
     table = schedule()
     start = torch.ones(1, 1, 1, 64, dtype=DOUBLE)
     bound = predictor(table)
-    result = multistep.multistep(bound, lambda _: start, levels(table, 1))
+    result = samplers.last(multistep.multistep(bound, lambda _: start, levels(table, 1)))
     assert torch.equal(result, bound.network(start * table.scale, 100.0))
 
 
