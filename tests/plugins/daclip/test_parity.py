@@ -8,11 +8,12 @@ import pytest
 import torch
 from restorebench_daclip.parity.__main__ import main
 from restorebench_daclip.parity.fixtures import Fixtures, fill
-from restorebench_daclip.parity.subjects import SUBJECTS, Row, compare
+from restorebench_daclip.parity.row import Row
+from restorebench_daclip.parity.subjects import SUBJECTS, compare
 
 FIXTURES = Path(__file__).with_name("fixtures")
 SLOW = {"daclip_vitl14", "daclip_vitb32"}
-PHOTOGRAPHS = {"preprocessing"}
+PHOTOGRAPHS = {"preprocessing", "metrics", "degradations"}
 
 
 @pytest.mark.parametrize("name", [name for name in SUBJECTS if name not in SLOW | PHOTOGRAPHS])
@@ -28,8 +29,9 @@ def test_large_controllers_agree_with_the_published_code(name):
     assert [row for row in compare(name, Fixtures(FIXTURES)) if not row.holds] == []
 
 
-def test_preprocessing_of_photographs_agrees_with_the_published_code(shared):
-    rows = compare("preprocessing", Fixtures(shared / "parity" / "daclip"))
+@pytest.mark.parametrize("name", sorted(PHOTOGRAPHS))
+def test_what_happens_to_photographs_agrees_with_the_published_code(shared, name):
+    rows = compare(name, Fixtures(shared / "parity" / "daclip"))
     assert [row for row in rows if not row.holds] == []
 
 

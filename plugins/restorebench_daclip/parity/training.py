@@ -1,0 +1,72 @@
+"""Losses, gradients, and weights after one step of the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from restorebench_daclip import losses, sde
+from restorebench_daclip.controller import Controller
+from restorebench_daclip.parity.fixtures import Fixtures, distance, noise, tensor, unet_of
+from restorebench_daclip.parity.row import Row
+
+
+def controller_losses(fixtures: Fixtures) -> Iterator[Row]:
+    """Compare both contrastive terms and the gradients of all that is trained."""
+    stored = fixtures.arrays("daclip_losses")
+    controller: Controller = fixtures.network("daclip_tiny", Controller.of)
+    controller.freeze()
+    features = controller.encode_image(tensor(stored["image"]))
+    halves = [controller.clip.encode_text(half) for half in tensor(stored["text"]).long().split(77, dim=1)]
+    images, degradations, captions, words = (F.normalize(each, dim=-1) for each in (*features, *halves))
+    content = losses.contrastive_loss(images, captions, controller.logit_scale)
+    degradation = losses.contrastive_loss(degradations, words, controller.logit_scale)
+    (content + degradation).backward()  # type: ignore[no-untyped-call]  # of torch
+    for name, ours in (("contrastive_loss", content), ("degra_loss", degradation)):
+        yield Row(f"controller {name}", distance(ours.detach(), stored[name], 1e-4), 0.0)
+    gradients = {name: each.grad for name, each in controller.named_parameters() if each.grad is not None}
+    yield from _gradients("controller", gradients, stored, 1e-4, 1e-7)
+
+
+def restorer_losses(fixtures: Fixtures) -> Iterator[Row]:
+    """Compare the matching loss in all four forms, its gradients, and weights after one step of AdamW."""
+    stored = fixtures.arrays("unet_losses")
+    unet = fixtures.network("unet_tiny", unet_of)
+    clean, mu, image, text = (tensor(stored[key]) for key in ("gt", "lq", "image_context", "text_context"))
+    steps = tensor(stored["timesteps"]).long().reshape(-1, 1, 1, 1)
+    table = sde.schedule()
+    state = sde.marginal(table, clean, mu, steps, noise("loss/z", tuple(clean.shape)))
+    predicted = unet(state, mu, steps.flatten().float(), unet.condition(image, text))
+    loss = partial(losses.matching_loss, table, predicted, state, mu, clean, steps)
+    forms = {"l1_plain": loss(), "l1_weighted": loss(weighted=True)}
+    forms |= {"l2_plain": loss("l2"), "l2_weighted": loss("l2", weighted=True)}
+    for form, value in forms.items():
+        yield Row(f"restorer loss {form}", distance(value.detach(), stored[f"loss_{form}"], 1e-5), 0.0)
+    optimiser = torch.optim.AdamW(unet.parameters(), lr=2e-4, betas=(0.9, 0.99), weight_decay=0.0)
+    forms["l1_plain"].backward()  # type: ignore[no-untyped-call]  # of torch
+    gradients = {name: each.grad.clone() for name, each in unet.named_parameters() if each.grad is not None}
+    yield from _gradients("restorer", gradients, stored, 1e-3, 1e-7)
+    optimiser.step()
+    after = dict(unet.named_parameters())
+    for key in [key for key in stored if key.startswith("after_adamw/")]:
+        name = key.partition("/")[2]
+        sure = gradients[name].abs() > 1e-7  # below, the sign of a gradient is rounding
+        worst = float(((after[name].detach() - tensor(stored[key])).abs() * sure).max())
+        yield Row(f"restorer {key}", worst, 1e-6)
+
+
+def _gradients(
+    prefix: str, ours: dict[str, Tensor], stored: Any, relative: float, allowed: float
+) -> Iterator[Row]:
+    names = [str(name) for name in stored["grad_names"]]
+    norms = torch.stack([ours[name].norm() if name in ours else torch.tensor(0.0) for name in names])
+    worst = distance(norms, stored["grad_norms"], relative)
+    yield Row(f"{prefix} norms of {len(names)} gradients", worst, allowed)
+    for key in [key for key in stored if key.startswith("grad/")]:
+        name = key.partition("/")[2]
+        yield Row(f"{prefix} {key}", distance(ours[name], stored[key], relative), allowed)
