@@ -89,10 +89,12 @@ class Controller(nn.Module):
         self.clip.requires_grad_(False)
         self.clip.eval()
 
-    def copy_tower(self) -> None:
+    def copy_tower(self, as_published: bool = False) -> None:
         """Start the controller from the weights of the CLIP that it controls; links become zero.
 
-        The published trainer pairs parameters by position here and so fills the last link from a layer norm.
+        as_published: the published trainer pairs parameters by position, which the links put out of step. So the
+        link to the last block of the main tower gets the final layer norm's gain in every row, and its offset,
+        while the controller's own final layer norm stays as built; features differ from CLIP's from the start.
         """
         source = dict(self.clip.visual.named_parameters())
         with torch.no_grad():
@@ -101,6 +103,11 @@ class Controller(nn.Module):
                     parameter.zero_()
                 else:
                     parameter.copy_(source[name.replace("transformer.transformer.", "transformer.")])
+            if as_published:
+                norm, link = self.clip.visual.ln_post, self.visual_control.transformer.zero_modules[0]
+                link.weight.copy_(norm.weight.expand_as(link.weight))
+                link.bias.copy_(norm.bias)
+                self.visual_control.ln_post.reset_parameters()
 
     # ------------------------------------------------------------ images
 

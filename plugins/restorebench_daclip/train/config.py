@@ -50,6 +50,7 @@ class Training(PluginOptions):
     optimiser: Literal["adamw", "adam", "lion"] = "adamw"
     learning_rate: float = Field(2e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
+    epsilon: float = Field(1e-8, gt=0, description="of adamw and adam")
     weight_decay: float = Field(0, ge=0, description="not applied to vectors and scalars")
     schedule: Literal["cosine", "multistep", "constant"] = "cosine"
     least_rate: float = Field(1e-6, ge=0, description="what `cosine` falls to")
@@ -69,6 +70,7 @@ class RestorerTraining(Training):
     """The U-Net under a frozen controller."""
 
     patch: int = Field(256, ge=16, description="side of the training patches in px")
+    turn: bool = Field(True, description="flip and transpose patches at random")
     controller: Path | Literal["universal-ir", "universal-ir-mix", "wild-ir", "untrained"] = "universal-ir"
     features: int = Field(64, ge=32, multiple_of=32)
     multipliers: tuple[int, ...] = (1, 2, 4, 8)
@@ -90,6 +92,9 @@ class ControllerTraining(Training):
         "contrastive",
         description="for degradations; `contrastive` treats equal words in a batch as strangers, as published",
     )
+    upstream_init: bool = Field(
+        False, description="start with one link filled from a layer norm, as the published trainer does"
+    )
     minimum_crop: float = Field(0.9, gt=0, le=1, description="least share of an image that a random crop keeps")
 
 
@@ -97,7 +102,10 @@ Kind = TypeVar("Kind", bound=Training)
 
 
 def load(path: Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
-    """Read a configuration; relative paths in it are relative to its folder. overrides: `key.path=value`, in YAML.
+    """Read a configuration.
+
+    overrides: `key.path=value`, in YAML. Paths in the file are relative to its folder, those in overrides to the
+    working directory.
 
     Raises:
         MissingResource: there is no such file.
@@ -105,16 +113,19 @@ def load(path: Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     """
     if not path.is_file():
         raise MissingResource(f"{path}: no such file")
+    changes = [text.partition("=") for text in overrides]
     try:
         raw: Any = yaml.safe_load(path.read_text()) or {}
-        for text in overrides:
-            keys, _, value = text.partition("=")
+        for keys, _, value in changes:
             *parents, last = keys.split(".")
             place = raw
             for parent in parents:
                 place = place.setdefault(parent, {})
             place[last] = yaml.safe_load(value)
-        return anchored(kind.model_validate(raw), path.resolve().parent)
+        model = kind.model_validate(raw)
+        for keys, _, _ in changes:
+            model = _anchored_below(model, keys.split("."), Path.cwd())
+        return anchored(model, path.resolve().parent)
     except yaml.YAMLError as error:
         raise RestorebenchError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     except ValidationError as error:
@@ -127,11 +138,20 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def anchored(model: Model, folder: Path) -> Model:
     """Make relative paths absolute, in nested models too."""
-    changed: dict[str, Any] = {}
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, Path):
-            changed[name] = folder / value.expanduser()
-        elif isinstance(value, BaseModel):
-            changed[name] = anchored(value, folder)
-    return model.model_copy(update=changed)
+    fields = type(model).model_fields
+    return model.model_copy(update={name: _placed(getattr(model, name), folder) for name in fields})
+
+
+def _anchored_below(model: Model, keys: Sequence[str], folder: Path) -> Model:
+    """Make the paths at one place of a model absolute."""
+    first, *rest = keys
+    value = getattr(model, first)
+    return model.model_copy(
+        update={first: _anchored_below(value, rest, folder) if rest else _placed(value, folder)}
+    )
+
+
+def _placed(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    return anchored(value, folder) if isinstance(value, BaseModel) else value

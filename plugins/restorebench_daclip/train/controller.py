@@ -57,7 +57,7 @@ class ControllerStage:
             state = weights.read(options.pretrained)
             weights.load(clip, state, options.pretrained, f"are these weights of {options.model}?")
             controller = Controller(clip)
-        controller.copy_tower()
+        controller.copy_tower(options.upstream_init)
         return controller
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:

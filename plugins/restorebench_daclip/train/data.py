@@ -119,20 +119,20 @@ def source(data: Data) -> Source:
 
 
 class Patches(Dataset[dict[str, Any]]):
-    """Random patches, flipped and turned; sample n is a function of the seed and n."""
+    """Random patches, flipped and turned unless told not to; sample n is a function of the seed and n."""
 
-    def __init__(self, pairs: Source, patch: int, seed: int) -> None:
-        self.pairs, self.patch, self.seed = pairs, patch, seed
+    def __init__(self, pairs: Source, patch: int, seed: int, turn: bool = True) -> None:
+        self.pairs, self.patch, self.seed, self.turn = pairs, patch, seed, turn
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         rng = generator(self.seed, "sample", number)
         pair = self.pairs.pair(int(rng.integers(len(self.pairs.tasks))), rng)
-        degraded, clean = _patch(pair.degraded, pair.clean, self.patch, rng)
+        degraded, clean = _patch(pair.degraded, pair.clean, self.patch, self.turn, rng)
         return {"degraded": tensor(degraded), "clean": tensor(clean), "task": pair.task, "number": number}
 
 
-def _patch(degraded: Image, clean: Image, side: int, rng: np.random.Generator) -> tuple[Image, Image]:
-    """Cut the same square out of both, flip it along either axis and transpose it, each at even odds."""
+def _patch(degraded: Image, clean: Image, side: int, turn: bool, rng: np.random.Generator) -> tuple[Image, Image]:
+    """Cut the same square out of both; flip it along either axis and transpose it, each at even odds."""
     height, width = clean.shape[:2]
     if min(height, width) < side:
         pad = [(0, max(side - height, 0)), (0, max(side - width, 0)), (0, 0)]
@@ -140,7 +140,7 @@ def _patch(degraded: Image, clean: Image, side: int, rng: np.random.Generator) -
         height, width = clean.shape[:2]
     top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     window = (slice(top, top + side), slice(left, left + side))
-    down, across, turned = rng.random(3) < 0.5
+    down, across, turned = (rng.random(3) < 0.5) & turn
 
     def view(image: Image) -> Image:
         part = image[window][:: -1 if down else 1, :: -1 if across else 1]

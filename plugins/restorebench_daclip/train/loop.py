@@ -157,7 +157,7 @@ def _step(
 class Lion(torch.optim.Optimizer):
     """Steps of the sign of a blend of momentum and gradient (Chen et al., 2023, algorithm 2)."""
 
-    def __init__(self, groups: Any, lr: float, betas: tuple[float, float], weight_decay: float) -> None:
+    def __init__(self, groups: Any, lr: float, betas: tuple[float, float], weight_decay: float = 0.0) -> None:
         super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -184,11 +184,11 @@ def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
         {"params": matrices, "weight_decay": options.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    kinds: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "lion": Lion}
-    made: torch.optim.Optimizer = kinds[options.optimiser](
-        groups, lr=options.learning_rate, betas=options.betas, weight_decay=options.weight_decay
-    )
-    return made
+    shared: dict[str, Any] = {"lr": options.learning_rate, "betas": options.betas}
+    if options.optimiser == "lion":
+        return Lion(groups, **shared)
+    kind = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, eps=options.epsilon, **shared)
 
 
 def rate(options: Training, iteration: int) -> float:

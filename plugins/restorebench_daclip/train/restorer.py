@@ -43,7 +43,7 @@ class RestorerStage:
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
         """Yield patches from batch number `first` on."""
-        patches = data.Patches(self.source, self.options.patch, self.options.seed)
+        patches = data.Patches(self.source, self.options.patch, self.options.seed, self.options.turn)
         return data.batches(patches, self.options.batch_size, first, rank, world, self.options.workers)
 
     def loss(

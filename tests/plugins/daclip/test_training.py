@@ -11,7 +11,9 @@ import pytest
 import torch
 import yaml
 from restorebench_daclip import captions, networks
-from restorebench_daclip.train.__main__ import main
+from restorebench_daclip.controller import Controller
+from restorebench_daclip.parity.fixtures import fill
+from restorebench_daclip.train.__main__ import RECIPES, main
 from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, Training, load
 from restorebench_daclip.train.controller import ControllerStage, read_captions
 from restorebench_daclip.train.data import Folders, Patches, Synthesis, batches
@@ -201,6 +203,49 @@ def test_validation_writes_images_and_scores(pairs, tmp_path):
     assert {entry["iteration"] for entry in history if "validation/psnr" in entry} == {1, 2}
     written = sorted(path.name for path in (tmp_path / "validation" / "2").iterdir())
     assert written == ["hazy-0.png", "low-light-0.png", "noisy-0.png", "uncompleted-0.png"]
+
+
+def test_paths_on_the_command_line_are_relative_to_the_working_directory(pairs, tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "config.yaml").write_text("{output: here, iterations: 1, data: {clean: photographs}}")
+    monkeypatch.chdir(tmp_path)
+    overrides = ["output=there", "controller=untrained", "validation={clean: other}"]
+    options = load(tmp_path / "configs" / "config.yaml", RestorerTraining, overrides)
+    assert options.output == tmp_path / "there"
+    assert options.data.clean == tmp_path / "configs" / "photographs"
+    assert options.validation.clean == tmp_path / "other"
+    assert options.controller == "untrained"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_need_no_more_than_places(path):
+    kind, places = RestorerTraining, ["output=x", "data.pairs=y"]
+    if path.stem.endswith("controller"):
+        kind, places = ControllerTraining, [*places, "pretrained=z"]
+    assert load(path, kind, places).iterations >= 150
+
+
+def test_a_configuration_that_is_not_there_names_the_recipes(capsys):
+    with pytest.raises(SystemExit, match="nowhere: no such file, and no recipe; recipes are controller, overfit-"):
+        main(["restorer", "nowhere"])
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_a_controller_starts_as_clip_or_as_published(as_published):
+    images_ = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    controller = Controller.of(networks.TINY_CONTROLLER)
+    fill(controller)  # as trained ones, its layer norms are neither one nor zero
+    controller.copy_tower(as_published)
+    links, norm = controller.visual_control.transformer.zero_modules, controller.clip.visual.ln_post
+    with torch.no_grad():
+        content, degradation = controller.encode_image(images_)
+        plain = controller.encode_plain_image(images_)
+    assert not links[1].weight.any()
+    assert torch.equal(content, plain) is not as_published
+    assert torch.allclose(degradation, plain, atol=1e-5) is not as_published
+    if as_published:
+        assert all(torch.equal(row, norm.weight) for row in links[0].weight)
+        assert torch.equal(links[0].bias, norm.bias)
 
 
 def test_the_command_reads_yaml_with_paths_relative_to_it(pairs, tmp_path, capsys):
