@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from restorebench.records import OK, DetectionRecord
-from restorebench.tasks import components, composite
+from restorebench.tasks import CLEAN, components, composite
 
-_BINS = 10
+_BINS = 15
 NONE = "none"
 """The verdict of a detector that named no degradation."""
 
@@ -21,8 +22,9 @@ class Scores:
     accuracy: the whole set of labels is right. top1: the most probable task is one of those present; a
     detector without probabilities is judged by its first label. precision, recall, f1: over labels.
     abstained: share of images without a label. truth_probability, calibration_error (of the top
-    probability, ten equal bins): over the images that have probabilities. A failed detection is a wrong
-    one. None where there is nothing to judge by, such as a task that was not run.
+    probability, see the function), brier (of one degradation, not of a mixture): over the images that have
+    probabilities. A failed detection is a wrong one. None where there is nothing to judge by, such as a
+    task that was not run.
     """
 
     images: int
@@ -36,6 +38,7 @@ class Scores:
     false_alarm: float | None
     truth_probability: float | None
     calibration_error: float | None
+    brier: float | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def score(task: str, records: Sequence[DetectionRecord]) -> Scores:
     truth = frozenset(components(task))
     worked = [record for record in records if record.status == OK]
     tops = [name for record in worked if (name := top(record)) is not None]
-    graded = [record for record in worked if record.probabilities and truth]
+    graded = _graded(task, records)
     hits = sum(len(truth & set(record.labels)) for record in worked)
     named = sum(len(record.labels) for record in worked) if truth else 0
     present = len(records) * len(truth)
@@ -75,9 +78,8 @@ def score(task: str, records: Sequence[DetectionRecord]) -> Scores:
         abstained=_share(sum(not record.labels for record in worked), len(records)),
         false_alarm=None if truth else _share(sum(bool(record.labels) for record in worked), len(records)),
         truth_probability=_share(probable, len(graded) * len(truth)),
-        calibration_error=calibration_error(
-            [(max(record.probabilities.values()), top(record) in truth) for record in graded]
-        ),
+        calibration_error=calibration_error(confidences(task, records)),
+        brier=brier(task, records),
     )
 
 
@@ -134,12 +136,48 @@ def _verdict(record: DetectionRecord) -> str:
     return composite(record.labels) if record.labels else NONE
 
 
+def confidences(task: str, records: Sequence[DetectionRecord]) -> list[tuple[float, bool]]:
+    """Pair the top probability with whether its task is present, of each image that has probabilities."""
+    truth = components(task)
+    return [(max(record.probabilities.values()), top(record) in truth) for record in _graded(task, records)]
+
+
 def calibration_error(pairs: Sequence[tuple[float, bool]]) -> float | None:
-    """Return the expected calibration error of (confidence, was it right) pairs (Guo et al., ICML 2017)."""
+    """Return the expected calibration error of (confidence, was it right) pairs, in any order.
+
+    The mean over 15 bins of |mean confidence - share that is right|, each weighing its pairs (Guo et al., ICML
+    2017). Bins hold equal counts in the order of confidence, the first ones one more where they do not divide
+    (Nixon et al., CVPR workshops 2019). Equal confidences share the mean of what they are: which of them
+    falls left of a border says nothing.
+    """
     if not pairs:
         return None
-    bins: dict[int, list[tuple[float, bool]]] = {}
+    held: dict[float, list[bool]] = defaultdict(list)
     for confidence, right in pairs:
-        bins.setdefault(min(int(confidence * _BINS), _BINS - 1), []).append((confidence, right))
-    gaps = (abs(sum(c for c, _ in held) - sum(right for _, right in held)) for held in bins.values())
-    return sum(gaps) / len(pairs)
+        held[confidence].append(right)
+    shared = {confidence: sum(rights) / len(rights) for confidence, rights in held.items()}
+    gaps = [confidence - shared[confidence] for confidence in sorted(confidence for confidence, _ in pairs)]
+    size, larger = divmod(len(gaps), _BINS)
+    starts = [place * size + min(place, larger) for place in range(_BINS + 1)]
+    return sum(abs(sum(gaps[start:end])) for start, end in pairwise(starts)) / len(gaps)
+
+
+def brier(task: str, records: Sequence[DetectionRecord]) -> float | None:
+    """Return the mean over images of the sum over tasks of (probability - truth)^2 (Brier, 1950); 0 is best.
+
+    A task without a probability has 0. None for mixtures and `clean`, whose truth is no distribution over tasks.
+    """
+    graded = _graded(task, records) if len(components(task)) == 1 else []
+    errors = [
+        sum(
+            (record.probabilities.get(name, 0.0) - (name == task)) ** 2
+            for name in sorted({task, *record.probabilities} - {CLEAN})
+        )
+        for record in graded
+    ]
+    return _share(sum(errors), len(errors))
+
+
+def _graded(task: str, records: Sequence[DetectionRecord]) -> list[DetectionRecord]:
+    """Choose what can be judged by probabilities; of clean images none, as no task is present."""
+    return [r for r in records if r.status == OK and r.probabilities] if components(task) else []

@@ -19,10 +19,15 @@ from restorebench.tasks import CLEAN
 def detection_tables(
     board: Board, heard: Mapping[str, Mapping[str, DetectionRecord]]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Score every detector per task (and their average) and per label, and count its verdicts."""
+    """Score every detector per task (and their average) and per label, and count its verdicts.
+
+    An average is the mean over tasks, but for the calibration error: that is of all their images together, as
+    gaps of tasks where a detector is too sure and of others where it is not sure enough would never cancel.
+    """
     rows: list[Row] = []
     counted: list[Row] = []
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    sure: dict[tuple[str, str], list[tuple[float, bool]]] = defaultdict(list)
     answers: dict[tuple[str, str], list[tuple[str, list[DetectionRecord]]]] = defaultdict(list)
     split = spread((cell.dataset, cell.task) for cell in board.detector_cells if cell.task != CLEAN)
     for cell in board.detector_cells:
@@ -33,11 +38,16 @@ def detection_tables(
         rows.append(row)
         answers[cell.dataset, cell.detector].append((cell.task, said))
         if cell.task != CLEAN:
-            groups[EVERY_DATASET if split else cell.dataset, cell.detector].append(row)
+            group = EVERY_DATASET if split else cell.dataset, cell.detector
+            groups[group].append(row)
+            sure[group] += detection.confidences(cell.task, said)
         counts = detection.confusion(said)
         counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
-    for (dataset, detector), group in groups.items():
-        rows.append(_average(board, dataset, detector, group))
+    for key, held in groups.items():
+        average = _average(board, *key, held)
+        if average.get("calibration_error") is not None:
+            average["calibration_error"] = detection.calibration_error(sure[key])
+        rows.append(average)
     labels = [
         {"dataset": dataset, "detector": detector} | asdict(scores)
         for (dataset, detector), tasks in answers.items()

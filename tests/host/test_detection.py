@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from restorebench.detection import by_label, calibration_error, confusion, score
+from restorebench.detection import brier, by_label, calibration_error, confusion, score
 from restorebench.records import DetectionRecord
 
 
@@ -44,6 +47,63 @@ def test_calibration_error_is_the_gap_of_confidence_and_accuracy():
     assert calibration_error([(0.85, True)] * 8 + [(0.85, False)] * 2) == pytest.approx(0.05)
     assert calibration_error([(1.0, True), (1.0, False)]) == pytest.approx(0.5)
     assert calibration_error([]) is None
+
+
+def equal_mass_error(confidence, right, bins=15):
+    """Weigh the gaps of numpy's own near-equal parts of the sorted pairs, ties averaged before."""
+    values, place, count = np.unique(confidence, return_inverse=True, return_counts=True)
+    shared = (np.bincount(place, right, len(values)) / count)[place]
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    gaps = [abs(confidence[part].mean() - shared[part].mean()) for part in parts]
+    return np.average(gaps, weights=[len(part) for part in parts])
+
+
+PAIRS = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20) | st.floats(0, 1), st.booleans()), min_size=1)
+
+
+@given(PAIRS, st.randoms())
+def test_calibration_error_is_that_of_equal_bins_in_any_order(pairs, random):
+    found = calibration_error(pairs)
+    confidence, right = np.array(pairs, dtype=float).T
+    assert found == pytest.approx(equal_mass_error(confidence, right), abs=1e-12)
+    random.shuffle(pairs)
+    assert calibration_error(pairs) == found
+
+
+@pytest.mark.parametrize("count", [1, 14, 15, 16, 31, 1000])
+def test_calibration_error_of_many_images_agrees_with_numpy(count):
+    rng = np.random.default_rng(count)
+    confidence = rng.uniform(size=count)
+    right = rng.uniform(size=count) < confidence**2
+    pairs = list(zip(confidence.tolist(), right.tolist(), strict=True))
+    assert calibration_error(pairs) == pytest.approx(equal_mass_error(confidence, right), abs=1e-12)
+
+
+def test_calibration_error_sees_gaps_that_cancel_in_wide_bins():
+    pairs = [(0.51, False)] * 50 + [(0.59, True)] * 50  # one bin of ten would hold them all, and a gap of 0.05
+    assert calibration_error(pairs) > 0.4
+
+
+@given(st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=1, max_size=20))
+def test_brier_score_is_the_squared_distance_to_the_truth(rows):
+    chances = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+    tasks = ("hazy", "noisy", "rainy")
+    records = [said([], dict(zip(tasks, row, strict=True))) for row in chances.tolist()]
+    # |p|^2 - 2 p_t + 1 is the same, expanded
+    expected = (np.square(chances).sum(axis=1) - 2 * chances[:, 1] + 1).mean()
+    assert brier("noisy", records) == pytest.approx(expected)
+    assert score("noisy", records).brier == brier("noisy", records)
+
+
+def test_brier_score_takes_one_degradation_with_probabilities_only():
+    sure = said(["noisy"], {"noisy": 1.0})
+    assert brier("noisy", [sure, said(["noisy"]), said([], status="failed")]) == 0
+    assert brier("hazy", [sure]) == 2
+    assert brier("noisy", [said([], {"clean": 0.7, "noisy": 0.3})]) == pytest.approx(0.49)
+    assert brier("noisy", [said(["noisy"])]) is None
+    assert brier("hazy+noisy", [sure]) is None
+    assert brier("clean", [sure]) is None
 
 
 def test_a_detector_without_probabilities_is_judged_by_its_labels():

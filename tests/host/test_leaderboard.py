@@ -305,6 +305,19 @@ def test_a_detector_has_no_average_of_a_score_that_a_task_lacks():
     assert average["status"] == "precision of 1 of 2 tasks"
 
 
+def test_the_average_row_pools_the_images_of_all_tasks_for_the_calibration_error():
+    cells = [detecting("noisy"), detecting("hazy")]
+    said = [
+        DetectionRecord(facts.digest, sample.id, "ok", probabilities={"noisy": 0.5, "hazy": 0.25})
+        for facts in cells
+        for sample in facts.samples
+    ]
+    scores = build(board(detectors=cells, tasks=("noisy", "hazy")), [], said).detectors.set_index("task")
+    assert list(scores.loc[["noisy", "hazy", "average"], "calibration_error"]) == [0.5, 0.5, 0]
+    assert list(scores.loc[["noisy", "hazy"], "brier"]) == [0.3125, 0.8125]
+    assert scores.loc["average", "brier"] == 0.5625
+
+
 def test_a_detector_on_tasks_spread_over_datasets_has_one_average():
     noisy, hazy = detecting("noisy", "one"), detecting("hazy", "two")
     said = detections(noisy, "noisy") + detections(hazy, "noisy")
