@@ -15,7 +15,8 @@ class CellSpec:
     kind: `restorer`, `detector`, or `scores` where nothing but metrics is needed. dataset: name, label, options,
     task and seed of its data. columns: those to score, as (column name, metric name, protocol name). save: folder
     below the run folder for restored images, or "". triples: how many degraded/clean/restored triples to keep, in
-    triples_folder below the run folder. batch_size: the suite's, which groups may stay below.
+    triples_folder below the run folder. batch_size: the suite's, which groups may stay below. resize: factor by
+    which a detector sees the images resized.
     """
 
     digest: str
@@ -34,6 +35,7 @@ class CellSpec:
     triples: int = 0
     triples_folder: str = ""
     batch_size: int = 1
+    resize: float = 1
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,10 @@ def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
             {"restorer": cell.label, "tell": cell.tell, "skipped": cell.skipped, **_cell(cell)}
             for cell in plan.restorer_cells
         ],
-        "detector_cells": [{"detector": cell.name, **_cell(cell)} for cell in plan.detector_cells],
+        "detector_cells": [
+            {"detector": cell.label, "name": cell.entry.card.name, "resize": cell.resize, **_cell(cell)}
+            for cell in plan.detector_cells
+        ],
     }
     texts = _plugin_files(plan.catalog)
     places = {path: f"${{{name}}}" for name, path in plan.roots.items()} | {plan.loaded.folder: ""}

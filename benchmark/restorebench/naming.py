@@ -12,9 +12,10 @@ from restorebench.anchoring import anchored
 from restorebench.catalog import Catalog, Entry
 from restorebench.columns import lay_out
 from restorebench.contracts import Card, MetricInfo, ScoringProtocol
+from restorebench.entries import NOT_DETECTORS, DatasetEntry, DetectorEntry, RestorerEntry
 from restorebench.errors import RestorebenchError, UnknownName, nearest
 from restorebench.plan import Request, ScoreColumn
-from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry, explain_options
+from restorebench.suite import LoadedSuite, explain_options
 from restorebench.tasks import CLEAN, canonical, components
 from restorebench.toolbox.options import options_model, validated_options
 
@@ -23,14 +24,15 @@ from restorebench.toolbox.options import options_model, validated_options
 class Named:
     """A suite's names, looked up; options are complete with defaults and JSON-ready.
 
-    loaded: the suite, its paths made absolute. problems: what is wrong. notes: what is left out, and why.
+    loaded: the suite, its paths made absolute. restorers: what each `tell` names is a detector's label, if any.
+    problems: what is wrong. notes: what is left out, and why.
     """
 
     loaded: LoadedSuite
     tasks: list[str]
     columns: list[ScoreColumn]
     restorers: list[tuple[RestorerEntry, Entry, dict[str, Any]]]
-    detectors: list[tuple[Entry, dict[str, Any]]]
+    detectors: list[tuple[DetectorEntry, Entry, dict[str, Any]]]
     datasets: list[tuple[DatasetEntry, dict[str, Any]]]
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -187,40 +189,52 @@ class _Names:
                 )
         for place, item in enumerate(self.suite.restorers):
             label = item.label or item.name
+            item = item.model_copy(update={"tell": self._told_by(item.tell, place)})
             plugin = self._entry("restorer", item.name, "restorers", place, "name")
             options = self._options("restorer", item.name, item.options, "restorers", place)
             if (label, item.tell) in seen:
                 where = self.loaded.at("restorers", place)
                 self.problems.append(f"{where}{label!r} told {item.tell!r} is listed twice; give it a `label`")
             seen[label, item.tell] = place
-            if item.tell not in {"nothing", "task"}:
-                self._entry(
-                    "detector",
-                    item.tell,
-                    "restorers",
-                    place,
-                    "tell",
-                    hint="tell is nothing, task or a detector's name: ",
-                )
             if plugin is not None and (wanted is None or label in wanted):
                 chosen.append((item, plugin, options))
         return chosen
 
+    def _told_by(self, tell: str, place: int) -> str:
+        """Return what a restorer is told, a detector by its label; one by its name, if that leaves no choice."""
+        labels = [item.label or item.name for item in self.suite.detectors]
+        if tell in (*NOT_DETECTORS, *labels):
+            return tell
+        named = [item.label or item.name for item in self.suite.detectors if item.name == tell]
+        if len(named) > 1:
+            where = self.loaded.at("restorers", place, "tell")
+            self.problems.append(f"{where}{tell!r} is listed as {', '.join(named)}; say which")
+        elif not named:
+            hint = "tell is nothing, task or a detector's label or name: "
+            self._entry("detector", tell, "restorers", place, "tell", hint=hint)
+        return named[0] if named else tell
+
     def _detectors(
         self, restorers: Iterable[tuple[RestorerEntry, Entry, dict[str, Any]]]
-    ) -> list[tuple[Entry, dict[str, Any]]]:
-        chosen: dict[str, tuple[Entry, dict[str, Any]]] = {}
+    ) -> list[tuple[DetectorEntry, Entry, dict[str, Any]]]:
+        chosen: dict[str, tuple[DetectorEntry, Entry, dict[str, Any]]] = {}
+        seen: set[str] = set()
         for place, item in enumerate(self.suite.detectors):
+            label = item.label or item.name
             entry = self._entry("detector", item.name, "detectors", place, "name")
             options = self._options("detector", item.name, item.options, "detectors", place)
-            if item.name in chosen:
-                self.problems.append(f"{self.loaded.at('detectors', place)}{item.name!r} is listed twice")
+            if label in seen:
+                where = self.loaded.at("detectors", place)
+                self.problems.append(f"{where}{label!r} is listed twice; give it a `label`")
+            if label in NOT_DETECTORS:
+                where = self.loaded.at("detectors", place, "label")
+                self.problems.append(f"{where}{label!r} means something else under `tell`; choose another")
+            seen.add(label)
             if entry is not None:
-                chosen[item.name] = (entry, options)
-        listed = {item.name for item in self.suite.detectors}
+                chosen[label] = (item, entry, options)
         for told_by in dict.fromkeys(item.tell for item, _, _ in restorers):
-            if told_by not in {"nothing", "task"} | listed and (unlisted := self._unlisted(told_by)):
-                chosen[told_by] = unlisted
+            if told_by not in {*NOT_DETECTORS, *seen} and (unlisted := self._unlisted(told_by)):
+                chosen[told_by] = (DetectorEntry(name=told_by), *unlisted)
         return list(chosen.values())
 
     def _unlisted(self, detector: str) -> tuple[Entry, dict[str, Any]] | None:

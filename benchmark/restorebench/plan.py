@@ -60,18 +60,24 @@ class DataCell:
 
 @dataclass(frozen=True)
 class DetectorCell:
-    """One detector on one task of one dataset. files: what its weights and options name, as in RestorerCell."""
+    """One detector on one task of one dataset.
+
+    label: what tables call it. resize: factor by which it sees the images resized. files: what its weights and
+    options name, as in RestorerCell.
+    """
 
     data: DataCell
     entry: Entry
     options: Mapping[str, Any]
+    label: str
     digest: str
+    resize: float = 1
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """What tells it from the other cells of its data."""
-        return self.entry.card.name
+        return self.label
 
 
 @dataclass(frozen=True)
@@ -187,9 +193,7 @@ def _cell_facts(cell: RestorerCell) -> CellFacts:
 
 def _detector_facts(cell: DetectorCell) -> DetectorCellFacts:
     data = cell.data
-    return DetectorCellFacts(
-        cell.entry.card.name, data.task, data.label, cell.digest, data.facts(), len(data.samples)
-    )
+    return DetectorCellFacts(cell.label, data.task, data.label, cell.digest, data.facts(), len(data.samples))
 
 
 def with_parameters(board: Board, parameters: Mapping[str, int]) -> Board:

@@ -11,11 +11,12 @@ from typing import Any
 from restorebench.catalog import Catalog, Entry
 from restorebench.contracts import DataRequest, DatasetInfo, DetectorInfo, RestorerInfo, SampleInfo, resolve
 from restorebench.digests import digest
+from restorebench.entries import DatasetEntry, DetectorEntry, RestorerEntry
 from restorebench.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError, SuiteError
 from restorebench.guarding import guarded
 from restorebench.naming import Named, look_up
 from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCell, ScoreColumn
-from restorebench.suite import DatasetEntry, LoadedSuite, RestorerEntry
+from restorebench.suite import LoadedSuite
 from restorebench.tasks import CLEAN, components
 from restorebench.toolbox.contents import Contents
 from restorebench.toolbox.options import validated_options
@@ -50,7 +51,9 @@ class _Planner:
         self.notes += named.notes
         data = self._data_cells(named.tasks, named.datasets)
         detector_cells = [
-            self._detector_cell(entry, options, cell) for cell in data for entry, options in named.detectors
+            self._detector_cell(item, entry, options, cell)
+            for cell in data
+            for item, entry, options in named.detectors
         ]
         restorer_cells = [
             self._restorer_cell(entry, plugin, options, cell, named.columns, detector_cells)
@@ -132,12 +135,16 @@ class _Planner:
             where = self.loaded.placed("datasets", place, "options", *named[:1])
             raise type(error)(f"{where}{error}") from error
 
-    def _detector_cell(self, entry: Entry, options: dict[str, Any], data: DataCell) -> DetectorCell:
+    def _detector_cell(
+        self, item: DetectorEntry, entry: Entry, options: dict[str, Any], data: DataCell
+    ) -> DetectorCell:
         card = entry.card
         assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
         given, weights, files = self._identity(card, options)
-        identity = digest("detector", card.name, entry.edition, given, weights, data.digest)
-        return DetectorCell(data, entry, options, identity, files)
+        # A detector that sees images as they are keeps the digest it had before there was `resize`.
+        resized = [] if item.resize == 1 else [["resize", item.resize]]
+        identity = digest("detector", card.name, entry.edition, given, weights, data.digest, *resized)
+        return DetectorCell(data, entry, options, item.label or item.name, identity, item.resize, files)
 
     def _restorer_cell(
         self,
@@ -150,7 +157,7 @@ class _Planner:
     ) -> RestorerCell:
         card = entry.card
         assert isinstance(card, RestorerInfo)  # by construction: the entry's kind is restorer
-        told_by = next((d.digest for d in detector_cells if d.data is data and d.entry.card.name == item.tell), "")
+        told_by = next((d.digest for d in detector_cells if d.data is data and d.label == item.tell), "")
         told = told_by or item.tell
         suite = self.suite
         tile = [suite.tile, suite.tile_overlap] if suite.tile else None

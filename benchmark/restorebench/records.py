@@ -146,7 +146,7 @@ class CellFacts:
 class DetectorCellFacts:
     """One detector on one task of one dataset. The truth of each sample is the task's components.
 
-    total: as in CellFacts.
+    detector: its label in the suite. total: as in CellFacts.
     """
 
     detector: str

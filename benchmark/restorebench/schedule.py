@@ -254,15 +254,15 @@ def _dataset(plan: Plan, cell: RestorerCell | DetectorCell) -> dict[str, Any]:
 
 
 def _detector_spec(plan: Plan, cell: DetectorCell) -> CellSpec:
-    name = cell.entry.card.name
     return CellSpec(
         digest=cell.digest,
         kind="detector",
-        name=name,
-        label=name,
+        name=cell.entry.card.name,
+        label=cell.label,
         options=cell.options,
         sources=plan.sources(cell),
         dataset=_dataset(plan, cell),
+        resize=cell.resize,
     )
 
 

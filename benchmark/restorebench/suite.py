@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from restorebench import substitution
+from restorebench.entries import DatasetEntry, DetectorEntry, Limits, RestorerEntry, Strict
 from restorebench.errors import SuiteError, UnknownName, nearest
 from restorebench.marked_yaml import KeyPath, Marks, parse
 from restorebench.tasks import TEN_NAMES
@@ -19,42 +20,7 @@ from restorebench.tasks import TEN_NAMES
 MAX_BYTES = 1_000_000
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)  # `seed: '3'` and `save: no` are mistakes
-
-
-class Limits(_Model):
-    """Time limits, enforced by killing the worker."""
-
-    image_seconds: float = Field(300, gt=0, description="longest time for one image")
-    load_seconds: float = Field(600, gt=0, description="longest time to load a plugin and its weights")
-    plugin_seconds: float | None = Field(None, gt=0, description="longest time for one restorer on one task")
-
-
-class _Entry(_Model):
-    name: str = Field(description="name of the plugin, see `restorebench list`")
-    options: dict[str, Any] = Field(default_factory=dict, description="the plugin's own options")
-
-
-class DatasetEntry(_Entry):
-    """A dataset, asked for each task of the suite or for those named here."""
-
-    label: str | None = Field(None, description="what tables call it; the name by default")
-    tasks: list[str] | None = Field(None, description="tasks taken from this dataset; all by default")
-
-
-class RestorerEntry(_Entry):
-    """A restorer and what it is told."""
-
-    label: str | None = Field(None, description="what tables call it; the name by default")
-    tell: str = Field("nothing", description="nothing (blind), task (oracle) or the name of a detector")
-
-
-class DetectorEntry(_Entry):
-    """A degradation detector for the detector track."""
-
-
-class Suite(_Model):
+class Suite(Strict):
     """What is compared on what. Every key but `suite` and `datasets` has a default."""
 
     suite: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="kebab-case name of the suite")

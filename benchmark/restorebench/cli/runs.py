@@ -103,7 +103,7 @@ def print_plan(plan: Plan, settings: Settings) -> None:
     for detecting in plan.detector_cells:
         data = detecting.data
         table.add_row(
-            data.task, data.label, detecting.entry.card.name, "", str(data.wanted), str(len(data.groups)),
+            data.task, data.label, detecting.label, "", str(data.wanted), str(len(data.groups)),
             detecting.digest, "detector",
         )  # fmt: skip
     for cell in plan.restorer_cells:

@@ -209,6 +209,22 @@ def _as_rgb(stored: Stored) -> Image:
     return np.ascontiguousarray(values if values.shape[2] == 3 else values.repeat(3, axis=2))
 
 
+def resized(image: Image, factor: float) -> Image:
+    """Resize (H, W, 3) by Pillow's bicubic filter, antialiased, to rounded sides of at least one pixel.
+
+    Works on floats, so nothing is rounded to 8 bits; clipped to [0, 1]. The image itself where its size stays.
+    """
+    import numpy as np
+
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    if (height, width) == image.shape[:2]:
+        return image
+    bicubic = PIL.Image.Resampling.BICUBIC
+    channels = [PIL.Image.fromarray(image[:, :, channel]).resize((width, height), bicubic) for channel in range(3)]
+    clipped: Image = np.stack([np.asarray(channel) for channel in channels], axis=2).clip(0, 1)
+    return clipped
+
+
 # ---------------------------------------------------------------- writing
 
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from restorebench.contracts import Card, kind_of, resolve
 from restorebench.errors import RestorebenchError
 from restorebench.guarding import guarded
+
+Temperature = Annotated[
+    float,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="what logits are divided by before the softmax: more is less sure; see `calibrate`",
+    ),
+]
+"""The option `temperature` of a detector, the same in all of them; each has its own default."""
 
 
 class PluginOptions(BaseModel):

@@ -199,7 +199,8 @@ class Session:
     def _detect(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, DetectionRecord]:
         cell = job["cell"]
         card: DetectorInfo = self._shelf.catalog.find("detector", cell["name"])
-        batch = images.to_tensor([sample.degraded for sample in samples.values()]).to(self.device)
+        seen = [images.resized(sample.degraded, cell["resize"]) for sample in samples.values()]
+        batch = images.to_tensor(seen).to(self.device)
         found = detecting.detect(self._shelf.plugin, card, batch)
         return {
             place: DetectionRecord(
