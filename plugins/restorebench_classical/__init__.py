@@ -46,6 +46,7 @@ def restorebench_detectors() -> list[DetectorInfo]:
             version="2",
             summary="A linear model on hand-made image statistics; labels half of all clean images, too.",
             load="restorebench_classical.detector:load",
+            options="restorebench_classical.options:StatisticsOptions",
             tasks=TEN_NAMES,
             training=Training.SAME_SYNTHESIS,
         )

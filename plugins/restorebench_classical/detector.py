@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from restorebench import Image
+    from restorebench_classical.options import StatisticsOptions
 
 MODEL = "statistics.npz"
 SECOND = 0.35  # a further label needs this probability: at most one more beside the top one
@@ -29,8 +30,9 @@ def stored_model() -> LinearModel:
 class Statistics:
     """Detect by a linear model on `features`."""
 
-    def __init__(self, model: LinearModel) -> None:
+    def __init__(self, model: LinearModel, temperature: float = 1) -> None:
         self.model = model
+        self.temperature = temperature
 
     def detect(self, images: Tensor) -> Sequence[Detection]:
         """Return one verdict per image of (B, 3, H, W); empty where `clean` is the most probable."""
@@ -38,7 +40,7 @@ class Statistics:
 
     def detect_one(self, image: Image) -> Detection:
         """Judge one (H, W, 3) image. What the ten probabilities lack to one is the probability of `clean`."""
-        values = self.model.probabilities(features(image)[None])[0]
+        values = self.model.probabilities(features(image)[None], self.temperature)[0]
         ranked = dict(zip(self.model.names, (float(value) for value in values), strict=True))
         top = max(ranked, key=lambda name: ranked[name])
         del ranked[CLEAN]
@@ -46,6 +48,6 @@ class Statistics:
         return Detection(frozenset() if top == CLEAN else frozenset(labels), ranked)
 
 
-def load(options: None, runtime: Runtime) -> Statistics:
+def load(options: StatisticsOptions, runtime: Runtime) -> Statistics:
     """Load `statistics`."""
-    return Statistics(stored_model())
+    return Statistics(stored_model(), options.temperature)

@@ -36,7 +36,8 @@ class ZeroShot:
     def detect(self, images: Tensor) -> Sequence[Detection]:
         """Return one label per image of (B, 3, H, W), or none where the best is less probable than `least`."""
         cosines = self.backbone.images(images) @ self.texts.T
-        rows = (self.options.scale * cosines).softmax(dim=-1).tolist()
+        # A factor, as 1 / 0.01 is 100 to the last bit and a division by 0.01 in single precision is not.
+        rows = (cosines * (1 / self.options.temperature)).softmax(dim=-1).tolist()
         return [_verdict(dict(zip(self.names, row, strict=True)), self.options.least) for row in rows]
 
 
@@ -60,7 +61,7 @@ class Probe:
                 f"{self.options.probe}: for features of {len(self.model.centre)} values, but {self.options.model} "
                 f"gives {features.shape[1]}: fit it anew"
             )
-        rows = self.model.probabilities(features).tolist()
+        rows = self.model.probabilities(features, self.options.temperature).tolist()
         return [_verdict(dict(zip(self.model.names, row, strict=True)), self.options.least) for row in rows]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from restorebench.toolbox.options import PluginOptions
+from restorebench.toolbox.options import PluginOptions, Temperature
 
 UNTRAINED = "untrained"
 TEMPLATES = ("{}", "a {} photo", "a photo of a {} scene", "a photo that is {}")
@@ -37,9 +37,7 @@ class ZeroShotOptions(Backbone):
         default_factory=dict,
         description="words for a task, in place of its own prompt; their features are averaged",
     )
-    scale: float = Field(
-        100, gt=0, description="factor on the cosines before the softmax, one over the temperature"
-    )
+    temperature: Temperature = 0.01  # of cosines, as CLIP was trained
     least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")
 
 
@@ -49,4 +47,5 @@ class ProbeOptions(Backbone):
     probe: Path = Field(
         description="coefficients that `python -m restorebench_clip.probe` wrote for the same CLIP"
     )
+    temperature: Temperature = 1
     least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")

@@ -38,7 +38,8 @@ class DACLIPDetector:
         with torch.no_grad():
             seen = for_clip(images, self.controller.image_size, self.options.crop)
             degradation = F.normalize(self.controller.encode_image(seen).degradation, dim=-1)
-            return (self.options.scale * degradation @ self.texts.T).softmax(dim=-1)
+            # A factor, as 1 / 0.01 is 100 to the last bit and a division by 0.01 in single precision is not.
+            return (1 / self.options.temperature * degradation @ self.texts.T).softmax(dim=-1)
 
     def _verdict(self, probabilities: dict[str, float]) -> Detection:
         top = max(probabilities, key=lambda name: probabilities[name])

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from restorebench.toolbox.options import PluginOptions
+from restorebench.toolbox.options import PluginOptions, Temperature
 
 Published = Literal["universal-ir", "universal-ir-mix", "wild-ir"]
 Untrained = Literal["untrained"]
@@ -90,7 +90,7 @@ class DACLIPDetection(PluginOptions):
         "universal-ir", description="controller of published weights, a file, or `untrained`: a tiny random one"
     )
     crop: Literal["center", "whole"] = Field("center", description="what the controller sees; see `daclip-irsde`")
-    scale: float = Field(100, gt=0, description="factor on the cosines before the softmax; 100 as published")
+    temperature: Temperature = 0.01  # of cosines; as published
     prompts: dict[str, str] = Field(
         default_factory=dict, description="words for a task, in place of its own prompt"
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from restorebench_classical.detector import Statistics, stored_model
+from restorebench_classical.detector import Statistics, load, stored_model
 from restorebench_classical.fit import CLASSES, fit
+from restorebench_classical.options import StatisticsOptions
 from restorebench_classical.statistics import features
 
 from restorebench import CLEAN, TEN_NAMES, synthesisers
@@ -68,6 +69,15 @@ def test_a_close_second_becomes_a_further_label():
     two = np.where(np.isin(CLASSES, ("hazy", "rainy")), 9.0, 0.0)
     model = LinearModel(CLASSES, np.zeros(count), np.ones(count), np.zeros((len(CLASSES), count)), two)
     assert Statistics(model).detect_one(np.zeros((8, 8, 3), np.float32)).labels == {"hazy", "rainy"}
+
+
+def test_the_temperature_divides_the_logits(detector):
+    image = np.random.default_rng(0).uniform(size=(24, 24, 3)).astype(np.float32)
+    usual = detector.model.probabilities(features(image)[None])[0]
+    expected = dict(zip(detector.model.names, np.square(usual) / np.square(usual).sum(), strict=True))
+    del expected[CLEAN]
+    assert Statistics(detector.model, 0.5).detect_one(image).probabilities == pytest.approx(expected)
+    assert load(StatisticsOptions(), None).detect_one(image) == detector.detect_one(image)
 
 
 def test_fit_separates_what_is_separable():

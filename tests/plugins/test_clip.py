@@ -47,6 +47,16 @@ def test_one_template_is_open_clips_own_recipe(runtime):
         assert verdict.labels == {TEN_NAMES[int(row.argmax())]}
 
 
+def test_the_temperature_divides_the_logits(runtime):
+    def rows(**given):
+        said = ZeroShot(untrained(**given), runtime).detect(pictures())
+        return torch.tensor([list(verdict.probabilities.values()) for verdict in said]).double()
+
+    usual, cooler = rows(), rows(temperature=0.005)
+    assert torch.allclose(cooler, usual.square() / usual.square().sum(-1, keepdim=True), atol=1e-5)
+    assert torch.equal(rows(temperature=0.01), usual)
+
+
 def test_an_ensemble_is_the_mean_of_its_sentences(runtime):
     detector = ZeroShot(untrained(templates=("{}", "a {} photo"), prompts={"hazy": ("fog", "haze")}), runtime)
     sentences = ["fog", "a fog photo", "haze", "a haze photo"]
@@ -114,6 +124,10 @@ def test_a_probe_is_fitted_on_a_folder_and_detects(runtime, tmp_path, capsys):
     assert detector.detect(hazy)[0].labels == {"hazy"}
     assert detector.detect(clean)[0].labels == frozenset()
     assert "clean" not in detector.detect(clean)[0].probabilities
+    warm = Probe(ProbeOptions(pretrained="untrained", probe=output, temperature=2), runtime)
+    odds = [d.detect(hazy)[0].probabilities["hazy"] for d in (detector, warm)]
+    usual, warmer = (chance / (1 - chance) for chance in odds)
+    assert warmer == pytest.approx(usual**0.5, rel=1e-4)
 
 
 def test_a_probe_of_another_clip_is_refused(runtime, tmp_path):

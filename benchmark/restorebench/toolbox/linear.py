@@ -32,9 +32,10 @@ class LinearModel:
     weights: Array
     bias: Array
 
-    def probabilities(self, rows: Array) -> Array:
+    def probabilities(self, rows: Array, temperature: float = 1) -> Array:
         """Return class probabilities, (N, C) float64, of values (N, K)."""
-        return _softmax(_standardised(rows, self.centre, self.scale) @ self.weights.T + self.bias)
+        logits = _standardised(rows, self.centre, self.scale) @ self.weights.T + self.bias
+        return _softmax(logits / temperature)
 
     def save(self, path: Path) -> None:
         """Write the coefficients as float32, compressed."""

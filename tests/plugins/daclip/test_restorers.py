@@ -162,6 +162,17 @@ def test_probabilities_are_those_of_the_published_script(tmp_path):
         assert tuple(verdict.probabilities) == TEN_NAMES
 
 
+def test_the_temperature_divides_the_cosines(tmp_path):
+    def rows(**given):
+        return DACLIPDetector(DACLIPDetection(weights="untrained", **given), runtime(tmp_path)).probabilities(
+            batch().degraded
+        )
+
+    usual, warmer = rows(), rows(temperature=0.02)
+    assert torch.allclose(warmer, usual.sqrt() / usual.sqrt().sum(-1, keepdim=True), atol=1e-5)
+    assert torch.equal(rows(temperature=0.01), usual)
+
+
 def test_a_new_task_needs_only_a_prompt(tmp_path):
     tasks = (*TEN, Task("mosaic", "Mosaic", "a mosaic"))
     detector = DACLIPDetector(DACLIPDetection(weights="untrained"), runtime(tmp_path, tasks))
