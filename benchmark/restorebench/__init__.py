@@ -96,7 +96,7 @@ __all__ = [
 ]
 
 _LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.oneoff")
-_LATE["score"] = "restorebench.scores"
+_LATE |= {"score": "restorebench.scores", "calibrate": "restorebench.calibration"}
 _LATE |= dict.fromkeys(("discover", "synthesisers"), "restorebench.catalog")
 
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from restorebench.cli import images, information, runs
+from restorebench.cli import calibrating, images, information, runs
 from restorebench.errors import RestorebenchError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (runs, images, information):
+for module in (runs, images, calibrating, information):
     module.register(app)
 
 _USERS_TO_MEND = {

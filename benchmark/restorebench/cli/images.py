@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from restorebench.cli import options
-from restorebench.errors import RestorebenchError, RunFolderError
+from restorebench.cli import common, options
+from restorebench.errors import RestorebenchError
 
 if TYPE_CHECKING:
     from restorebench.delivery import Existing
     from restorebench.oneoff import Outcome
-    from restorebench.runner import Watcher
-    from restorebench.settings import Settings
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; or x.png, for one image.")]
@@ -29,14 +21,6 @@ SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Make only what is not in the folder yet, as after a crash.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
-PluginOptions = Annotated[
-    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin, in YAML.")
-]
-
-
-Weights = Annotated[
-    str | None, typer.Option("--weights", metavar="FILE|NAME", help="Weights: short for --option weights=...")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,8 +37,8 @@ def restore(
     restorer: Annotated[str, typer.Option("-m", "--restorer", help="Name of the restorer.")],
     task: Annotated[str | None, typer.Option("-t", "--task", help="Tell the restorer this task.")] = None,
     detector: Annotated[str | None, typer.Option("--detector", help="Let a detector tell it the task.")] = None,
-    option: PluginOptions = None,
-    weights: Weights = None,
+    option: common.PluginOptions = None,
+    weights: common.Weights = None,
     seed: Seed = 0,
     skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
@@ -68,17 +52,17 @@ def restore(
     if task is not None and detector is not None:
         raise RestorebenchError("give --task or --detector, not both")
     existing = _existing(skip_existing, overwrite)
-    with _watched(f"what is finished is in {output}; --skip-existing continues") as watch:
+    with common.watched(f"what is finished is in {output}; --skip-existing continues") as watch:
         outcome = oneoff.restore(
             source,
             output,
             restorer,
             tell=detector or ("nothing" if task is None else "task"),
             task=task,
-            options=_options(option, weights),
+            options=common.plugin_options(option, weights),
             seed=seed,
             existing=existing,
-            settings=_settings(plugin, device, workers),
+            settings=common.settings_of(plugin, device, workers),
             watch=watch,
         )
     _print_outcome(outcome, output)
@@ -90,7 +74,7 @@ def degrade(
     task: Annotated[str, typer.Option("-t", "--task", help="A task, or a mixture such as hazy+rainy.")],
     severity: Annotated[int, typer.Option("--severity", min=1, max=5, help="1 (mild) to 5.")] = 3,
     preset: Annotated[str | None, typer.Option("--preset", help="A named setting, such as daclip.")] = None,
-    option: PluginOptions = None,
+    option: common.PluginOptions = None,
     seed: Seed = 0,
     skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
@@ -101,17 +85,17 @@ def degrade(
     from restorebench import oneoff
 
     existing = _existing(skip_existing, overwrite)
-    with _watched(f"what is finished is in {output}; --skip-existing continues") as watch:
+    with common.watched(f"what is finished is in {output}; --skip-existing continues") as watch:
         outcome = oneoff.degrade(
             source,
             output,
             task,
             severity=severity,
             preset=preset,
-            options=_options(option),
+            options=common.plugin_options(option),
             seed=seed,
             existing=existing,
-            settings=_settings(plugin, "cpu", workers),
+            settings=common.settings_of(plugin, "cpu", workers),
             watch=watch,
         )
     _print_outcome(outcome, output)
@@ -121,8 +105,8 @@ def detect(
     source: Source,
     detector: Annotated[str, typer.Option("-m", "--detector", help="Name of the detector.")] = "statistics",
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead of a table.")] = None,
-    option: PluginOptions = None,
-    weights: Weights = None,
+    option: common.PluginOptions = None,
+    weights: common.Weights = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -130,17 +114,17 @@ def detect(
     """Say which degradations an image, or each image of a folder, shows."""
     from restorebench import oneoff
 
-    _check_csv(csv_file)
-    settings = _settings(plugin, device, workers)
-    with _watched("nothing was kept") as watch:
-        given = _options(option, weights)
+    common.check_csv(csv_file)
+    settings = common.settings_of(plugin, device, workers)
+    with common.watched("nothing was kept") as watch:
+        given = common.plugin_options(option, weights)
         records = oneoff.detect(source, detector, options=given, settings=settings, watch=watch)
     tasks = list(dict.fromkeys(name for record in records for name in record.probabilities))
     rows = [["sample", "labels", *tasks, "reason"]]
     for record in records:
         numbers = [f"{record.probabilities.get(name, 0):.6f}" for name in tasks]
         rows.append([record.sample, "+".join(record.labels), *numbers, record.reason])
-    _show(rows, csv_file)
+    common.show(rows, csv_file)
     if any(record.reason for record in records):
         raise typer.Exit(3)
 
@@ -162,8 +146,8 @@ def score(
     """Score two folders matched by stem, or a run's saved images again, into RUN/scores."""
     from restorebench import scores
 
-    _check_csv(csv_file)
-    settings = _settings(plugin, device, workers)
+    common.check_csv(csv_file)
+    settings = common.settings_of(plugin, device, workers)
     wanted = options.names(metrics), options.names(protocol)
     for flag, names in zip(("--metrics", "--protocol"), wanted, strict=True):
         if names == ():
@@ -171,17 +155,17 @@ def score(
     if clean is None:
         from restorebench.cli.runs import finish
 
-        with _watched("the same command again continues", cells=True) as watch:
+        with common.watched("the same command again continues", cells=True) as watch:
             result = scores.rescore(
                 restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings, watch=watch
             )
         if csv_file is not None:
-            _write_csv(
+            common.write_csv(
                 csv_file, result.tables.records.to_csv(None, index=False, float_format="%.6f", lineterminator="\n")
             )
         finish(result, every_column=True)
         return
-    with _watched("nothing was kept") as watch:
+    with common.watched("nothing was kept") as watch:
         found = scores.score(
             restored,
             clean,
@@ -191,28 +175,13 @@ def score(
             watch=watch,
         )
     if csv_file is not None:
-        _write_csv(csv_file, found.csv())
+        common.write_csv(csv_file, found.csv())
     else:
         rows = [[row["sample"], *(scores.number(row[name]) for name in found.means)] for row in found.rows]
         means = [scores.number(value) for value in found.means.values()]
         averaged = "mean of those scored" if found.failures else f"mean of {len(rows)}"
-        _show([["sample", *found.means], *rows, [averaged, *means]], None)
-    _print_failures(found.failures)
-
-
-@contextmanager
-def _watched(what_remains: str, cells: bool = False) -> Iterator[Watcher]:
-    """Show on stderr how far a command is, and let Ctrl-C end it with what remains of it."""
-    from restorebench.cli.progress import watching
-
-    with options.interruptible(what_remains), watching(cells=cells) as watch:
-        yield watch
-
-
-def _settings(plugin: list[Path] | None, device: str, workers: int) -> Settings:
-    from restorebench.settings import Settings
-
-    return Settings(plugins=tuple(plugin or ()), device=options.device(device), workers=workers)
+        common.show([["sample", *found.means], *rows, [averaged, *means]], None)
+    common.print_failures(found.failures)
 
 
 def _existing(skip: bool, overwrite: bool) -> Existing:
@@ -223,73 +192,8 @@ def _existing(skip: bool, overwrite: bool) -> Existing:
     return Existing.SKIP if skip else Existing.OVERWRITE if overwrite else Existing.REFUSE
 
 
-def _options(pairs: list[str] | None, weights: str | None = None) -> Mapping[str, Any]:
-    """Read `--option key=value` pairs, values in YAML; weights: the value of `weights`, as it is."""
-    from restorebench.marked_yaml import parse_value
-
-    found: dict[str, Any] = {}
-    for pair in pairs or ():
-        key, separator, value = pair.partition("=")
-        if not separator or not key.strip():
-            raise RestorebenchError(f"--option {pair}: expected key=value, for instance --option sigma=25")
-        if key.strip() in found:
-            raise RestorebenchError(f"--option {pair}: {key.strip()} is given twice")
-        found[key.strip()] = parse_value(value, f"--option {pair}")
-    if weights is not None:
-        if "weights" in found:
-            raise RestorebenchError("give --weights or --option weights=..., not both")
-        found["weights"] = weights
-    return found
-
-
-def _check_csv(path: Path | None) -> None:
-    """Refuse, before any work, a `--csv` that cannot be written or would replace another kind of file."""
-    if path is None:
-        return
-    if path.is_dir() or (path.exists() and path.suffix.lower() != ".csv"):
-        raise RunFolderError(f"--csv {path}: is there already and is no .csv file; give another name")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
-        raise RunFolderError(
-            f"--csv {path}: {path.parent} is no folder that can be written; make it, or give another"
-        )
-
-
-def _write_csv(path: Path, text: str) -> None:
-    from restorebench.toolbox.files import atomic_write_text
-
-    try:
-        atomic_write_text(path, text)
-    except OSError as error:
-        raise RunFolderError(f"--csv {path}: {error.strerror}; give another place") from error
-    print(path)
-
-
-def _show(rows: list[list[str]], csv_file: Path | None) -> None:
-    """Print rows as a table, or write them as CSV."""
-    if csv_file is not None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        _write_csv(csv_file, text.getvalue())
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*rows[0], box=None, pad_edge=False)
-    for row in rows[1:]:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
-
-
 def _print_outcome(outcome: Outcome, output: Path) -> None:
     skipped = f"; {outcome.skipped} were there and stay" if outcome.skipped else ""
     where = f" in {output}" if output.is_dir() else f": {output}"
     print(f"{len(outcome.files)} images{where}{skipped}")
-    _print_failures(outcome.failures)
-
-
-def _print_failures(failures: Mapping[str, str]) -> None:
-    """Say what went wrong by sample, and end with exit code 3 if anything did."""
-    for sample, reason in failures.items():
-        print(f"failed: {sample}: {reason}", file=sys.stderr)
-    if failures:
-        raise typer.Exit(3)
+    common.print_failures(outcome.failures)

@@ -1,0 +1,65 @@
+"""calibrate: how sure a detector should be."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from restorebench.cli import common, options
+
+if TYPE_CHECKING:
+    from restorebench.calibration import Calibration
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    detector: Annotated[str, typer.Argument(help="Name of the detector.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Holds a folder of degraded images per task, or TASK/LQ; `clean` is left out.")
+    ],
+    option: common.PluginOptions = None,
+    weights: common.Weights = None,
+    limit: options.Limit = None,
+    plugin: options.Plugin = None,
+    device: options.Device = "auto",
+    workers: options.Workers = 1,
+) -> None:
+    """Find the temperature that makes a detector's probabilities mean what they say.
+
+    Calibrate on other images than those you score it on: the figures after are those of the images it was fitted
+    on. Put the result into the detector's options.
+    """
+    from restorebench import calibration
+    from restorebench.plan import Request
+
+    settings = replace(common.settings_of(plugin, device, workers), request=Request(limit=limit))
+    with common.watched("nothing was kept") as watch:
+        given = common.plugin_options(option, weights)
+        found = calibration.calibrate(folder, detector, options=given, settings=settings, watch=watch)
+    if found.left_out:
+        print(f"note: {found.left_out}; left out", file=sys.stderr)
+    _print(detector, found)
+    common.print_failures(found.failures)
+
+
+def _print(detector: str, found: Calibration) -> None:
+    """Print what changes, and the option to give."""
+    after = None if found.temperature is None else found.temperature * found.factor
+    rows = [["", "temperature", "images", "accuracy", "NLL", "Brier", "ECE"]]
+    for name, temperature, quality in (("before", found.temperature, found.before), ("after", after, found.after)):
+        numbers = [f"{value:.4f}" for value in (found.top1, quality.nll, quality.brier, quality.calibration_error)]
+        shown = "" if temperature is None else f"{temperature:.4g}"
+        rows.append([name, shown, str(found.images), *numbers])
+    common.show(rows, None)
+    if after is None:
+        print(f"{detector} has no option `temperature`: divide its logits by {found.factor:.4g}")
+    else:
+        print(f"temperature: {after:.4g}")
