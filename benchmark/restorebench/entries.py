@@ -47,4 +47,4 @@ class DetectorEntry(_Entry):
     """A degradation detector for the detector track, and how large it sees the images."""
 
     label: str | None = Field(None, description="what tables call it; the name by default")
-    resize: float = Field(1, gt=0, le=4, description="factor by which it sees images resized, bicubic")
+    resize: float = Field(1.0, gt=0, le=4, description="factor by which it sees images resized, bicubic")

@@ -35,7 +35,7 @@ class CellSpec:
     triples: int = 0
     triples_folder: str = ""
     batch_size: int = 1
-    resize: float = 1
+    resize: float = 1.0
 
 
 @dataclass(frozen=True)

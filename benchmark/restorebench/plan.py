@@ -71,7 +71,7 @@ class DetectorCell:
     options: Mapping[str, Any]
     label: str
     digest: str
-    resize: float = 1
+    resize: float = 1.0
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property

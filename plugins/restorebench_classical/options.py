@@ -8,4 +8,4 @@ from restorebench.toolbox.options import PluginOptions, Temperature
 class StatisticsOptions(PluginOptions):
     """How sure the detector is."""
 
-    temperature: Temperature = 1
+    temperature: Temperature = 1.0

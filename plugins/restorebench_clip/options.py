@@ -47,5 +47,5 @@ class ProbeOptions(Backbone):
     probe: Path = Field(
         description="coefficients that `python -m restorebench_clip.probe` wrote for the same CLIP"
     )
-    temperature: Temperature = 1
+    temperature: Temperature = 1.0
     least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")

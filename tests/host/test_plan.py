@@ -397,3 +397,9 @@ def test_a_plugin_that_fails_while_planning_is_one_line(made_here, photographs, 
     with pytest.raises(RestorebenchError, match=message.format(r"\(.*made_here.py:\d+\)")) as caught:
         plan(made_here, photographs, **keys)
     assert "\n" not in str(caught.value)
+
+
+def test_a_detectors_defaults_said_aloud_change_no_digest(catalog, photographs):
+    said = {"name": "statistics", "resize": 1, "options": {"temperature": 1}}
+    silent, aloud = (plan(catalog, photographs, detectors=[entry]) for entry in ("statistics", said))
+    assert [cell.digest for cell in silent.detector_cells] == [cell.digest for cell in aloud.detector_cells]

@@ -18,7 +18,7 @@ class Ruler:
 
 
 class Options(PluginOptions):
-    temperature: Temperature = 1
+    temperature: Temperature = 1.0
 
 
 class Overconfident:
