@@ -403,3 +403,11 @@ def test_a_detectors_defaults_said_aloud_change_no_digest(catalog, photographs):
     said = {"name": "statistics", "resize": 1, "options": {"temperature": 1}}
     silent, aloud = (plan(catalog, photographs, detectors=[entry]) for entry in ("statistics", said))
     assert [cell.digest for cell in silent.detector_cells] == [cell.digest for cell in aloud.detector_cells]
+
+
+def test_a_restorers_whole_defaults_said_aloud_change_no_digest(catalog, photographs):
+    silent, aloud = (
+        plan(catalog, photographs, restorers=[{"name": "refusion", "options": {"weights": "untrained", **said}}])
+        for said in ({}, {"max_sigma": 50})
+    )
+    assert [cell.digest for cell in silent.restorer_cells] == [cell.digest for cell in aloud.restorer_cells]

@@ -26,7 +26,8 @@ Temperature = Annotated[
 class PluginOptions(BaseModel):
     """Options that refuse unknown keys and cannot change. Give each field a default and a description."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # defaults are validated so that saying one aloud (50) is the same as leaving it out (50.0)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 @dataclass(frozen=True)
