@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, grey_opening, median_filter, minimum_filter, uniform_filter
 
 from restorebench_classical.noise import estimate_sigma
@@ -31,10 +32,10 @@ def features(image: Image) -> np.ndarray:
     luma = image @ LUMA
     parts = [_tone(image, luma), _haze(image), _detail(image, luma), _blocks(luma), _bright(image), _holes(image)]
     parts += [_gradients(luma), _illumination(image, luma), _shadow(image)]
-    return np.concatenate([np.hstack(part).astype(np.float64) for part in parts])
+    return np.concatenate([np.hstack([np.atleast_1d(each) for each in part]).astype(np.float64) for part in parts])
 
 
-def _log(value: np.ndarray | float) -> np.ndarray:
+def _log(value: npt.ArrayLike) -> np.ndarray:
     return np.log(np.maximum(value, TINY))
 
 
@@ -42,14 +43,14 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else 0.0
 
 
-def _tone(image: Image, luma: Plane) -> list[object]:
+def _tone(image: Image, luma: Plane) -> list[npt.ArrayLike]:
     """Brightness, contrast, saturation and the ends of the histogram."""
     quantiles = np.quantile(luma, (0.01, 0.1, 0.5, 0.9, 0.99))
     saturation = image.max(axis=2) - image.min(axis=2)
     return [luma.mean(), luma.std(), quantiles, _log(image.max(axis=2).max()), _mean(saturation)]
 
 
-def _haze(image: Image) -> list[object]:
+def _haze(image: Image) -> list[npt.ArrayLike]:
     """Dark channel (He et al., 2009) of three parts of the image, and its least value."""
     side = 2 * round(0.03 * min(image.shape[:2])) + 1
     dark = minimum_filter(image.min(axis=2), side)
@@ -57,7 +58,7 @@ def _haze(image: Image) -> list[object]:
     return [dark.mean(), [_mean(third) for third in thirds], np.quantile(dark, (0.02, 0.5, 0.9))]
 
 
-def _detail(image: Image, luma: Plane) -> list[object]:
+def _detail(image: Image, luma: Plane) -> list[npt.ArrayLike]:
     """Noise, and how energy falls from band to band."""
     sigma = estimate_sigma(image)
     levels = [luma, *(gaussian_filter(luma, s) for s in (0.7, 1.4, 2.8, 5.6))]
@@ -68,7 +69,7 @@ def _detail(image: Image, luma: Plane) -> list[object]:
     return [_log(sigma), bands, np.diff(bands), chroma, chroma - bands[0], quiet]
 
 
-def _blocks(luma: Plane) -> list[object]:
+def _blocks(luma: Plane) -> list[npt.ArrayLike]:
     """Steps between pixels at the strongest of eight phases against the others, both ways (JPEG's grid)."""
     ratios = []
     for axis in (0, 1):
@@ -82,7 +83,7 @@ def _blocks(luma: Plane) -> list[object]:
     return [ratios, flat]
 
 
-def _bright(image: Image) -> list[object]:
+def _bright(image: Image) -> list[npt.ArrayLike]:
     """What openings along rows, columns and both ways remove: rain, snow; and the dark counterpart."""
     dark = image.min(axis=2)
     across = [_mean(dark - grey_opening(dark, size=(1, span))) for span in (3, 9, 21)]
@@ -93,13 +94,13 @@ def _bright(image: Image) -> list[object]:
     return [_log(across), _log(along), _log(across) - _log(along), tails, tails[3] + tails[0], skew]
 
 
-def _holes(image: Image) -> list[object]:
+def _holes(image: Image) -> list[npt.ArrayLike]:
     """Share of exactly white areas, and of white anywhere."""
     mask = white_mask(image)
     return [np.sqrt(mask.mean()), _log(mask.mean()), _mean(image.min(axis=2) > 0.98)]
 
 
-def _gradients(luma: Plane) -> list[object]:
+def _gradients(luma: Plane) -> list[npt.ArrayLike]:
     """Orientation of gradients (structure tensor), their sparsity, and the sharpest edges."""
     if min(luma.shape) < 2:
         return [np.zeros(9)]
@@ -113,7 +114,7 @@ def _gradients(luma: Plane) -> list[object]:
     return [both, np.hypot(*both), sharp, sharp[2] - sharp[0], ratio, _log(np.quantile(second, 0.5))]
 
 
-def _illumination(image: Image, luma: Plane) -> list[object]:
+def _illumination(image: Image, luma: Plane) -> list[npt.ArrayLike]:
     """Bimodality of the smoothed brightness, and the colour of its dark half (shadows are bluish)."""
     smooth = gaussian_filter(np.log(luma + 0.02), 0.03 * min(luma.shape))
     middle = np.median(smooth)
@@ -126,7 +127,7 @@ def _illumination(image: Image, luma: Plane) -> list[object]:
     return [spread, kurtosis, low - high, tint.mean(), local.std(), np.quantile(local, (0.05, 0.95))]
 
 
-def _shadow(image: Image) -> list[object]:
+def _shadow(image: Image) -> list[npt.ArrayLike]:
     """Evidence, step, tint and size of the most shadow-like region, in a reduced image."""
     factor = max(min(image.shape[:2]) // SMALL_PX, 1)
     height, width = (length // factor for length in image.shape[:2])

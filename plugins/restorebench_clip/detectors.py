@@ -17,7 +17,7 @@ class ZeroShot:
     """Ask which task's sentences are nearest to an image."""
 
     def __init__(self, options: ZeroShotOptions, runtime: Runtime) -> None:
-        words = {task.name: (task.prompt,) for task in runtime.tasks}
+        words: dict[str, tuple[str, ...]] = {task.name: (task.prompt,) for task in runtime.tasks}
         if unknown := sorted(options.prompts.keys() - words.keys()):
             raise RestorebenchError(f"prompts: no task called {unknown[0]!r}; there are {', '.join(words)}")
         if bad := [template for template in options.templates if "{}" not in template]:

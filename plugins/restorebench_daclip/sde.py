@@ -9,7 +9,7 @@ states agree with it to the last bits.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -44,8 +44,8 @@ class Schedule:
 
     def to(self, device: torch.device | str) -> Schedule:
         """Return the schedule with its tables on a device."""
-        tables = (self.theta, self.sigma, self.cumulative, self.sigma_bar, self.dt)
-        return Schedule(*(table.to(device) for table in tables), self.scale, self.time_scale)
+        names = ("theta", "sigma", "cumulative", "sigma_bar", "dt")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def decay(self, step: Step) -> Tensor:
         """Return a_t, the weight of the clean image in a state; it falls from 1 to `EPSILON`."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Metric = Callable[[Tensor, Tensor], Tensor]
 
 SIDE = 250  # px; no multiple of 16
-DAMAGES: dict[str, Callable[[Image], Image]] = {
+DAMAGES: dict[str, Callable[[Image], np.ndarray]] = {
     "JPEG 10": lambda clean: (jpeg(images.to_8bit(clean)) / 255).astype(np.float32),
     "noise of sigma 25": lambda clean: clean + generator("effects").normal(0, 25 / 255, clean.shape),
     "noise of sigma 2": lambda clean: clean + generator("effects").normal(0, 2 / 255, clean.shape),

@@ -45,7 +45,7 @@ def single_steps(fixtures: Fixtures) -> Iterator[Row]:
     get = {name: tensor(stored[name]) for name in ("x0", "mu", "eps_hat", "z", "z_forward")}
     clean, mu, predicted = get["x0"], get["mu"], get["eps_hat"]
     for kind in ("cosine", "linear"):
-        table = sde.schedule(kind)  # type: ignore[arg-type]  # one of the kinds
+        table = sde.schedule(kind)
         start = sde.start(table, mu, get["z_forward"])
         yield Row(f"step {kind} start", distance(start, stored[f"{kind}/noise_state"], 1e-5), 1e-6)
         for step in (1, 50, 100):

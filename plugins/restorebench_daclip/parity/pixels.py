@@ -17,8 +17,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from restorebench import MetricInfo, Runtime, ScoringProtocol, Space, discover, synthesisers
-from restorebench.tasks import TEN
+from restorebench import TEN, MetricInfo, Runtime, ScoringProtocol, Space, discover, synthesisers
 from restorebench.toolbox import images
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.options import loaded

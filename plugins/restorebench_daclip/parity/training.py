@@ -26,7 +26,7 @@ def controller_losses(fixtures: Fixtures) -> Iterator[Row]:
     images, degradations, captions, words = (F.normalize(each, dim=-1) for each in (*features, *halves))
     content = losses.contrastive_loss(images, captions, controller.logit_scale)
     degradation = losses.contrastive_loss(degradations, words, controller.logit_scale)
-    (content + degradation).backward()  # type: ignore[no-untyped-call]  # of torch
+    (content + degradation).backward()
     for name, ours in (("contrastive_loss", content), ("degra_loss", degradation)):
         yield Row(f"controller {name}", distance(ours.detach(), stored[name], 1e-4), 0.0)
     gradients = {name: each.grad for name, each in controller.named_parameters() if each.grad is not None}
@@ -48,7 +48,7 @@ def restorer_losses(fixtures: Fixtures) -> Iterator[Row]:
     for form, value in forms.items():
         yield Row(f"restorer loss {form}", distance(value.detach(), stored[f"loss_{form}"], 1e-5), 0.0)
     optimiser = torch.optim.AdamW(unet.parameters(), lr=2e-4, betas=(0.9, 0.99), weight_decay=0.0)
-    forms["l1_plain"].backward()  # type: ignore[no-untyped-call]  # of torch
+    forms["l1_plain"].backward()
     gradients = {name: each.grad.clone() for name, each in unet.named_parameters() if each.grad is not None}
     yield from _gradients("restorer", gradients, stored, 1e-3, 1e-7)
     optimiser.step()

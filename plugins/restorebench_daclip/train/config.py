@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from restorebench import TEN_NAMES, MissingResource, RestorebenchError
 from restorebench.toolbox.options import PluginOptions
+from restorebench_daclip.options import Published, Untrained
 
 
 class Data(PluginOptions):
@@ -71,11 +72,15 @@ class RestorerTraining(Training):
 
     patch: int = Field(256, ge=16, description="side of the training patches in px")
     turn: bool = Field(True, description="flip and transpose patches at random")
-    controller: Path | Literal["universal-ir", "universal-ir-mix", "wild-ir", "untrained"] = "universal-ir"
+    controller: Published | Untrained | Path = Field(
+        "universal-ir", description="controller of published weights, a file, or `untrained`"
+    )
     features: int = Field(64, ge=32, multiple_of=32)
     multipliers: tuple[int, ...] = (1, 2, 4, 8)
     degradation_context: bool = True
-    scale: Literal[0.5, 1.0] = Field(1.0, description="0.5 works at half resolution, as the wild variant does")
+    scale: float = Field(
+        1.0, ge=0.5, le=1, multiple_of=0.5, description="0.5 works at half resolution, as the wild variant does"
+    )
     prediction: Literal["noise", "data"] = "noise"
     loss: Literal["l1", "l2"] = "l1"
     steps: int = Field(100, ge=1, description="of the schedule")

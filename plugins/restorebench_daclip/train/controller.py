@@ -21,6 +21,7 @@ from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator
 from restorebench_daclip import losses, networks
 from restorebench_daclip.controller import Controller
+from restorebench_daclip.options import UNTRAINED
 from restorebench_daclip.train import data
 from restorebench_daclip.train.config import ControllerTraining
 
@@ -49,7 +50,7 @@ class ControllerStage:
     def _started(self) -> Controller:
         """Load the CLIP and copy its visual tower; all links are zero."""
         options = self.options
-        if options.pretrained == networks.UNTRAINED:
+        if options.pretrained == UNTRAINED:
             controller = Controller.of(networks.TINY_CONTROLLER)
         else:
             assert isinstance(options.pretrained, Path)  # the only other kind
@@ -118,7 +119,8 @@ class _Features(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         content, degradation = self.controller.encode_image(images)
-        return F.normalize(content, dim=-1), F.normalize(degradation, dim=-1), self.controller.logit_scale
+        scale = self.controller.logit_scale.clone()  # several processes cannot share a parameter that is an output
+        return F.normalize(content, dim=-1), F.normalize(degradation, dim=-1), scale
 
 
 class _Views(Dataset[dict[str, Any]]):

@@ -166,4 +166,4 @@ def batches(
             yield list(range(start, start + size))
             batch += 1
 
-    yield from DataLoader(samples, batch_sampler=numbers(), num_workers=workers, persistent_workers=workers > 0)  # type: ignore[arg-type]  # an endless one has no length
+    yield from DataLoader(samples, batch_sampler=numbers(), num_workers=workers, persistent_workers=workers > 0)

@@ -95,7 +95,7 @@ class RestorerStage:
         for pair in data.source(self.options.validation).validation(self.options.validation_images):
             degraded, clean = (centre_crop(image, _VALIDATION_SIDE) for image in (pair.degraded, pair.clean))
             given = data.tensor(degraded)[None].to(device)
-            batch = Batch(given, (None,), (key(self.options.seed, pair.name),), tuple(given.shape[-2:]))
+            batch = Batch(given, (None,), (key(self.options.seed, pair.name),), (given.shape[-2], given.shape[-1]))
             with torch.no_grad():
                 contexts = self.controller.to(device).encode_image(for_clip(given, self.controller.image_size))
                 conditioning = module.unet.condition(*contexts)

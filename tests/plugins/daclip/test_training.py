@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from itertools import pairwise
 
@@ -17,7 +18,8 @@ from restorebench_daclip.train.__main__ import RECIPES, main
 from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, Training, load
 from restorebench_daclip.train.controller import ControllerStage, read_captions
 from restorebench_daclip.train.data import Folders, Patches, Synthesis, batches
-from restorebench_daclip.train.loop import Lion, rate, train
+from restorebench_daclip.train.loop import train
+from restorebench_daclip.train.optimising import Lion, rate
 from restorebench_daclip.train.restorer import RestorerStage
 
 from restorebench import TEN, RestorebenchError, Runtime
@@ -174,6 +176,29 @@ def test_a_loss_that_is_no_number_stops_the_run(pairs, tmp_path):
     options = restorer_options(pairs, tmp_path, iterations=50, learning_rate=1e30, optimiser="lion")
     with pytest.raises(RestorebenchError, match=r"iteration \d+: the loss is no number"):
         train(RestorerStage(options, tmp_path), options, quiet)
+
+
+@pytest.mark.parametrize("stage", ["controller", "restorer"])
+def test_two_processes_train_as_one_with_twice_the_batch(pairs, tmp_path, stage):
+    make, options = (
+        (ControllerStage, controller_options) if stage == "controller" else (RestorerStage, restorer_options)
+    )
+    shared = {"iterations": 3, "validation": {"pairs": pairs, "tasks": TASKS}, "validation_images": 2}
+    alone = options(pairs, tmp_path / "alone", batch_size=4, **shared)
+    train(make(alone, tmp_path), alone, quiet)
+    both = options(pairs, tmp_path / "both", batch_size=2, **shared)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(both.model_dump(mode="json")))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "restorebench_daclip.train", stage, str(tmp_path / "config.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("3/3 loss") == 1  # one of them tells
+    one, two = (torch.load(tmp_path / name / "weights.pth", weights_only=True) for name in ("alone", "both"))
+    one, two = (each.get("state_dict", each) for each in (one, two))
+    assert one.keys() == two.keys()
+    apart = torch.cat([(value - two[name]).abs().flatten() for name, value in one.items()])
+    # AdamW turns the sign of a gradient that is nearly nothing into a whole step: not every value can agree
+    assert float(apart.mean()) < 1e-6
 
 
 # ---------------------------------------------------------------- files

@@ -1,0 +1,79 @@
+"""Optimisers, learning rates, and the average of weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from restorebench_daclip.train.config import Average, Training
+
+
+class Lion(torch.optim.Optimizer):
+    """Steps of the sign of a blend of momentum and gradient (Chen et al., 2023, algorithm 2)."""
+
+    def __init__(self, groups: Any, lr: float, betas: tuple[float, float], weight_decay: float = 0.0) -> None:
+        super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is needed
+        """Move every parameter by the rate, in the direction of the sign."""
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+                direction = (first * momentum + (1 - first) * parameter.grad).sign()
+                parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * direction)
+                momentum.mul_(second).add_(parameter.grad, alpha=1 - second)
+
+
+def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
+    """Make the optimiser; vectors and scalars (biases, gains) are not decayed."""
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            (matrices if parameter.ndim > 1 else others).append(parameter)
+    groups = [
+        {"params": matrices, "weight_decay": options.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    shared: dict[str, Any] = {"lr": options.learning_rate, "betas": options.betas}
+    if options.optimiser == "lion":
+        return Lion(groups, **shared)
+    kind = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, eps=options.epsilon, **shared)
+
+
+def rate(options: Training, iteration: int) -> float:
+    """Return the learning rate of an iteration, counted from 1."""
+    if iteration <= options.warm_up:
+        return options.learning_rate * iteration / options.warm_up
+    if options.schedule == "multistep":
+        return float(options.learning_rate * 0.5 ** sum(iteration > milestone for milestone in options.milestones))
+    if options.schedule == "constant":
+        return options.learning_rate
+    share = (iteration - options.warm_up - 1) / max(options.iterations - options.warm_up, 1)
+    return options.least_rate + (options.learning_rate - options.least_rate) * (1 + math.cos(math.pi * share)) / 2
+
+
+class Averaged:
+    """A copy of a module whose weights follow slowly, the more slowly the longer it has run."""
+
+    def __init__(self, module: nn.Module, options: Average) -> None:
+        self.options = options
+        self.module = copy.deepcopy(module).requires_grad_(False)
+
+    def update(self, module: nn.Module, iteration: int) -> None:
+        if iteration % self.options.every:
+            return
+        past = iteration - self.options.start
+        decay = 0.0 if past <= 0 else min(self.options.decay, 1 - (1 + past) ** (-2 / 3))
+        with torch.no_grad():
+            for ours, theirs in zip(self.module.parameters(), module.parameters(), strict=True):
+                ours.lerp_(theirs, 1 - decay)
