@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from restorebench.toolbox.options import PluginOptions, Temperature
+from restorebench_daclip.published import PUBLISHED
 
 Published = Literal["universal-ir", "universal-ir-mix", "wild-ir"]
 Untrained = Literal["untrained"]
@@ -58,7 +59,9 @@ class DACLIPRestoration(Sampling):
         "universal-ir", description="published weights, a file of the U-Net's, or `untrained`: a tiny random one"
     )
     controller: Path | None = Field(
-        None, description="file of the controller's weights, beside a U-Net from a file"
+        None,
+        description="file of the controller's weights, beside a U-Net from a file; found by itself where "
+        "both lie in one folder under their published names",
     )
     contexts: Literal["controller", "told"] = Field(
         "controller",
@@ -68,10 +71,23 @@ class DACLIPRestoration(Sampling):
         "center", description="what the controller sees: a centred square, or the whole image squeezed into one"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_partner(cls, given: Any) -> Any:
+        """Name the controller where it lies beside a U-Net of a published name."""
+        if not isinstance(given, dict) or given.get("controller") is not None:
+            return given
+        path = Path(str(given.get("weights", "")))
+        partners = {pair.restorer.name: pair.controller.name for pair in PUBLISHED.values()}
+        beside = path.with_name(partners[path.name]) if path.name in partners else None
+        return {**given, "controller": beside} if beside is not None and beside.is_file() else given
+
     @model_validator(mode="after")
     def _complete(self) -> DACLIPRestoration:
-        if isinstance(self.weights, Path) != (self.controller is not None):
-            raise ValueError("weights from a file need `controller`, the file of the other half, and no others do")
+        if isinstance(self.weights, Path) and self.controller is None:
+            raise ValueError("weights from a file need `controller`, the file of the other half")
+        if self.controller is not None and not isinstance(self.weights, Path):
+            raise ValueError(f"controller: {self.weights} has its own; give it beside weights from a file")
         return self
 
 

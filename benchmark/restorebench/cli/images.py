@@ -124,9 +124,11 @@ def detect(
     for record in records:
         numbers = [f"{record.probabilities.get(name, 0):.6f}" for name in tasks]
         rows.append([record.sample, "+".join(record.labels), *numbers, record.reason])
-    common.show(rows, csv_file)
-    if any(record.reason for record in records):
-        raise typer.Exit(3)
+    if csv_file is None:  # failures are told below, not squeezed into a column
+        rows = [row[:-1] for row in rows if row is rows[0] or not row[-1]]
+    if csv_file is not None or len(rows) > 1:
+        common.show(rows, csv_file)
+    common.print_failures({record.sample: record.reason for record in records if record.reason})
 
 
 def score(
@@ -195,5 +197,6 @@ def _existing(skip: bool, overwrite: bool) -> Existing:
 def _print_outcome(outcome: Outcome, output: Path) -> None:
     skipped = f"; {outcome.skipped} were there and stay" if outcome.skipped else ""
     where = f" in {output}" if output.is_dir() else f": {output}"
-    print(f"{len(outcome.files)} images{where}{skipped}")
+    if outcome.files or outcome.skipped or not outcome.failures:
+        print(f"{len(outcome.files)} images{where}{skipped}")
     common.print_failures(outcome.failures)

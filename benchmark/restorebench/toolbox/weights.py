@@ -58,7 +58,7 @@ def _downloaded(file: WeightFile, runtime: Runtime) -> Path:
             )
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        why = "offline" if runtime.offline else f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        why = "offline" if runtime.offline else _first_sentence(error)
         size = f", {file.bytes / 1e6:.0f} MB" if file.bytes else ""
         raise MissingResource(
             f"{file.name} is not in {runtime.cache} and cannot be downloaded ({why}); get {file.url} "
@@ -108,8 +108,9 @@ def read(path: Path) -> dict[str, Tensor]:
             " (save its state dictionary alone)"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RestorebenchError(f"weights {path}: truncated, or no checkpoint at all ({reason})") from error
+        raise RestorebenchError(
+            f"weights {path}: truncated, or no checkpoint at all ({_first_sentence(error)})"
+        ) from error
     return unwrapped(held, path)
 
 
@@ -151,3 +152,8 @@ def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str =
             problems.append(hint)
         raise RestorebenchError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(problems)}")
     module.load_state_dict(dict(state), strict=True)
+
+
+def _first_sentence(error: BaseException) -> str:
+    """Shorten what libraries say at length."""
+    return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]

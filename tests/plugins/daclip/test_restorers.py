@@ -79,10 +79,25 @@ def test_a_controller_of_another_variant_is_refused(tmp_path):
         DACLIPIRSDE(chosen, runtime(tmp_path))
 
 
-@pytest.mark.parametrize("given", [{"weights": "u.pth"}, {"weights": "wild-ir", "controller": "c.pt"}])
-def test_half_a_pair_of_files_is_refused(given):
-    with pytest.raises(ValidationError, match="need `controller`"):
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"weights": "u.pth"}, "need `controller`"),
+        ({"weights": "universal-ir.pth"}, "need `controller`"),
+        ({"weights": "wild-ir", "controller": "c.pt"}, "wild-ir has its own"),
+    ],
+)
+def test_half_a_pair_of_files_is_refused(given, message):
+    with pytest.raises(ValidationError, match=message):
         DACLIPRestoration(**given)
+
+
+def test_the_controller_beside_a_u_net_of_a_published_name_is_found(tmp_path):
+    for name in ("daclip_ViT-B-32.pt", "mine.pt"):
+        (tmp_path / name).touch()
+    weights = tmp_path / "universal-ir.pth"
+    assert DACLIPRestoration(weights=weights).controller == tmp_path / "daclip_ViT-B-32.pt"
+    assert DACLIPRestoration(weights=weights, controller=tmp_path / "mine.pt").controller == tmp_path / "mine.pt"
 
 
 # ---------------------------------------------------------------- sampling
@@ -228,6 +243,7 @@ def test_files_are_given_on_the_command_line(call, tmp_path):
     assert all(task in out for task in TEN_NAMES)
     code, _, error = call(*given, "--option", "weights=u.pth")
     assert (code, error.count("--weights or --option weights=")) == (2, 1)
-    code, out, _ = call("detect", "a.png", "-m", "daclip", "--weights", "u.pth")
-    assert code == 3
-    assert "another network's" in " ".join(out.split())
+    code, out, error = call("detect", "a.png", "-m", "daclip", "--weights", "u.pth")
+    assert (code, out) == (3, "")
+    assert error.splitlines()[-1].startswith("failed: a: ")
+    assert error.endswith("another network's\n")
