@@ -21,6 +21,8 @@ from restorebench_daclip.samplers import Noise, Predictor
 from restorebench_daclip.sde import Schedule
 
 Grid = Literal["time", "log-snr"]
+Form = Literal["data", "noise"]
+Order = Literal[1, 2]
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def multistep(
     noise: Noise,
     at: Sequence[Level],
     *,
-    order: Literal[1, 2] = 2,
-    form: Literal["data", "noise"] = "data",
+    order: Order = 2,
+    form: Form = "data",
     stochastic: bool = False,
 ) -> Iterator[Tensor]:
     """Sample with one evaluation per level of `at`: yield the start, a state at each further level, the result.

@@ -2,104 +2,38 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from restorebench_daclip import multistep, samplers, sde
 from restorebench_daclip.multistep import level, level_of_log_snr, levels
+from restorebench_daclip.parity import convergence
+from restorebench_daclip.parity.convergence import (
+    DOUBLE,
+    main,
+    observed_order,
+    ode_errors,
+    schedule,
+    sde_errors,
+    two_modes,
+)
 from restorebench_daclip.samplers import Predictor
-
-DOUBLE = torch.float64
-
-
-def schedule():
-    """The published cosine schedule, in double precision so that rounding does not hide the order."""
-    single = sde.schedule()
-    theta = single.theta.to(DOUBLE)
-    cumulative = theta.cumsum(0) - theta[0]
-    dt = -math.log(sde.EPSILON) / cumulative[-1]
-    sigma_bar = single.scale * torch.sqrt(1 - torch.exp(-2 * cumulative * dt))
-    return sde.Schedule(theta, single.scale * torch.sqrt(2 * theta), cumulative, sigma_bar, dt, single.scale)
-
-
-def mixture(table, spread=0.05, modes=(-0.3, 0.3)):
-    """Return the exact data prediction for y_0 drawn from two narrow Gaussians."""
-
-    def network(state, time):
-        here = level(table, time)
-        y, means = state[..., None], torch.tensor(modes, dtype=DOUBLE)
-        variance = (here.decay * spread) ** 2 + here.deviation**2
-        share = (-((y - here.decay * means) ** 2) / (2 * variance)).softmax(-1)
-        each = means + here.decay * spread**2 / variance * (y - here.decay * means)
-        return (share * each).sum(-1)
-
-    return network
-
-
-def predictor(table, size=64):
-    return Predictor(mixture(table), torch.zeros(1, 1, 1, size, dtype=DOUBLE), table, "data")
-
-
-def ladder(table, count):
-    """Levels evenly spaced in log-SNR from T to 1, `count` steps: the state at 1 is compared."""
-    first, final = level(table, table.steps), level(table, 1)
-    rise = (final.log_snr - first.log_snr) / count
-    return [first, *(level_of_log_snr(table, first.log_snr + k * rise) for k in range(1, count)), final]
-
-
-def final_state(table, count, start, **options):
-    states = list(multistep.multistep(predictor(table), lambda _: start, ladder(table, count), **options))
-    return states[-2]
-
-
-def observed_order(errors):
-    return math.log2(errors[0] / errors[1])
 
 
 @pytest.mark.parametrize("form", ["data", "noise"])
 @pytest.mark.parametrize("order", [1, 2])
 def test_ode_solvers_converge_at_their_order(form, order):
-    table = schedule()
-    start = torch.linspace(-2.5, 2.5, 64, dtype=DOUBLE).reshape(1, 1, 1, -1)
-    exact = final_state(table, 6000, start)
-    errors = [
-        float((final_state(table, n, start, order=order, form=form) - exact).abs().max()) for n in (160, 320)
-    ]
-    assert observed_order(errors) == pytest.approx(order, abs=0.15)
+    assert observed_order(ode_errors((160, 320), order, form)) == pytest.approx(order, abs=0.15)
 
 
 @pytest.mark.parametrize(("form", "order"), [("data", 1), ("data", 2), ("noise", 1), ("noise", 2)])
 def test_sde_solvers_converge_to_the_spread_of_the_data_at_their_order(form, order):
-    """One Gaussian: states are linear in the draws, so images that see one draw each add up to the variance."""
-    table, spread = schedule(), 0.08
-
-    def network(state, time):
-        here = level(table, time)
-        return here.decay * spread**2 / ((here.decay * spread) ** 2 + here.deviation**2) * state
-
-    def deviation(count):
-        at, size = ladder(table, count), count + 1
-        degraded = torch.zeros(size, 1, 1, 1, dtype=DOUBLE)
-        unit = torch.eye(size, dtype=DOUBLE)  # image k sees the draw k alone: their squares add up
-
-        def draw(key):
-            return unit[0 if key > table.steps else len(at) - key].reshape(size, 1, 1, 1)
-
-        bound = Predictor(network, degraded, table, "data")
-        states = list(multistep.multistep(bound, draw, at, order=order, form=form, stochastic=True))
-        return float(states[-2].square().sum().sqrt())
-
-    last = level(table, 1)
-    exact = math.hypot(last.decay * spread, last.deviation)
-    errors = [abs(deviation(count) / exact - 1) for count in (40, 80)]
-    assert observed_order(errors) > order - 0.25  # noise form, order 1: 1.96 here
+    assert observed_order(sde_errors((40, 80), order, form)) > order - 0.25  # noise form, order 1: 1.96 here
 
 
 @pytest.mark.parametrize("form", ["data", "noise"])
 def test_both_heads_give_the_same_images(form):
     table = schedule()
-    data = predictor(table)
+    data = two_modes(table)
 
     def noise_head(state, time):
         here = level(table, time)
@@ -117,8 +51,8 @@ def test_the_first_order_sde_at_every_step_is_the_posterior_sampler():
     table = schedule()
     generator = torch.Generator().manual_seed(0)
     draws = {key: torch.randn(1, 1, 1, 64, dtype=DOUBLE, generator=generator) for key in range(1, 102)}
-    ours = multistep.multistep(predictor(table), draws.__getitem__, levels(table, 100), order=1, stochastic=True)
-    published = samplers.posterior(predictor(table), lambda key: draws[101 if key == 101 else key - 1 or 1])
+    ours = multistep.multistep(two_modes(table), draws.__getitem__, levels(table, 100), order=1, stochastic=True)
+    published = samplers.posterior(two_modes(table), lambda key: draws[101 if key == 101 else key - 1 or 1])
     difference = max(float((a - b).abs().max()) for a, b in zip(ours, published, strict=True))
     assert difference < 1e-10
 
@@ -126,7 +60,7 @@ def test_the_first_order_sde_at_every_step_is_the_posterior_sampler():
 def test_one_evaluation_returns_the_clean_estimate_of_the_start():
     table = schedule()
     start = torch.ones(1, 1, 1, 64, dtype=DOUBLE)
-    bound = predictor(table)
+    bound = two_modes(table)
     result = samplers.last(multistep.multistep(bound, lambda _: start, levels(table, 1)))
     assert torch.equal(result, bound.network(start * table.scale, 100.0))
 
@@ -176,3 +110,11 @@ def test_impossible_numbers_of_evaluations_are_refused(evaluations):
 def test_a_ratio_beyond_the_schedule_is_refused():
     with pytest.raises(ValueError, match="beyond the last step"):
         level_of_log_snr(sde.schedule(), -10)
+
+
+def test_the_command_prints_every_solver(monkeypatch, capsys):
+    monkeypatch.setattr(convergence, "EVALUATIONS", (5, 10))
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 8
+    assert lines[2].startswith("| ODE, order 1, data | 1.4e-01 | 6.4e-02 |")
