@@ -16,7 +16,7 @@ from restorebench_daclip.options import Sampling
 from restorebench_daclip.samplers import Predictor
 from restorebench_daclip.unet import Conditioning, UNet
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _STEP_BY_STEP = {"posterior": samplers.posterior, "sde": samplers.reverse_sde, "ode": samplers.reverse_ode}
 Evaluator = Callable[[Tensor, int], Tensor]
 """A network bound to a degraded batch: (state (B, 3, H, W), which of the times) -> its prediction."""
@@ -63,7 +63,7 @@ class Sampler:
 
         Noise depends on each image's key and on the place in the whole image alone.
         """
-        dtype = _DTYPES.get(self.options.precision)
+        dtype = DTYPES.get(self.options.precision)
         if dtype is None:
             return self._sampled(evaluate, batch)
 

@@ -89,8 +89,10 @@ class ResBlock(nn.Module):
         return self.mlp(embedding)  # type: ignore[no-any-return]  # modules are called untyped
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
-        scale, shift = modulation[:, :, None, None].chunk(2, dim=1)
-        hidden = F.silu(self.block1(x) * (scale + 1) + shift)
+        hidden = self.block1(x)
+        # cast, or a modulation in float32 would lift all that follows out of a lower precision
+        scale, shift = modulation.to(hidden.dtype)[:, :, None, None].chunk(2, dim=1)
+        hidden = F.silu(torch.addcmul(shift, hidden, scale + 1))
         skip: Tensor = self.res_conv(x)
         return F.silu(self.block2(hidden)) + skip
 
@@ -176,7 +178,7 @@ class _TransformerBlock(nn.Module):
 
     def forward(self, tokens: Tensor, constant: Tensor) -> Tensor:
         tokens = tokens + self.attn1(self.norm1(tokens))
-        tokens = tokens + constant[:, None]
+        tokens = tokens + constant[:, None].to(tokens.dtype)
         out: Tensor = tokens + self.ff(self.norm3(tokens))
         return out
 

@@ -11,9 +11,9 @@ from restorebench import Batch, Detection, RestorebenchError, Runtime
 from restorebench.toolbox.clip_images import for_clip
 from restorebench_daclip import networks
 from restorebench_daclip.controller import Features
-from restorebench_daclip.engine import Sampler, bind_nafnet, bind_unet
+from restorebench_daclip.engine import DTYPES, Sampler, bind_nafnet, bind_unet
 from restorebench_daclip.nafnet import NAFNet
-from restorebench_daclip.options import DACLIPRestoration, SingleTask
+from restorebench_daclip.options import DACLIPRestoration, Sampling, SingleTask
 from restorebench_daclip.unet import NO_CONTEXT, UNet
 
 
@@ -32,7 +32,7 @@ class DACLIPIRSDE:
                 f"weights {choice}: a U-Net for contexts of {unet.config.context} values, but the controller "
                 f"{options.controller or choice} gives {known}: they belong to different variants"
             )
-        self.unet = _placed(unet, runtime.device, options.compile)
+        self.unet = _placed(unet, runtime.device, options)
         self.prompts = {task.name: task.prompt for task in runtime.tasks}
         self.sampler = Sampler(options, runtime.device)
 
@@ -69,7 +69,7 @@ class IRSDE:
 
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
         self.unet: UNet = _placed(
-            networks.unet_from(options.weights, runtime, contexts=False), runtime.device, options.compile
+            networks.unet_from(options.weights, runtime, contexts=False), runtime.device, options
         )
         self.sampler = Sampler(options, runtime.device)
 
@@ -84,7 +84,7 @@ class Refusion:
     """Restore with the activation-free network."""
 
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
-        self.nafnet: NAFNet = _placed(networks.nafnet_from(options.weights), runtime.device, options.compile)
+        self.nafnet: NAFNet = _placed(networks.nafnet_from(options.weights), runtime.device, options)
         self.sampler = Sampler(options, runtime.device)
 
     def restore(self, batch: Batch) -> Tensor:
@@ -93,9 +93,14 @@ class Refusion:
             return self.sampler(bind_nafnet(self.nafnet, batch.degraded, self.sampler.times), batch)
 
 
-def _placed(network: networks.Network, device: str, compiled: bool) -> networks.Network:
+def _placed(network: networks.Network, device: str, options: Sampling) -> networks.Network:
     """Put a network where it works, laid out for fast convolutions."""
     network = network.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
-    if compiled:
+    dtype = DTYPES.get(options.precision)
+    if (
+        isinstance(network, UNet) and dtype is not None and not options.retry_in_fp32
+    ):  # which needs float32 weights
+        network.lower(dtype)
+    if options.compile:
         network.compile()
     return network

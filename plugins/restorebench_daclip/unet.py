@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -145,6 +146,37 @@ class UNet(nn.Module):
     ) -> Tensor:
         """Predict with what `modulations` and `condition` have computed before."""
         height, width = state.shape[-2:]
+        both = self._padded(torch.cat((state - degraded, degraded), dim=1))
+        return self._through(both, modulations, constants)[..., :height, :width]
+
+    def compile(self, *given: Any, **how: Any) -> None:  # of torch.compile
+        """Compile what `evaluate` runs on a padded image; `Module.compile` reaches only `forward`.
+
+        Padding stays outside, or every size would be a graph of its own. The result is a copy: with CUDA graphs
+        the graph's own is overwritten by the next evaluation, and solvers keep more than one.
+        """
+        compiled = torch.compile(self._through, *given, **how)
+
+        def through(both: Tensor, modulations: Sequence[Tensor], constants: Sequence[Tensor]) -> Tensor:
+            return compiled(both, modulations, constants).clone()
+
+        self._through = through  # type: ignore[method-assign]  # that is the point
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Hold in `dtype` the weights that autocast would cast anew at every evaluation; then it is needed.
+
+        What is computed once, outside of autocast (modulations and contexts), keeps float32.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(dtype)
+            elif isinstance(module, SpatialTransformer):
+                for block in module.transformer_blocks:
+                    block.get_submodule("attn1").to(dtype)
+                    block.get_submodule("ff").to(dtype)
+
+    def _through(self, both: Tensor, modulations: Sequence[Tensor], constants: Sequence[Tensor]) -> Tensor:
+        """Run the layers on (B, 6, H, W) with sides that are multiples of 2^depth."""
         blocks, attended = iter(modulations), iter(constants)
 
         def residual(block: nn.Module, x: Tensor) -> Tensor:
@@ -156,7 +188,7 @@ class UNet(nn.Module):
             out: Tensor = attention(x, next(attended)) if transformer else attention(x)
             return out
 
-        x = first = self.init_conv(self._padded(torch.cat((state - degraded, degraded), dim=1)))
+        x = first = self.init_conv(both)
         if self.config.scale != 1.0:
             x = self.downsample(x)
         skips: list[Tensor] = []
@@ -176,7 +208,7 @@ class UNet(nn.Module):
         if self.config.scale != 1.0:
             x = self.upsample(x)
         x = residual(self.final_res_block, torch.cat((x, first), dim=1))
-        out: Tensor = self.final_conv(x)[..., :height, :width]
+        out: Tensor = self.final_conv(x)
         return out
 
     def _padded(self, x: Tensor) -> Tensor:
