@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
@@ -95,6 +99,26 @@ def test_weights_cast_once_give_what_autocast_gives(unet, dtype):
     lowered = deepcopy(unet)
     lowered.lower({"bf16": torch.bfloat16, "fp16": torch.float16}[dtype])
     assert torch.equal(restored(lowered, batch(count=2), steps=2, precision=dtype), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "arguments", "rows"),
+    [
+        ("daclip.py", ["--side", "16", "--steps", "2", "--runs", "1"], 5),
+        ("large_image.py", ["--size", "64", "96", "--whole", "64", "64", "--tile", "48", "--steps", "1"], 4),
+    ],
+)
+def test_the_measuring_scripts_run(script, arguments, rows):
+    path = Path(__file__).parents[3] / "benchmark" / "docs" / "performance" / script
+    command = [sys.executable, str(path), "--smoke", "--threads", "1", *arguments]
+    # children find what this process does
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith("| ") and any(map(str.isdigit, line))]
+    assert len(table) == rows, done.stdout
+    assert "failed" not in done.stdout
 
 
 @pytest.mark.gpu
