@@ -167,18 +167,15 @@ def main() -> None:
             _, told = run(given.size, tile, given.overlap)
             print(row(given.size, tile, given.overlap, told, given.steps), flush=True)
         print(f"\n{given.whole[1]} x {given.whole[0]} px, tiled against whole\n")
-        print(
-            "| tile, overlap | mean difference | greatest | step over borders | beside | ratio |\n|---|---|---|---|---|---|"
-        )
+        print("| tile, overlap | mean difference | greatest | step over borders | beside | ratio |")
+        print("|---|---|---|---|---|---|")
         for tile in [each for each in given.tile if 0 < each < max(given.whole)]:
             for overlap in (0, given.overlap, 2 * given.overlap):
                 change = run(given.whole, tile, overlap)[0] - whole[0]
                 seam, beside = steps_over_borders(change, tile, overlap)
                 worst, mean = float(change.abs().max()), float(change.abs().mean())
-                print(
-                    f"| {tile}, {overlap} | {mean:.2e} | {worst:.2e} | {seam:.2e} | {beside:.2e} | {seam / beside:.1f} |",
-                    flush=True,
-                )
+                steps = f"{seam:.2e} | {beside:.2e} | {seam / beside:.1f}"
+                print(f"| {tile}, {overlap} | {mean:.2e} | {worst:.2e} | {steps} |", flush=True)
 
 
 def row(size: tuple[int, int], tile: int, overlap: int, told: dict[str, float], steps: int) -> str:
