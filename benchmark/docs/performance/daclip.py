@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -151,10 +152,10 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
 
 def operations(unet: UNet, inputs: Inputs) -> int:
     """Count the floating-point operations of one evaluation of the plain network on one image."""
-    one = inputs.first(1)
+    one, plain = inputs.first(1), made_plain(deepcopy(unet))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        conditioning = unet.condition(one.image, one.degradation)
-        made_plain(deepcopy(unet))(one.degraded, one.degraded, one.degraded.new_ones(1), conditioning)
+        conditioning = plain.condition(one.image, one.degradation)
+        plain(one.degraded, one.degraded, one.degraded.new_ones(1), conditioning)
     return int(counter.get_total_flops())
 
 
@@ -188,12 +189,14 @@ def main() -> None:
     unet = filled(config).to(device)
     drawn = torch.rand(given.batch, 3, given.side, given.side), *torch.randn(2, given.batch, config.context or 0)
     inputs = Inputs(*(each.to(device) for each in drawn))
+    flops = operations(unet, inputs)  # first, so that nothing is timed for a table that cannot be printed
     works, failed = {}, {}
     for row in configurations(given):
         work = prepared(row, deepcopy(unet), inputs)
         try:
-            timed(work, device)
+            seconds, _, _ = timed(work, device)
             works[row] = work
+            print(f"warmed up in {seconds:.1f} s: {title(row)}", file=sys.stderr, flush=True)
         except (RuntimeError, AssertionError) as error:  # one row of a long table on a rare machine
             failed[row] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
     measured = {row: [timed(work, device)] for row, work in works.items()}
@@ -201,8 +204,8 @@ def main() -> None:
         for row, work in works.items():
             measured[row].append(timed(work, device))
     side = 256 if given.smoke else MATRIX_SIDE[device.type]
-    rates = {name: matrix_rate(device, kind, side) for name, kind in (("fp32", torch.float32), *DTYPES.items())}
-    flops = operations(unet, inputs)
+    used = [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+    rates = {name: matrix_rate(device, kind, side) for name, kind in used}
     weights = sum(each.nbytes for each in unet.parameters()) / 2**20
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{given.threads} threads"
     print(f"{where}, {given.side} px, TF32 {'on' if given.tf32 else 'off'}, torch {torch.__version__}")
