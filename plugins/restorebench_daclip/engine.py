@@ -38,7 +38,7 @@ def bind_nafnet(nafnet: NAFNet, degraded: Tensor, times: Sequence[float]) -> Eva
     every = torch.tensor(times, device=degraded.device)
 
     def evaluate(state: Tensor, place: int) -> Tensor:
-        return nafnet(state, degraded, every[place : place + 1])  # type: ignore[no-any-return]  # called untyped
+        return nafnet(state, degraded, every[place : place + 1])
 
     return evaluate
 

@@ -71,7 +71,7 @@ class _Projection(nn.Module):
         self.proj = nn.Conv2d(channels, out, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)  # type: ignore[no-any-return]  # modules are called untyped
+        return self.proj(x)
 
 
 class ResBlock(nn.Module):
@@ -86,7 +86,7 @@ class ResBlock(nn.Module):
 
     def modulation(self, embedding: Tensor) -> Tensor:
         """Turn an embedding (..., T) into scale and shift, (..., 2 * out)."""
-        return self.mlp(embedding)  # type: ignore[no-any-return]  # modules are called untyped
+        return self.mlp(embedding)
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
         hidden = self.block1(x)
@@ -151,7 +151,7 @@ class _GatedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * F.gelu(gate)  # type: ignore[no-any-return]  # modules are called untyped
+        return value * F.gelu(gate)
 
 
 class _FeedForward(nn.Module):
@@ -161,7 +161,7 @@ class _FeedForward(nn.Module):
         self.net = nn.Sequential(_GatedLinear(channels, inner), nn.Dropout(0.0), nn.Linear(inner, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)  # type: ignore[no-any-return]  # modules are called untyped
+        return self.net(x)
 
 
 class _TransformerBlock(nn.Module):

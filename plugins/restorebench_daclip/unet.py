@@ -6,9 +6,9 @@ to step (the contexts' share) is computed once by `condition`, what depends on t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,10 @@ class Conditioning:
 
 
 NO_CONTEXT = Conditioning(None, ())
+
+
+_Level = tuple[ResBlock, ResBlock, Residual, nn.Module]
+"""What a level of either path holds: two blocks, attention, and the change of size."""
 
 
 class UNet(nn.Module):
@@ -192,7 +196,7 @@ class UNet(nn.Module):
         if self.config.scale != 1.0:
             x = self.downsample(x)
         skips: list[Tensor] = []
-        for block1, block2, attention, down in self.downs:  # type: ignore[misc, attr-defined]  # ModuleLists
+        for block1, block2, attention, down in cast("Iterable[_Level]", self.downs):
             x = residual(block1, x)
             skips.append(x)
             x = attend(attention, residual(block2, x))
@@ -201,7 +205,7 @@ class UNet(nn.Module):
         x = residual(self.mid_block1, x)
         x = attend(self.mid_attn, x)
         x = residual(self.mid_block2, x)
-        for block1, block2, attention, up in self.ups:  # type: ignore[misc, attr-defined]  # ModuleLists
+        for block1, block2, attention, up in cast("Iterable[_Level]", self.ups):
             x = residual(block1, torch.cat((x, skips.pop()), dim=1))
             x = residual(block2, torch.cat((x, skips.pop()), dim=1))
             x = up(attend(attention, x))
