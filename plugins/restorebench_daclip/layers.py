@@ -198,7 +198,7 @@ class SpatialTransformer(nn.Module):
     def constant(self, context: Tensor) -> Tensor:
         """Return what cross-attention to the context (B, context) adds to every pixel: (B, channels)."""
         block = self.transformer_blocks[0]
-        return block.attn2.to_one_token(context)  # type: ignore[no-any-return, operator, union-attr]  # ModuleList
+        return block.attn2.to_one_token(context)  # type: ignore[operator, union-attr]  # ModuleList
 
     def forward(self, x: Tensor, constant: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
