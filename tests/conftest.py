@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+from restorebench import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +20,25 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real data: set RESTOREBENCH_SHARED (looked in {folder})")
     return folder
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run a command in tmp_path; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RESTOREBENCH_DATA", raising=False)
+
+    def carry_out(*arguments):
+        monkeypatch.setattr(sys, "argv", ["restorebench", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        written = capsys.readouterr()
+        return code, written.out, written.err
+
+    return carry_out
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ def restorebench_detectors() -> list[DetectorInfo]:
             training=Training.EXTERNAL,
             citation=_CLIP,
             licence="as the weights say",
-            test_options={"pretrained": "untrained"},
+            test_options={"weights": "untrained"},
         ),
         DetectorInfo(
             name="clip-probe",

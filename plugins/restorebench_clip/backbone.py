@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,33 +38,17 @@ class ClipBackbone:
 
     def _built(self, options: Backbone, runtime: Runtime) -> Any:
         """Build the network and load its weights; Any: each architecture of open_clip has a class of its own."""
-        if options.pretrained == UNTRAINED:
+        if options.weights == UNTRAINED:
             return _untrained(options.model)
-        if isinstance(options.pretrained, Path) and options.pretrained.suffix:
-            path = options.pretrained
-        else:
-            path = self._published(options.model, str(options.pretrained), runtime)
-        config = open_clip.get_pretrained_cfg(options.model, str(options.pretrained)) or {}
+        config = open_clip.get_pretrained_cfg(options.model, options.pretrained) or {}
+        self.mean, self.std = config.get("mean", MEAN), config.get("std", STD)
+        path = options.weights or _published(options.model, options.pretrained, config, runtime)
+        assert isinstance(path, Path)  # the only other kind
         clip = open_clip.create_model(
             options.model, load_weights=False, force_quick_gelu=bool(config.get("quick_gelu"))
         )
         weights.load(clip, weights.read(path), path, f"are these weights of {options.model}?")
         return clip
-
-    def _published(self, model: str, tag: str, runtime: Runtime) -> Path:
-        tags = open_clip.list_pretrained_tags_by_model(model)
-        if tag not in tags:
-            raise UnknownName(f"pretrained: {tag!r} is no file and no tag of {model}; tags are {', '.join(tags)}")
-        config = open_clip.get_pretrained_cfg(model, tag)
-        self.mean, self.std = config.get("mean", MEAN), config.get("std", STD)
-        repository = config.get("hf_hub", "").strip("/")
-        if not repository:
-            raise RestorebenchError(
-                f"pretrained: {tag} of {model} is not on a hub: get {config['url']} and give its path"
-            )
-        url = f"https://huggingface.co/{repository}/resolve/main/{_FILE}"
-        name = f"{model}-{tag}.safetensors"
-        return weights.fetch(WeightFile(name, url, "see the model's page", 0), runtime)
 
     def images(self, images: Tensor) -> Tensor:
         """Return features (B, D) of length one, of (B, 3, H, W) images in [0, 1]."""
@@ -77,6 +61,20 @@ class ClipBackbone:
         with torch.no_grad():
             each = F.normalize(self.clip.encode_text(self.tokenizer(list(sentences)).to(self.device)), dim=-1)
             return F.normalize(each.mean(0), dim=-1)
+
+
+def _published(model: str, tag: str, config: Mapping[str, Any], runtime: Runtime) -> Path:
+    """Fetch the weights of a tag."""
+    if not config:
+        tags = open_clip.list_pretrained_tags_by_model(model)
+        raise UnknownName(f"pretrained: {tag!r} is no tag of {model}; tags are {', '.join(tags)}")
+    repository = config.get("hf_hub", "").strip("/")
+    if not repository:
+        raise RestorebenchError(
+            f"pretrained: {tag} of {model} is not on a hub: get {config['url']} and give its path as `weights`"
+        )
+    url = f"https://huggingface.co/{repository}/resolve/main/{_FILE}"
+    return weights.fetch(WeightFile(f"{model}-{tag}.safetensors", url, "see the model's page", 0), runtime)
 
 
 def _untrained(model: str) -> nn.Module:

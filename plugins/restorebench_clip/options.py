@@ -9,6 +9,7 @@ from pydantic import Field
 
 from restorebench.toolbox.options import PluginOptions, Temperature
 
+Untrained = Literal["untrained"]
 UNTRAINED = "untrained"
 TEMPLATES = ("{}", "a {} photo", "a photo of a {} scene", "a photo that is {}")
 Sentences = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -18,9 +19,12 @@ class Backbone(PluginOptions):
     """Which CLIP, and what it sees."""
 
     model: str = Field("ViT-B-32", description="architecture, by its name in open_clip")
-    pretrained: Path | str = Field(
-        "laion2b_s34b_b79k",
-        description="tag of open_clip, a file of weights, or `untrained`: random weights at an eighth of the size",
+    pretrained: str = Field(
+        "laion2b_s34b_b79k", description="tag of open_clip: which weights, and what its images look like"
+    )
+    weights: Untrained | Path | None = Field(
+        None,
+        description="a file of weights in place of a download, or `untrained`: random, an eighth as wide",
     )
     crop: Literal["center", "whole"] = Field(
         "center", description="a centred square, or the whole image squeezed into one"

@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="one folder per task, and perhaps `clean`, with images")
     parser.add_argument("--output", type=Path, required=True, help="file of coefficients to write, .npz")
     parser.add_argument("--model", default="ViT-B-32")
-    parser.add_argument("--pretrained", default="laion2b_s34b_b79k", help="tag of open_clip, or a file")
+    parser.add_argument("--pretrained", default="laion2b_s34b_b79k", help="tag of open_clip")
+    parser.add_argument("--weights", help="a file of weights in place of the tag's download")
     parser.add_argument("--crop", choices=("center", "whole"), default="center")
     parser.add_argument("--limit", type=int, help="few-shot: use only so many images per class")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "restorebench")
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     runtime = Runtime(device, 1, given.cache, MappingProxyType({}), False, TEN, lambda kind, name: None)
     try:
-        options = Backbone(model=given.model, pretrained=given.pretrained, crop=given.crop)
+        options = Backbone(model=given.model, pretrained=given.pretrained, weights=given.weights, crop=given.crop)
         rows, classes, names = described(given.folder, ClipBackbone(options, runtime), given.limit)
     except (RestorebenchError, ValidationError) as error:
         parser.error(str(error).splitlines()[0])

@@ -5,37 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from restorebench import cli
 from restorebench.cli import progress
 from restorebench.delivery import Delivery
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Run a command in tmp_path; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RESTOREBENCH_DATA", raising=False)
-
-    def carry_out(*arguments):
-        monkeypatch.setattr(sys, "argv", ["restorebench", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        written = capsys.readouterr()
-        return code, written.out, written.err
-
-    return carry_out
 
 
 def photograph(path, size=48, seed=0):

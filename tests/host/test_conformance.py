@@ -183,6 +183,12 @@ class Undocumented(PluginOptions):
     sigma: float = 1.0
 
 
+class Ambiguous(PluginOptions):
+    """Cannot tell a tag from a file."""
+
+    weights: Path | str = Field("tag", description="a tag or a file")
+
+
 class Demanding(PluginOptions):
     """Has no default."""
 
@@ -194,6 +200,7 @@ class Demanding(PluginOptions):
     [
         (Loose, "must refuse unknown keys"),
         (Undocumented, "'sigma' needs a description"),
+        (Ambiguous, "'weights' takes a str and a Path, and every text for a path"),
         (Demanding, "needs a default"),
     ],
 )

@@ -32,7 +32,7 @@ def pictures(count=3):
 
 
 def untrained(**given):
-    return ZeroShotOptions(pretrained="untrained", **given)
+    return ZeroShotOptions(weights="untrained", **given)
 
 
 def test_one_template_is_open_clips_own_recipe(runtime):
@@ -73,18 +73,18 @@ def test_it_abstains_below_the_least_probability(runtime):
 def test_weights_come_from_a_file_and_must_fit(runtime, tmp_path):
     clip = open_clip.create_model("ViT-B-32", load_weights=False)
     torch.save({"state_dict": clip.state_dict()}, tmp_path / "clip.pt")
-    backbone = ClipBackbone(Backbone(pretrained=tmp_path / "clip.pt"), runtime)
+    backbone = ClipBackbone(Backbone(weights=tmp_path / "clip.pt"), runtime)
     assert torch.equal(backbone.clip.visual.proj, clip.visual.proj)
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(RestorebenchError, match=r"other\.pt do not fit CLIP.*are these weights of ViT-B-32"):
-        ClipBackbone(Backbone(pretrained=tmp_path / "other.pt"), runtime)
+        ClipBackbone(Backbone(weights=tmp_path / "other.pt"), runtime)
 
 
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
         ({"model": "ViT-B-33"}, UnknownName, "knows no 'ViT-B-33'"),
-        ({"pretrained": "laion3b"}, UnknownName, "'laion3b' is no file and no tag of ViT-B-32; tags are"),
+        ({"pretrained": "laion3b"}, UnknownName, "'laion3b' is no tag of ViT-B-32; tags are"),
         ({}, MissingResource, r"offline.*huggingface\.co/laion/CLIP-ViT-B-32.*put it at"),
         ({"prompts": {"fog": ("x",)}}, RestorebenchError, "no task called 'fog'"),
         ({"templates": ("no place",)}, RestorebenchError, "has no {} for the words"),
@@ -94,6 +94,16 @@ def test_what_cannot_be_had_is_one_line(runtime, given, error, message):
     with pytest.raises(error, match=message) as caught:
         ZeroShot(ZeroShotOptions(**given), runtime)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tag_that_a_user_names_is_no_path(call, tmp_path):
+    Pillow.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    code, _, error = call(
+        "detect", "a.png", "-m", "clip-zero-shot", "--option", "pretrained=openai", "--workers", "0"
+    )
+    assert code == 3
+    assert "ViT-B-32-openai.safetensors" in error
+    assert call("detect", "a.png", "-m", "clip-zero-shot", "--weights", "untrained", "--workers", "0")[0] == 0
 
 
 # ---------------------------------------------------------------- probe
@@ -114,9 +124,9 @@ def examples(folder, count):
 
 def test_a_probe_is_fitted_on_a_folder_and_detects(runtime, tmp_path, capsys):
     folder, output = examples(tmp_path / "examples", 6), tmp_path / "probe.npz"
-    probe.main([str(folder), "--output", str(output), "--pretrained", "untrained", "--limit", "4"])
+    probe.main([str(folder), "--output", str(output), "--weights", "untrained", "--limit", "4"])
     assert "8 images of 2 classes; 100.0 % of them right" in capsys.readouterr().out
-    detector = Probe(ProbeOptions(pretrained="untrained", probe=output), runtime)
+    detector = Probe(ProbeOptions(weights="untrained", probe=output), runtime)
     hazy, clean = (
         torch.from_numpy(np.array(Pillow.open(folder / name / "5.png"))).permute(2, 0, 1)[None] / 255
         for name in ("hazy", "clean")
@@ -124,7 +134,7 @@ def test_a_probe_is_fitted_on_a_folder_and_detects(runtime, tmp_path, capsys):
     assert detector.detect(hazy)[0].labels == {"hazy"}
     assert detector.detect(clean)[0].labels == frozenset()
     assert "clean" not in detector.detect(clean)[0].probabilities
-    warm = Probe(ProbeOptions(pretrained="untrained", probe=output, temperature=2), runtime)
+    warm = Probe(ProbeOptions(weights="untrained", probe=output, temperature=2), runtime)
     odds = [d.detect(hazy)[0].probabilities["hazy"] for d in (detector, warm)]
     usual, warmer = (chance / (1 - chance) for chance in odds)
     assert warmer == pytest.approx(usual**0.5, rel=1e-4)
@@ -132,9 +142,9 @@ def test_a_probe_is_fitted_on_a_folder_and_detects(runtime, tmp_path, capsys):
 
 def test_a_probe_of_another_clip_is_refused(runtime, tmp_path):
     output = tmp_path / "probe.npz"
-    arguments = ["--output", str(output), "--pretrained", "untrained"]
+    arguments = ["--output", str(output), "--weights", "untrained"]
     probe.main([str(examples(tmp_path / "examples", 2)), *arguments])
-    detector = Probe(ProbeOptions(model="ViT-L-14", pretrained="untrained", probe=output), runtime)
+    detector = Probe(ProbeOptions(model="ViT-L-14", weights="untrained", probe=output), runtime)
     with pytest.raises(RestorebenchError, match="gives 96: fit it anew"):
         detector.detect(pictures(1))
 
@@ -143,10 +153,10 @@ def test_a_probe_of_another_clip_is_refused(runtime, tmp_path):
 def test_a_broken_file_of_coefficients_is_named(runtime, tmp_path, content):
     (tmp_path / "probe.npz").write_bytes(content)
     with pytest.raises(RestorebenchError, match=r"probe\.npz: not the coefficients"):
-        Probe(ProbeOptions(pretrained="untrained", probe=tmp_path / "probe.npz"), runtime)
+        Probe(ProbeOptions(weights="untrained", probe=tmp_path / "probe.npz"), runtime)
 
 
 def test_a_folder_without_classes_is_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        probe.main([str(tmp_path), "--output", str(tmp_path / "x.npz"), "--pretrained", "untrained"])
+        probe.main([str(tmp_path), "--output", str(tmp_path / "x.npz"), "--weights", "untrained"])
     assert "needs one per class" in capsys.readouterr().err

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import get_args
 
 from restorebench.contracts import resolve
 from restorebench.testing.subject import Subject
@@ -49,6 +51,8 @@ def options_are_documented(subject: Subject) -> None:
         subject.hold(bool(field.description), f"option {name!r} needs a description")
         optional = not field.is_required() or name in subject.options
         subject.hold(optional, f"option {name!r} needs a default, or a value in test_options")
+        both = {str, Path} <= set(get_args(field.annotation))
+        subject.hold(not both, f"option {name!r} takes a str and a Path, and every text for a path: make it two")
 
 
 def options_fit(subject: Subject) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import numpy as np
@@ -17,7 +16,7 @@ from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration, Samp
 from restorebench_daclip.restorers import DACLIPIRSDE, IRSDE
 from restorebench_daclip.unet import UNet, UNetConfig
 
-from restorebench import TEN, TEN_NAMES, Batch, Detection, Fallback, RestorebenchError, Runtime, Task, cli
+from restorebench import TEN, TEN_NAMES, Batch, Detection, Fallback, RestorebenchError, Runtime, Task
 from restorebench.testing import checks
 from restorebench.toolbox import images
 
@@ -212,38 +211,20 @@ def test_prompts_can_be_replaced_for_known_tasks_only(tmp_path):
 # ---------------------------------------------------------------- commands
 
 
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Run a command in tmp_path; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def carry_out(*arguments):
-        monkeypatch.setattr(sys, "argv", ["restorebench", *arguments, "--workers", "0"])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        written = capsys.readouterr()
-        return code, written.out, written.err
-
-    return carry_out
-
-
 def test_files_are_given_on_the_command_line(call, tmp_path):
     torch.save(UNet(networks.TINY_UNET).state_dict(), tmp_path / "u.pth")
     torch.save({"state_dict": Controller.of(networks.TINY_CONTROLLER).state_dict()}, tmp_path / "c.pt")
     images.write_png(tmp_path / "a.png", np.random.default_rng(0).random((24, 31, 3), dtype=np.float32))
-    brief = ["--option", "prediction=data", "--option", "steps=2", "--option", "controller=c.pt"]
+    brief = ["--workers", "0", "--option", "prediction=data", "--option", "steps=2", "--option", "controller=c.pt"]
     given = ["restore", "a.png", "-m", "daclip-irsde", "-o", "out", "--weights", "u.pth", *brief]
     assert call(*given)[0] == 0
     assert images.read_size(tmp_path / "out" / "a.png") == (24, 31)
-    code, out, _ = call("detect", "a.png", "-m", "daclip", "--weights", "c.pt")
+    code, out, _ = call("detect", "a.png", "-m", "daclip", "--weights", "c.pt", "--workers", "0")
     assert code == 0
     assert all(task in out for task in TEN_NAMES)
     code, _, error = call(*given, "--option", "weights=u.pth")
     assert (code, error.count("--weights or --option weights=")) == (2, 1)
-    code, out, error = call("detect", "a.png", "-m", "daclip", "--weights", "u.pth")
+    code, out, error = call("detect", "a.png", "-m", "daclip", "--weights", "u.pth", "--workers", "0")
     assert (code, out) == (3, "")
     assert error.splitlines()[-1].startswith("failed: a: ")
     assert error.endswith("another network's\n")
