@@ -19,10 +19,10 @@ from restorebench import TEN, RestorebenchError
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator
+from restorebench.training import data
 from restorebench_daclip import losses, networks
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.options import UNTRAINED
-from restorebench_daclip.train import data
 from restorebench_daclip.train.config import ControllerTraining
 
 SCALES = (0.0, math.log(100))

@@ -15,10 +15,10 @@ from restorebench.toolbox import images
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator, key
 from restorebench.toolbox.synthesis import centre_crop, psnr
+from restorebench.training import data
 from restorebench_daclip import losses, networks, sde
 from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.options import Sampling
-from restorebench_daclip.train import data
 from restorebench_daclip.train.config import RestorerTraining
 from restorebench_daclip.unet import UNet, UNetConfig
 

@@ -15,11 +15,8 @@ from restorebench_daclip import captions, networks
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.train.__main__ import RECIPES, main
-from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, Training, load
+from restorebench_daclip.train.config import ControllerTraining, RestorerTraining
 from restorebench_daclip.train.controller import ControllerStage, read_captions
-from restorebench_daclip.train.data import Folders, Patches, Synthesis, batches
-from restorebench_daclip.train.loop import train
-from restorebench_daclip.train.optimising import Lion, rate
 from restorebench_daclip.train.restorer import RestorerStage
 
 from restorebench import TEN, RestorebenchError, Runtime
@@ -27,6 +24,10 @@ from restorebench.toolbox import images
 from restorebench.toolbox.photographs import embedded
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import centre_crop
+from restorebench.training.config import Training, load
+from restorebench.training.data import Folders, Patches, Synthesis, batches
+from restorebench.training.loop import train
+from restorebench.training.optimising import Lion, rate
 
 TASKS = ("low-light", "noisy", "hazy", "uncompleted")
 

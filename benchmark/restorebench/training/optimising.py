@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from restorebench_daclip.train.config import Average, Training
+from restorebench.training.config import Average, Training
 
 
 class Lion(torch.optim.Optimizer):

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from restorebench import RestorebenchError
-from restorebench_daclip.train.config import Training
-from restorebench_daclip.train.keeping import Kept, Log
-from restorebench_daclip.train.optimising import Averaged, optimiser_of, rate
+from restorebench.errors import RestorebenchError
+from restorebench.training.config import Training
+from restorebench.training.keeping import Kept, Log
+from restorebench.training.optimising import Averaged, optimiser_of, rate
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -147,7 +147,7 @@ def _step(
         alone = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
         with alone, torch.autocast(device.type, dtype, enabled=dtype is not None):
             loss, numbers = stage.loss(module, batch, device)
-            scaler.scale(loss / options.accumulate).backward()
+            scaler.scale(loss / options.accumulate).backward()  # type: ignore[no-untyped-call]  # of torch
         for name, value in {"loss": float(loss.detach()), **numbers}.items():
             totals[name] = totals.get(name, 0.0) + value / options.accumulate
     return totals

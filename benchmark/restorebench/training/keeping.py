@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from restorebench import RestorebenchError
+from restorebench.errors import RestorebenchError
 from restorebench.toolbox.files import replaced
-from restorebench_daclip.train.config import Training
-from restorebench_daclip.train.optimising import Averaged
+from restorebench.training.config import Training
+from restorebench.training.optimising import Averaged
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.jsonl"

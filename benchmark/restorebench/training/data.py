@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from restorebench import RestorebenchError, synthesisers
+from restorebench.catalog import synthesisers
+from restorebench.errors import RestorebenchError
 from restorebench.toolbox import images, photographs
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import degrade
-from restorebench_daclip.train.config import Data
+from restorebench.training.config import Data
 
 if TYPE_CHECKING:
-    from restorebench import Image
+    from restorebench.contracts import Image
 
 _LQ, _GT = "LQ", "GT"
 

@@ -1,0 +1,57 @@
+"""The command line of training: `python -m PLUGIN.train [STAGE] CONFIG [--set key=value]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.training.config import Training, load
+from restorebench.training.loop import Stage, train
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a stage is trained: its options, and what builds it from them and the folder of published weights."""
+
+    options: type[Training]
+    build: Callable[[Any, Path], Stage]
+
+
+def run(program: str, stages: Mapping[str, Recipe], recipes: Path, arguments: Sequence[str] | None = None) -> None:
+    """Train as the arguments say; the same command again goes on where it stopped.
+
+    stages: by the word for them; it is left out of the command where there is only one. recipes: a folder of
+    configurations that may be named without their place.
+
+    Raises:
+        SystemExit: with one line, if something is wrong with the configuration or the data.
+    """
+    names = sorted(path.stem for path in recipes.glob("*.yaml"))
+    about = "Train; the same command again goes on where it stopped. For many GPUs start it by torchrun."
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=about)
+    if len(stages) > 1:
+        parser.add_argument("stage", choices=tuple(stages))
+    parser.add_argument("config", help=f"YAML file, or a recipe: {', '.join(names)}")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="in place of the file's"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache" / "restorebench", help="folder of published weights"
+    )
+    given = parser.parse_args(arguments)
+    recipe = stages[given.stage] if len(stages) > 1 else next(iter(stages.values()))
+    try:
+        path = Path(given.config)
+        if not path.suffix and not path.exists() and given.config in names:
+            path = recipes / f"{given.config}.yaml"
+        if not path.is_file():
+            raise MissingResource(f"{path}: no such file, and no recipe; recipes are {', '.join(names)}")
+        options = load(path, recipe.options, given.overrides)
+        train(recipe.build(options, given.cache), options)
+    except RestorebenchError as error:
+        sys.exit(f"error: {error}")
