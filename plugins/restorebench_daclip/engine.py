@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from restorebench import Batch, Fallback
+from restorebench import Batch, ContractViolation, Fallback
 from restorebench.toolbox.seeding import normal
 from restorebench_daclip import multistep, samplers, sde
 from restorebench_daclip.nafnet import NAFNet
@@ -49,9 +49,10 @@ class Sampler:
     def __init__(self, options: Sampling, device: str) -> None:
         self.options = options
         self.device = torch.device(device)
+        self.trained = trained = options.of_training
         skipping = options.sampler.startswith("multistep")
-        steps = options.trained_steps if skipping else options.evaluations
-        table = sde.schedule(options.schedule, steps, options.max_sigma, trained_steps=options.trained_steps)
+        steps = trained.steps if skipping else options.evaluations
+        table = sde.schedule(options.schedule, steps, trained.max_sigma, trained_steps=trained.steps)
         self._levels = multistep.levels(table, options.evaluations, options.grid) if skipping else []
         at = [level.time for level in self._levels] if skipping else range(steps, 0, -1)
         self.times = [float(table.network_time(time)) for time in at]
@@ -72,10 +73,15 @@ class Sampler:
                 return evaluate(state, place).float()
 
         result = self._sampled(lower, batch)
-        if self.options.retry_in_fp32 and not torch.isfinite(result).all():
-            warnings.warn(f"{self.options.precision} gave NaN; fp32", Fallback, stacklevel=2)
-            return self._sampled(evaluate, batch)
-        return result
+        finite = torch.isfinite(result).flatten(1).all(dim=1)
+        if finite.all():
+            return result
+        given = self.options.precision
+        if not self.options.retry_in_fp32:
+            raise ContractViolation(f"{given} gave NaN or infinite values: set retry_in_fp32 or another precision")
+        warnings.warn(f"{given} gave NaN; fp32", Fallback, stacklevel=2)
+        # images that worked keep what they would have got beside any others
+        return torch.where(finite[:, None, None, None], result, self._sampled(evaluate, batch))
 
     def _sampled(self, evaluate: Evaluator, batch: Batch) -> Tensor:
         places = {time: place for place, time in enumerate(self.times)}
@@ -89,7 +95,7 @@ class Sampler:
             window = (top, left, height, width)
             return normal(batch.keys, 0, step, (3, *batch.full_size), window, batch.degraded.device)
 
-        predictor = Predictor(network, batch.degraded, self._schedule, self.options.prediction)
+        predictor = Predictor(network, batch.degraded, self._schedule, self.trained.prediction)
         if (sampler := _STEP_BY_STEP.get(self.options.sampler)) is not None:
             return samplers.last(sampler(predictor, noise))
         states = multistep.multistep(

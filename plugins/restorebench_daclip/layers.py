@@ -110,10 +110,11 @@ class LinearAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, _, height, width = x.shape
         query, key, value = self.to_qkv(x).reshape(batch, 3, self.heads, HEAD_CHANNELS, -1).unbind(1)
-        query = query.softmax(dim=-2) * HEAD_CHANNELS**-0.5
-        key = key.softmax(dim=-1)
-        context = key @ (value / (height * width)).transpose(-1, -2)  # (B, heads, d, e)
-        attended = context.transpose(-1, -2) @ query
+        with torch.autocast(x.device.type, enabled=False):  # fp16 has no numbers as small as the shares of a pixel
+            query = query.float().softmax(dim=-2) * HEAD_CHANNELS**-0.5
+            key = key.float().softmax(dim=-1)
+            context = key @ (value.float() / (height * width)).transpose(-1, -2)  # (B, heads, d, e)
+            attended = context.transpose(-1, -2) @ query
         out: Tensor = self.to_out(attended.reshape(batch, -1, height, width))
         return out
 

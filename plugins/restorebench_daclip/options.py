@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from restorebench import RestorebenchError
 from restorebench.toolbox.options import PluginOptions, Temperature
 from restorebench_daclip.published import PUBLISHED
 
 Published = Literal["universal-ir", "universal-ir-mix", "wild-ir"]
 Untrained = Literal["untrained"]
 UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class OfTraining:
+    """What a network was trained with; the published networks by default.
+
+    steps: of the schedule. max_sigma: lambda in grey levels, or in image units below 1.
+    """
+
+    prediction: Literal["noise", "data"] = "noise"
+    steps: int = 100
+    max_sigma: float = 50.0
+
+    def notes(self) -> dict[str, Any]:
+        """Return what is kept beside the weights: the options that a user would have to give, by their names."""
+        return {"prediction": self.prediction, "trained_steps": self.steps, "max_sigma": self.max_sigma}
 
 
 class Sampling(PluginOptions):
@@ -31,10 +50,15 @@ class Sampling(PluginOptions):
         "time", description="how the multistep solvers space their evaluations"
     )
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="of the speed of reversion")
-    trained_steps: int = Field(100, ge=1, le=10_000, description="steps of the schedule in training")
-    max_sigma: float = Field(50, gt=0, description="lambda in grey levels, or in image units below 1")
-    prediction: Literal["noise", "data"] = Field(
-        "noise", description="what the network was trained to predict: the noise, or clean minus degraded"
+    trained_steps: int | None = Field(
+        None, ge=1, le=10_000, description="steps of the schedule in training; as the weights say, or 100"
+    )
+    max_sigma: float | None = Field(
+        None, gt=0, description="lambda in grey levels, or in image units below 1; as the weights say, or 50"
+    )
+    prediction: Literal["noise", "data"] | None = Field(
+        None,
+        description="what the network predicts, clean minus degraded or noise; as the weights say, or noise",
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of convolutions and attention")
     retry_in_fp32: bool = Field(False, description="repeat a batch in fp32 where lower precision gave NaN")
@@ -43,12 +67,35 @@ class Sampling(PluginOptions):
     @property
     def evaluations(self) -> int:
         """How often the network is evaluated per image."""
-        return self.steps or (10 if self.sampler.startswith("multistep") else self.trained_steps)
+        return self.steps or (10 if self.sampler.startswith("multistep") else self.of_training.steps)
+
+    @property
+    def of_training(self) -> OfTraining:
+        """What the network was trained with, the published values where nothing else was said."""
+        published = OfTraining()
+        return OfTraining(
+            self.prediction or published.prediction,
+            self.trained_steps or published.steps,
+            self.max_sigma or published.max_sigma,
+        )
+
+    def settled(self, notes: Mapping[str, Any], weights: object) -> Self:
+        """Fill in what the weights say of their training, under the names of these options.
+
+        Raises:
+            RestorebenchError: the options say something else.
+        """
+        if strange := sorted(notes.keys() - OfTraining().notes().keys()):
+            raise RestorebenchError(f"{weights} says {strange[0]!r} of its training, which means nothing here")
+        for name, noted in notes.items():
+            if (given := getattr(self, name)) not in (None, noted):
+                raise RestorebenchError(f"{name}: {given}, but {weights} was trained with {noted}; leave it out")
+        return type(self).model_validate({**self.model_dump(), **notes})
 
     @model_validator(mode="after")
-    def _possible(self) -> Sampling:
-        if self.sampler.startswith("multistep") and self.evaluations > self.trained_steps:
-            raise ValueError(f"steps: {self.steps} are more than the schedule's {self.trained_steps}")
+    def _possible(self) -> Self:
+        if self.sampler.startswith("multistep") and self.evaluations > self.of_training.steps:
+            raise ValueError(f"steps: {self.steps} are more than the schedule's {self.of_training.steps}")
         return self
 
 

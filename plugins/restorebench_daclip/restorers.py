@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from restorebench import Batch, Detection, RestorebenchError, Runtime
+from restorebench import CLEAN, Batch, Detection, RestorebenchError, Runtime
+from restorebench.toolbox import weights
 from restorebench.toolbox.clip_images import for_clip
 from restorebench_daclip import networks
 from restorebench_daclip.controller import Features
@@ -22,7 +23,7 @@ class DACLIPIRSDE:
 
     def __init__(self, options: DACLIPRestoration, runtime: Runtime) -> None:
         choice = options.weights
-        self.options = options
+        self.options = options = options.settled(weights.notes(choice), choice)
         self.device = runtime.device
         self.controller = networks.controller_from(options.controller or choice, runtime).to(runtime.device)
         unet = networks.unet_from(choice, runtime)
@@ -31,6 +32,10 @@ class DACLIPIRSDE:
             raise RestorebenchError(
                 f"weights {choice}: a U-Net for contexts of {unet.config.context} values, but the controller "
                 f"{options.controller or choice} gives {known}: they belong to different variants"
+            )
+        if options.contexts == "told" and not unet.config.degradation_context:
+            raise RestorebenchError(
+                f"contexts: told changes nothing for {choice}: this variant has no degradation context"
             )
         self.unet = _placed(unet, runtime.device, options)
         self.prompts = {task.name: task.prompt for task in runtime.tasks}
@@ -54,13 +59,15 @@ class DACLIPIRSDE:
         return Features(features.image, self._told(batch.told))
 
     def _told(self, told: Sequence[Detection | None]) -> Tensor:
-        """Encode what is told as text; a mixture is its words joined by commas."""
+        """Encode what is told as text: a mixture is its words joined by commas, nothing at all `clean`."""
         texts = []
         for detection in told:
             if detection is None:
                 raise RestorebenchError("contexts: told needs a suite that tells: `tell: task` or a detector")
-            words = [self.prompts.get(name, name) for name in sorted(detection.labels)]
-            texts.append(", ".join(words) or "clean")
+            if unknown := sorted(detection.labels - self.prompts.keys()):
+                known = ", ".join(self.prompts)
+                raise RestorebenchError(f"told {unknown[0]!r}, which is no task here; there are {known}")
+            texts.append(", ".join(self.prompts[name] for name in sorted(detection.labels)) or CLEAN)
         return self.controller.encode_text(texts)
 
 
@@ -68,6 +75,7 @@ class IRSDE:
     """Restore with a U-Net that was trained for one task and has no contexts."""
 
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
+        options = options.settled(weights.notes(options.weights), options.weights)
         self.unet: UNet = _placed(
             networks.unet_from(options.weights, runtime, contexts=False), runtime.device, options
         )
@@ -84,6 +92,7 @@ class Refusion:
     """Restore with the activation-free network."""
 
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
+        options = options.settled(weights.notes(options.weights), options.weights)
         self.nafnet: NAFNet = _placed(networks.nafnet_from(options.weights), runtime.device, options)
         self.sampler = Sampler(options, runtime.device)
 

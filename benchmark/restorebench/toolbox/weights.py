@@ -127,6 +127,28 @@ def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
     return {str(name).removeprefix(prefix): value for name, value in held.items()}
 
 
+def notes(weights: object) -> Mapping[str, Any]:
+    """Return the plain values that a file keeps under `notes` beside its tensors; nothing for what is no file.
+
+    In a .safetensors file they are JSON in its metadata. What is wrong with a file is for `read` to say.
+    """
+    import torch
+    from safetensors import safe_open
+
+    if not isinstance(weights, Path) or not weights.is_file():
+        return {}
+    try:
+        if weights.suffix == ".safetensors":
+            with safe_open(weights, "pt") as opened:
+                found: Any = json.loads((opened.metadata() or {}).get("notes", "{}"))
+        else:
+            held = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
+            found = held.get("notes", {})
+    except Exception:
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
 def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str = "") -> None:
     """Load named tensors into a module; every name and shape must be right.
 

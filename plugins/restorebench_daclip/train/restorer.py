@@ -18,7 +18,7 @@ from restorebench.toolbox.synthesis import centre_crop, psnr
 from restorebench.training import data
 from restorebench_daclip import losses, networks, sde
 from restorebench_daclip.engine import Sampler, bind_unet
-from restorebench_daclip.options import Sampling
+from restorebench_daclip.options import OfTraining, Sampling
 from restorebench_daclip.train.config import RestorerTraining
 from restorebench_daclip.unet import UNet, UNetConfig
 
@@ -108,9 +108,11 @@ class RestorerStage:
         return {"psnr": sum(scores) / len(scores), "gain": sum(gains) / len(gains)}
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the plain tensors, as published files of U-Nets hold them."""
+        """Return the tensors, and beside them what sampling has to know; published files are the tensors alone."""
         assert isinstance(module, _Conditioned)  # what this stage trains, or its average
-        return dict(module.unet.state_dict())
+        given = self.options
+        trained = OfTraining(given.prediction, given.steps, given.max_sigma)
+        return {"state_dict": dict(module.unet.state_dict()), "notes": trained.notes()}
 
 
 class _Conditioned(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from restorebench_daclip import networks
 from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.options import Sampling, SingleTask
+from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.restorers import IRSDE, Refusion
 from restorebench_daclip.unet import UNet
 from torch._dynamo.testing import CompileCounter
@@ -22,7 +23,9 @@ from restorebench import TEN, Batch, Runtime
 
 @pytest.fixture
 def unet():
-    return networks._untrained(lambda: UNet(networks.TINY_UNET)).requires_grad_(False)
+    made = UNet(networks.TINY_UNET).requires_grad_(False)
+    fill(made)  # at first attention adds nothing
+    return made
 
 
 @pytest.fixture
