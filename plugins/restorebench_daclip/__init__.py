@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from restorebench import TEN_NAMES, DetectorInfo, RestorerInfo, Tiling, Training, WeightFile, hookimpl
+from restorebench import TEN_NAMES, DetectorInfo, RestorerInfo, Tiling, Training, hookimpl
 
-if TYPE_CHECKING:
-    from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration
-
+_HERE = "restorebench_daclip"
 _UNTRAINED: dict[str, Any] = {"weights": "untrained"}
 _BRIEF = {**_UNTRAINED, "prediction": "data", "steps": 2}  # the noise head magnifies what an untrained net does
 _DACLIP = "Luo et al., Controlling Vision-Language Models for Multi-Task Image Restoration, ICLR 2024"
@@ -18,68 +15,40 @@ _REFUSION = "Luo et al., Refusion, CVPR workshops 2023"
 _DATA = ("GoPro", "RESIDE-6k", "LOL", "RainDrop", "Rain100H", "SRD", "Snow100K", "CelebA-HQ", "DIV2K", "Flickr2K")
 
 
-def restorer_files(options: DACLIPRestoration) -> Sequence[WeightFile]:
-    """Name the published files that `daclip-irsde` needs."""
-    from restorebench_daclip.published import PUBLISHED
-
-    return PUBLISHED[options.weights].files if options.weights in PUBLISHED else ()
-
-
-def detector_files(options: DACLIPDetection) -> Sequence[WeightFile]:
-    """Name the published file that the detector needs."""
-    from restorebench_daclip.published import PUBLISHED
-
-    return (PUBLISHED[options.weights].controller,) if options.weights in PUBLISHED else ()
+def _diffusion(name: str, summary: str, load: str, sampler: str, **facts: Any) -> RestorerInfo:
+    """Fill in what the three have in common."""
+    facts = {"options": f"{_HERE}.options:SingleTask", **facts}
+    return RestorerInfo(
+        name=name,
+        version="1",
+        summary=f"Mean-reverting diffusion {summary}",
+        load=f"{_HERE}.restorers:{load}",
+        tiling=Tiling.HARMFUL,  # attention looks at the whole image
+        stochastic=True,
+        training=Training.EXTERNAL,
+        licence="MIT",
+        test_options={**_BRIEF, "sampler": sampler},
+        **facts,
+    )
 
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
     """Offer the reference method and its two relatives."""
-    module = "restorebench_daclip"
-    return [
-        RestorerInfo(
-            name="daclip-irsde",
-            version="1",
-            summary="Mean-reverting diffusion under what a CLIP controller sees: content and degradation.",
-            load=f"{module}.restorers:DACLIPIRSDE",
-            options=f"{module}.options:DACLIPRestoration",
-            resources=restorer_files,
-            tasks=TEN_NAMES,
-            tiling=Tiling.HARMFUL,  # attention looks at the whole image
-            stochastic=True,
-            training=Training.EXTERNAL,
-            training_data=_DATA,
-            citation=_DACLIP,
-            licence="MIT",
-            test_options={**_BRIEF, "sampler": "multistep-ode"},
-        ),
-        RestorerInfo(
-            name="ir-sde",
-            version="1",
-            summary="Mean-reverting diffusion trained for one task.",
-            load=f"{module}.restorers:IRSDE",
-            options=f"{module}.options:SingleTask",
-            tiling=Tiling.HARMFUL,  # attention looks at the whole image
-            stochastic=True,
-            training=Training.EXTERNAL,
-            citation=_IR_SDE,
-            licence="MIT",
-            test_options={**_BRIEF, "sampler": "posterior"},
-        ),
-        RestorerInfo(
-            name="refusion",
-            version="1",
-            summary="Mean-reverting diffusion with an activation-free network, trained for one task.",
-            load=f"{module}.restorers:Refusion",
-            options=f"{module}.options:SingleTask",
-            tiling=Tiling.HARMFUL,  # its channel attention averages over the whole image
-            stochastic=True,
-            training=Training.EXTERNAL,
-            citation=_REFUSION,
-            licence="MIT",
-            test_options={**_BRIEF, "sampler": "ode"},
-        ),
-    ]
+    reference = _diffusion(
+        "daclip-irsde",
+        "under what a CLIP controller sees: content and degradation.",
+        "DACLIPIRSDE",
+        "multistep-ode",
+        options=f"{_HERE}.options:DACLIPRestoration",
+        resources=f"{_HERE}.published:restorer_files",
+        tasks=TEN_NAMES,
+        training_data=_DATA,
+        citation=_DACLIP,
+    )
+    single = _diffusion("ir-sde", "trained for one task.", "IRSDE", "posterior", citation=_IR_SDE)
+    summary = "with an activation-free network, trained for one task."
+    return [reference, single, _diffusion("refusion", summary, "Refusion", "ode", citation=_REFUSION)]
 
 
 @hookimpl
@@ -90,9 +59,9 @@ def restorebench_detectors() -> list[DetectorInfo]:
             name="daclip",
             version="1",
             summary="The degradation feature of the CLIP controller against one text per task.",
-            load="restorebench_daclip.detector:DACLIPDetector",
-            options="restorebench_daclip.options:DACLIPDetection",
-            resources=detector_files,
+            load=f"{_HERE}.detector:DACLIPDetector",
+            options=f"{_HERE}.options:DACLIPDetection",
+            resources=f"{_HERE}.published:detector_files",
             tasks=TEN_NAMES,
             training=Training.EXTERNAL,
             citation=_DACLIP,
