@@ -88,7 +88,7 @@ def test_the_layers_hold(tree):
         ("benchmark/restorebench/errors.py", "import restorebench.plan", "built in layers"),
         ("benchmark/restorebench/plan.py", "import restorebench_metrics", "never imports a plugin"),
         ("plugins/restorebench_reports/as_csv.py", "import restorebench_metrics", "do not know each other"),
-        ("plugins/restorebench_reports/as_csv.py", "import restorebench.plan", "toolbox alone"),
+        ("plugins/restorebench_reports/as_csv.py", "import restorebench.plan", "training alone"),
     ],
     ids=[
         "torch-in-cli",
