@@ -44,6 +44,7 @@ from restorebench.errors import (
     RestorebenchError,
     UnknownName,
     UnreadableImage,
+    nearest,
 )
 from restorebench.hookspecs import hookimpl
 from restorebench.tasks import CLEAN, TEN, TEN_NAMES, Task, components, composite
@@ -92,6 +93,7 @@ __all__ = [
     "components",
     "composite",
     "hookimpl",
+    "nearest",
     "resolve",
 ]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from restorebench.plan import Request
+from restorebench.toolbox.places import cache_folder as cache_folder
+from restorebench.toolbox.places import offline as offline
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,3 @@ class Settings:
     plugins: Sequence[Path] = ()
     overrides: Sequence[str] = ()
     request: Request = field(default_factory=Request)
-
-
-def cache_folder() -> Path:
-    """Return where plugins may keep downloads: RESTOREBENCH_HOME, else below the user's cache folder."""
-    if home := os.environ.get("RESTOREBENCH_HOME"):
-        return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restorebench"
-
-
-def offline() -> bool:
-    """Tell whether downloads are forbidden: RESTOREBENCH_OFFLINE, else HF_HUB_OFFLINE."""
-    return os.environ.get("RESTOREBENCH_OFFLINE", os.environ.get("HF_HUB_OFFLINE", "")) not in {"", "0"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,35 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from torch import Tensor, nn
 
-from restorebench import RestorebenchError, Runtime, UnknownName, WeightFile
+from restorebench import MissingResource, RestorebenchError, Runtime, UnknownName, WeightFile, nearest
 from restorebench.toolbox import weights
 from restorebench.toolbox.clip_images import MEAN, STD, Crop, for_clip
+from restorebench.toolbox.files import file_digest
 from restorebench_clip.options import UNTRAINED, Backbone
 
 _FILE = "open_clip_model.safetensors"
 _SHRINK = 8
+_HEAD = 32
 
 
 class ClipBackbone:
-    """A frozen CLIP on a device."""
+    """A frozen CLIP on a device.
+
+    Raises:
+        UnknownName: open_clip has no such model, or the model no such tag.
+        MissingResource: its weights, or a package that it needs, are not here.
+    """
 
     def __init__(self, options: Backbone, runtime: Runtime) -> None:
-        known = open_clip.list_models()
-        if options.model not in known:
-            raise UnknownName(f"model: open_clip knows no {options.model!r}; see open_clip.list_models()")
+        if options.model not in open_clip.list_models():
+            close = nearest(options.model, open_clip.list_models())
+            raise UnknownName(f"model: open_clip knows no {options.model!r}{close}; see open_clip.list_models()")
+        self.options = options
         self.crop: Crop = options.crop
         self.device = runtime.device
         self.mean, self.std = MEAN, STD
+        self.file: Path | None = None
         self.clip = self._built(options, runtime).to(runtime.device).eval().requires_grad_(False)
-        self.tokenizer = open_clip.get_tokenizer(options.model)
         size = self.clip.visual.image_size
         self.size = int(size[0] if isinstance(size, tuple) else size)
 
@@ -40,15 +49,37 @@ class ClipBackbone:
         """Build the network and load its weights; Any: each architecture of open_clip has a class of its own."""
         if options.weights == UNTRAINED:
             return _untrained(options.model)
-        config = open_clip.get_pretrained_cfg(options.model, options.pretrained) or {}
+        config = _described(options)
         self.mean, self.std = config.get("mean", MEAN), config.get("std", STD)
         path = options.weights or _published(options.model, options.pretrained, config, runtime)
         assert isinstance(path, Path)  # the only other kind
-        clip = open_clip.create_model(
-            options.model, load_weights=False, force_quick_gelu=bool(config.get("quick_gelu"))
-        )
+        self.file = path
+        try:
+            clip = open_clip.create_model(
+                options.model, load_weights=False, force_quick_gelu=bool(config.get("quick_gelu"))
+            )
+        except (ImportError, RuntimeError, OSError) as error:  # of transformers and its files
+            raise _unbuilt("the text tower", options.model, error) from error
         weights.load(clip, weights.read(path), path, f"are these weights of {options.model}?")
         return clip
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Build the model's tokenizer, which images alone do not need; Any: it has one of several classes."""
+        try:
+            return open_clip.get_tokenizer(self.options.model)
+        except (ImportError, RuntimeError, OSError) as error:
+            raise _unbuilt("the tokenizer", self.options.model, error) from error
+
+    def identity(self) -> dict[str, str]:
+        """Say all that the features of an image depend on; reads the whole file of weights."""
+        untrained = self.file is None
+        return {
+            "model": self.options.model,
+            "pretrained": "" if untrained else self.options.pretrained,
+            "weights": UNTRAINED if self.file is None else file_digest(self.file),
+            "crop": self.crop,
+        }
 
     def images(self, images: Tensor) -> Tensor:
         """Return features (B, D) of length one, of (B, 3, H, W) images in [0, 1]."""
@@ -63,11 +94,42 @@ class ClipBackbone:
             return F.normalize(each.mean(0), dim=-1)
 
 
-def _published(model: str, tag: str, config: Mapping[str, Any], runtime: Runtime) -> Path:
+def _described(options: Backbone) -> dict[str, Any]:
+    """Return open_clip's description of the tag: activation, statistics, place; Any: values of all kinds.
+
+    A file of weights is described by its tag too. Models without any tag are the exception: their file has what
+    open_clip does by default.
+    """
+    model, tag = options.model, options.pretrained
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if config := open_clip.get_pretrained_cfg(model, tag):
+        return dict(config)
+    if tags:
+        more = f", ... ({len(tags)} in all)" if len(tags) > 4 else ""
+        described = "; name the one that the file is like" if options.weights else ""
+        raise UnknownName(
+            f"pretrained: {tag!r} is no tag of {model}{nearest(tag, tags)}; tags are "
+            f"{', '.join(tags[:4])}{more}{described}"
+        )
+    if tag != Backbone.model_fields["pretrained"].default:
+        raise UnknownName(
+            f"pretrained: open_clip has no tags of {model}; leave it out, and give a file as `weights`"
+        )
+    if options.weights is None:
+        raise MissingResource(f"model: open_clip has no published weights of {model}; give a file as `weights`")
+    return {}
+
+
+def _unbuilt(part: str, model: str, error: Exception) -> MissingResource:
+    if isinstance(error, ImportError) or "transformers" in str(error):
+        return MissingResource(
+            f"model: {part} of {model} needs the package transformers: pip install 'restorebench[captions]'"
+        )
+    return MissingResource(f"model: {part} of {model} cannot be built: {(str(error).splitlines() or ['?'])[0]}")
+
+
+def _published(model: str, tag: str, config: dict[str, Any], runtime: Runtime) -> Path:
     """Fetch the weights of a tag."""
-    if not config:
-        tags = open_clip.list_pretrained_tags_by_model(model)
-        raise UnknownName(f"pretrained: {tag!r} is no tag of {model}; tags are {', '.join(tags)}")
     repository = config.get("hf_hub", "").strip("/")
     if not repository:
         raise RestorebenchError(
@@ -80,10 +142,11 @@ def _published(model: str, tag: str, config: Mapping[str, Any], runtime: Runtime
 def _untrained(model: str) -> nn.Module:
     """Build a small network of the architecture's kind with random weights, the same every time."""
     config = open_clip.get_model_config(model)
-    if config is None or "width" not in config["vision_cfg"] or isinstance(config["vision_cfg"]["layers"], list):
-        raise RestorebenchError(f"model: {model!r} has no small version for tests; take ViT-B-32")
     vision, text = dict(config["vision_cfg"]), dict(config["text_cfg"])
-    vision |= {"width": vision["width"] // _SHRINK, "layers": 2, "head_width": 32}
+    plain = isinstance(vision.get("layers"), int) and {"width", "heads"} <= text.keys()
+    if not plain or config.get("custom_text") or vision["width"] % (_SHRINK * _HEAD):
+        raise RestorebenchError(f"model: {model!r} has no small version for tests; take ViT-B-32")
+    vision |= {"width": vision["width"] // _SHRINK, "layers": 2, "head_width": _HEAD}
     text |= {"width": text["width"] // _SHRINK, "heads": text["heads"] // _SHRINK or 1, "layers": 1}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from restorebench import CLEAN, Detection, RestorebenchError, Runtime
 from restorebench.toolbox import linear
 from restorebench_clip.backbone import ClipBackbone
 from restorebench_clip.options import ProbeOptions, ZeroShotOptions
+
+_SHOWN = 32
+"""Characters of a name or digest in a message."""
 
 
 class ZeroShot:
@@ -46,23 +49,31 @@ class Probe:
 
     def __init__(self, options: ProbeOptions, runtime: Runtime) -> None:
         self.options = options
-        self.backbone = ClipBackbone(options, runtime)
         self.model = linear.read(options.probe)
+        self.backbone = ClipBackbone(options, runtime)
+        _require_same(self.model.about, self.backbone.identity(), options)
 
     def detect(self, images: Tensor) -> Sequence[Detection]:
-        """Return one label per image of (B, 3, H, W), or none where it looks clean or `least` is not reached.
-
-        Raises:
-            RestorebenchError: the coefficients are for another CLIP.
-        """
+        """Return one label per image of (B, 3, H, W), or none where it looks clean or `least` is not reached."""
         features = self.backbone.images(images).cpu().double().numpy()
-        if features.shape[1] != len(self.model.centre):
-            raise RestorebenchError(
-                f"{self.options.probe}: for features of {len(self.model.centre)} values, but {self.options.model} "
-                f"gives {features.shape[1]}: fit it anew"
-            )
         rows = self.model.probabilities(features, self.options.temperature).tolist()
         return [_verdict(dict(zip(self.model.names, row, strict=True)), self.options.least) for row in rows]
+
+
+def _require_same(fitted: Mapping[str, str], here: Mapping[str, str], options: ProbeOptions) -> None:
+    """Refuse coefficients of another CLIP, which may well have features of as many values."""
+    if not fitted:
+        raise RestorebenchError(f"{options.probe}: does not say which CLIP it was fitted to; fit it anew")
+    differing = [
+        f"{name} {fitted.get(name, '')[:_SHOWN] or 'unknown'}, not {value[:_SHOWN]}"
+        for name, value in here.items()
+        if fitted.get(name) != value
+    ]
+    if differing:
+        raise RestorebenchError(
+            f"{options.probe}: fitted to another CLIP ({'; '.join(differing)}); set the options to that one, "
+            "or fit it anew"
+        )
 
 
 def _verdict(probabilities: dict[str, float], least: float) -> Detection:

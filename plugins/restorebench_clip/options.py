@@ -20,7 +20,8 @@ class Backbone(PluginOptions):
 
     model: str = Field("ViT-B-32", description="architecture, by its name in open_clip")
     pretrained: str = Field(
-        "laion2b_s34b_b79k", description="tag of open_clip: which weights, and what its images look like"
+        "laion2b_s34b_b79k",
+        description="tag of open_clip: which weights, and how their network sees; a file of weights has one too",
     )
     weights: Untrained | Path | None = Field(
         None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,26 +16,43 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from restorebench import TEN, RestorebenchError, Runtime
+from restorebench import CLEAN, MissingResource, RestorebenchError, Runtime, Task, UnknownName, discover, nearest
 from restorebench.toolbox import images, linear, photographs
+from restorebench.toolbox.places import cache_folder, offline
 from restorebench_clip.backbone import ClipBackbone
 from restorebench_clip.options import Backbone
 
 RIDGE = 1e-4
 
 
-def described(folder: Path, backbone: ClipBackbone, limit: int | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return features (N, D), class numbers (N,) and class names of a folder of folders."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+def classes_of(folder: Path, tasks: Sequence[Task]) -> list[str]:
+    """List the classes that a folder has folders for; hidden ones do not count.
+
+    Raises:
+        RestorebenchError: they are fewer than two.
+        UnknownName: one is called like no task.
+    """
+    if not folder.is_dir():
+        raise MissingResource(f"{folder}: no such folder")
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(names) < 2:
         raise RestorebenchError(f"{folder} holds {len(names)} folders; a probe needs one per class, two at least")
-    rows, classes = [], []
-    for number, name in enumerate(names):
-        for path in photographs.listed(folder / name, limit):
-            image = images.to_tensor([images.read(path)])
-            rows.append(backbone.images(image)[0].cpu().double().numpy())
-            classes.append(number)
-    return np.array(rows), np.array(classes), names
+    known = [*(task.name for task in tasks), CLEAN]
+    if strange := [name for name in names if name not in known]:
+        near = nearest(strange[0], known)
+        raise UnknownName(f"{folder}: no task is called {', '.join(strange)}{near}; rename or move it")
+    return names
+
+
+def described(
+    folder: Path, names: Sequence[str], backbone: ClipBackbone, limit: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return features (N, D) and class numbers (N,) of the images in a folder's folders."""
+    found = [
+        (number, path) for number, name in enumerate(names) for path in photographs.listed(folder / name, limit)
+    ]
+    rows = [backbone.images(images.to_tensor([images.read(path)]))[0].cpu().double().numpy() for _, path in found]
+    return np.array(rows), np.array([number for number, _ in found])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,22 +65,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", help="a file of weights in place of the tag's download")
     parser.add_argument("--crop", choices=("center", "whole"), default="center")
     parser.add_argument("--limit", type=int, help="few-shot: use only so many images per class")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "restorebench")
+    parser.add_argument(
+        "--cache", type=Path, default=cache_folder(), help="where downloads are kept (%(default)s)"
+    )
     given = parser.parse_args(arguments)
-    if not given.folder.is_dir():
-        parser.error(f"{given.folder}: no such folder")
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    runtime = Runtime(device, 1, given.cache, MappingProxyType({}), False, TEN, lambda kind, name: None)
     try:
-        options = Backbone(model=given.model, pretrained=given.pretrained, weights=given.weights, crop=given.crop)
-        rows, classes, names = described(given.folder, ClipBackbone(options, runtime), given.limit)
-    except (RestorebenchError, ValidationError) as error:
+        if given.output.is_dir() or not given.output.absolute().parent.is_dir():
+            raise MissingResource(f"--output {given.output}: give a file in a folder that exists")
+        right, images_of = _fitted(given)
+    except (RestorebenchError, ValidationError, OSError) as error:
         parser.error(str(error).splitlines()[0])
-    counts = np.bincount(classes)
-    model = linear.fit(rows, classes, names, RIDGE, 1 / counts[classes])
-    model.save(given.output)
+    print(f"{images_of} classes; {100 * right:.1f} % of them right; {given.output}")
+
+
+def _fitted(given: argparse.Namespace) -> tuple[float, str]:
+    """Fit and store; return the share of examples that are right, and how many of how many there are."""
+    tasks = discover().tasks
+    names = classes_of(given.folder, tasks)
+    options = Backbone(model=given.model, pretrained=given.pretrained, weights=given.weights, crop=given.crop)
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    runtime = Runtime(device, 1, given.cache, MappingProxyType({}), offline(), tasks, lambda kind, name: None)
+    backbone = ClipBackbone(options, runtime)
+    rows, classes = described(given.folder, names, backbone, given.limit)
+    model = linear.fit(rows, classes, names, RIDGE, 1 / np.bincount(classes)[classes])
+    replace(model, about=backbone.identity()).save(given.output)
     right = float((model.probabilities(rows).argmax(1) == classes).mean())
-    print(f"{len(rows)} images of {len(names)} classes; {100 * right:.1f} % of them right; {given.output}")
+    return right, f"{len(rows)} images of {len(names)}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import open_clip
 import pytest
@@ -14,7 +16,9 @@ from restorebench_clip.options import Backbone, ProbeOptions, ZeroShotOptions
 
 from restorebench import TEN, TEN_NAMES, MissingResource, RestorebenchError, Runtime, UnknownName
 from restorebench.testing import checks
+from restorebench.toolbox import linear
 from restorebench.toolbox.clip_images import for_clip
+from restorebench.toolbox.files import file_digest
 
 
 @pytest.fixture
@@ -80,11 +84,48 @@ def test_weights_come_from_a_file_and_must_fit(runtime, tmp_path):
         ClipBackbone(Backbone(weights=tmp_path / "other.pt"), runtime)
 
 
+def test_a_tag_says_how_the_network_of_a_file_works(runtime, tmp_path):
+    clip = open_clip.create_model("ViT-B-32", load_weights=False)
+    torch.save(clip.state_dict(), tmp_path / "clip.pt")
+
+    def activation(tag):
+        backbone = ClipBackbone(Backbone(weights=tmp_path / "clip.pt", pretrained=tag), runtime)
+        return type(backbone.clip.visual.transformer.resblocks[0].mlp.gelu).__name__
+
+    assert (activation("openai"), activation("laion2b_s34b_b79k")) == ("QuickGELU", "GELU")
+
+
+def test_a_tokenizer_that_cannot_be_had_stops_words_alone(runtime, monkeypatch):
+    def absent(model):
+        raise ModuleNotFoundError("No module named 'transformers'")
+
+    monkeypatch.setattr(open_clip, "get_tokenizer", absent)
+    backbone = ClipBackbone(Backbone(weights="untrained"), runtime)
+    assert backbone.images(pictures(1)).shape == (1, 64)
+    with pytest.raises(MissingResource, match=r"tokenizer of ViT-B-32 needs .* 'restorebench\[captions\]'"):
+        backbone.ensemble(["noise"])
+
+
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
         ({"model": "ViT-B-33"}, UnknownName, "knows no 'ViT-B-33'"),
-        ({"pretrained": "laion3b"}, UnknownName, "'laion3b' is no tag of ViT-B-32; tags are"),
+        (
+            {"pretrained": "laion2b"},
+            UnknownName,
+            r"'laion2b' is no tag of ViT-B-32 \(nearest: laion2b_.*; tags are",
+        ),
+        (
+            {"pretrained": "opnai", "weights": "x.pt"},
+            UnknownName,
+            "nearest: openai.*the one that the file is like",
+        ),
+        ({"model": "ViT-B-16", "weights": "x.pt"}, UnknownName, r"is no tag of ViT-B-16 .*\(15 in all\)"),
+        ({"model": "ViT-M-16", "weights": "x.pt"}, MissingResource, r"x\.pt: no such file"),  # it has no tags
+        ({"model": "ViT-M-16", "weights": "x.pt", "pretrained": "openai"}, UnknownName, "has no tags of ViT-M-16"),
+        ({"model": "ViT-M-16"}, MissingResource, "no published weights of ViT-M-16; give a file"),
+        ({"model": "nllb-clip-base", "weights": "untrained"}, RestorebenchError, "no small version"),
+        ({"model": "ViT-bigG-14", "weights": "untrained"}, RestorebenchError, "no small version"),
         ({}, MissingResource, r"offline.*huggingface\.co/laion/CLIP-ViT-B-32.*put it at"),
         ({"prompts": {"fog": ("x",)}}, RestorebenchError, "no task called 'fog'"),
         ({"templates": ("no place",)}, RestorebenchError, "has no {} for the words"),
@@ -140,13 +181,32 @@ def test_a_probe_is_fitted_on_a_folder_and_detects(runtime, tmp_path, capsys):
     assert warmer == pytest.approx(usual**0.5, rel=1e-4)
 
 
-def test_a_probe_of_another_clip_is_refused(runtime, tmp_path):
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"model": "ViT-B-16"}, "model ViT-B-32, not ViT-B-16"),  # whose features are as many
+        ({"crop": "whole"}, "crop center, not whole"),
+    ],
+)
+def test_a_probe_of_another_clip_is_refused(runtime, tmp_path, other, message):
     output = tmp_path / "probe.npz"
     arguments = ["--output", str(output), "--weights", "untrained"]
     probe.main([str(examples(tmp_path / "examples", 2)), *arguments])
-    detector = Probe(ProbeOptions(model="ViT-L-14", weights="untrained", probe=output), runtime)
-    with pytest.raises(RestorebenchError, match="gives 96: fit it anew"):
-        detector.detect(pictures(1))
+    with pytest.raises(RestorebenchError, match=rf"another CLIP \({message}\).*fit it anew"):
+        Probe(ProbeOptions(weights="untrained", probe=output, **other), runtime)
+    replace(linear.read(output), about={}).save(output)
+    with pytest.raises(RestorebenchError, match="does not say which CLIP"):
+        Probe(ProbeOptions(weights="untrained", probe=output), runtime)
+
+
+def test_other_weights_of_a_model_are_another_clip(runtime, tmp_path):
+    for name in ("a.pt", "b.pt"):
+        torch.save(open_clip.create_model("ViT-S-32", load_weights=False).state_dict(), tmp_path / name)
+    identities = [
+        ClipBackbone(Backbone(model="ViT-S-32", weights=tmp_path / n), runtime).identity()
+        for n in ("a.pt", "b.pt")
+    ]
+    assert identities[0]["weights"] == file_digest(tmp_path / "a.pt") != identities[1]["weights"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"\x93NUMPY"])
@@ -156,7 +216,65 @@ def test_a_broken_file_of_coefficients_is_named(runtime, tmp_path, content):
         Probe(ProbeOptions(weights="untrained", probe=tmp_path / "probe.npz"), runtime)
 
 
-def test_a_folder_without_classes_is_one_line(tmp_path, capsys):
+ARRAYS = {"centre": np.zeros(3), "scale": np.ones(3), "weights": np.zeros((2, 3)), "bias": np.zeros(2)}
+NAMES = {"names": np.array(["hazy", "noisy"])}
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"weights": np.zeros((3, 3))}, r"weights is \[3, 3\], not \[2, 3\]"),
+        ({"bias": np.zeros(())}, r"bias is \[\]"),
+        ({"scale": np.zeros(3)}, "scale is not positive"),
+        ({"centre": np.full(3, np.nan)}, "centre is not finite"),
+        ({"names": np.array(["hazy", "hazy"])}, "each once"),
+        ({"about": np.array("[1]")}, "about is not a mapping"),
+        ({"about": np.array("{")}, "not the coefficients"),
+    ],
+)
+def test_coefficients_must_fit_each_other(tmp_path, other, message):
+    path = tmp_path / "probe.npz"
+    np.savez(path, **(ARRAYS | NAMES))
+    assert linear.read(path).names == ("hazy", "noisy")
+    np.savez(path, **(ARRAYS | NAMES | other))
+    with pytest.raises(RestorebenchError, match=rf"probe\.npz: not the coefficients .*{message}|{message}"):
+        linear.read(path)
+
+
+def test_one_array_is_no_file_of_coefficients(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    with pytest.raises(RestorebenchError, match=r"one\.npz: not the coefficients"):
+        linear.read(tmp_path / "one.npz")
+
+
+@pytest.mark.parametrize(
+    ("folder", "output", "message"),
+    [
+        ("empty", "x.npz", "needs one per class"),
+        ("nowhere", "x.npz", "nowhere: no such folder"),
+        ("strange", "x.npz", "no task is called hazzy (nearest: hazy"),
+        ("examples", "nowhere/x.npz", "give a file in a folder that exists"),
+        ("examples", "empty", "give a file in a folder that exists"),
+    ],
+)
+def test_what_cannot_be_fitted_is_said_before_any_image_is_read(
+    tmp_path, capsys, monkeypatch, folder, output, message
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "strange/hazzy", "strange/noisy", "examples/hazy", "examples/.hidden", "examples/clean"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(probe, "described", None)
     with pytest.raises(SystemExit):
-        probe.main([str(tmp_path), "--output", str(tmp_path / "x.npz"), "--weights", "untrained"])
-    assert "needs one per class" in capsys.readouterr().err
+        probe.main([folder, "--output", output, "--weights", "untrained"])
+    assert message in capsys.readouterr().err
+
+
+def test_downloads_of_a_fit_go_where_those_of_a_run_go(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("RESTOREBENCH_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.setenv("RESTOREBENCH_OFFLINE", "1")
+    with pytest.raises(SystemExit):
+        probe.main([str(examples(tmp_path / "examples", 1)), "--output", str(tmp_path / "x.npz")])
+    error = capsys.readouterr().err
+    assert f"is not in {tmp_path / 'caches' / 'restorebench'} and cannot be downloaded (offline)" in error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile
@@ -15,6 +16,8 @@ from restorebench.toolbox.files import replaced
 
 Array = np.ndarray[Any, Any]
 
+_ARRAYS = ("centre", "scale", "weights", "bias")
+
 LIMIT = 6.0
 """Standard deviations; a value beyond the training set's range says no more than this."""
 
@@ -23,7 +26,8 @@ LIMIT = 6.0
 class LinearModel:
     """Class probabilities from standardised values.
 
-    names: the C classes. centre, scale: (K,). weights: (C, K). bias: (C,).
+    names: the C classes. centre, scale: (K,). weights: (C, K). bias: (C,). about: what the values are, in words
+    of whoever fitted it.
     """
 
     names: tuple[str, ...]
@@ -31,6 +35,7 @@ class LinearModel:
     scale: Array
     weights: Array
     bias: Array
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def probabilities(self, rows: Array, temperature: float = 1) -> Array:
         """Return class probabilities, (N, C) float64, of values (N, K)."""
@@ -38,8 +43,14 @@ class LinearModel:
         return _softmax(logits / temperature)
 
     def save(self, path: Path) -> None:
-        """Write the coefficients as float32, compressed."""
-        arrays = {name: getattr(self, name).astype(np.float32) for name in ("centre", "scale", "weights", "bias")}
+        """Write the coefficients as float32, compressed.
+
+        Raises:
+            OSError: they cannot be written there.
+        """
+        arrays = {name: getattr(self, name).astype(np.float32) for name in _ARRAYS}
+        if self.about:
+            arrays["about"] = np.array(json.dumps(self.about, sort_keys=True))
         with replaced(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(stream, names=np.array(self.names), **arrays)
 
@@ -55,10 +66,34 @@ def read(source: Path | IO[bytes]) -> LinearModel:
         raise MissingResource(f"{source}: no such file")
     try:
         with np.load(source, allow_pickle=False) as stored:
-            arrays = {name: stored[name].astype(np.float64) for name in ("centre", "scale", "weights", "bias")}
-            return LinearModel(tuple(str(name) for name in stored["names"]), **arrays)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise RestorebenchError(f"{source}: not the coefficients of a linear model ({error})") from error
+            arrays = {name: stored[name].astype(np.float64) for name in _ARRAYS}
+            about = json.loads(str(stored["about"])) if "about" in stored else {}
+            model = LinearModel(tuple(str(name) for name in stored["names"]), **arrays, about=about)
+        wrong = _wrong(model)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        wrong = str(error)
+    if wrong:
+        raise RestorebenchError(f"{source}: not the coefficients of a linear model ({wrong})")
+    return model
+
+
+def _wrong(model: LinearModel) -> str:
+    """Say what keeps arrays from being coefficients, or nothing."""
+    classes, values = len(model.names), model.centre.size
+    wanted = {"centre": (values,), "scale": (values,), "weights": (classes, values), "bias": (classes,)}
+    for name, shape in wanted.items():
+        array: Array = getattr(model, name)
+        if array.shape != shape:
+            return f"{name} is {list(array.shape)}, not {list(shape)}, for {classes} classes"
+        if not np.isfinite(array).all():
+            return f"{name} is not finite"
+    if classes < 2 or len(set(model.names)) < classes:
+        return "names of two classes or more are needed, each once"
+    if not (model.scale > 0).all():
+        return "scale is not positive"
+    if not isinstance(model.about, dict) or not all(isinstance(value, str) for value in model.about.values()):
+        return "about is not a mapping of words"
+    return ""
 
 
 def fit(

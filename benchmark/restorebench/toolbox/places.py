@@ -1,0 +1,21 @@
+"""Where a user keeps downloads, and whether there may be new ones, for programs beside runs.
+
+A plugin in a run takes both from its `Runtime`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return where plugins may keep downloads: RESTOREBENCH_HOME, else below the user's cache folder."""
+    if home := os.environ.get("RESTOREBENCH_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restorebench"
+
+
+def offline() -> bool:
+    """Tell whether downloads are forbidden: RESTOREBENCH_OFFLINE, else HF_HUB_OFFLINE."""
+    return os.environ.get("RESTOREBENCH_OFFLINE", os.environ.get("HF_HUB_OFFLINE", "")) not in {"", "0"}
