@@ -23,7 +23,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 Heard = Mapping[str, Sequence[DetectionRecord]]
 """What was said of the images of each task; every record with probabilities."""
 
-LARGEST_FACTOR = 1000.0
+LARGEST_FACTOR = 1e12
 """Factors are sought from one over it up to it."""
 
 _LEAST = 1e-45  # the least number of single precision, in which networks round to zero
@@ -170,7 +170,7 @@ def fitted_factor(heard: Heard) -> float:
     Raises:
         RestorebenchError: there is none, as of a detector that is never wrong.
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import brentq
 
     logarithms, truths, _ = _table(heard)
     true = logarithms[np.arange(len(truths)), truths]
@@ -185,11 +185,20 @@ def fitted_factor(heard: Heard) -> float:
             "no temperature is best: the true tasks are no more probable than others, so it knows nothing of "
             "these images; see that the folders are named after what they show"
         )
+
+    def slope(power: float) -> float:
+        """Return the loss's derivative by the power of probabilities, one over the factor, given as logarithm."""
+        raised = np.exp(_log_softmax(logarithms * np.exp(power)))
+        return float((raised * logarithms).sum(axis=1).mean() - true.mean())
+
+    # Rising throughout, as the loss is convex in the power.
     bound = float(np.log(LARGEST_FACTOR))
-    found = minimize_scalar(
-        lambda x: _loss(logarithms / np.exp(x), truths), bounds=(-bound, bound), options={"xatol": 1e-7}
-    )
-    return float(np.exp(found.x))
+    if slope(-bound) >= 0 or slope(bound) <= 0:
+        raise RestorebenchError(
+            f"no temperature is best between 1/{LARGEST_FACTOR:g} and {LARGEST_FACTOR:g} times the present one: "
+            "true and other tasks are equally probable but for the last digits"
+        )
+    return float(np.exp(-brentq(slope, -bound, bound, xtol=1e-12)))
 
 
 def quality(heard: Heard) -> Quality:

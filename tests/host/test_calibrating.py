@@ -65,6 +65,27 @@ def test_sampled_truths_give_the_temperature_within_two_percent():
     assert quality(rescaled(heard, factor)).calibration_error < 0.02 < quality(heard).calibration_error
 
 
+@pytest.mark.parametrize("factor", [1e-8, 1.8e-4, 0.3, 40.0])
+def test_a_factor_far_from_one_is_found(factor):
+    """Two outcomes, of odds 3 to 1: said at another temperature, the odds are raised to a power."""
+    given = {"noisy": 1 / (1 + 3.0**-factor), "hazy": 1 / (1 + 3.0**factor)}
+    heard = {
+        "noisy": [DetectionRecord("d", "a", "ok", probabilities=given)] * 3,
+        "hazy": [DetectionRecord("d", "b", "ok", probabilities=given)],
+    }
+    assert fitted_factor(heard) == pytest.approx(factor, rel=1e-4)
+
+
+def test_a_factor_beyond_all_that_is_sought_is_refused():
+    even = {"noisy": 0.5 + 1e-16, "hazy": 0.5 - 1e-16}
+    heard = {
+        "noisy": [DetectionRecord("d", "a", "ok", probabilities=even)] * 3,
+        "hazy": [DetectionRecord("d", "b", "ok", probabilities=even)],
+    }
+    with pytest.raises(RestorebenchError, match=r"no temperature is best between 1/1e\+12 and 1e\+12"):
+        fitted_factor(heard)
+
+
 def test_what_the_tasks_lack_to_one_is_scaled_too():
     given = {"noisy": 0.6, "hazy": 0.1}  # and 0.3 of `clean`, which it does not name
     heard = {"noisy": [DetectionRecord("d", "a", "ok", probabilities=given)], "hazy": []}
