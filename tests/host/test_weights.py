@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,41 @@ def test_a_file_without_tensors_is_refused(tmp_path, held):
         weights.read(tmp_path / "net.pt")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\n", "a pointer of git-lfs.*git lfs pull"),
+        (b"\n<!DOCTYPE html><p>\xc3\xa9</p>", "a web page"),
+        (b"junk", "a text file"),
+        (b"a", "a text file"),
+        (b"\x80\x02}q\x00.", "truncated, or no checkpoint"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_what_is_no_checkpoint_is_said_for_what_it_is(tmp_path, content, message, suffix):
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(RestorebenchError, match=message) as caught:
+        weights.read(path)
+    assert "run code" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of strange pickles
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_mutated_checkpoint_is_read_or_refused(tmp_path, layer, zipped):
+    torch.save(layer.state_dict(), tmp_path / "net.pt", _use_new_zipfile_serialization=zipped)
+    data = (tmp_path / "net.pt").read_bytes()
+    rng = random.Random(0)
+    for _ in range(100):
+        mutated = bytearray(data)
+        for _ in range(3):
+            mutated[rng.randrange(min(len(data), 600))] = rng.randrange(256)
+        (tmp_path / "net.pt").write_bytes(mutated)
+        with contextlib.suppress(RestorebenchError):
+            weights.read(tmp_path / "net.pt")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(MissingResource, match=r"gone\.pt: no such file"):
         weights.read(tmp_path / "gone.pt")
@@ -161,3 +198,37 @@ def test_fitting_weights_are_loaded(layer):
     other = torch.nn.Linear(2, 3)
     weights.load(layer, other.state_dict(), Path("net.pt"))
     assert torch.equal(layer.weight, other.weight)
+
+
+@pytest.mark.parametrize(
+    ("bias", "message"),
+    [
+        (torch.tensor([1, 2, 3]), "bias is int64, not float32"),
+        (torch.ones(3, dtype=torch.complex64), "bias is complex64, not float32"),
+        (torch.tensor([1, float("nan"), 3]), "bias holds NaN or infinity"),
+        (torch.tensor([1, 2, float("-inf")]).half(), "bias holds NaN or infinity"),
+        (torch.ones(3).to_sparse(), "bias is sparse"),
+    ],
+)
+def test_numbers_must_be_finite_and_of_the_right_kind(layer, bias, message, recwarn):
+    state = {"weight": torch.zeros(3, 2), "bias": bias}
+    before = layer.bias.clone()
+    with pytest.raises(RestorebenchError, match=rf"weights net\.pt: {message}"):
+        weights.load(layer, state, Path("net.pt"))
+    assert torch.equal(layer.bias, before)
+    assert not recwarn
+
+
+def test_counters_stay_integers_and_other_precisions_are_taken():
+    norm = torch.nn.BatchNorm1d(2)
+    state = {
+        name: value.bfloat16() if value.is_floating_point() else value + 7
+        for name, value in norm.state_dict().items()
+    }
+    weights.load(norm, state, Path("net.pt"))
+    assert norm.num_batches_tracked == 7
+    state["num_batches_tracked"] = torch.tensor(7.5)
+    with pytest.raises(RestorebenchError, match="num_batches_tracked is float32, not int64"):
+        weights.load(norm, state, Path("net.pt"))
+    state = {"weight": torch.ones(3, 2).to(torch.float8_e4m3fn), "bias": torch.ones(3)}
+    weights.load(torch.nn.Linear(2, 3), state, Path("net.pt"))

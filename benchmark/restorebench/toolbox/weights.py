@@ -24,6 +24,11 @@ LOCK = "weights.json"
 
 _HUB = re.compile(r"https://huggingface\.co/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 
+_FOREIGN = re.compile("GLOBAL|allowlisted|Trying to call reduce")
+"""What torch says of a checkpoint that would import or call something."""
+
+_PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\n\r")
+
 
 def fetch(file: WeightFile, runtime: Runtime) -> Path:
     """Return a published file, downloaded to the cache if it is not there yet, with its sha256 checked.
@@ -92,7 +97,6 @@ def read(path: Path) -> dict[str, Tensor]:
         RestorebenchError: it is truncated, holds code, or holds no tensors.
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
@@ -102,16 +106,29 @@ def read(path: Path) -> dict[str, Tensor]:
             held: Any = load_file(path)
         else:
             held = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise RestorebenchError(
-            f"weights {path}: holds more than tensors and plain values, and might run code; refused"
-            " (save its state dictionary alone)"
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
-        raise RestorebenchError(
-            f"weights {path}: truncated, or no checkpoint at all ({_first_sentence(error)})"
-        ) from error
+    except (
+        Exception
+    ) as error:  # a broken pickle makes any of the builtin ones, KeyError and AttributeError among them
+        raise RestorebenchError(f"weights {path}: {_trouble(path, error)}") from error
     return unwrapped(held, path)
+
+
+def _trouble(path: Path, error: Exception) -> str:
+    """Say why a file could not be loaded: by how it begins, or by what torch says of it."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of git-lfs, not the file that it stands for; fetch that with `git lfs pull`"
+    if head.lstrip().startswith(b"<"):
+        return "a web page or XML, as a download that failed leaves it; fetch the file anew"
+    if head and all(byte in _PRINTABLE for byte in head):
+        return "a text file, not weights; fetch the file anew"
+    if isinstance(error, pickle.UnpicklingError) and _FOREIGN.search(str(error)):
+        return (
+            "holds more than tensors and plain values, and might run code; refused"
+            " (save its state dictionary alone)"
+        )
+    return f"truncated, or no checkpoint at all ({_first_sentence(error)})"
 
 
 def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
@@ -150,12 +167,12 @@ def notes(weights: object) -> Mapping[str, Any]:
 
 
 def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str = "") -> None:
-    """Load named tensors into a module; every name and shape must be right.
+    """Load named tensors into a module; every name and shape must be right, and every number finite.
 
-    hint: what to try where they are not.
+    Floating tensors take any floating type, others no floating one. hint: what to try where names differ.
 
     Raises:
-        RestorebenchError: names or shapes differ; the message has the first of each kind.
+        RestorebenchError: names, shapes or types differ, or a number is not finite; the message has the first.
     """
     own = module.state_dict()
     missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -173,7 +190,29 @@ def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str =
         if hint:
             problems.append(hint)
         raise RestorebenchError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(problems)}")
+    for name, tensor in state.items():
+        if tensor.is_sparse or tensor.is_quantized:
+            raise RestorebenchError(f"weights {path}: {name} is sparse or quantised; store it as a plain tensor")
+        if tensor.is_floating_point() != own[name].is_floating_point() or tensor.is_complex():
+            raise RestorebenchError(f"weights {path}: {name} is {_type(tensor)}, not {_type(own[name])}")
+        if not _finite(tensor):
+            raise RestorebenchError(f"weights {path}: {name} holds NaN or infinity; its training went wrong")
     module.load_state_dict(dict(state), strict=True)
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Tell whether all numbers are finite, in a tenth of a second per GB: the extremes beside a NaN are NaN."""
+    import torch
+
+    if tensor.numel() == 0 or not tensor.is_floating_point():
+        return True
+    # Types of one byte have no extremes.
+    least, largest = torch.aminmax(tensor.float() if tensor.element_size() == 1 else tensor)
+    return bool(torch.isfinite(least) and torch.isfinite(largest))
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _first_sentence(error: BaseException) -> str:
