@@ -83,6 +83,36 @@ def test_a_download_comes_from_the_hub_into_the_cache(tmp_path, monkeypatch):
     assert asked["local_files_only"] is False
 
 
+@pytest.mark.parametrize("content", ["{bad", "[]", "5", '{"a": 1}', b"\xff\xfe", None])
+def test_a_record_of_digests_that_is_broken_is_one_line(tmp_path, content):
+    by_hand(tmp_path)
+    lock = tmp_path / weights.LOCK
+    if content is None:
+        lock.mkdir()
+    else:
+        lock.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(
+        RestorebenchError, match=r"weights\.json: .*; delete it, and digests are recorded"
+    ) as caught:
+        weights.fetch(published(), runtime(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cache_that_cannot_be_written_is_one_line_unless_it_is_complete(tmp_path, monkeypatch):
+    path = by_hand(tmp_path)
+
+    def refuse(*given):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "FileLock", refuse)
+        with pytest.raises(MissingResource, match=r"weights\.json: .*Permission denied.*RESTOREBENCH_HOME"):
+            weights.fetch(published(), runtime(tmp_path))
+    weights.fetch(published(), runtime(tmp_path))
+    monkeypatch.setattr(weights, "FileLock", refuse)
+    assert weights.fetch(published(), runtime(tmp_path)) == path
+
+
 def test_other_hosts_are_fetched_by_hand(tmp_path):
     with pytest.raises(MissingResource, match=r"put https://drive\.example/x"):
         weights.fetch(published("https://drive.example/x"), runtime(tmp_path, offline=False))

@@ -29,6 +29,8 @@ _FOREIGN = re.compile("GLOBAL|allowlisted|Trying to call reduce")
 
 _PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\n\r")
 
+_ANEW = "delete it, and digests are recorded anew at the next use"
+
 
 def fetch(file: WeightFile, runtime: Runtime) -> Path:
     """Return a published file, downloaded to the cache if it is not there yet, with its sha256 checked.
@@ -74,17 +76,36 @@ def _downloaded(file: WeightFile, runtime: Runtime) -> Path:
 def _check(file: WeightFile, path: Path, lock: Path) -> None:
     """Compare a file with its card, or else with what was recorded at its first use."""
     actual = file_digest(path)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock.with_suffix(".lock")):
-        known: dict[str, str] = json.loads(lock.read_text()) if lock.is_file() else {}
-        expected = file.sha256 or known.get(file.url, "")
-        if expected and actual != expected:
-            since = "its card says" if file.sha256 else f"{lock} recorded at first use"
-            raise WeightsMismatch(
-                f"{path}: sha256 {actual}, but {since} {expected}; delete the file to get it anew"
-            )
-        if known.get(file.url) != actual:
-            atomic_write_text(lock, json.dumps({**known, file.url: actual}, indent=1, sort_keys=True) + "\n")
+    known = _recorded(lock)
+    expected = file.sha256 or known.get(file.url, "")
+    if expected and actual != expected:
+        since = "its card says" if file.sha256 else f"{lock} recorded at first use"
+        raise WeightsMismatch(f"{path}: sha256 {actual}, but {since} {expected}; delete the file to get it anew")
+    if known.get(file.url) == actual:
+        return  # so that a cache that is complete may be read-only
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock.with_suffix(".lock")):
+            record = {**_recorded(lock), file.url: actual}
+            atomic_write_text(lock, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise MissingResource(
+            f"{lock}: digests cannot be recorded ({error.strerror or error}); make the cache folder writable, or "
+            "name another by RESTOREBENCH_HOME"
+        ) from error
+
+
+def _recorded(lock: Path) -> dict[str, str]:
+    """Read the digests of earlier uses by address; none where there is no such file yet."""
+    try:
+        known = json.loads(lock.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise RestorebenchError(f"{lock}: unreadable ({_first_sentence(error)}); {_ANEW}") from error
+    if not isinstance(known, dict) or not all(isinstance(digest, str) for digest in known.values()):
+        raise RestorebenchError(f"{lock}: holds no digests by address; {_ANEW}")
+    return known
 
 
 def read(path: Path) -> dict[str, Tensor]:
