@@ -30,6 +30,7 @@ TINY_CONTROLLER: dict[str, Any] = {
 TINY_UNET = UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=32)
 TINY_IR_SDE = UNetConfig(features=16, multipliers=(1, 1, 1, 2), context=None, degradation_context=False)
 TINY_NAFNET = NAFNetConfig(width=8, encoder=(1, 1, 1, 1))
+_HEAD = 64
 _SEED = 0
 
 
@@ -42,7 +43,7 @@ def controller_from(choice: str | Path, runtime: Runtime) -> Controller:
     if choice == UNTRAINED:
         return _untrained(lambda: Controller.of(TINY_CONTROLLER))
     path = _path(choice, "controller", runtime)
-    state = _with_alias(weights.read(path))
+    state = _with_alias(weights.read(path), path)
     return _filled(Controller.of(controller_config(state, path)), state, path, "is this the file of a controller?")
 
 
@@ -82,16 +83,23 @@ def nafnet_from(choice: str | Path) -> NAFNet:
 def controller_config(state: State, path: Path) -> dict[str, Any]:
     """Read the sizes of a controller off its tensors; heads are 64 wide, as in every published CLIP."""
     visual = "clip.visual."
-    shape = _shapes(state, path, f"{visual}conv1.weight", f"{visual}proj", f"{visual}positional_embedding")
-    (width, _, _, patch), (_, embed), (tokens, _) = shape
+    ((width, _, _, patch),) = _shapes(state, path, 4, f"{visual}conv1.weight")
+    (_, embed), (tokens, _) = _shapes(state, path, 2, f"{visual}proj", f"{visual}positional_embedding")
     (vocabulary, text_width), (length, _) = _shapes(
-        state, path, "clip.token_embedding.weight", "clip.positional_embedding"
+        state, path, 2, "clip.token_embedding.weight", "clip.positional_embedding"
     )
+    visual_layers = _count(state, rf"{visual}transformer\.resblocks\.(\d+)\.")
+    text_layers = _count(state, r"clip\.transformer\.resblocks\.(\d+)\.")
+    _require(min(visual_layers, text_layers) > 0, path, "a tower without blocks")
+    side, heads = math.isqrt(tokens - 1), max(text_width // _HEAD, 1)
+    _require(width % _HEAD == 0, path, f"towers {width} wide do not part into heads of {_HEAD}")
+    _require(text_width % heads == 0, path, f"text {text_width} wide does not part into heads of {_HEAD}")
+    _require(side > 0 and side * side == tokens - 1, path, f"{tokens} positions are no class and a square")
     return {
         "embed_dim": embed,
         "vision_cfg": {
-            "image_size": patch * math.isqrt(tokens - 1),
-            "layers": _count(state, rf"{visual}transformer\.resblocks\.(\d+)\."),
+            "image_size": patch * side,
+            "layers": visual_layers,
             "width": width,
             "patch_size": patch,
         },
@@ -99,22 +107,26 @@ def controller_config(state: State, path: Path) -> dict[str, Any]:
             "context_length": length,
             "vocab_size": vocabulary,
             "width": text_width,
-            "heads": max(text_width // 64, 1),
-            "layers": _count(state, r"clip\.transformer\.resblocks\.(\d+)\."),
+            "heads": heads,
+            "layers": text_layers,
         },
     }
 
 
 def unet_config(state: State, path: Path) -> UNetConfig:
     """Read the sizes of a U-Net off its tensors."""
-    ((features, doubled, _, _),) = _shapes(state, path, "init_conv.weight")
+    ((features, doubled, _, _),) = _shapes(state, path, 4, "init_conv.weight")
     depth = _count(state, r"downs\.(\d+)\.")
     keys = [f"downs.{level}.3.weight" for level in range(depth)]
+    outs = [shape[0] for shape in _shapes(state, path, 4, *keys)]
+    _require(depth > 0, path, "no level")
+    _require_widths(features, doubled, path)
+    _require(all(out % features == 0 for out in outs), path, f"levels {outs} wide are no multiples of {features}")
     context = "mid_attn.fn.fn.transformer_blocks.0.attn2.to_v.weight"
     return UNetConfig(
         features=features,
-        multipliers=tuple(shape[0] // features for shape in _shapes(state, path, *keys)),
-        context=state[context].shape[1] if context in state else None,
+        multipliers=tuple(out // features for out in outs),
+        context=_shapes(state, path, 2, context)[0][1] if context in state else None,
         degradation_context="prompt" in state,
         scale=0.5 if "downsample.weight" in state else 1.0,
         channels=doubled // 2,
@@ -123,29 +135,46 @@ def unet_config(state: State, path: Path) -> UNetConfig:
 
 def nafnet_config(state: State, path: Path) -> NAFNetConfig:
     """Read the sizes of a NAFNet off its tensors."""
-    ((width, doubled, _, _),) = _shapes(state, path, "intro.weight")
+    ((width, doubled, _, _),) = _shapes(state, path, 4, "intro.weight")
+    _require_widths(width, doubled, path)
 
     def blocks(kind: str) -> tuple[int, ...]:
         levels = _count(state, rf"{kind}\.(\d+)\.")
         return tuple(_count(state, rf"{kind}\.{level}\.(\d+)\.") for level in range(levels))
 
+    encoder, decoder = blocks("encoders"), blocks("decoders")
+    _require(len(encoder) == len(decoder), path, f"{len(encoder)} levels down, but {len(decoder)} up")
     return NAFNetConfig(
         width=width,
-        encoder=blocks("encoders"),
+        encoder=encoder,
         middle=_count(state, r"middle_blks\.(\d+)\."),
-        decoder=blocks("decoders"),
+        decoder=decoder,
         channels=doubled // 2,
     )
 
 
-def _shapes(state: State, path: Path, *names: str) -> list[tuple[int, ...]]:
+def _shapes(state: State, path: Path, axes: int, *names: str) -> list[tuple[int, ...]]:
+    """Return the shapes of tensors that have so many axes, none of them empty."""
     for name in names:
         if name not in state:
             known = ", ".join(sorted(state)[:3])
             raise RestorebenchError(
                 f"weights {path}: no {name} among its tensors ({known}, ...): another network's"
             )
+        shape = list(state[name].shape)
+        _require(len(shape) == axes and 0 not in shape, path, f"{name} is {shape}, with other axes than {axes}")
     return [tuple(state[name].shape) for name in names]
+
+
+def _require_widths(width: int, doubled: int, path: Path) -> None:
+    """Refuse a first layer that no network has: the embedding of time takes pairs, the input is two images."""
+    _require(width % 2 == 0 and width >= 4, path, f"a first layer {width} wide, not 4, 6, ...")
+    _require(doubled % 2 == 0, path, f"{doubled} channels in, which are no two images")
+
+
+def _require(holds: bool, path: Path, otherwise: str) -> None:
+    if not holds:
+        raise RestorebenchError(f"weights {path}: {otherwise}: another network's")
 
 
 def _count(state: State, pattern: str) -> int:
@@ -164,10 +193,20 @@ def _path(choice: str | Path, half: str, runtime: Runtime) -> Path:
     return weights.fetch(file, runtime)
 
 
-def _with_alias(state: State) -> State:
-    """Add the tower's second name where a file has only the first."""
+def _with_alias(state: State, path: Path) -> State:
+    """Add the tower's second name where a file has only the first.
+
+    Raises:
+        RestorebenchError: the two are not equal.
+    """
     first = "clip.visual."
     alias = {name.removeprefix("clip."): value for name, value in state.items() if name.startswith(first)}
+    for name, value in alias.items():
+        other = state.get(name, value)
+        if other is not value and (other.dtype != value.dtype or not torch.equal(other, value)):
+            raise RestorebenchError(
+                f"weights {path}: {name} and clip.{name} differ, but a controller has one tensor for both"
+            )
     return {**alias, **state}
 
 

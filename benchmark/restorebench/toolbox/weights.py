@@ -161,6 +161,9 @@ def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
             held = held[key]
     if not isinstance(held, Mapping) or not held or not all(isinstance(value, Tensor) for value in held.values()):
         raise RestorebenchError(f"weights {path}: holds no named tensors")
+    for name, value in held.items():
+        if str(value.layout) != "torch.strided" or value.is_quantized:
+            raise RestorebenchError(f"weights {path}: {name} is sparse or quantised; store it as a plain tensor")
     prefix = "module." if all(str(name).startswith("module.") for name in held) else ""
     return {str(name).removeprefix(prefix): value for name, value in held.items()}
 
@@ -212,8 +215,6 @@ def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str =
             problems.append(hint)
         raise RestorebenchError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(problems)}")
     for name, tensor in state.items():
-        if tensor.is_sparse or tensor.is_quantized:
-            raise RestorebenchError(f"weights {path}: {name} is sparse or quantised; store it as a plain tensor")
         if tensor.is_floating_point() != own[name].is_floating_point() or tensor.is_complex():
             raise RestorebenchError(f"weights {path}: {name} is {_type(tensor)}, not {_type(own[name])}")
         if not _finite(tensor):

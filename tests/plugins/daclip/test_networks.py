@@ -80,6 +80,65 @@ def test_files_of_other_networks_are_refused_in_one_line(tmp_path, runtime):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("init_conv.weight", (32,)),
+        ("init_conv.weight", (0, 6, 7, 7)),
+        ("init_conv.weight", (2, 6, 7, 7)),
+        ("init_conv.weight", (32, 1, 7, 7)),
+        ("downs.0.3.weight", (31, 32, 4, 4)),
+        ("downs.3.3.weight", ()),
+        ("mid_attn.fn.fn.transformer_blocks.0.attn2.to_v.weight", (64,)),
+        ("clip.visual.conv1.weight", (3,)),
+        ("clip.visual.conv1.weight", (32, 3, 16, 16)),
+        ("clip.visual.conv1.weight", (64, 3, 16, 0)),
+        ("clip.visual.proj", (2,)),
+        ("clip.visual.positional_embedding", (1, 64)),
+        ("clip.visual.positional_embedding", (16, 64)),
+        ("clip.token_embedding.weight", (49408, 200)),
+        ("intro.weight", (8,)),
+        ("intro.weight", (2, 6, 3, 3)),
+        ("intro.weight", (8, 7, 3, 3)),
+        ("decoders.4.0.beta", (1,)),
+    ],
+)
+def test_shapes_that_no_network_has_are_refused_in_one_line(tmp_path, runtime, name, shape):
+    if name.startswith("clip."):
+        original, build = Controller.of(networks.TINY_CONTROLLER), networks.controller_from
+    elif name.startswith(("intro", "decoders")):
+        original, build = NAFNet(networks.TINY_NAFNET), lambda path, runtime: networks.nafnet_from(path)
+    else:
+        original, build = UNet(UNETS["universal"]), networks.unet_from
+    state = {key: value for key, value in original.state_dict().items() if not key.startswith("visual.")}
+    torch.save({**state, name: torch.zeros(shape)}, tmp_path / "net.pth")
+    with pytest.raises(RestorebenchError, match=r"net\.pth: .* another network's") as caught:
+        build(tmp_path / "net.pth", runtime)
+    assert "\n" not in str(caught.value)
+
+
+def test_networks_without_levels_or_blocks_are_refused(tmp_path, runtime):
+    unet, controller = UNet(UNETS["universal"]), Controller.of(networks.TINY_CONTROLLER)
+    for original, part, build in (
+        (unet, "downs.", networks.unet_from),
+        (controller, "clip.transformer.", networks.controller_from),
+    ):
+        state = {name: value for name, value in original.state_dict().items() if not name.startswith(part)}
+        torch.save(state, tmp_path / "net.pth")
+        with pytest.raises(RestorebenchError, match=r"no level|without blocks"):
+            build(tmp_path / "net.pth", runtime)
+
+
+@pytest.mark.parametrize("other", [lambda value: value + 1, lambda value: value.half()])
+def test_a_controller_whose_shared_tower_is_two_is_refused(tmp_path, runtime, other):
+    state = dict(Controller.of(networks.TINY_CONTROLLER).state_dict())
+    torch.save({**state, "visual.proj": state["visual.proj"].clone()}, tmp_path / "net.pt")
+    networks.controller_from(tmp_path / "net.pt", runtime)
+    torch.save({**state, "visual.proj": other(state["visual.proj"])}, tmp_path / "net.pt")
+    with pytest.raises(RestorebenchError, match=r"visual\.proj and clip\.visual\.proj differ"):
+        networks.controller_from(tmp_path / "net.pt", runtime)
+
+
 def test_a_file_with_a_tensor_too_few_is_refused(tmp_path, runtime):
     state = UNet(UNETS["universal"]).state_dict()
     del state["mid_block1.mlp.1.bias"]
