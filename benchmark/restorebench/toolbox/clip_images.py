@@ -16,6 +16,9 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 """OpenAI's statistics, per channel."""
 
+THIN = 64
+"""From this ratio of sides on, only what the crop keeps is computed: all of 1 x 8000 px were 224 x 1.8 million."""
+
 Crop = Literal["center", "whole"]
 
 
@@ -51,9 +54,14 @@ def _resized(image: Pillow.Image, size: int, crop: Crop) -> Tensor:
     if crop == "center":
         short = min(width, height)
         width, height = (size * side // short for side in (width, height))
-        image = image.resize((width, height), Pillow.Resampling.BICUBIC)
         left, top = (round((side - size) / 2) for side in (width, height))
-        image = image.crop((left, top, left + size, top + size))
+        if max(image.size) >= THIN * short:
+            across, down = image.width / width, image.height / height
+            box = (left * across, top * down, (left + size) * across, (top + size) * down)
+            image = image.resize((size, size), Pillow.Resampling.BICUBIC, box=box)
+        else:  # as published: a box is a single-precision one, and may exchange the two passes, which each round
+            image = image.resize((width, height), Pillow.Resampling.BICUBIC)
+            image = image.crop((left, top, left + size, top + size))
     else:
         image = image.resize((size, size), Pillow.Resampling.BICUBIC)
     return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).permute(2, 0, 1)
