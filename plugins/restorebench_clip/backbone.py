@@ -73,13 +73,8 @@ class ClipBackbone:
 
     def identity(self) -> dict[str, str]:
         """Say all that the features of an image depend on; reads the whole file of weights."""
-        untrained = self.file is None
-        return {
-            "model": self.options.model,
-            "pretrained": "" if untrained else self.options.pretrained,
-            "weights": UNTRAINED if self.file is None else file_digest(self.file),
-            "crop": self.crop,
-        }
+        tag, digest = ("", UNTRAINED) if self.file is None else (self.options.pretrained, file_digest(self.file))
+        return {"model": self.options.model, "pretrained": tag, "weights": digest, "crop": self.crop}
 
     def images(self, images: Tensor) -> Tensor:
         """Return features (B, D) of length one, of (B, 3, H, W) images in [0, 1]."""
