@@ -7,7 +7,6 @@ clean image, tab-separated as the published tables are. Needs `pip install 'rest
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from PIL import Image as Pillow
 
 from restorebench import RestorebenchError
 from restorebench.toolbox import images, photographs
-from restorebench.toolbox.files import file_digest
+from restorebench.toolbox.files import file_digest, replaced
 
 Captioner = Callable[[Pillow.Image], str]
 MODEL = "Salesforce/blip-image-captioning-large"
@@ -52,28 +51,40 @@ def write(pairs: Path, output: Path, caption: Captioner) -> int:
     """Write one row per degraded image; equal clean images of several tasks are captioned once. Returns the rows.
 
     Raises:
-        RestorebenchError: the folder holds no <task>/GT, or an image has no degraded partner.
+        RestorebenchError: the folder holds no <task>/GT, an image has no partner, or the output cannot be written.
     """
     folders = sorted(path.parent for path in pairs.glob("*/GT") if path.is_dir())
     if not folders:
         raise RestorebenchError(f"{pairs} holds no <task>/GT")
+    found = [(folder.name, *_sides(folder)) for folder in folders]
     known: dict[str, str] = {}
-    rows = []
-    for folder in folders:
-        degraded = {path.stem: path for path in photographs.listed(folder / "LQ")}
-        for clean in photographs.listed(folder / "GT"):
-            if clean.stem not in degraded:
-                raise RestorebenchError(f"{clean} has no partner in {folder / 'LQ'}")
-            content = file_digest(clean)
-            if content not in known:
-                text = caption(Pillow.fromarray(images.to_8bit(images.read(clean))))
-                known[content] = " ".join(text.split())
-            rows.append((str(degraded[clean.stem]), f"{known[content]}: {folder.name}"))
-    with output.open("w", newline="") as stream:
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow(("filepath", "title"))
-        writer.writerows(rows)
-    return len(rows)
+    rows = ["filepath\ttitle\n"]
+    try:
+        with replaced(output) as temporary:
+            temporary.touch()  # what cannot be written is known before the work
+            for task, degraded, clean in found:
+                for stem, path in clean.items():
+                    content = file_digest(path)
+                    if content not in known:
+                        known[content] = plain(caption(Pillow.fromarray(images.to_8bit(images.read(path)))))
+                    rows.append(f"{degraded[stem]}\t{known[content]}: {task}\n")
+            temporary.write_text("".join(rows), encoding="utf-8")
+    except OSError as error:
+        raise RestorebenchError(f"{output}: {error.strerror or error}") from error
+    return len(rows) - 1
+
+
+def _sides(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Map stems to degraded and to clean images, which must be the same."""
+    degraded, clean = (photographs.by_stem(folder / side) for side in ("LQ", "GT"))
+    if odd := sorted(degraded.keys() ^ clean.keys()):
+        raise RestorebenchError(f"{folder}: {odd[0]!r} and {len(odd) - 1} more lack a partner in LQ or GT")
+    return degraded, clean
+
+
+def plain(text: str) -> str:
+    """Leave out of a caption what the table gives a meaning: tabs and line ends, `: ` and quotes."""
+    return " ".join(text.replace('"', "'").split()).replace(": ", ", ").rstrip(":")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

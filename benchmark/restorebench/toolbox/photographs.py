@@ -54,3 +54,17 @@ def listed(place: str | Path, limit: int | None = None) -> list[Path]:
     if not found:
         raise RestorebenchError(f"{folder}: holds no image ({', '.join(SUFFIXES)})")
     return found[:limit]
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    """Map the stem of each image in a folder to its file.
+
+    Raises:
+        RestorebenchError: there is no such folder, it holds no image, or two of them share a stem.
+    """
+    found: dict[str, Path] = {}
+    for path in listed(folder):
+        if path.stem in found:
+            raise RestorebenchError(f"{folder}: {found[path.stem].name} and {path.name} share a stem; keep one")
+        found[path.stem] = path
+    return found

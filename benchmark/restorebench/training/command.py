@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.toolbox.places import cache_folder
 from restorebench.training.config import Training, load
 from restorebench.training.loop import Stage, train
 
@@ -40,9 +41,7 @@ def run(program: str, stages: Mapping[str, Recipe], recipes: Path, arguments: Se
     parser.add_argument(
         "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="in place of the file's"
     )
-    parser.add_argument(
-        "--cache", type=Path, default=Path.home() / ".cache" / "restorebench", help="folder of published weights"
-    )
+    parser.add_argument("--cache", type=Path, default=cache_folder(), help="folder of published weights")
     given = parser.parse_args(arguments)
     recipe = stages[given.stage] if len(stages) > 1 else next(iter(stages.values()))
     try:

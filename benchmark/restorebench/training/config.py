@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from restorebench.errors import MissingResource, RestorebenchError
-from restorebench.tasks import TEN_NAMES
 from restorebench.toolbox.options import PluginOptions
 
 
@@ -18,9 +17,16 @@ class Data(PluginOptions):
     """Where pairs come from: folders of pairs, or clean photographs that are degraded on the fly."""
 
     pairs: Path | None = Field(None, description="folder of <task>/{GT,LQ}, paired by stem")
-    clean: Path | None = Field(None, description="folder of clean photographs for the benchmark's own synthesis")
+    clean: Path | Literal["embedded"] | None = Field(
+        None, description="folder of clean photographs, or `embedded`, for the benchmark's own synthesis"
+    )
     severities: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1, description="of the synthesis")
-    tasks: tuple[str, ...] = Field(TEN_NAMES, min_length=1, description="each as often as the others")
+    tasks: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="each as often as the others; by default those of the ten that `pairs` has, or all ten; for"
+        " validation those of the training",
+    )
     limit: int | None = Field(None, ge=1, description="use only so many images of each task or of the photographs")
 
     @model_validator(mode="after")
@@ -33,28 +39,35 @@ class Data(PluginOptions):
 class Average(PluginOptions):
     """The exponential moving average of the weights."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     decay: float = Field(0.995, ge=0, lt=1)
     every: int = Field(10, ge=1, description="iterations between updates")
     start: int = Field(100, ge=0, description="iterations before which it is a copy")
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Training(PluginOptions):
-    """What both stages share."""
+    """What every training is told."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     output: Path = Field(description="folder for checkpoints, logs and validation images")
     data: Data
     validation: Data | None = Field(None, description="other data; none leaves validation out")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     iterations: int = Field(ge=1, description="steps of the optimiser")
     batch_size: int = Field(16, ge=1, description="per process and part of an accumulated step")
     accumulate: int = Field(1, ge=1, description="parts of a step")
     optimiser: Literal["adamw", "adam", "lion"] = "adamw"
-    learning_rate: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
+    learning_rate: float = Field(2e-4, gt=0, le=1)
+    betas: tuple[Beta, Beta] = (0.9, 0.99)
     epsilon: float = Field(1e-8, gt=0, description="of adamw and adam")
-    weight_decay: float = Field(0, ge=0, description="not applied to vectors and scalars")
+    weight_decay: float = Field(0, ge=0, description="not applied to biases and gains")
     schedule: Literal["cosine", "multistep", "constant"] = "cosine"
-    least_rate: float = Field(1e-6, ge=0, description="what `cosine` falls to")
+    least_rate: float = Field(1e-6, ge=0, le=1, description="what `cosine` falls to")
     milestones: tuple[int, ...] = Field((), description="iterations at which `multistep` halves the rate")
     warm_up: int = Field(0, ge=0, description="iterations over which the rate rises from nothing")
     clip_norm: float | None = Field(None, gt=0, description="greatest norm of a step's gradient")
@@ -82,24 +95,51 @@ def load(path: Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     """
     if not path.is_file():
         raise MissingResource(f"{path}: no such file")
-    changes = [text.partition("=") for text in overrides]
     try:
-        raw: Any = yaml.safe_load(path.read_text()) or {}
-        for keys, _, value in changes:
-            *parents, last = keys.split(".")
-            place = raw
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[last] = yaml.safe_load(value)
+        raw = _mapping(_parsed(path.read_text(encoding="utf-8"), str(path)), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RestorebenchError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    changes = [_change(text) for text in overrides]
+    for keys, value in changes:
+        place = raw
+        for depth, parent in enumerate(keys[:-1], 1):
+            place[parent] = place = _mapping(
+                place.get(parent), f"--set {'.'.join(keys)}: {'.'.join(keys[:depth])}"
+            )
+        place[keys[-1]] = value
+    try:
         model = kind.model_validate(raw)
-        for keys, _, _ in changes:
-            model = _anchored_below(model, keys.split("."), Path.cwd())
-        return anchored(model, path.resolve().parent)
-    except yaml.YAMLError as error:
-        raise RestorebenchError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise RestorebenchError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = [str(path), ".".join(map(str, first["loc"]))]
+        raise RestorebenchError(": ".join([*filter(None, where), first["msg"]])) from error
+    for keys, _ in changes:
+        model = _anchored_below(model, keys, Path.cwd())
+    return anchored(model, path.resolve().parent)
+
+
+def _change(text: str) -> tuple[list[str], Any]:
+    """Split `key.path=value`."""
+    keys, separator, value = text.partition("=")
+    if not separator:
+        raise RestorebenchError(f"--set {text}: expected KEY=VALUE")
+    return keys.split("."), _parsed(value, f"--set {text}")
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RestorebenchError(f"{where}: not YAML ({str(error).splitlines()[0]})") from error
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    """Take what should hold keys; what was left empty holds none."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise RestorebenchError(f"{where}: expected keys with values, got {value!r}")
+    return value
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -115,9 +155,11 @@ def _anchored_below(model: Model, keys: Sequence[str], folder: Path) -> Model:
     """Make the paths at one place of a model absolute."""
     first, *rest = keys
     value = getattr(model, first)
-    return model.model_copy(
-        update={first: _anchored_below(value, rest, folder) if rest else _placed(value, folder)}
-    )
+    if not rest:
+        return model.model_copy(update={first: _placed(value, folder)})
+    if not isinstance(value, BaseModel):  # a later override took its place
+        return model
+    return model.model_copy(update={first: _anchored_below(value, rest, folder)})
 
 
 def _placed(value: Any, folder: Path) -> Any:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from restorebench.catalog import synthesisers
-from restorebench.errors import RestorebenchError
+from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.tasks import TEN_NAMES
 from restorebench.toolbox import images, photographs
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import degrade
-from restorebench.training.config import Data
+from restorebench.training.config import Data, Training
 
 if TYPE_CHECKING:
     from restorebench.contracts import Image
@@ -43,25 +44,40 @@ class Source(Protocol):
     def pair(self, task: int, rng: np.random.Generator) -> Pair:
         """Draw one pair of a task."""
 
+    def names(self) -> Iterator[str]:
+        """Yield the name of every pair that may be drawn."""
+
     def validation(self, count: int) -> Iterator[Pair]:
         """Yield the first pairs, the tasks in turn."""
 
 
 class Folders:
-    """<root>/<task>/{GT,LQ} with equal stems."""
+    """<root>/<task>/{GT,LQ} with equal stems and sizes; all headers are read at once, so that nothing fails late.
 
-    def __init__(self, root: Path, tasks: Sequence[str], limit: int | None) -> None:
-        self.tasks = tuple(tasks)
-        self.found = [self._pairs(root / task, limit) for task in tasks]
+    tasks: None takes those of the ten that have a folder.
+    """
+
+    def __init__(self, root: Path, tasks: Sequence[str] | None, limit: int | None) -> None:
+        self.tasks = tuple(task for task in TEN_NAMES if (root / task).is_dir()) if tasks is None else tuple(tasks)
+        if not self.tasks:
+            raise MissingResource(f"{root}: holds no folder of a task ({', '.join(TEN_NAMES)})")
+        self.found = [self._pairs(root / task, limit) for task in self.tasks]
 
     @staticmethod
     def _pairs(folder: Path, limit: int | None) -> list[tuple[Path, Path]]:
-        sides = {side: {path.stem: path for path in photographs.listed(folder / side)} for side in (_LQ, _GT)}
+        sides = {side: photographs.by_stem(folder / side) for side in (_LQ, _GT)}
         if odd := sorted(sides[_LQ].keys() ^ sides[_GT].keys()):
             raise RestorebenchError(
                 f"{folder}: {odd[0]!r} and {len(odd) - 1} more lack a partner in {_LQ} or {_GT}"
             )
-        return [(sides[_LQ][stem], sides[_GT][stem]) for stem in sorted(sides[_LQ])][:limit]
+        found = [(sides[_LQ][stem], sides[_GT][stem]) for stem in sorted(sides[_LQ])][:limit]
+        for paths in found:
+            degraded, clean = (images.read_size(path) for path in paths)
+            if degraded != clean:
+                raise RestorebenchError(
+                    f"{paths[0]}: {degraded[0]} x {degraded[1]}, but its clean image is {clean[0]} x {clean[1]}"
+                )
+        return found
 
     def pair(self, task: int, rng: np.random.Generator) -> Pair:
         """Draw one pair of a task."""
@@ -70,9 +86,12 @@ class Folders:
     def _read(self, task: int, place: int) -> Pair:
         paths = self.found[task][place]
         degraded, clean = (images.read(path) for path in paths)
-        if degraded.shape != clean.shape:
-            raise RestorebenchError(f"{paths[0]}: {degraded.shape}, but its clean image is {clean.shape}")
         return Pair(degraded, clean, task, f"{self.tasks[task]}/{paths[0].stem}")
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every pair that may be drawn."""
+        for task, pairs in zip(self.tasks, self.found, strict=True):
+            yield from (f"{task}/{degraded.stem}" for degraded, _ in pairs)
 
     def validation(self, count: int) -> Iterator[Pair]:
         """Yield the first pairs, the tasks in turn."""
@@ -84,7 +103,9 @@ class Folders:
 class Synthesis:
     """Clean photographs, degraded whole by the benchmark's own synthesisers before any patch is cut."""
 
-    def __init__(self, folder: Path, tasks: Sequence[str], severities: Sequence[int], limit: int | None) -> None:
+    def __init__(
+        self, folder: Path | str, tasks: Sequence[str], severities: Sequence[int], limit: int | None
+    ) -> None:
         self.tasks, self.severities = tuple(tasks), tuple(severities)
         self.paths = photographs.listed(folder, limit)
         self.makers = synthesisers(tasks)
@@ -96,6 +117,11 @@ class Synthesis:
         clean = images.read(path)
         image = images.quantise(self.makers[self.tasks[task]].degrade(clean, severity, rng).image)
         return Pair(image, clean, task, f"{self.tasks[task]}/{path.stem}")
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every pair that may be drawn."""
+        for task in self.tasks:
+            yield from (f"{task}/{path.stem}" for path in self.paths)
 
     def validation(self, count: int) -> Iterator[Pair]:
         """Yield the first photographs, tasks and severities in turn, as the datasets degrade them."""
@@ -113,7 +139,22 @@ def source(data: Data) -> Source:
     if data.pairs is not None:
         return Folders(data.pairs, data.tasks, data.limit)
     assert data.clean is not None  # one of the two, as the configuration ensures
-    return Synthesis(data.clean, data.tasks, data.severities, data.limit)
+    return Synthesis(data.clean, data.tasks or TEN_NAMES, data.severities, data.limit)
+
+
+def sources(options: Training) -> tuple[Source, Source | None]:
+    """Open the data of a training and of its validation, where there is one; its tasks must be among the former's.
+
+    Raises:
+        RestorebenchError: data are not there, do not fit together, or are of other tasks.
+    """
+    training = source(options.data)
+    if options.validation is None:
+        return training, None
+    tasks = options.validation.tasks or training.tasks
+    if strange := [task for task in tasks if task not in training.tasks]:
+        raise RestorebenchError(f"validation.tasks: {strange[0]!r} is not among the tasks of the training")
+    return training, source(options.validation.model_copy(update={"tasks": tasks}))
 
 
 # ---------------------------------------------------------------- samples
@@ -167,4 +208,35 @@ def batches(
             yield list(range(start, start + size))
             batch += 1
 
-    yield from DataLoader(samples, batch_sampler=numbers(), num_workers=workers, persistent_workers=workers > 0)
+    loader = DataLoader(
+        _Told(samples),
+        batch_sampler=numbers(),
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=_collated,
+    )
+    for batch in loader:
+        if isinstance(batch, RestorebenchError):
+            raise batch
+        yield batch
+
+
+class _Told(Dataset[dict[str, Any] | RestorebenchError]):
+    """Samples, or what is wrong with them as a value: a loader's process would wrap an error in its traceback."""
+
+    def __init__(self, samples: Dataset[dict[str, Any]]) -> None:
+        self.samples = samples
+
+    def __getitem__(self, number: int) -> dict[str, Any] | RestorebenchError:
+        try:
+            return self.samples[number]
+        except RestorebenchError as error:
+            return error
+
+
+def _collated(samples: list[dict[str, Any] | RestorebenchError]) -> dict[str, Any] | RestorebenchError:
+    wrong = [sample for sample in samples if isinstance(sample, RestorebenchError)]
+    if wrong:
+        return wrong[0]
+    batch: dict[str, Any] = default_collate(samples)
+    return batch

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from restorebench.errors import RestorebenchError
 from restorebench.training.config import Training
-from restorebench.training.keeping import Kept, Log
+from restorebench.training.keeping import Kept, Log, owned, writing
 from restorebench.training.optimising import Averaged, optimiser_of, rate
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -76,17 +76,28 @@ def train(stage: Stage, options: Training, report: Callable[[str], None] = print
     """Train to the end, going on from the newest checkpoint in the output folder; return what was logged.
 
     Raises:
-        RestorebenchError: the loss is not a number, or the folder holds a run of another configuration.
+        RestorebenchError: the loss or the weights are no numbers, or the folder holds a run of another
+            configuration.
+        RunFolderError: the folder cannot be written, or another training runs in it.
     """
     world = join_world()
+    try:
+        with owned(options.output) if world.leads else nullcontext():
+            return _train(stage, options, world, report)
+    finally:
+        if world.size > 1:
+            torch.distributed.destroy_process_group()
+
+
+def _train(stage: Stage, options: Training, world: World, report: Callable[[str], None]) -> list[dict[str, float]]:
     device = world.device
     module = stage.module.to(device)
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimiser = optimiser_of(module, options)
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
     average = Averaged(module, options.average) if options.average else None
-    kept = Kept(options, stage.published, module, optimiser, scaler, average)
-    start = kept.resume(device)
+    kept = Kept(options, stage.published, module, optimiser, scaler, average, world.size)
+    start = kept.resume(world.leads, report)
     wrapped: nn.Module = module
     if world.size > 1:
         places = [device.index] if device.type == "cuda" else None
@@ -94,13 +105,31 @@ def train(stage: Stage, options: Training, report: Callable[[str], None] = print
         wrapped = DistributedDataParallel(module, device_ids=places, find_unused_parameters=True)
     batches = stage.batches(start * options.accumulate, world.rank, world.size)
     log = Log(options.output, world.leads, start)
+
+    def validate(iteration: int) -> None:
+        if options.validation is None:
+            return
+        shown = average.module if average is not None else module
+        folder = options.output / "validation" / str(iteration)
+        with writing(folder):
+            scores = stage.validate(shown, folder, device)
+        log.add(iteration, {f"validation/{name}": value for name, value in scores.items()})
+        log.flush()
+        report(f"{iteration} validation " + " ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+
+    validated = any(name.startswith("validation/") for entry in log.entries[-1:] for name in entry)
+    if world.leads and start == options.iterations and not validated:
+        validate(start)  # it was cut off after the last checkpoint
     for iteration in range(start + 1, options.iterations + 1):
         began = time.perf_counter()
         for group in optimiser.param_groups:
             group["lr"] = rate(options, iteration)
         numbers = _step(stage, wrapped, batches, options, device, scaler)
         if not all(math.isfinite(value) for value in numbers.values()):
-            raise RestorebenchError(f"iteration {iteration}: the loss is no number; lower the rate, or use fp32")
+            raise RestorebenchError(
+                f"iteration {iteration}: the loss is no number; the same command with a lower learning_rate,"
+                " clip_norm or precision=fp32 goes on from the last checkpoint"
+            )
         if options.clip_norm is not None:
             scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(trained, options.clip_norm)
@@ -115,18 +144,12 @@ def train(stage: Stage, options: Training, report: Callable[[str], None] = print
         last = iteration == options.iterations
         if world.leads and (iteration % options.log_every == 0 or last):
             report(f"{iteration}/{options.iterations} " + " ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
-        due = iteration % options.validate_every == 0 or last
-        if world.leads and options.validation is not None and due:
-            shown = average.module if average is not None else module
-            scores = stage.validate(shown, options.output / "validation" / str(iteration), device)
-            log.add(iteration, {f"validation/{name}": value for name, value in scores.items()})
-            report(f"{iteration} validation " + " ".join(f"{k} {v:.4g}" for k, v in scores.items()))
         if world.leads and (iteration % options.save_every == 0 or last):
             log.flush()
             kept.save(iteration)
+        if world.leads and (iteration % options.validate_every == 0 or last):
+            validate(iteration)
     log.close()
-    if world.size > 1:
-        torch.distributed.destroy_process_group()
     return log.entries
 
 

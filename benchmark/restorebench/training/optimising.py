@@ -33,12 +33,13 @@ class Lion(torch.optim.Optimizer):
 
 
 def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
-    """Make the optimiser; vectors and scalars (biases, gains) are not decayed."""
+    """Make the optimiser; biases, gains and prompts, which vary along one axis at most, are not decayed."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in module.parameters():
         if parameter.requires_grad:
-            (matrices if parameter.ndim > 1 else others).append(parameter)
+            one_axis = max(parameter.shape, default=1) == parameter.numel()  # a gain may be (1, C, 1, 1)
+            (others if one_axis else matrices).append(parameter)
     groups = [
         {"params": matrices, "weight_decay": options.weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,14 +20,14 @@ class RestorerTraining(Training):
         "universal-ir", description="controller of published weights, a file, or `untrained`"
     )
     features: int = Field(64, ge=32, multiple_of=32)
-    multipliers: tuple[int, ...] = (1, 2, 4, 8)
+    multipliers: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field((1, 2, 4, 8), min_length=1)
     degradation_context: bool = True
     scale: float = Field(
         1.0, ge=0.5, le=1, multiple_of=0.5, description="0.5 works at half resolution, as the wild variant does"
     )
     prediction: Literal["noise", "data"] = "noise"
     loss: Literal["l1", "l2"] = "l1"
-    steps: int = Field(100, ge=1, description="of the schedule")
+    steps: int = Field(100, ge=1, le=10_000, description="of the schedule")
     max_sigma: float = Field(50, gt=0)
 
 

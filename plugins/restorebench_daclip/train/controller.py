@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from restorebench import TEN, RestorebenchError
+from restorebench import TEN, RestorebenchError, UnknownName
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator
@@ -28,6 +29,7 @@ from restorebench_daclip.train.config import ControllerTraining
 SCALES = (0.0, math.log(100))
 """Where the logarithm of the scale is kept."""
 _SEPARATOR = ": "
+_ASPECT = math.log(4 / 3)
 
 
 class ControllerStage:
@@ -35,15 +37,23 @@ class ControllerStage:
 
     def __init__(self, options: ControllerTraining, cache: Path) -> None:
         self.options = options
-        torch.manual_seed(options.seed)
-        controller = self._started()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            controller = self._started()
         controller.freeze()
         self.module: nn.Module = _Features(controller)
         self.controller = controller
-        self.source = data.source(options.data)
+        self.source, self.validation = data.sources(options)
         words = {task.name: task.prompt for task in TEN}
         self.prompts = [words.get(task, task) for task in self.source.tasks]
         self.captions = None if options.captions is None else read_captions(options.captions)
+        if self.captions is not None:
+            lacking = [name for name in self.source.names() if name not in self.captions]
+            if lacking:
+                raise RestorebenchError(
+                    f"captions {options.captions}: none for {lacking[0]} and {len(lacking) - 1} more;"
+                    " `restorebench_daclip.captions` writes them"
+                )
         with torch.no_grad():
             self.texts = F.normalize(controller.encode_text(self.prompts), dim=-1)
 
@@ -54,6 +64,9 @@ class ControllerStage:
             controller = Controller.of(networks.TINY_CONTROLLER)
         else:
             assert isinstance(options.pretrained, Path)  # the only other kind
+            if options.model not in open_clip.list_models():
+                near = get_close_matches(options.model, open_clip.list_models(), cutoff=0)
+                raise UnknownName(f"model: open_clip knows no {options.model!r}; nearest: {', '.join(near)}")
             clip = open_clip.create_model(options.model, load_weights=False)
             state = weights.read(options.pretrained)
             weights.load(clip, state, options.pretrained, f"are these weights of {options.model}?")
@@ -96,12 +109,13 @@ class ControllerStage:
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
         """Count how often the nearest word is the right one."""
-        assert self.options.validation is not None  # only called with data
+        assert self.validation is not None  # only called with data
         right, size = [], self.controller.image_size
-        for pair in data.source(self.options.validation).validation(self.options.validation_images):
+        places = [self.source.tasks.index(task) for task in self.validation.tasks]
+        for pair in self.validation.validation(self.options.validation_images):
             with torch.no_grad():
                 _, degradation, _ = module(for_clip(data.tensor(pair.degraded)[None].to(device), size))
-            right.append(int((degradation @ self.texts.to(device).T).argmax()) == pair.task)
+            right.append(int((degradation @ self.texts.to(device).T).argmax()) == places[pair.task])
         return {"accuracy": sum(right) / len(right)}
 
     def published(self, module: nn.Module) -> dict[str, Any]:
@@ -135,17 +149,30 @@ class _Views(Dataset[dict[str, Any]]):
         rng = generator(self.seed, "sample", number)
         pair = self.pairs.pair(int(rng.integers(len(self.pairs.tasks))), rng)
         height, width = pair.degraded.shape[:2]
-        share = math.sqrt(rng.uniform(self.minimum, 1))
-        rows, columns = max(round(share * height), 1), max(round(share * width), 1)
-        top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
-        part = np.ascontiguousarray(pair.degraded[top : top + rows, left : left + columns])
+        part = np.ascontiguousarray(pair.degraded[crop_window(height, width, self.minimum, rng)])
         sample: dict[str, Any] = {"task": pair.task, "number": number}
         sample["view"] = for_clip(images.to_tensor([part]), self.size, "whole")[0]
         if self.captions is not None:
-            if pair.name not in self.captions:
-                raise RestorebenchError(f"no caption for {pair.name}; `restorebench_daclip.captions` writes them")
             sample["caption"] = self.captions[pair.name]
         return sample
+
+
+def crop_window(height: int, width: int, minimum: float, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Draw rows and columns of a crop by torchvision's rule for RandomResizedCrop, as the published training does.
+
+    It keeps a share of the area in [minimum, 1] at an aspect of 3/4 to 4/3; where ten draws do not fit, it is the
+    largest centred crop of such an aspect.
+    """
+    for _ in range(10):
+        area = height * width * rng.uniform(minimum, 1)
+        aspect = math.exp(rng.uniform(-_ASPECT, _ASPECT))
+        rows, columns = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
+        if 0 < rows <= height and 0 < columns <= width:
+            top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+            return slice(top, top + rows), slice(left, left + columns)
+    rows, columns = min(height, round(width * 4 / 3)), min(width, round(height * 4 / 3))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return slice(top, top + rows), slice(left, left + columns)
 
 
 def read_captions(path: Path) -> dict[str, str]:
@@ -155,15 +182,18 @@ def read_captions(path: Path) -> dict[str, str]:
     is what follows the last colon.
 
     Raises:
-        RestorebenchError: there is no such file, or a line of it has no degradation.
+        RestorebenchError: there is no such file, a line of it has no degradation, or two are of one image.
     """
     if not path.is_file():
         raise RestorebenchError(f"captions {path}: no such file")
-    found = {}
-    with path.open(newline="") as stream:
-        for line, row in enumerate(csv.DictReader(stream, delimiter="\t"), 2):
+    found: dict[str, str] = {}
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        for line, row in enumerate(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE), 2):
             caption, separator, degradation = (row.get("title") or "").rpartition(_SEPARATOR)
-            if not separator or not row.get("filepath"):
+            if not separator or not row.get("filepath") or None in row:
                 raise RestorebenchError(f"{path}:{line}: expected a filepath and `caption: degradation`")
-            found[f"{degradation}/{Path(row['filepath']).stem}"] = caption
+            name = f"{degradation}/{Path(row['filepath']).stem}"
+            if name in found:
+                raise RestorebenchError(f"{path}:{line}: a second caption of {name}; keep one")
+            found[name] = caption
     return found

@@ -33,13 +33,14 @@ class RestorerStage:
         runtime = Runtime("cpu", 1, cache, {}, False, TEN, lambda kind, name: None)
         self.controller = networks.controller_from(options.controller, runtime).requires_grad_(False)
         context = int(self.controller.clip.text_projection.shape[1])
-        torch.manual_seed(options.seed)
         config = UNetConfig(
             options.features, options.multipliers, context, options.degradation_context, options.scale
         )
-        self.module: nn.Module = _Conditioned(UNet(config))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            self.module: nn.Module = _Conditioned(UNet(config))
         self.schedule = sde.schedule(steps=options.steps, max_sigma=options.max_sigma)
-        self.source = data.source(options.data)
+        self.source, self.validation = data.sources(options)
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
         """Yield patches from batch number `first` on."""
@@ -81,7 +82,7 @@ class RestorerStage:
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
         """Restore 256 px centres by ten evaluations; write degraded, restored and clean side by side."""
         assert isinstance(module, _Conditioned)  # what this stage trains, or its average
-        assert self.options.validation is not None  # only called with data
+        assert self.validation is not None  # only called with data
         sampling = Sampling(
             sampler="multistep-ode",
             steps=min(10, self.options.steps),
@@ -92,7 +93,7 @@ class RestorerStage:
         sampler = Sampler(sampling, str(device))
         gains, scores = [], []
         folder.mkdir(parents=True, exist_ok=True)
-        for pair in data.source(self.options.validation).validation(self.options.validation_images):
+        for pair in self.validation.validation(self.options.validation_images):
             degraded, clean = (centre_crop(image, _VALIDATION_SIDE) for image in (pair.degraded, pair.clean))
             given = data.tensor(degraded)[None].to(device)
             batch = Batch(given, (None,), (key(self.options.seed, pair.name),), (given.shape[-2], given.shape[-1]))

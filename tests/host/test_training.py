@@ -1,0 +1,196 @@
+"""What training shares between plugins: configuration, folders that are kept, and data, with a tiny stage."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+from restorebench import RestorebenchError
+from restorebench.toolbox import images
+from restorebench.training import data
+from restorebench.training.config import Training, load
+from restorebench.training.loop import train
+
+
+class Line:
+    """A line through the mean of the degraded image."""
+
+    def __init__(self, options, fails_at=None):
+        self.options, self.fails_at = options, fails_at
+        self.source, self.validation = data.sources(options)
+        self.module = torch.nn.Linear(1, 1)
+        torch.nn.init.ones_(self.module.weight)
+
+    def batches(self, first, rank, world):
+        patches = data.Patches(self.source, 8, 0)
+        return data.batches(patches, self.options.batch_size, first, rank, world, self.options.workers)
+
+    def loss(self, module, batch, device):
+        found = (module(batch["degraded"].mean((1, 2, 3))[:, None]) ** 2).mean()
+        return (found * float("nan") if self.fails_at in batch["number"].tolist() else found), {}
+
+    def after_step(self):
+        pass
+
+    def validate(self, module, folder, device):
+        return {"pairs": float(len(list(self.validation.validation(2))))}
+
+    def published(self, module):
+        return dict(module.state_dict())
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for task in ("noisy", "hazy"):
+        for side in ("LQ", "GT"):
+            (tmp_path / "pairs" / task / side).mkdir(parents=True)
+            for name in "ab":
+                path = tmp_path / "pairs" / task / side / f"{name}.png"
+                images.write_png(path, np.full((12, 12, 3), 0.5, np.float32))
+    return tmp_path / "pairs"
+
+
+@pytest.fixture
+def options(pairs, tmp_path):
+    def make(**given):
+        base = {"output": tmp_path / "out", "data": {"pairs": pairs}, "iterations": 2, "batch_size": 2}
+        return Training(**base | {"schedule": "constant"} | given)
+
+    return make
+
+
+def go(options, told=None, **given):
+    return train(Line(options, **given), options, (told if told is not None else []).append)
+
+
+def test_tasks_are_those_of_the_folders(options):
+    assert sorted(Line(options()).source.tasks) == ["hazy", "noisy"]
+
+
+def test_another_number_of_processes_is_refused(options, tmp_path):
+    go(options())
+    path = tmp_path / "out" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    state["options"] = json.dumps(json.loads(state["options"]) | {"processes": 2})
+    torch.save(state, path)
+    with pytest.raises(RestorebenchError, match="processes was 2, is 1"):
+        go(options(iterations=3))
+
+
+def test_the_rate_may_change_and_other_keys_are_named(options):
+    go(options())
+    told = []
+    go(options(iterations=3, learning_rate=1e-5, precision="bf16"), told)
+    assert told[0] == "going on with learning_rate 0.0002 -> 1e-05, precision fp32 -> bf16"
+    with pytest.raises(RestorebenchError, match=r"another configuration \(weight_decay was 0\.0, is 0\.5\)"):
+        go(options(iterations=4, weight_decay=0.5))
+
+
+def test_missing_weights_of_a_finished_run_come_again(options, tmp_path):
+    go(options())
+    (tmp_path / "out" / "weights.pth").unlink()
+    go(options())
+    assert (tmp_path / "out" / "weights.pth").is_file()
+
+
+def test_a_folder_in_use_is_refused(options, tmp_path):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(RestorebenchError, match="another training runs"):
+        go(options())
+
+
+def test_a_loss_that_is_no_number_stops_the_run(options):
+    with pytest.raises(RestorebenchError, match="iteration 2: the loss is no number"):
+        go(options(), fails_at=2)
+
+
+def test_weights_that_are_no_numbers_are_not_saved(options, tmp_path):
+    go(options())
+    before = (tmp_path / "out" / "checkpoint.pt").read_bytes()
+    longer = options(iterations=3)
+    stage = Line(longer)
+    stage.after_step = lambda: stage.module.weight.data.fill_(float("nan"))
+    with pytest.raises(RestorebenchError, match="iteration 3: weights are no numbers"):
+        train(stage, longer, lambda text: None)
+    assert (tmp_path / "out" / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("held", [b"", b"junk", b"PK\x03\x04 cut"])
+def test_a_damaged_checkpoint_is_one_line(options, tmp_path, held):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "checkpoint.pt").write_bytes(held)
+    with pytest.raises(RestorebenchError, match=r"checkpoint\.pt: no checkpoint of this training"):
+        go(options())
+
+
+def test_an_output_that_is_a_file_is_one_line(options, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(RestorebenchError, match="out: cannot be written"):
+        go(options())
+
+
+def test_lines_of_history_that_are_no_entries_are_left_out(options, tmp_path):
+    go(options())
+    with (tmp_path / "out" / "history.jsonl").open("a") as stream:
+        stream.write("5\n{}\n")
+    assert [entry["iteration"] for entry in go(options(iterations=3))] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_is_the_same_line_with_workers(options, pairs, workers):
+    chosen = options(workers=workers, batch_size=16)
+    stage = Line(chosen)
+    for path in pairs.glob("*/LQ/a.png"):
+        path.write_bytes(b"no image")
+    with pytest.raises(RestorebenchError) as caught:
+        train(stage, chosen, lambda text: None)
+    assert "\n" not in str(caught.value)
+    assert "Caught" not in str(caught.value)
+
+
+def test_data_that_do_not_fit_are_found_at_the_start(options, pairs):
+    with pytest.raises(RestorebenchError, match="nowhere"):
+        Line(options(validation={"pairs": pairs / "nowhere"}))
+    images.write_png(pairs / "noisy" / "LQ" / "a.png", np.zeros((8, 12, 3), np.float32))
+    with pytest.raises(RestorebenchError, match=r"a\.png: 8 x 12, but its clean image is 12 x 12"):
+        Line(options())
+    (pairs / "hazy" / "LQ" / "a.jpg").write_bytes((pairs / "hazy" / "LQ" / "a.png").read_bytes())
+    with pytest.raises(RestorebenchError, match=r"a\.(jpg|png) and a\.(png|jpg) share a stem"):
+        Line(options(data={"pairs": pairs, "tasks": ["hazy"]}))
+
+
+GOOD = "output: x\niterations: 1\ndata: {clean: embedded}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "message"),
+    [
+        (GOOD, "average", "--set average: expected KEY=VALUE"),
+        (GOOD, "output.x=1", "--set output.x: output: expected keys"),
+        (GOOD, "betas=[0.9,1.5]", "betas.1: "),
+        (GOOD, "learning_rate=.inf", "learning_rate: "),
+        (GOOD, "learning_rate=1e38", "learning_rate: "),
+        (GOOD, "seed=[", "--set seed=[: not YAML"),
+        ("- 1", "seed=1", "config.yaml: expected keys"),
+        ("\xff", "seed=1", "cannot be read as UTF-8"),
+    ],
+)
+def test_bad_configurations_and_overrides_are_one_line(tmp_path, text, change, message):
+    (tmp_path / "config.yaml").write_text(text, encoding="latin-1")
+    with pytest.raises(RestorebenchError) as caught:
+        load(tmp_path / "config.yaml", Training, [change])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_overrides_fill_what_is_empty_and_the_last_one_wins(tmp_path):
+    (tmp_path / "config.yaml").write_text("output: x\niterations: 1\ndata:\n")
+    given = ["data.clean=embedded", "average=null", "average.decay=0.5"]
+    options = load(tmp_path / "config.yaml", Training, given)
+    assert options.data.clean == "embedded"
+    assert options.average.decay == 0.5
+    assert load(tmp_path / "config.yaml", Training, [*given, "average=null"]).average is None
