@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from restorebench.toolbox import images
 from restorebench.training import data
 from restorebench.training.config import Training, load
 from restorebench.training.loop import train
+from restorebench.training.optimising import Lion, rate
 
 
 class Line:
@@ -194,3 +196,36 @@ def test_overrides_fill_what_is_empty_and_the_last_one_wins(tmp_path):
     assert options.data.clean == "embedded"
     assert options.average.decay == 0.5
     assert load(tmp_path / "config.yaml", Training, [*given, "average=null"]).average is None
+
+
+def test_images_without_a_partner_are_named(tmp_path):
+    for side, names in (("LQ", "ab"), ("GT", "a")):
+        (tmp_path / "noisy" / side).mkdir(parents=True)
+        for name in names:
+            images.write_png(tmp_path / "noisy" / side / f"{name}.png", np.zeros((8, 8, 3), np.float32))
+    with pytest.raises(RestorebenchError, match="'b' and 0 more lack a partner"):
+        data.Folders(tmp_path, ("noisy",), None)
+
+
+def test_rates_rise_then_fall(options):
+    falling = options(schedule="cosine", iterations=100, warm_up=10, learning_rate=1.0, least_rate=0.1)
+    rates = [rate(falling, iteration) for iteration in range(1, 101)]
+    assert rates[4] == 0.5
+    assert max(rates) == rates[9] == 1.0
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+    halving = options(schedule="multistep", milestones=(2, 4), learning_rate=1.0)
+    assert [rate(halving, iteration) for iteration in range(1, 6)] == [1, 1, 0.5, 0.5, 0.25]
+
+
+def test_lion_steps_by_the_sign():
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
+    optimiser = Lion([{"params": [parameter]}], lr=0.1, betas=(0.9, 0.99), weight_decay=0.0)
+    parameter.grad = torch.tensor([5.0, -0.001])
+    optimiser.step()
+    assert parameter.tolist() == pytest.approx([0.9, -0.9])
+
+
+def test_every_option_has_a_default_or_is_asked_for():
+    required = {name for name, field in Training.model_fields.items() if field.is_required()}
+    assert required == {"output", "data", "iterations"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,10 +23,10 @@ from restorebench.toolbox import images
 from restorebench.toolbox.photographs import embedded
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import centre_crop
-from restorebench.training.config import Training, load
+from restorebench.training.config import load
 from restorebench.training.data import Folders, Patches, Synthesis, batches
 from restorebench.training.loop import train
-from restorebench.training.optimising import Lion, optimiser_of, rate
+from restorebench.training.optimising import optimiser_of
 
 TASKS = ("low-light", "noisy", "hazy", "uncompleted")
 
@@ -322,34 +321,6 @@ def test_synthesis_degrades_whole_photographs_with_the_benchmarks_own_recipes(tm
     assert [each.name for each in source.validation(3)] == ["noisy/a", "rainy/a", "noisy/a"]
 
 
-def test_images_without_a_partner_are_named(pairs, tmp_path):
-    for side, names in (("LQ", "ab"), ("GT", "a")):
-        (tmp_path / "noisy" / side).mkdir(parents=True)
-        for name in names:
-            images.write_png(tmp_path / "noisy" / side / f"{name}.png", np.zeros((8, 8, 3), np.float32))
-    with pytest.raises(RestorebenchError, match="'b' and 0 more lack a partner"):
-        Folders(tmp_path, ("noisy",), None)
-
-
-def test_rates_rise_then_fall(pairs, tmp_path):
-    options = restorer_options(pairs, tmp_path, iterations=100, warm_up=10, learning_rate=1.0, least_rate=0.1)
-    rates = [rate(options, iteration) for iteration in range(1, 101)]
-    assert rates[4] == 0.5
-    assert max(rates) == rates[9] == 1.0
-    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
-    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
-    halving = restorer_options(pairs, tmp_path, schedule="multistep", milestones=(2, 4), learning_rate=1.0)
-    assert [rate(halving, iteration) for iteration in range(1, 6)] == [1, 1, 0.5, 0.5, 0.25]
-
-
-def test_lion_steps_by_the_sign():
-    parameter = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
-    optimiser = Lion([{"params": [parameter]}], lr=0.1, betas=(0.9, 0.99), weight_decay=0.0)
-    parameter.grad = torch.tensor([5.0, -0.001])
-    optimiser.step()
-    assert parameter.tolist() == pytest.approx([0.9, -0.9])
-
-
 def test_captions_are_read_from_the_published_layout(tmp_path):
     path = tmp_path / "captions.csv"
     path.write_text("filepath\ttitle\n/data/noisy/LQ/7.png\ta dog: on a mat: noisy\n")
@@ -445,6 +416,13 @@ def test_captions_add_the_content_term(pairs, tmp_path):
     assert entry["loss"] == pytest.approx(entry["content"] + entry["degradation"], rel=1e-5)
 
 
-def test_every_option_has_a_default_or_is_asked_for():
-    required = {name for name, field in Training.model_fields.items() if field.is_required()}
-    assert required == {"output", "data", "iterations"}
+def test_an_architecture_that_is_not_known_names_the_nearest(pairs, tmp_path):
+    options = controller_options(pairs, tmp_path, model="ViT-B-33", pretrained=tmp_path / "none.pt")
+    with pytest.raises(RestorebenchError, match="open_clip knows no 'ViT-B-33'; nearest: ViT-B-32"):
+        ControllerStage(options, tmp_path)
+
+
+@pytest.mark.parametrize("given", [{"multipliers": ()}, {"multipliers": (0,)}, {"steps": 20_000}])
+def test_sizes_out_of_range_are_refused(pairs, tmp_path, given):
+    with pytest.raises(ValueError, match=next(iter(given))):
+        restorer_options(pairs, tmp_path, **given)
