@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from restorebench.toolbox.parity import Row, distance, tensor
+from restorebench.toolbox.rule_weights import noise
 from restorebench_daclip import samplers, sde
-from restorebench_daclip.parity.fixtures import Fixtures, distance, noise, tensor, unet_of
-from restorebench_daclip.parity.row import Row
+from restorebench_daclip.parity.fixtures import Fixtures, unet_of
 from restorebench_daclip.samplers import Predictor
 
 

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from restorebench import TEN
+from restorebench.toolbox.parity import Row, distance, tensor
+from restorebench.toolbox.rule_weights import noise
 from restorebench_daclip.controller import Controller
-from restorebench_daclip.parity.fixtures import Fixtures, distance, nafnet_of, noise, tensor, unet_of
-from restorebench_daclip.parity.row import Row
+from restorebench_daclip.parity.fixtures import Fixtures, nafnet_of, unet_of
 
 
 def unet_outputs(fixtures: Fixtures, name: str, allowed: float) -> Iterator[Row]:

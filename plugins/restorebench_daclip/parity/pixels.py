@@ -21,9 +21,9 @@ from restorebench import TEN, MetricInfo, Runtime, ScoringProtocol, Space, disco
 from restorebench.toolbox import images
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.options import loaded
+from restorebench.toolbox.parity import Row, distance, tensor
 from restorebench.toolbox.scoring import luma, prepare
-from restorebench_daclip.parity.fixtures import Fixtures, distance, fill, tensor
-from restorebench_daclip.parity.row import Row
+from restorebench_daclip.parity.fixtures import Fixtures, fill
 
 
 def preprocessing(fixtures: Fixtures) -> Iterator[Row]:

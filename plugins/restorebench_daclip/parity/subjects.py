@@ -7,9 +7,9 @@ from functools import partial
 
 import torch
 
+from restorebench.toolbox.parity import Row
 from restorebench_daclip.parity import diffusion, outputs, pixels, training
 from restorebench_daclip.parity.fixtures import Fixtures
-from restorebench_daclip.parity.row import Row
 
 SUBJECTS: dict[str, Callable[[Fixtures], Iterator[Row]]] = {
     "schedule": diffusion.schedule_tables,

@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restorebench.toolbox.parity import Row, distance, tensor
+from restorebench.toolbox.rule_weights import noise
 from restorebench_daclip import losses, sde
 from restorebench_daclip.controller import Controller
-from restorebench_daclip.parity.fixtures import Fixtures, distance, noise, tensor, unet_of
-from restorebench_daclip.parity.row import Row
+from restorebench_daclip.parity.fixtures import Fixtures, unet_of
 
 
 def controller_losses(fixtures: Fixtures) -> Iterator[Row]:

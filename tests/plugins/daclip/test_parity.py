@@ -8,8 +8,9 @@ import pytest
 import torch
 from restorebench_daclip.parity.__main__ import main
 from restorebench_daclip.parity.fixtures import Fixtures, fill
-from restorebench_daclip.parity.row import Row
 from restorebench_daclip.parity.subjects import SUBJECTS, compare
+
+from restorebench.toolbox.parity import Row
 
 FIXTURES = Path(__file__).with_name("fixtures")
 SLOW = {"daclip_vitl14", "daclip_vitb32"}

@@ -1,0 +1,104 @@
+"""Compare a method with arrays that its published code gave, and print how far apart they are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison. error: the greatest absolute difference beyond what may be relative to the value."""
+
+    subject: str
+    error: float
+    allowed: float
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the error is within what is allowed; NaN is not."""
+        return self.error <= self.allowed
+
+
+@dataclass(frozen=True)
+class Fixtures:
+    """A folder of arrays (.npz) and facts (.json)."""
+
+    folder: Path
+
+    def arrays(self, name: str) -> Arrays:
+        """Read one file of arrays."""
+        with np.load(self.folder / f"{name}.npz") as stored:
+            return dict(stored)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Read one file of facts."""
+        found: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())
+        return found
+
+
+def hold_to_manifest(network: nn.Module, manifest: Mapping[str, Mapping[str, Any]], name: str) -> None:
+    """Compare a network's names and shapes with those of a manifest, {name: {"shape": ...}}.
+
+    Raises:
+        ValueError: some differ.
+    """
+    ours = {key: list(value.shape) for key, value in network.state_dict().items()}
+    theirs = {key: value["shape"] for key, value in manifest.items()}
+    if ours != theirs:
+        odd = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+        raise ValueError(f"{name}: {len(odd)} keys differ from the manifest: {', '.join(odd[:4])}")
+
+
+def tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    """Turn a stored array into a tensor."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def distance(ours: Tensor, theirs: np.ndarray[Any, Any], relative: float = 0.0) -> float:
+    """Return the greatest absolute difference beyond what `relative` to the value allows."""
+    stored = tensor(theirs)
+    return float(((ours.detach() - stored).abs() - relative * stored.abs()).clamp(min=0).max())
+
+
+def command(
+    program: str,
+    description: str | None,
+    subjects: Iterable[str],
+    compare: Callable[[str, Path], Iterable[Row]],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Print a row per comparison of the subjects that the command line names; return 1 if one is too far off.
+
+    compare: (subject, folder) -> its rows.
+    """
+    known = list(subjects)
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("folder", type=Path, help="arrays of the published code (.npz) and facts (.json)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"subjects, all by default: {', '.join(known)}")
+    given = parser.parse_args(arguments)
+    if unknown := [name for name in given.names if name not in known]:
+        parser.error(f"no subject called {unknown[0]!r}; there are {', '.join(known)}")
+    if not given.folder.is_dir():
+        parser.error(f"{given.folder}: no such folder")
+    failed = 0
+    print("| subject | greatest error | allowed | |\n|---|---|---|---|")
+    for name in given.names or known:
+        for row in compare(name, given.folder):
+            failed += not row.holds
+            verdict = "" if row.holds else "TOO FAR"
+            print(f"| {row.subject} | {row.error:.1e} | {row.allowed:.0e} | {verdict} |", flush=True)
+    return 1 if failed else 0
