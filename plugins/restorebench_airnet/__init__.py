@@ -1,0 +1,40 @@
+"""AirNet: one network for noise, rain and haze that is not told which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from restorebench import RestorerInfo, Tiling, Training, WeightFile, hookimpl
+
+if TYPE_CHECKING:
+    from restorebench_airnet.options import AirNetRestoration
+
+
+def files(options: AirNetRestoration) -> Sequence[WeightFile]:
+    """Name the published file that is needed."""
+    from restorebench_airnet.published import PUBLISHED
+
+    return (PUBLISHED[options.weights],) if options.weights in PUBLISHED else ()
+
+
+@hookimpl
+def restorebench_restorers() -> list[RestorerInfo]:
+    """Offer the method."""
+    return [
+        RestorerInfo(
+            name="airnet",
+            version="1",
+            summary="One network for noise, rain and haze, guided by what its encoder sees of the degradation.",
+            load="restorebench_airnet.restorers:AirNetRestorer",
+            options="restorebench_airnet.options:AirNetRestoration",
+            resources=files,
+            tasks=("hazy", "noisy", "rainy"),
+            tiling=Tiling.ALLOWED,
+            training=Training.EXTERNAL,
+            training_data=("BSD400", "WED", "Rain100L", "RESIDE OTS"),
+            citation="Li et al., All-In-One Image Restoration for Unknown Corruption, CVPR 2022",
+            licence="none stated",
+            test_options={"weights": "untrained"},
+        )
+    ]

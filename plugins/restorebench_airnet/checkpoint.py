@@ -1,0 +1,96 @@
+"""Build networks from weights. Sizes and the queue's length are read off the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from restorebench import MissingResource, RestorebenchError, Runtime
+from restorebench.toolbox import weights
+from restorebench_airnet.network import AirNet, ImageNetwork, Sizes
+from restorebench_airnet.options import UNTRAINED
+from restorebench_airnet.published import PUBLISHED
+
+State = Mapping[str, Tensor]
+
+TINY = Sizes(width=8, groups=1, blocks=2, queue=16)
+EXPECTED = "expected: a state dictionary of AirNet's, such as All.pth"
+_GUIDE = "E.E.encoder_q.E_pre."
+_UNUSED = ("E.E.encoder_k.", "E.E.queue", "E.E.encoder_q.E.", "E.E.encoder_q.mlp.")
+_SEED = 0
+
+
+def image_network(choice: str | Path, runtime: Runtime) -> ImageNetwork:
+    """Build what restores images, of published weights, of a file, or untrained and tiny.
+
+    What never reaches an image is left out; a file without it will do.
+
+    Raises:
+        RestorebenchError: the file is missing, broken, or of something else.
+    """
+    if choice == UNTRAINED:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            return ImageNetwork(TINY).eval()
+    path = choice if isinstance(choice, Path) else weights.fetch(PUBLISHED[choice], runtime)
+    state = read(path)
+    network = ImageNetwork(sizes_of(state, path))
+    used = {
+        name.replace(_GUIDE, "E_pre.", 1) if name.startswith(_GUIDE) else name: value
+        for name, value in state.items()
+        if not name.startswith(_UNUSED)
+    }
+    weights.load(network, used, path, EXPECTED)
+    return network.eval()
+
+
+def whole_network(path: Path) -> AirNet:
+    """Build the whole network of a file, to train it on.
+
+    Raises:
+        RestorebenchError: the file is missing, broken, or of something else.
+    """
+    state = read(path)
+    network = AirNet(sizes_of(state, path))
+    weights.load(network, state, path, EXPECTED)
+    return network
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read a checkpoint's tensors, and say what was expected where that fails.
+
+    Raises:
+        MissingResource: there is no such file.
+        RestorebenchError: it is truncated, holds code, or holds no tensors.
+    """
+    try:
+        return weights.read(path)
+    except MissingResource:
+        raise
+    except RestorebenchError as error:
+        raise RestorebenchError(f"{error}; {EXPECTED}") from error
+
+
+def sizes_of(state: State, path: Path) -> Sizes:
+    """Read the sizes of a network off its tensors; a file without a queue gets the usual one.
+
+    Raises:
+        RestorebenchError: it is another network's.
+    """
+    first = state.get("R.head.0.weight")
+    groups, blocks = (_count(state, rf"R\.body\.{place}\.") for place in (r"(\d+)\.body", r"0\.body\.(\d+)\.dgm1"))
+    if first is None or first.ndim != 4 or not groups or not blocks:
+        known = ", ".join(sorted(state)[:3])
+        raise RestorebenchError(f"weights {path}: another network's ({known}, ...); {EXPECTED}")
+    queue = state.get("E.E.queue")
+    length = queue.shape[1] if queue is not None and queue.ndim == 2 else Sizes.queue
+    return Sizes(first.shape[0], groups, blocks, length)
+
+
+def _count(state: State, pattern: str) -> int:
+    """Count the numbers that names carry in one place."""
+    return len({match[1] for name in state if (match := re.match(pattern, name))})

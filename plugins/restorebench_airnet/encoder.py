@@ -1,0 +1,68 @@
+"""The degradation encoder: what a network sees of a degradation, per pixel and as a whole.
+
+The state dictionary has the published layout, hence the names of attributes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+SLOPE = 0.1
+"""Of LeakyReLU below zero, everywhere."""
+
+
+class Encoding(NamedTuple):
+    """pooled, embedding: (N, 4 * width), before and after the head. guide: (N, width, H, W), for the restorer."""
+
+    pooled: Tensor
+    embedding: Tensor
+    guide: Tensor
+
+
+def activation() -> nn.LeakyReLU:
+    """Return the activation that follows layers whose own output nobody else needs."""
+    return nn.LeakyReLU(SLOPE, inplace=True)
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised convolutions beside one of 1x1, which is there for equal shapes too."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            activation(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.activation = activation()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C', H / stride, W / stride)."""
+        out: Tensor = self.activation(self.backbone(images) + self.shortcut(images))
+        return out
+
+
+class Encoder(nn.Module):
+    """A full-size block, whose output guides the restorer, two that halve, a mean over the image, and a head."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        size = 4 * width
+        self.E_pre = ResidualBlock(3, width, 1)
+        self.E = nn.Sequential(
+            ResidualBlock(width, 2 * width, 2), ResidualBlock(2 * width, size, 2), nn.AdaptiveAvgPool2d(1)
+        )
+        self.mlp = nn.Sequential(nn.Linear(size, size), nn.LeakyReLU(SLOPE), nn.Linear(size, size))
+
+    def forward(self, images: Tensor) -> Encoding:
+        """Encode images (N, 3, H, W) in [0, 1]."""
+        guide = self.E_pre(images)
+        pooled = self.E(guide).flatten(1)
+        return Encoding(pooled, self.mlp(pooled), guide)

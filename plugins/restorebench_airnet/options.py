@@ -1,0 +1,23 @@
+"""Options of the restorer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from restorebench.toolbox.options import PluginOptions
+
+UNTRAINED = "untrained"
+
+
+class AirNetRestoration(PluginOptions):
+    """AirNet."""
+
+    weights: Literal["all", "denoise", "derain", "dehaze", "untrained"] | Path = Field(
+        "all", description="published weights, a file of them, or `untrained`: a tiny random network"
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="of all but the last convolution and the places between pixels"
+    )
