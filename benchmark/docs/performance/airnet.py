@@ -163,7 +163,7 @@ def large(given: argparse.Namespace) -> None:
             return measured(Work(*size, tile, overlap, *how, weights, f"{name}/restored.pt"))
 
         print(f"\n{given.device}, {given.precision}, torch {torch.__version__}\n")
-        print("| image, px | tile, overlap | peak, GB | s | below 4 GB |\n|---|---|---|---|---|")
+        print("| image, px | tile, overlap | peak, GB | s | below the goal |\n|---|---|---|---|---|")
         whole, told = run(given.whole, 0, 0)
         print(row(given.whole, 0, 0, told), flush=True)
         kept: dict[tuple[int, int], Tensor] = {}
