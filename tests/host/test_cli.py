@@ -34,7 +34,7 @@ def photograph(path, size=48, seed=0):
         (["run", "quickstart", "--set", "protocols=[rbg]"], "no protocol called 'rbg' (nearest: rgb)"),
         (
             ["run", "quickstart", "--set", "restorers=[idnetity]"],
-            "no restorer called 'idnetity' (nearest: identity)",
+            "no restorer called 'idnetity' (nearest: identity",
         ),
         (["run", "quickstart", "--set", "metrcs=[psnr]"], "metrcs: no such key (nearest: metrics"),
         (["run", "real10"], "give --data DIR or set RESTOREBENCH_DATA"),

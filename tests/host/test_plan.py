@@ -405,9 +405,9 @@ def test_a_detectors_defaults_said_aloud_change_no_digest(catalog, photographs):
     assert [cell.digest for cell in silent.detector_cells] == [cell.digest for cell in aloud.detector_cells]
 
 
-def test_a_restorers_whole_defaults_said_aloud_change_no_digest(catalog, photographs):
+def test_whole_defaults_of_options_said_aloud_change_no_digest(catalog, photographs):
     silent, aloud = (
-        plan(catalog, photographs, restorers=[{"name": "refusion", "options": {"weights": "untrained", **said}}])
-        for said in ({}, {"max_sigma": 50})
+        plan(catalog, photographs, detectors=[{"name": "daclip", "options": {"weights": "untrained", **said}}])
+        for said in ({}, {"least": 0})
     )
-    assert [cell.digest for cell in silent.restorer_cells] == [cell.digest for cell in aloud.restorer_cells]
+    assert [cell.digest for cell in silent.detector_cells] == [cell.digest for cell in aloud.detector_cells]
