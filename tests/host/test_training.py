@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from restorebench import RestorebenchError
 from restorebench.toolbox import images
-from restorebench.training import data
+from restorebench.training import data, sources
 from restorebench.training.config import Training, load
 from restorebench.training.loop import train
 from restorebench.training.optimising import Lion, rate
@@ -23,12 +23,12 @@ class Line:
 
     def __init__(self, options, fails_at=None):
         self.options, self.fails_at = options, fails_at
-        self.source, self.validation = data.sources(options)
+        self.source, self.validation = sources.opened(options)
         self.module = torch.nn.Linear(1, 1)
         torch.nn.init.ones_(self.module.weight)
 
     def batches(self, first, rank, world):
-        patches = data.Patches(self.source, 8, 0)
+        patches = data.Patches(data.Pairs(self.source, self.options), 8)
         return data.batches(patches, self.options.batch_size, first, rank, world, self.options.workers)
 
     def loss(self, module, batch, device):
@@ -204,7 +204,51 @@ def test_images_without_a_partner_are_named(tmp_path):
         for name in names:
             images.write_png(tmp_path / "noisy" / side / f"{name}.png", np.zeros((8, 8, 3), np.float32))
     with pytest.raises(RestorebenchError, match="'b' and 0 more lack a partner"):
-        data.Folders(tmp_path, ("noisy",), None)
+        sources.Folders(tmp_path, ("noisy",), None)
+
+
+def lines(options):
+    """Give pairs whose images tell which they are: the draw's number in the first pixel."""
+
+    class Told:
+        tasks = ("noisy", "hazy")
+        calls = 0
+
+        def pair(self, task, rng):
+            self.calls += 1
+            clean = np.zeros((4, 4, 3), np.float32)
+            degraded = np.full((4, 4, 3), rng.integers(256) / 255, np.float32)
+            return sources.Pair(degraded, clean, task, "x")
+
+    return data.Pairs(Told(), options)
+
+
+def test_held_pairs_serve_several_samples_and_any_process_sees_the_same(options, pairs):
+    held = lines(options(data={"pairs": pairs, "reuse": {"slots": 4, "uses": 3}}))
+    numbers = [held.number(sample) for sample in range(48)]
+    assert max(numbers.count(number) for number in numbers) == 3
+    assert [number % 4 for number in numbers] == [sample % 4 for sample in range(48)]
+    changes = [sum(numbers[4 * v + s] != numbers[4 * v + s - 4] for s in range(4)) for v in range(1, 12)]
+    assert set(changes) == {1, 2}, "slots change in turn"
+    one = [held[sample].degraded[0, 0, 0] for sample in range(48)]
+    assert held.source.calls == len(set(numbers))
+    other = lines(options(data={"pairs": pairs, "reuse": {"slots": 4, "uses": 3}}))
+    assert [other[sample].degraded[0, 0, 0] for sample in reversed(range(48))] == one[::-1]
+    assert [held[sample].task for sample in range(4)] == [0, 1, 0, 1]
+
+
+def test_held_pairs_keep_what_8_bits_cannot(options, pairs):
+    fine = data._packed(np.full((2, 2, 3), 1 / 65535, np.float32))
+    assert fine.dtype == np.float32
+    assert data._packed(np.full((2, 2, 3), 7 / np.float32(255), np.float32)).dtype == np.uint8
+
+
+def test_a_share_of_inputs_is_left_clean(options, pairs):
+    drawn = lines(options(data={"pairs": pairs, "clean_share": 0.25}))
+    found = [drawn[sample] for sample in range(400)]
+    clean = [pair for pair in found if pair.task == 2]
+    assert 70 < len(clean) < 130
+    assert all(np.array_equal(pair.degraded, pair.clean) for pair in clean)
 
 
 def test_rates_rise_then_fall(options):

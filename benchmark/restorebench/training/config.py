@@ -13,6 +13,13 @@ from restorebench.errors import MissingResource, RestorebenchError
 from restorebench.toolbox.options import PluginOptions
 
 
+class Reuse(PluginOptions):
+    """Pairs that are held in memory and serve several samples each."""
+
+    slots: int = Field(320, ge=1, description="pairs held; each process of `workers` holds those it comes upon")
+    uses: int = Field(8, ge=1, description="samples of each pair")
+
+
 class Data(PluginOptions):
     """Where pairs come from: folders of pairs, or clean photographs that are degraded on the fly."""
 
@@ -28,6 +35,8 @@ class Data(PluginOptions):
         " validation those of the training",
     )
     limit: int | None = Field(None, ge=1, description="use only so many images of each task or of the photographs")
+    clean_share: float = Field(0, ge=0, lt=1, description="how many training inputs are left clean")
+    reuse: Reuse | None = Field(None, description="hold pairs for several samples, where making them is slow")
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:

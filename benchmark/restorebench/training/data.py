@@ -2,178 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from restorebench.catalog import synthesisers
-from restorebench.errors import MissingResource, RestorebenchError
-from restorebench.tasks import TEN_NAMES
-from restorebench.toolbox import images, photographs
+from restorebench.errors import RestorebenchError
+from restorebench.toolbox import images
 from restorebench.toolbox.seeding import generator
-from restorebench.toolbox.synthesis import degrade
-from restorebench.training.config import Data, Training
+from restorebench.training.config import Training
+from restorebench.training.sources import Pair, Source
 
 if TYPE_CHECKING:
     from restorebench.contracts import Image
 
-_LQ, _GT = "LQ", "GT"
 
+class Pairs:
+    """The pair behind every sample: tasks in turn, some of them left clean, each held for as many samples as told.
 
-@dataclass(frozen=True)
-class Pair:
-    """One pair of photographs (H, W, 3) in [0, 1]; task: its place in the configuration."""
-
-    degraded: Image
-    clean: Image
-    task: int
-    name: str
-
-
-class Source(Protocol):
-    """Pairs by task."""
-
-    tasks: tuple[str, ...]
-
-    def pair(self, task: int, rng: np.random.Generator) -> Pair:
-        """Draw one pair of a task."""
-
-    def names(self) -> Iterator[str]:
-        """Yield the name of every pair that may be drawn."""
-
-    def validation(self, count: int) -> Iterator[Pair]:
-        """Yield the first pairs, the tasks in turn."""
-
-
-class Folders:
-    """<root>/<task>/{GT,LQ} with equal stems and sizes; all headers are read at once, so that nothing fails late.
-
-    tasks: None takes those of the ten that have a folder.
+    A held pair stays in the memory of the process that needs it, in 8 bits where that loses nothing. What sample n
+    sees does not depend on which process that is. The numbers of samples at which the slots change their pairs are
+    spread out evenly.
     """
 
-    def __init__(self, root: Path, tasks: Sequence[str] | None, limit: int | None) -> None:
-        self.tasks = tuple(task for task in TEN_NAMES if (root / task).is_dir()) if tasks is None else tuple(tasks)
-        if not self.tasks:
-            raise MissingResource(f"{root}: holds no folder of a task ({', '.join(TEN_NAMES)})")
-        self.found = [self._pairs(root / task, limit) for task in self.tasks]
+    def __init__(self, source: Source, options: Training) -> None:
+        self.source, self.seed = source, options.seed
+        self.clean_share, self.reuse = options.data.clean_share, options.data.reuse
+        self._held: dict[int, tuple[int, Pair]] = {}
 
-    @staticmethod
-    def _pairs(folder: Path, limit: int | None) -> list[tuple[Path, Path]]:
-        sides = {side: photographs.by_stem(folder / side) for side in (_LQ, _GT)}
-        if odd := sorted(sides[_LQ].keys() ^ sides[_GT].keys()):
-            raise RestorebenchError(
-                f"{folder}: {odd[0]!r} and {len(odd) - 1} more lack a partner in {_LQ} or {_GT}"
-            )
-        found = [(sides[_LQ][stem], sides[_GT][stem]) for stem in sorted(sides[_LQ])][:limit]
-        for paths in found:
-            degraded, clean = (images.read_size(path) for path in paths)
-            if degraded != clean:
-                raise RestorebenchError(
-                    f"{paths[0]}: {degraded[0]} x {degraded[1]}, but its clean image is {clean[0]} x {clean[1]}"
-                )
-        return found
+    def number(self, sample: int) -> int:
+        """Return the number of a sample's pair; equal numbers are equal pairs."""
+        if self.reuse is None:
+            return sample
+        slots, uses = self.reuse.slots, self.reuse.uses
+        slot, visit = sample % slots, sample // slots
+        return (visit + slot * uses // slots) // uses * slots + slot
 
-    def pair(self, task: int, rng: np.random.Generator) -> Pair:
-        """Draw one pair of a task."""
-        return self._read(task, int(rng.integers(len(self.found[task]))))
+    def __getitem__(self, sample: int) -> Pair:
+        number = self.number(sample)
+        if self.reuse is None:
+            return self._drawn(number)
+        slot = sample % self.reuse.slots
+        if self._held.get(slot, (-1,))[0] != number:
+            pair = self._drawn(number)
+            self._held[slot] = number, replace(pair, degraded=_packed(pair.degraded), clean=_packed(pair.clean))
+        pair = self._held[slot][1]
+        return replace(pair, degraded=_unpacked(pair.degraded), clean=_unpacked(pair.clean))
 
-    def _read(self, task: int, place: int) -> Pair:
-        paths = self.found[task][place]
-        degraded, clean = (images.read(path) for path in paths)
-        return Pair(degraded, clean, task, f"{self.tasks[task]}/{paths[0].stem}")
-
-    def names(self) -> Iterator[str]:
-        """Yield the name of every pair that may be drawn."""
-        for task, pairs in zip(self.tasks, self.found, strict=True):
-            yield from (f"{task}/{degraded.stem}" for degraded, _ in pairs)
-
-    def validation(self, count: int) -> Iterator[Pair]:
-        """Yield the first pairs, the tasks in turn."""
-        for number in range(count):
-            task = number % len(self.tasks)
-            yield self._read(task, number // len(self.tasks) % len(self.found[task]))
+    def _drawn(self, number: int) -> Pair:
+        rng = generator(self.seed, "pair", number)
+        pair = self.source.pair(number % len(self.source.tasks), rng)
+        if rng.random() >= self.clean_share:
+            return pair
+        return replace(pair, degraded=pair.clean, task=len(self.source.tasks))
 
 
-class Synthesis:
-    """Clean photographs, degraded whole by the benchmark's own synthesisers before any patch is cut."""
-
-    def __init__(
-        self, folder: Path | str, tasks: Sequence[str], severities: Sequence[int], limit: int | None
-    ) -> None:
-        self.tasks, self.severities = tuple(tasks), tuple(severities)
-        self.paths = photographs.listed(folder, limit)
-        self.makers = synthesisers(tasks)
-
-    def pair(self, task: int, rng: np.random.Generator) -> Pair:
-        """Draw a photograph, a severity and the degradation itself."""
-        path = self.paths[int(rng.integers(len(self.paths)))]
-        severity = self.severities[int(rng.integers(len(self.severities)))]
-        clean = images.read(path)
-        image = images.quantise(self.makers[self.tasks[task]].degrade(clean, severity, rng).image)
-        return Pair(image, clean, task, f"{self.tasks[task]}/{path.stem}")
-
-    def names(self) -> Iterator[str]:
-        """Yield the name of every pair that may be drawn."""
-        for task in self.tasks:
-            yield from (f"{task}/{path.stem}" for path in self.paths)
-
-    def validation(self, count: int) -> Iterator[Pair]:
-        """Yield the first photographs, tasks and severities in turn, as the datasets degrade them."""
-        for number in range(count):
-            task = number % len(self.tasks)
-            path = self.paths[number % len(self.paths)]
-            clean = images.read(path)
-            severity = self.severities[number // len(self.tasks) % len(self.severities)]
-            name = self.tasks[task]
-            yield Pair(degrade(self.makers[name], clean, name, severity), clean, task, f"{name}/{path.stem}")
+def _packed(image: Any) -> Any:
+    small = images.to_8bit(image)
+    return small if np.array_equal(_unpacked(small), image) else image
 
 
-def source(data: Data) -> Source:
-    """Open what a configuration names."""
-    if data.pairs is not None:
-        return Folders(data.pairs, data.tasks, data.limit)
-    assert data.clean is not None  # one of the two, as the configuration ensures
-    return Synthesis(data.clean, data.tasks or TEN_NAMES, data.severities, data.limit)
-
-
-def sources(options: Training) -> tuple[Source, Source | None]:
-    """Open the data of a training and of its validation, where there is one; its tasks must be among the former's.
-
-    Raises:
-        RestorebenchError: data are not there, do not fit together, or are of other tasks.
-    """
-    training = source(options.data)
-    if options.validation is None:
-        return training, None
-    tasks = options.validation.tasks or training.tasks
-    if strange := [task for task in tasks if task not in training.tasks]:
-        raise RestorebenchError(f"validation.tasks: {strange[0]!r} is not among the tasks of the training")
-    return training, source(options.validation.model_copy(update={"tasks": tasks}))
-
-
-# ---------------------------------------------------------------- samples
+def _unpacked(held: Any) -> Image:
+    image: Image = held.astype(np.float32) / 255 if held.dtype == np.uint8 else held
+    return image
 
 
 class Patches(Dataset[dict[str, Any]]):
     """Random patches, flipped and turned unless told not to; sample n is a function of the seed and n."""
 
-    def __init__(self, pairs: Source, patch: int, seed: int, turn: bool = True) -> None:
-        self.pairs, self.patch, self.seed, self.turn = pairs, patch, seed, turn
+    def __init__(self, pairs: Pairs, patch: int, turn: bool = True) -> None:
+        self.pairs, self.patch, self.turn = pairs, patch, turn
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        rng = generator(self.seed, "sample", number)
-        pair = self.pairs.pair(int(rng.integers(len(self.pairs.tasks))), rng)
-        degraded, clean = _patch(pair.degraded, pair.clean, self.patch, self.turn, rng)
+        return self.cut(self.pairs[number], number)
+
+    def cut(self, pair: Pair, number: int) -> dict[str, Any]:
+        """Cut the patch of a sample out of its pair."""
+        rng = generator(self.pairs.seed, "sample", number)
+        degraded, clean = cut_patch(pair.degraded, pair.clean, self.patch, self.turn, rng)
         return {"degraded": tensor(degraded), "clean": tensor(clean), "task": pair.task, "number": number}
 
 
-def _patch(degraded: Image, clean: Image, side: int, turn: bool, rng: np.random.Generator) -> tuple[Image, Image]:
+def cut_patch(
+    degraded: Image, clean: Image, side: int, turn: bool, rng: np.random.Generator
+) -> tuple[Image, Image]:
     """Cut the same square out of both; flip it along either axis and transpose it, each at even odds."""
     height, width = clean.shape[:2]
     if min(height, width) < side:

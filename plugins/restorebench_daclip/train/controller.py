@@ -20,7 +20,7 @@ from restorebench import TEN, RestorebenchError, UnknownName
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator
-from restorebench.training import data
+from restorebench.training import data, sources
 from restorebench_daclip import losses, networks
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.options import UNTRAINED
@@ -43,7 +43,7 @@ class ControllerStage:
         controller.freeze()
         self.module: nn.Module = _Features(controller)
         self.controller = controller
-        self.source, self.validation = data.sources(options)
+        self.source, self.validation = sources.opened(options)
         words = {task.name: task.prompt for task in TEN}
         self.prompts = [words.get(task, task) for task in self.source.tasks]
         self.captions = None if options.captions is None else read_captions(options.captions)
@@ -78,7 +78,7 @@ class ControllerStage:
         """Yield views from batch number `first` on."""
         options = self.options
         views: Dataset[dict[str, Any]] = _Views(
-            self.source, self.controller.image_size, options.minimum_crop, options.seed, self.captions
+            data.Pairs(self.source, options), self.controller.image_size, options.minimum_crop, self.captions
         )
         return data.batches(views, options.batch_size, first, rank, world, options.workers)
 
@@ -140,14 +140,11 @@ class _Features(nn.Module):
 class _Views(Dataset[dict[str, Any]]):
     """Degraded images as CLIP takes them, each after a random crop of most of it."""
 
-    def __init__(
-        self, pairs: data.Source, size: int, minimum: float, seed: int, captions: Mapping[str, str] | None
-    ) -> None:
-        self.pairs, self.size, self.minimum, self.seed, self.captions = pairs, size, minimum, seed, captions
+    def __init__(self, pairs: data.Pairs, size: int, minimum: float, captions: Mapping[str, str] | None) -> None:
+        self.pairs, self.size, self.minimum, self.captions = pairs, size, minimum, captions
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        rng = generator(self.seed, "sample", number)
-        pair = self.pairs.pair(int(rng.integers(len(self.pairs.tasks))), rng)
+        pair, rng = self.pairs[number], generator(self.pairs.seed, "sample", number)
         height, width = pair.degraded.shape[:2]
         part = np.ascontiguousarray(pair.degraded[crop_window(height, width, self.minimum, rng)])
         sample: dict[str, Any] = {"task": pair.task, "number": number}

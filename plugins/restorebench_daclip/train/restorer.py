@@ -15,7 +15,7 @@ from restorebench.toolbox import images
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator, key
 from restorebench.toolbox.synthesis import centre_crop, psnr
-from restorebench.training import data
+from restorebench.training import data, sources
 from restorebench_daclip import losses, networks, sde
 from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.options import OfTraining, Sampling
@@ -40,11 +40,11 @@ class RestorerStage:
             torch.manual_seed(options.seed)
             self.module: nn.Module = _Conditioned(UNet(config))
         self.schedule = sde.schedule(steps=options.steps, max_sigma=options.max_sigma)
-        self.source, self.validation = data.sources(options)
+        self.source, self.validation = sources.opened(options)
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
         """Yield patches from batch number `first` on."""
-        patches = data.Patches(self.source, self.options.patch, self.options.seed, self.options.turn)
+        patches = data.Patches(data.Pairs(self.source, self.options), self.options.patch, self.options.turn)
         return data.batches(patches, self.options.batch_size, first, rank, world, self.options.workers)
 
     def loss(

@@ -23,10 +23,11 @@ from restorebench.toolbox import images
 from restorebench.toolbox.photographs import embedded
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import centre_crop
-from restorebench.training.config import load
-from restorebench.training.data import Folders, Patches, Synthesis, batches
+from restorebench.training.config import Training, load
+from restorebench.training.data import Pairs, Patches, batches
 from restorebench.training.loop import train
 from restorebench.training.optimising import optimiser_of
+from restorebench.training.sources import Folders, Synthesis
 
 TASKS = ("low-light", "noisy", "hazy", "uncompleted")
 
@@ -295,8 +296,12 @@ def test_bad_configurations_are_one_line(tmp_path, text, message):
 # ---------------------------------------------------------------- parts
 
 
+def seeded(pairs):
+    return Training(output=pairs, data={"pairs": pairs}, iterations=1, seed=3)
+
+
 def test_samples_depend_on_their_number_alone(pairs):
-    patches = Patches(Folders(pairs, TASKS, None), 32, seed=3)
+    patches = Patches(Pairs(Folders(pairs, TASKS, None), seeded(pairs)), 32)
     one = patches[17]
     again = next(batch for batch in batches(patches, 4, first=4, rank=0, world=1, workers=0))
     place = again["number"].tolist().index(17)
@@ -305,7 +310,7 @@ def test_samples_depend_on_their_number_alone(pairs):
 
 
 def test_processes_of_a_world_share_the_numbers_out(pairs):
-    patches = Patches(Folders(pairs, TASKS, None), 16, seed=3)
+    patches = Patches(Pairs(Folders(pairs, TASKS, None), seeded(pairs)), 16)
     seen = [
         next(batches(patches, 2, first=5, rank=rank, world=3, workers=0))["number"].tolist() for rank in range(3)
     ]

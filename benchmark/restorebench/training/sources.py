@@ -1,0 +1,153 @@
+"""Where training pairs come from: folders of pairs, or clean photographs that are degraded on the fly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from restorebench.catalog import synthesisers
+from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.tasks import TEN_NAMES
+from restorebench.toolbox import images, photographs
+from restorebench.toolbox.synthesis import degrade
+from restorebench.training.config import Data, Training
+
+if TYPE_CHECKING:
+    from restorebench.contracts import Image
+
+_LQ, _GT = "LQ", "GT"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair of photographs (H, W, 3) in [0, 1]; task: its place in the configuration; left clean, one more."""
+
+    degraded: Image
+    clean: Image
+    task: int
+    name: str
+
+
+class Source(Protocol):
+    """Pairs by task."""
+
+    tasks: tuple[str, ...]
+
+    def pair(self, task: int, rng: np.random.Generator) -> Pair:
+        """Draw one pair of a task."""
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every pair that may be drawn."""
+
+    def validation(self, count: int) -> Iterator[Pair]:
+        """Yield the first pairs, the tasks in turn."""
+
+
+class Folders:
+    """<root>/<task>/{GT,LQ} with equal stems and sizes; all headers are read at once, so that nothing fails late.
+
+    tasks: None takes those of the ten that have a folder.
+    """
+
+    def __init__(self, root: Path, tasks: Sequence[str] | None, limit: int | None) -> None:
+        self.tasks = tuple(task for task in TEN_NAMES if (root / task).is_dir()) if tasks is None else tuple(tasks)
+        if not self.tasks:
+            raise MissingResource(f"{root}: holds no folder of a task ({', '.join(TEN_NAMES)})")
+        self.found = [self._pairs(root / task, limit) for task in self.tasks]
+
+    @staticmethod
+    def _pairs(folder: Path, limit: int | None) -> list[tuple[Path, Path]]:
+        sides = {side: photographs.by_stem(folder / side) for side in (_LQ, _GT)}
+        if odd := sorted(sides[_LQ].keys() ^ sides[_GT].keys()):
+            raise RestorebenchError(
+                f"{folder}: {odd[0]!r} and {len(odd) - 1} more lack a partner in {_LQ} or {_GT}"
+            )
+        found = [(sides[_LQ][stem], sides[_GT][stem]) for stem in sorted(sides[_LQ])][:limit]
+        for paths in found:
+            degraded, clean = (images.read_size(path) for path in paths)
+            if degraded != clean:
+                raise RestorebenchError(
+                    f"{paths[0]}: {degraded[0]} x {degraded[1]}, but its clean image is {clean[0]} x {clean[1]}"
+                )
+        return found
+
+    def pair(self, task: int, rng: np.random.Generator) -> Pair:
+        """Draw one pair of a task."""
+        return self._read(task, int(rng.integers(len(self.found[task]))))
+
+    def _read(self, task: int, place: int) -> Pair:
+        paths = self.found[task][place]
+        degraded, clean = (images.read(path) for path in paths)
+        return Pair(degraded, clean, task, f"{self.tasks[task]}/{paths[0].stem}")
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every pair that may be drawn."""
+        for task, pairs in zip(self.tasks, self.found, strict=True):
+            yield from (f"{task}/{degraded.stem}" for degraded, _ in pairs)
+
+    def validation(self, count: int) -> Iterator[Pair]:
+        """Yield the first pairs, the tasks in turn."""
+        for number in range(count):
+            task = number % len(self.tasks)
+            yield self._read(task, number // len(self.tasks) % len(self.found[task]))
+
+
+class Synthesis:
+    """Clean photographs, degraded whole by the benchmark's own synthesisers before any patch is cut."""
+
+    def __init__(
+        self, folder: Path | str, tasks: Sequence[str], severities: Sequence[int], limit: int | None
+    ) -> None:
+        self.tasks, self.severities = tuple(tasks), tuple(severities)
+        self.paths = photographs.listed(folder, limit)
+        self.makers = synthesisers(tasks)
+
+    def pair(self, task: int, rng: np.random.Generator) -> Pair:
+        """Draw a photograph, a severity and the degradation itself."""
+        path = self.paths[int(rng.integers(len(self.paths)))]
+        severity = self.severities[int(rng.integers(len(self.severities)))]
+        clean = images.read(path)
+        image = images.quantise(self.makers[self.tasks[task]].degrade(clean, severity, rng).image)
+        return Pair(image, clean, task, f"{self.tasks[task]}/{path.stem}")
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every pair that may be drawn."""
+        for task in self.tasks:
+            yield from (f"{task}/{path.stem}" for path in self.paths)
+
+    def validation(self, count: int) -> Iterator[Pair]:
+        """Yield the first photographs, tasks and severities in turn, as the datasets degrade them."""
+        for number in range(count):
+            task = number % len(self.tasks)
+            path = self.paths[number % len(self.paths)]
+            clean = images.read(path)
+            severity = self.severities[number // len(self.tasks) % len(self.severities)]
+            name = self.tasks[task]
+            yield Pair(degrade(self.makers[name], clean, name, severity), clean, task, f"{name}/{path.stem}")
+
+
+def source(data: Data) -> Source:
+    """Open what a configuration names."""
+    if data.pairs is not None:
+        return Folders(data.pairs, data.tasks, data.limit)
+    assert data.clean is not None  # one of the two, as the configuration ensures
+    return Synthesis(data.clean, data.tasks or TEN_NAMES, data.severities, data.limit)
+
+
+def opened(options: Training) -> tuple[Source, Source | None]:
+    """Open the data of a training and of its validation, where there is one; its tasks must be among the former's.
+
+    Raises:
+        RestorebenchError: data are not there, do not fit together, or are of other tasks.
+    """
+    training = source(options.data)
+    if options.validation is None:
+        return training, None
+    tasks = options.validation.tasks or training.tasks
+    if strange := [task for task in tasks if task not in training.tasks]:
+        raise RestorebenchError(f"validation.tasks: {strange[0]!r} is not among the tasks of the training")
+    return training, source(options.validation.model_copy(update={"tasks": tasks}))
