@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain
@@ -91,7 +90,6 @@ def run(given: argparse.Namespace) -> None:
     found = photographs.listed(given.clean_dir)
     order = generator(given.seed, "photographs").permutation(len(found))
     chosen = sorted(found[i] for i in order[: given.photographs])
-    digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in chosen)
     halves = [index % 2 == 0 for index in range(len(chosen))]
     describe = partial(examples, makers=synthesisers(), seed=given.seed)
     with ProcessPoolExecutor(given.workers) as pool:
@@ -99,10 +97,7 @@ def run(given: argparse.Namespace) -> None:
     rows, classes = zip(*chain.from_iterable(described), strict=True)
     fit(np.array(rows), np.array(classes)).save(given.output)
     print(f"photographs: {len(chosen)} of {len(found)}; images: {len(rows)}; statistics: {len(rows[0])}")
-    print(
-        f"seed: {given.seed}; sha256 over sorted digests:",
-        hashlib.sha256("".join(digests).encode()).hexdigest(),
-    )
+    print(f"seed: {given.seed}; sha256 over sorted digests:", photographs.digest(chosen))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ import torch
 from open_clip.model import CLIP
 from torch import Tensor, nn
 
+from restorebench.toolbox.clip_images import Crop, for_clip
+from restorebench_daclip.tower import Tower
+
 INITIAL_SCALE = math.log(1 / 0.07)
 
 
@@ -46,14 +49,15 @@ class _Linked(nn.Module):
 
 
 class Controller(nn.Module):
-    """CLIP with its controller.
+    """CLIP with its controller; `clip` may be a tower without language. crop: what of an image it looks at.
 
     `visual` is `clip.visual` under a second name, as in published files. Training moves `visual_control` and
     `logit_scale`; `freeze` stops the rest.
     """
 
-    def __init__(self, clip: CLIP) -> None:
+    def __init__(self, clip: CLIP | Tower, crop: Crop = "center") -> None:
         super().__init__()
+        self.crop = crop
         self.clip = clip
         self.visual = clip.visual
         self.visual_control = copy.deepcopy(clip.visual)
@@ -84,10 +88,22 @@ class Controller(nn.Module):
         size = self.clip.visual.image_size
         return int(size[0] if isinstance(size, tuple) else size)
 
+    @property
+    def embedding(self) -> int:
+        """How many values a feature has."""
+        return int(self.clip.visual.proj.shape[1])
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The only words that it knows; None where it reads any text."""
+        return self.clip.words if isinstance(self.clip, Tower) else None
+
     def freeze(self) -> None:
-        """Leave only the controller and the scale to train."""
+        """Leave only the controller, the scale and learned words to train."""
         self.clip.requires_grad_(False)
         self.clip.eval()
+        if isinstance(self.clip, Tower):
+            self.clip.rows.requires_grad_(True)
 
     def copy_tower(self, as_published: bool = False) -> None:
         """Start the controller from the weights of the CLIP that it controls; links become zero.
@@ -111,6 +127,10 @@ class Controller(nn.Module):
 
     # ------------------------------------------------------------ images
 
+    def seen(self, images: Tensor, crop: Crop | None = None) -> Tensor:
+        """Turn (B, 3, H, W) in [0, 1] into what the towers take, (B, 3, S, S); crop: another one than its own."""
+        return for_clip(images, self.image_size, crop or self.crop)
+
     def encode_image(self, images: Tensor) -> Features:
         """Encode normalised (B, 3, S, S) images with control."""
         controls: list[Tensor] = []
@@ -128,12 +148,24 @@ class Controller(nn.Module):
     # ------------------------------------------------------------ words
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts: (N, D), not normalised."""
-        features: Tensor = self.clip.encode_text(self.tokens(texts))
+        """Encode texts: (N, D), not normalised.
+
+        Raises:
+            RestorebenchError: there is no language, and a text is no learned word.
+        """
+        if isinstance(self.clip, Tower):
+            return self.clip.encode_words(texts)
+        return self.encode_tokens(self.tokens(texts))
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """Encode (N, 77) token numbers: (N, D), not normalised."""
+        assert isinstance(self.clip, CLIP)  # towers have no text
+        features: Tensor = self.clip.encode_text(tokens)
         return features
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Turn texts into (N, 77) token numbers; what is too long is cut off."""
+        assert isinstance(self.clip, CLIP)  # towers have no text
         tokens: Tensor = open_clip.tokenize(list(texts), self.clip.context_length)
         return tokens.to(self.logit_scale.device)
 

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restorebench import Detection, RestorebenchError, Runtime
-from restorebench.toolbox.clip_images import for_clip
+from restorebench import CLEAN, Detection, RestorebenchError, Runtime
 from restorebench_daclip import networks
 from restorebench_daclip.options import DACLIPDetection
 
@@ -24,6 +23,8 @@ class DACLIPDetector:
         if unknown := sorted(options.prompts.keys() - prompts.keys()):
             raise RestorebenchError(f"prompts: no task called {unknown[0]!r}; there are {', '.join(prompts)}")
         prompts |= options.prompts
+        if (words := self.controller.words) is not None:  # it can tell no task beside those, but `clean`
+            prompts = {name: prompt for name, prompt in {**prompts, CLEAN: CLEAN}.items() if prompt in words}
         self.names = tuple(prompts)
         with torch.no_grad():
             self.texts = F.normalize(self.controller.encode_text(tuple(prompts.values())), dim=-1)
@@ -34,14 +35,15 @@ class DACLIPDetector:
         return [self._verdict(dict(zip(self.names, row, strict=True))) for row in rows]
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Return the probability of each task, (B, tasks), rows adding up to one."""
+        """Return the probability of each of `names`, (B, names), rows adding up to one."""
         with torch.no_grad():
-            seen = for_clip(images, self.controller.image_size, self.options.crop)
+            seen = self.controller.seen(images, self.options.crop)
             degradation = F.normalize(self.controller.encode_image(seen).degradation, dim=-1)
             # A factor, as 1 / 0.01 is 100 to the last bit and a division by 0.01 in single precision is not.
             return (1 / self.options.temperature * degradation @ self.texts.T).softmax(dim=-1)
 
     def _verdict(self, probabilities: dict[str, float]) -> Detection:
         top = max(probabilities, key=lambda name: probabilities[name])
-        labels = frozenset({top}) if probabilities[top] >= self.options.least else frozenset[str]()
-        return Detection(labels, probabilities)
+        told = probabilities[top] >= self.options.least and top != CLEAN
+        tasks = {name: value for name, value in probabilities.items() if name != CLEAN}
+        return Detection(frozenset({top}) if told else frozenset(), tasks)

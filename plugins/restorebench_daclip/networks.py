@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from restorebench_daclip.controller import Controller
 from restorebench_daclip.nafnet import NAFNet, NAFNetConfig
 from restorebench_daclip.options import UNTRAINED
 from restorebench_daclip.published import PUBLISHED
+from restorebench_daclip.tower import BLOCK, HEAD, Tower, TowerConfig
 from restorebench_daclip.unet import UNet, UNetConfig
 
 State = Mapping[str, Tensor]
@@ -30,7 +31,6 @@ TINY_CONTROLLER: dict[str, Any] = {
 TINY_UNET = UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=32)
 TINY_IR_SDE = UNetConfig(features=16, multipliers=(1, 1, 1, 2), context=None, degradation_context=False)
 TINY_NAFNET = NAFNetConfig(width=8, encoder=(1, 1, 1, 1))
-_HEAD = 64
 _SEED = 0
 
 
@@ -42,9 +42,35 @@ def controller_from(choice: str | Path, runtime: Runtime) -> Controller:
     """
     if choice == UNTRAINED:
         return _untrained(lambda: Controller.of(TINY_CONTROLLER))
-    path = _path(choice, "controller", runtime)
+    return controller_of(_path(choice, "controller", runtime))
+
+
+def controller_of(path: Path) -> Controller:
+    """Build the controller of a file.
+
+    Raises:
+        RestorebenchError: the file is missing, broken, or of something else.
+    """
     state = _with_alias(weights.read(path), path)
-    return _filled(Controller.of(controller_config(state, path)), state, path, "is this the file of a controller?")
+    noted = weights.notes(path)
+    if "words" in noted:
+        tower = Tower(tower_config(state, path, "clip.visual."), noted["words"])
+        controller = Controller(tower, noted.get("crop", "center"))
+    else:
+        controller = Controller.of(controller_config(state, path))
+    return _filled(controller, state, path, "is this the file of a controller?")
+
+
+def tower_of(path: Path, words: Sequence[str]) -> Tower:
+    """Build the tower of a file, with other words.
+
+    Raises:
+        RestorebenchError: the file is missing, broken, or of something else.
+    """
+    state = weights.read(path)
+    tower = Tower(tower_config(state, path, ""), words)
+    weights.load(tower.visual, state, path, "is this the file of a visual tower?")
+    return tower
 
 
 def unet_from(choice: str | Path, runtime: Runtime, contexts: bool = True) -> UNet:
@@ -82,26 +108,22 @@ def nafnet_from(choice: str | Path) -> NAFNet:
 
 def controller_config(state: State, path: Path) -> dict[str, Any]:
     """Read the sizes of a controller off its tensors; heads are 64 wide, as in every published CLIP."""
-    visual = "clip.visual."
-    ((width, _, _, patch),) = _shapes(state, path, 4, f"{visual}conv1.weight")
-    (_, embed), (tokens, _) = _shapes(state, path, 2, f"{visual}proj", f"{visual}positional_embedding")
+    ((width, _, _, patch),) = _shapes(state, path, 4, "clip.visual.conv1.weight")
+    tower = _tower_config(state, path, "clip.visual.", width, patch)
     (vocabulary, text_width), (length, _) = _shapes(
         state, path, 2, "clip.token_embedding.weight", "clip.positional_embedding"
     )
-    visual_layers = _count(state, rf"{visual}transformer\.resblocks\.(\d+)\.")
     text_layers = _count(state, r"clip\.transformer\.resblocks\.(\d+)\.")
-    _require(min(visual_layers, text_layers) > 0, path, "a tower without blocks")
-    side, heads = math.isqrt(tokens - 1), max(text_width // _HEAD, 1)
-    _require(width % _HEAD == 0, path, f"towers {width} wide do not part into heads of {_HEAD}")
-    _require(text_width % heads == 0, path, f"text {text_width} wide does not part into heads of {_HEAD}")
-    _require(side > 0 and side * side == tokens - 1, path, f"{tokens} positions are no class and a square")
+    _require(text_layers > 0, path, "a tower without blocks")
+    heads = max(text_width // HEAD, 1)
+    _require(text_width % heads == 0, path, f"text {text_width} wide does not part into heads of {HEAD}")
     return {
-        "embed_dim": embed,
+        "embed_dim": tower.embedding,
         "vision_cfg": {
-            "image_size": patch * side,
-            "layers": visual_layers,
-            "width": width,
-            "patch_size": patch,
+            "image_size": tower.image_size,
+            "layers": tower.layers,
+            "width": tower.width,
+            "patch_size": tower.patch_size,
         },
         "text_cfg": {
             "context_length": length,
@@ -111,6 +133,22 @@ def controller_config(state: State, path: Path) -> dict[str, Any]:
             "layers": text_layers,
         },
     }
+
+
+def tower_config(state: State, path: Path, prefix: str) -> TowerConfig:
+    """Read the sizes of a tower without language off its tensors, whose names begin with a prefix."""
+    ((width, _, _, blocks),) = _shapes(state, path, 4, f"{prefix}conv1.mix.weight")
+    return _tower_config(state, path, prefix, width, blocks * BLOCK)
+
+
+def _tower_config(state: State, path: Path, prefix: str, width: int, patch: int) -> TowerConfig:
+    (_, embedding), (tokens, _) = _shapes(state, path, 2, f"{prefix}proj", f"{prefix}positional_embedding")
+    layers = _count(state, rf"{re.escape(prefix)}transformer\.resblocks\.(\d+)\.")
+    side = math.isqrt(tokens - 1)
+    _require(layers > 0, path, "a tower without blocks")
+    _require(width % HEAD == 0, path, f"towers {width} wide do not part into heads of {HEAD}")
+    _require(side > 0 and side * side == tokens - 1, path, f"{tokens} positions are no class and a square")
+    return TowerConfig(patch * side, patch, width, layers, embedding)
 
 
 def unet_config(state: State, path: Path) -> UNetConfig:
@@ -130,6 +168,7 @@ def unet_config(state: State, path: Path) -> UNetConfig:
         degradation_context="prompt" in state,
         scale=0.5 if "downsample.weight" in state else 1.0,
         channels=doubled // 2,
+        attention_from=depth - _count(state, r"downs\.(\d+)\.2\."),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from restorebench import RestorebenchError
+from restorebench.toolbox.clip_images import Crop
 from restorebench.toolbox.options import PluginOptions, Temperature
 from restorebench_daclip.published import PUBLISHED
 
@@ -114,8 +115,10 @@ class DACLIPRestoration(Sampling):
         "controller",
         description="`told` takes the degradation feature from the text of what is told, the image's as before",
     )
-    crop: Literal["center", "whole"] = Field(
-        "center", description="what the controller sees: a centred square, or the whole image squeezed into one"
+    crop: Crop | None = Field(
+        None,
+        description="what the controller sees: a centred square of the shorter side, the whole image squeezed into"
+        " one, or a centred square at `native` resolution; as its weights say, or `center`",
     )
 
     @model_validator(mode="before")
@@ -152,7 +155,7 @@ class DACLIPDetection(PluginOptions):
     weights: Published | Untrained | Path = Field(
         "universal-ir", description="controller of published weights, a file, or `untrained`: a tiny random one"
     )
-    crop: Literal["center", "whole"] = Field("center", description="what the controller sees; see `daclip-irsde`")
+    crop: Crop | None = Field(None, description="what the controller sees; see `daclip-irsde`")
     temperature: Temperature = 0.01  # of cosines; as published
     prompts: dict[str, str] = Field(
         default_factory=dict, description="words for a task, in place of its own prompt"

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from restorebench import CLEAN, Batch, Detection, RestorebenchError, Runtime
 from restorebench.toolbox import weights
-from restorebench.toolbox.clip_images import for_clip
 from restorebench_daclip import networks
 from restorebench_daclip.controller import Features
 from restorebench_daclip.engine import DTYPES, Sampler, bind_nafnet, bind_unet
@@ -27,7 +26,7 @@ class DACLIPIRSDE:
         self.device = runtime.device
         self.controller = networks.controller_from(options.controller or choice, runtime).to(runtime.device)
         unet = networks.unet_from(choice, runtime)
-        known = self.controller.clip.text_projection.shape[1]
+        known = self.controller.embedding
         if unet.config.context != known:
             raise RestorebenchError(
                 f"weights {choice}: a U-Net for contexts of {unet.config.context} values, but the controller "
@@ -52,8 +51,7 @@ class DACLIPIRSDE:
     def contexts(self, batch: Batch) -> Features:
         """Return the features that a batch is restored under, (B, D) each, not normalised."""
         whole = batch.degraded if batch.whole is None else batch.whole
-        seen = for_clip(whole, self.controller.image_size, self.options.crop)
-        features = self.controller.encode_image(seen)
+        features = self.controller.encode_image(self.controller.seen(whole, self.options.crop))
         if self.options.contexts == "controller":
             return features
         return Features(features.image, self._told(batch.told))

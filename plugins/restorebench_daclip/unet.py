@@ -24,6 +24,7 @@ class UNetConfig:
     features: channels of the first layer. multipliers: of `features`, per level. context: size of the contexts;
     None for a network without any, which has linear attention everywhere. degradation_context: whether the
     degradation feature enters too. scale: 0.5 for the wild variant, which works at half resolution.
+    attention_from: the first level with attention; those above it, where pixels are many, have none.
     """
 
     features: int = 64
@@ -32,6 +33,7 @@ class UNetConfig:
     degradation_context: bool = True
     scale: float = 1.0
     channels: int = 3
+    attention_from: int = 0
 
 
 UNIVERSAL = UNetConfig()
@@ -50,7 +52,7 @@ class Conditioning:
 NO_CONTEXT = Conditioning(None, ())
 
 
-_Level = tuple[ResBlock, ResBlock, Residual, nn.Module]
+_Level = tuple[ResBlock, ResBlock, nn.Module, nn.Module]
 """What a level of either path holds: two blocks, attention, and the change of size."""
 
 
@@ -84,10 +86,15 @@ class UNet(nn.Module):
                 nn.Conv2d(channels, out, 3, padding=1, bias=False) if last else nn.Conv2d(channels, out, 4, 2, 1)
             )
             up = nn.Conv2d(out, channels, 3, padding=1, bias=False) if level == 0 else _up(out, channels)
+            attended = level >= config.attention_from
+            attentions = [
+                _attention(size, context if last else None) if attended else nn.Identity()
+                for size in (channels, out)
+            ]
             blocks = [ResBlock(channels, channels, time) for _ in range(2)]
-            self.downs.append(nn.ModuleList([*blocks, _attention(channels, context if last else None), down]))
+            self.downs.append(nn.ModuleList([*blocks, attentions[0], down]))
             blocks = [ResBlock(out + channels, out, time) for _ in range(2)]
-            self.ups.insert(0, nn.ModuleList([*blocks, _attention(out, context if last else None), up]))
+            self.ups.insert(0, nn.ModuleList([*blocks, attentions[1], up]))
         self.mid_block1 = ResBlock(outs[-1], outs[-1], time)
         self.mid_attn = _attention(outs[-1], context)
         self.mid_block2 = ResBlock(outs[-1], outs[-1], time)
@@ -187,8 +194,8 @@ class UNet(nn.Module):
             out: Tensor = block(x, next(blocks))
             return out
 
-        def attend(attention: Residual, x: Tensor) -> Tensor:
-            transformer = isinstance(attention.fn.fn, SpatialTransformer)
+        def attend(attention: nn.Module, x: Tensor) -> Tensor:
+            transformer = isinstance(attention, Residual) and isinstance(attention.fn.fn, SpatialTransformer)
             out: Tensor = attention(x, next(attended)) if transformer else attention(x)
             return out
 

@@ -11,8 +11,8 @@ import torch
 from filelock import FileLock
 
 from restorebench import RestorebenchError
-from restorebench.toolbox import images
-from restorebench.training import data, sources
+from restorebench.toolbox import images, weights
+from restorebench.training import data, packing, sources
 from restorebench.training.config import Training, load
 from restorebench.training.loop import train
 from restorebench.training.optimising import Lion, rate
@@ -273,3 +273,36 @@ def test_lion_steps_by_the_sign():
 def test_every_option_has_a_default_or_is_asked_for():
     required = {name for name, field in Training.model_fields.items() if field.is_required()}
     assert required == {"output", "data", "iterations"}
+
+
+# ---------------------------------------------------------------- packing
+
+
+def test_a_run_is_packed_with_its_notes_and_a_card(options, pairs, tmp_path, capsys):
+    chosen = options(data={"clean": str(pairs / "noisy" / "GT")}, average={"every": 1, "start": 0, "decay": 0.5})
+    stage = Line(chosen)
+    stage.published = lambda module: {
+        "state_dict": {"a.weight": module.weight, "b.weight": module.weight},
+        "notes": {"steps": 7},
+    }
+    train(stage, chosen, lambda text: None)
+    target = tmp_path / "packed.safetensors"
+    packing.main([str(chosen.output), str(target), "--half"])
+    assert weights.notes(target) == {"steps": 7}
+    held = weights.read(target)
+    assert list(held) == ["a.weight"], "one tensor under two names is kept once"
+    averaged = weights.read(chosen.output / "weights_average.pth")["a.weight"]
+    assert torch.equal(held["a.weight"], averaged.half())
+    told = capsys.readouterr().out
+    assert "1 parameters" in told
+    assert "photographs: 2" in told
+    assert str(tmp_path) not in told
+
+
+def test_packing_says_in_one_line_what_is_wrong(options, tmp_path):
+    with pytest.raises(SystemExit, match=r"error: .*checkpoint\.pt: no such file"):
+        packing.main([str(tmp_path), str(tmp_path / "x.safetensors")])
+    torch.save({"state_dict": {"a": torch.tensor([1e6])}}, tmp_path / "w.pth")
+    with pytest.raises(RestorebenchError, match="a does not fit float16"):
+        packing.pack(tmp_path / "w.pth", tmp_path / "x.safetensors", half=True)
+    assert not (tmp_path / "x.safetensors").exists()

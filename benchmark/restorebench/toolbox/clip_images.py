@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image as Pillow
 
 from restorebench.toolbox import images as toolbox
+from restorebench.toolbox.synthesis import centre_crop
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -19,7 +21,7 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 THIN = 64
 """From this ratio of sides on, only what the crop keeps is computed: all of 1 x 8000 px were 224 x 1.8 million."""
 
-Crop = Literal["center", "whole"]
+Crop = Literal["center", "whole", "native"]
 
 
 def for_clip(
@@ -32,7 +34,9 @@ def for_clip(
     """Turn (B, 3, H, W) RGB in [0, 1] into normalised (B, 3, size, size) on the same device.
 
     Images are rounded to 8 bits and resized by Pillow's bicubic filter, as published. crop: `center` brings the
-    shorter side to `size` and cuts off what the longer has beside; `whole` squeezes all into the square.
+    shorter side to `size` and cuts off what the longer has beside; `whole` squeezes all into the square; `native`
+    cuts the centre out at the image's own resolution, where noise and blocks are what they were, and mirrors what
+    is smaller.
     """
     import torch
 
@@ -48,9 +52,12 @@ def _pillow(images: Tensor) -> Iterable[Pillow.Image]:
 
 def _resized(image: Pillow.Image, size: int, crop: Crop) -> Tensor:
     import numpy as np
-    import torch
 
     width, height = image.size
+    if crop == "native":
+        pixels = centre_crop(np.asarray(image), size)
+        pad = [(rest // 2, rest - rest // 2) for rest in (size - side for side in pixels.shape[:2])]
+        return _scaled(np.pad(pixels, [*pad, (0, 0)], mode="symmetric"))
     if crop == "center":
         short = min(width, height)
         width, height = (size * side // short for side in (width, height))
@@ -64,4 +71,11 @@ def _resized(image: Pillow.Image, size: int, crop: Crop) -> Tensor:
             image = image.crop((left, top, left + size, top + size))
     else:
         image = image.resize((size, size), Pillow.Resampling.BICUBIC)
-    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).permute(2, 0, 1)
+    return _scaled(np.asarray(image))
+
+
+def _scaled(pixels: np.ndarray[Any, Any]) -> Tensor:
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
 from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.toolbox.files import file_digest
 from restorebench.toolbox.images import SUFFIXES
 
 EMBEDDED = (
@@ -54,6 +57,11 @@ def listed(place: str | Path, limit: int | None = None) -> list[Path]:
     if not found:
         raise RestorebenchError(f"{folder}: holds no image ({', '.join(SUFFIXES)})")
     return found[:limit]
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return the sha256 over the sorted sha256 digests of files: the same whatever they are called."""
+    return hashlib.sha256("".join(sorted(file_digest(path) for path in paths)).encode()).hexdigest()
 
 
 def by_stem(folder: Path) -> dict[str, Path]:

@@ -62,7 +62,7 @@ def controller_outputs(fixtures: Fixtures, name: str, allowed: float) -> Iterato
         "degra_features": features.degradation,
         "plain_image_features": controller.encode_plain_image(images),
         "text_features": texts,
-        "caption_features": controller.clip.encode_text(tensor(stored["caption_tokens"])),
+        "caption_features": controller.encode_tokens(tensor(stored["caption_tokens"])),
         "cosine": cosines,
     }
     for key, value in ours.items():

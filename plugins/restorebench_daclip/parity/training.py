@@ -23,7 +23,7 @@ def controller_losses(fixtures: Fixtures) -> Iterator[Row]:
     controller: Controller = fixtures.network("daclip_tiny", Controller.of)
     controller.freeze()
     features = controller.encode_image(tensor(stored["image"]))
-    halves = [controller.clip.encode_text(half) for half in tensor(stored["text"]).long().split(77, dim=1)]
+    halves = [controller.encode_tokens(half) for half in tensor(stored["text"]).long().split(77, dim=1)]
     images, degradations, captions, words = (F.normalize(each, dim=-1) for each in (*features, *halves))
     content = losses.contrastive_loss(images, captions, controller.logit_scale)
     degradation = losses.contrastive_loss(degradations, words, controller.logit_scale)

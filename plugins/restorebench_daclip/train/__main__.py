@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restorebench.training import command
-from restorebench_daclip.train.config import ControllerTraining, RestorerTraining
+from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, TowerTraining
 from restorebench_daclip.train.controller import ControllerStage
 from restorebench_daclip.train.restorer import RestorerStage
+from restorebench_daclip.train.tower import TowerStage
 
 RECIPES = Path(__file__).with_name("recipes")
 STAGES = {
+    "tower": command.Recipe(TowerTraining, TowerStage),
     "controller": command.Recipe(ControllerTraining, ControllerStage),
     "restorer": command.Recipe(RestorerTraining, RestorerStage),
 }

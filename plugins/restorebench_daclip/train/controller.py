@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import open_clip
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from restorebench import TEN, RestorebenchError, UnknownName
+from restorebench import CLEAN, TEN, RestorebenchError, UnknownName
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator
@@ -24,7 +24,10 @@ from restorebench.training import data, sources
 from restorebench_daclip import losses, networks
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.options import UNTRAINED
-from restorebench_daclip.train.config import ControllerTraining
+from restorebench_daclip.train.config import TOWER, ControllerTraining
+
+if TYPE_CHECKING:
+    from restorebench import Image
 
 SCALES = (0.0, math.log(100))
 """Where the logarithm of the scale is kept."""
@@ -41,11 +44,12 @@ class ControllerStage:
             torch.manual_seed(options.seed)
             controller = self._started()
         controller.freeze()
-        self.module: nn.Module = _Features(controller)
         self.controller = controller
         self.source, self.validation = sources.opened(options)
-        words = {task.name: task.prompt for task in TEN}
-        self.prompts = [words.get(task, task) for task in self.source.tasks]
+        prompts = {task.name: task.prompt for task in TEN}
+        self.prompts = [prompts.get(task, task) for task in self.source.tasks]
+        if options.data.clean_share:
+            self.prompts.append(CLEAN)
         self.captions = None if options.captions is None else read_captions(options.captions)
         if self.captions is not None:
             lacking = [name for name in self.source.names() if name not in self.captions]
@@ -54,13 +58,15 @@ class ControllerStage:
                     f"captions {options.captions}: none for {lacking[0]} and {len(lacking) - 1} more;"
                     " `restorebench_daclip.captions` writes them"
                 )
-        with torch.no_grad():
-            self.texts = F.normalize(controller.encode_text(self.prompts), dim=-1)
+        self.module: nn.Module = _Features(controller, self.prompts)
 
     def _started(self) -> Controller:
         """Load the CLIP and copy its visual tower; all links are zero."""
         options = self.options
-        if options.pretrained == UNTRAINED:
+        if options.model == TOWER and isinstance(options.pretrained, Path):
+            words = (*(task.prompt for task in TEN), CLEAN)
+            controller = Controller(networks.tower_of(options.pretrained, words), "native")
+        elif options.pretrained == UNTRAINED:
             controller = Controller.of(networks.TINY_CONTROLLER)
         else:
             assert isinstance(options.pretrained, Path)  # the only other kind
@@ -77,27 +83,28 @@ class ControllerStage:
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
         """Yield views from batch number `first` on."""
         options = self.options
-        views: Dataset[dict[str, Any]] = _Views(
-            data.Pairs(self.source, options), self.controller.image_size, options.minimum_crop, self.captions
-        )
+        views = _Views(data.Pairs(self.source, options), self.controller.image_size, options, self.captions)
         return data.batches(views, options.batch_size, first, rank, world, options.workers)
 
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Sum the content term, where there are captions, and the degradation term."""
-        content, degradation, scale = module(batch["view"].to(device))
-        texts, tasks = self.texts.to(device), batch["task"].to(device)
+        """Sum the degradation term and the content term, where something says what the content is."""
+        content, degradation, texts, scale = module(batch["view"].to(device))
+        tasks = batch["task"].to(device)
         if self.options.loss == "supervised":
             found = losses.supervised_loss(degradation, texts, tasks, scale)
         else:
             found = losses.contrastive_loss(degradation, texts[tasks], scale)
         right = float(((degradation @ texts.T).argmax(-1) == tasks).float().mean())
         numbers = {"degradation": float(found.detach()), "accuracy": right, "scale": float(scale.detach().exp())}
-        if self.captions is not None:
+        if self.captions is not None or self.options.clean_content:
             with torch.no_grad():
-                captions = F.normalize(self.controller.encode_text(batch["caption"]), dim=-1)
-            term = losses.contrastive_loss(content, captions, scale)
+                if self.captions is not None:
+                    wanted = self.controller.encode_text(batch["caption"])
+                else:
+                    wanted = self.controller.encode_plain_image(batch["clean"].to(device))
+            term = losses.contrastive_loss(content, F.normalize(wanted, dim=-1), scale)
             numbers["content"] = float(term.detach())
             found = found + term
         return found, numbers
@@ -108,50 +115,79 @@ class ControllerStage:
             self.controller.logit_scale.clamp_(*SCALES)
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Count how often the nearest word is the right one."""
+        """Count how often the nearest word is the right one; where `clean` is one, false alarms too."""
         assert self.validation is not None  # only called with data
-        right, size = [], self.controller.image_size
         places = [self.source.tasks.index(task) for task in self.validation.tasks]
-        for pair in self.validation.validation(self.options.validation_images):
+
+        def nearest(image: Image) -> int:
             with torch.no_grad():
-                _, degradation, _ = module(for_clip(data.tensor(pair.degraded)[None].to(device), size))
-            right.append(int((degradation @ self.texts.to(device).T).argmax()) == places[pair.task])
-        return {"accuracy": sum(right) / len(right)}
+                view = self.controller.seen(data.tensor(image)[None].to(device))
+                _, degradation, texts, _ = module(view)
+            return int((degradation @ texts.T).argmax())
+
+        pairs = list(self.validation.validation(self.options.validation_images))
+        scores = {"accuracy": sum(nearest(pair.degraded) == places[pair.task] for pair in pairs) / len(pairs)}
+        if CLEAN in self.prompts:
+            alarms = sum(nearest(pair.clean) != self.prompts.index(CLEAN) for pair in pairs)
+            scores["false_alarms"] = alarms / len(pairs)
+        return scores
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the wrapped tensors, as published files of controllers hold them."""
+        """Return the wrapped tensors, as in published files, and what a tower needs beside."""
         assert isinstance(module, _Features)  # what this stage trains, or its average
-        return {"name": "daclip", "state_dict": dict(module.controller.state_dict())}
+        controller = module.controller
+        held = {"name": "daclip", "state_dict": dict(controller.state_dict())}
+        if controller.words is not None:
+            held["notes"] = {"words": list(controller.words), "crop": controller.crop}
+        return held
 
 
 class _Features(nn.Module):
     """The controller as one call, which is what training on many devices needs."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Controller, prompts: Sequence[str]) -> None:
         super().__init__()
-        self.controller = controller
+        self.controller, self.prompts = controller, prompts
+        if controller.words is None:
+            with torch.no_grad():
+                self.register_buffer("texts", self._encoded(), persistent=False)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _encoded(self) -> Tensor:
+        return F.normalize(self.controller.encode_text(self.prompts), dim=-1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         content, degradation = self.controller.encode_image(images)
         scale = self.controller.logit_scale.clone()  # several processes cannot share a parameter that is an output
-        return F.normalize(content, dim=-1), F.normalize(degradation, dim=-1), scale
+        texts: Any = self.texts if self.controller.words is None else self._encoded()
+        return F.normalize(content, dim=-1), F.normalize(degradation, dim=-1), texts, scale
 
 
 class _Views(Dataset[dict[str, Any]]):
-    """Degraded images as CLIP takes them, each after a random crop of most of it."""
+    """Degraded images as CLIP takes them: squeezed after a random crop of most of it, or cut out and flipped."""
 
-    def __init__(self, pairs: data.Pairs, size: int, minimum: float, captions: Mapping[str, str] | None) -> None:
-        self.pairs, self.size, self.minimum, self.captions = pairs, size, minimum, captions
+    def __init__(
+        self, pairs: data.Pairs, size: int, options: ControllerTraining, captions: Mapping[str, str] | None
+    ) -> None:
+        self.pairs, self.size, self.options, self.captions = pairs, size, options, captions
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         pair, rng = self.pairs[number], generator(self.pairs.seed, "sample", number)
-        height, width = pair.degraded.shape[:2]
-        part = np.ascontiguousarray(pair.degraded[crop_window(height, width, self.minimum, rng)])
+        if self.options.crop == "native":
+            views = data.cut_patch(pair.degraded, pair.clean, self.size, True, rng)
+        else:
+            height, width = pair.degraded.shape[:2]
+            window = crop_window(height, width, self.options.minimum_crop, rng)
+            views = pair.degraded[window], pair.clean[window]
         sample: dict[str, Any] = {"task": pair.task, "number": number}
-        sample["view"] = for_clip(images.to_tensor([part]), self.size, "whole")[0]
+        sample["view"] = self._prepared(views[0])
+        if self.options.clean_content:
+            sample["clean"] = self._prepared(views[1])
         if self.captions is not None:
             sample["caption"] = self.captions[pair.name]
         return sample
+
+    def _prepared(self, view: Image) -> Tensor:
+        return for_clip(images.to_tensor([view]), self.size, "whole")[0]
 
 
 def crop_window(height: int, width: int, minimum: float, rng: np.random.Generator) -> tuple[slice, slice]:

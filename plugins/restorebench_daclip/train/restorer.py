@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from restorebench import TEN, Batch, Runtime
 from restorebench.toolbox import images
-from restorebench.toolbox.clip_images import for_clip
 from restorebench.toolbox.seeding import generator, key
 from restorebench.toolbox.synthesis import centre_crop, psnr
 from restorebench.training import data, sources
 from restorebench_daclip import losses, networks, sde
+from restorebench_daclip.controller import Controller
 from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.options import OfTraining, Sampling
 from restorebench_daclip.train.config import RestorerTraining
@@ -32,20 +33,29 @@ class RestorerStage:
         self.options = options
         runtime = Runtime("cpu", 1, cache, {}, False, TEN, lambda kind, name: None)
         self.controller = networks.controller_from(options.controller, runtime).requires_grad_(False)
-        context = int(self.controller.clip.text_projection.shape[1])
         config = UNetConfig(
-            options.features, options.multipliers, context, options.degradation_context, options.scale
+            options.features,
+            options.multipliers,
+            self.controller.embedding,
+            options.degradation_context,
+            options.scale,
+            attention_from=options.attention_from,
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             self.module: nn.Module = _Conditioned(UNet(config))
+        self._known: dict[int, tuple[Tensor, ...]] = {}  # contexts by the number of the pair
+        reuse = options.data.reuse
+        self._most_known = reuse.slots if reuse is not None else options.batch_size
         self.schedule = sde.schedule(steps=options.steps, max_sigma=options.max_sigma)
         self.source, self.validation = sources.opened(options)
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
         """Yield patches from batch number `first` on."""
-        patches = data.Patches(data.Pairs(self.source, self.options), self.options.patch, self.options.turn)
-        return data.batches(patches, self.options.batch_size, first, rank, world, self.options.workers)
+        pairs = data.Pairs(self.source, self.options)
+        patches = data.Patches(pairs, self.options.patch, self.options.turn)
+        samples = _WithView(patches, self.controller) if self.options.context == "whole" else patches
+        return data.batches(samples, self.options.batch_size, first, rank, world, self.options.workers)
 
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
@@ -55,14 +65,34 @@ class RestorerStage:
         table = self._table(device)
         steps, noise = self._drawn(batch["number"], clean)
         state = sde.marginal(table, clean, degraded, steps, noise)
-        with torch.no_grad():
-            self.controller.to(device)
-            contexts = self.controller.encode_image(for_clip(degraded, self.controller.image_size))
-        predicted = module(state, degraded, steps.flatten().float(), *(each.float() for each in contexts))
+        contexts = self._contexts(batch, degraded)
+        predicted = module(state, degraded, steps.flatten().float(), *contexts)
         if self.options.prediction == "data":
-            return losses.data_loss(predicted.float(), degraded, clean, self.options.loss), {}
+            predicted = predicted.float()
+            found = losses.data_loss(predicted, degraded, clean, self.options.loss)
+            if self.options.spectrum:
+                found = found + self.options.spectrum * losses.spectrum_loss(predicted, degraded, clean)
+            return found, {}
         found = losses.matching_loss(table, predicted.float(), state, degraded, clean, steps, self.options.loss)
         return found, {}
+
+    def _contexts(self, batch: Mapping[str, Any], degraded: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode what the controller sees; whole images one by one, or bits would depend on their company."""
+        controller = self.controller.to(degraded.device)
+        with torch.no_grad():
+            if self.options.context == "patch":
+                content, degradation = controller.encode_image(controller.seen(degraded))
+                return content.float(), degradation.float()
+            for view, pair in zip(batch["view"], batch["pair"].tolist(), strict=True):
+                if pair not in self._known:
+                    encoded = controller.encode_image(view[None].to(degraded.device))
+                    self._known[pair] = tuple(each.float() for each in encoded)
+            content, degradation = (
+                torch.cat([self._known[pair][half] for pair in batch["pair"].tolist()]) for half in (0, 1)
+            )
+        while len(self._known) > self._most_known:
+            del self._known[next(iter(self._known))]
+        return content, degradation
 
     def _table(self, device: torch.device) -> sde.Schedule:
         if self.schedule.theta.device != device:
@@ -72,7 +102,13 @@ class RestorerStage:
     def _drawn(self, numbers: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Draw each sample's step and noise from its own number."""
         streams = [generator(self.options.seed, "state", int(number)) for number in numbers]
-        steps = torch.tensor([int(each.integers(1, self.options.steps + 1)) for each in streams])
+        last = self.options.steps
+        steps = torch.tensor(
+            [
+                last if each.random() < self.options.start_share else int(each.integers(1, last + 1))
+                for each in streams
+            ]
+        )
         noise = [torch.from_numpy(each.standard_normal(like.shape[1:], dtype="float32")) for each in streams]
         return steps.reshape(-1, 1, 1, 1).to(like.device), torch.stack(noise).to(like.device)
 
@@ -98,7 +134,8 @@ class RestorerStage:
             given = data.tensor(degraded)[None].to(device)
             batch = Batch(given, (None,), (key(self.options.seed, pair.name),), (given.shape[-2], given.shape[-1]))
             with torch.no_grad():
-                contexts = self.controller.to(device).encode_image(for_clip(given, self.controller.image_size))
+                controller = self.controller.to(device)
+                contexts = controller.encode_image(controller.seen(given))
                 conditioning = module.unet.condition(*contexts)
                 restored = sampler(bind_unet(module.unet, given, sampler.times, conditioning), batch)
             image = images.quantise(images.from_tensor(restored.cpu())[0])
@@ -114,6 +151,20 @@ class RestorerStage:
         given = self.options
         trained = OfTraining(given.prediction, given.steps, given.max_sigma)
         return {"state_dict": dict(module.unet.state_dict()), "notes": trained.notes()}
+
+
+class _WithView(Dataset[dict[str, Any]]):
+    """Patches, with what the controller sees of the whole degraded image, and the number of the pair."""
+
+    def __init__(self, patches: data.Patches, controller: Controller) -> None:
+        self.patches, self.controller = patches, controller
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        pair = self.patches.pairs[number]
+        sample = self.patches.cut(pair, number)
+        sample["view"] = self.controller.seen(images.to_tensor([pair.degraded]))[0]
+        sample["pair"] = self.patches.pairs.number(number)
+        return sample
 
 
 class _Conditioned(nn.Module):

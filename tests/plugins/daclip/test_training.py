@@ -14,7 +14,7 @@ from restorebench_daclip import captions, networks
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.train.__main__ import RECIPES, main
-from restorebench_daclip.train.config import ControllerTraining, RestorerTraining
+from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, TowerTraining
 from restorebench_daclip.train.controller import ControllerStage, crop_window, read_captions
 from restorebench_daclip.train.restorer import RestorerStage
 
@@ -239,14 +239,17 @@ def test_paths_on_the_command_line_are_relative_to_the_working_directory(pairs, 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes_need_no_more_than_places(path):
-    kind, places = RestorerTraining, ["output=x", "data.pairs=y"]
+    places = ["output=x", "data.clean=y" if path.stem.startswith("compact") else "data.pairs=y"]
+    kind = RestorerTraining
     if path.stem.endswith("controller"):
         kind, places = ControllerTraining, [*places, "pretrained=z"]
+    elif path.stem.endswith("tower"):
+        kind = TowerTraining
     assert load(path, kind, places).iterations >= 150
 
 
 def test_a_configuration_that_is_not_there_names_the_recipes(capsys):
-    with pytest.raises(SystemExit, match="nowhere: no such file, and no recipe; recipes are controller, overfit-"):
+    with pytest.raises(SystemExit, match="nowhere: no such file, and no recipe; recipes are compact-controller, "):
         main(["restorer", "nowhere"])
 
 
