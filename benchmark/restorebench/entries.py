@@ -48,3 +48,8 @@ class DetectorEntry(_Entry):
 
     label: str | None = Field(None, description="what tables call it; the name by default")
     resize: float = Field(1.0, gt=0, le=4, description="factor by which it sees images resized, bicubic")
+    optional: bool = Field(
+        False,
+        description="leave it out, with a note, where its published weights are not in the cache; nothing is"
+        " downloaded for it then",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,16 @@ from pydantic import BaseModel, ValidationError
 from restorebench.anchoring import anchored
 from restorebench.catalog import Catalog, Entry
 from restorebench.columns import lay_out
-from restorebench.contracts import Card, MetricInfo, ScoringProtocol
+from restorebench.contracts import Card, DetectorInfo, MetricInfo, ScoringProtocol, WeightFile, resolve
 from restorebench.entries import NOT_DETECTORS, DatasetEntry, DetectorEntry, RestorerEntry
 from restorebench.errors import RestorebenchError, UnknownName, nearest
+from restorebench.guarding import guarded
 from restorebench.plan import Request, ScoreColumn
 from restorebench.suite import LoadedSuite, explain_options
 from restorebench.tasks import CLEAN, canonical, components
+from restorebench.toolbox import weights
 from restorebench.toolbox.options import options_model, validated_options
+from restorebench.toolbox.places import cache_folder
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,7 @@ class _Names:
         return named[0] if named else tell
 
     def _detectors(
-        self, restorers: Iterable[tuple[RestorerEntry, Entry, dict[str, Any]]]
+        self, restorers: Sequence[tuple[RestorerEntry, Entry, dict[str, Any]]]
     ) -> list[tuple[DetectorEntry, Entry, dict[str, Any]]]:
         chosen: dict[str, tuple[DetectorEntry, Entry, dict[str, Any]]] = {}
         seen: set[str] = set()
@@ -230,7 +233,12 @@ class _Names:
                 where = self.loaded.at("detectors", place, "label")
                 self.problems.append(f"{where}{label!r} means something else under `tell`; choose another")
             seen.add(label)
-            if entry is not None:
+            if entry is None:
+                continue
+            tells = any(restorer.tell == label for restorer, _, _ in restorers)
+            if item.optional and not tells and (file := _absent(entry.card, options)):
+                self.notes.append(f"detector {label} is optional and left out: {file} is not in {cache_folder()}")
+            else:
                 chosen[label] = (item, entry, options)
         for told_by in dict.fromkeys(item.tell for item, _, _ in restorers):
             if told_by not in {*NOT_DETECTORS, *seen} and (unlisted := self._unlisted(told_by)):
@@ -283,6 +291,16 @@ class _Names:
 def _validated(card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
     model = validated_options(card, options)
     return {} if model is None else dict(model.model_dump(mode="json"))
+
+
+def _absent(card: Card, options: Mapping[str, Any]) -> str:
+    """Name a published file that a card needs under some options and that is not in the cache."""
+    resources = card.resources if isinstance(card, DetectorInfo) else None
+    if resources is None:
+        return ""
+    with guarded(card, "naming its weights"):
+        files: Sequence[WeightFile] = resolve(resources)(validated_options(card, options))
+    return next((file.name for file in files if not weights.present(file, cache_folder())), "")
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from torch import Tensor, nn
 
-from restorebench import MissingResource, RestorebenchError, Runtime, UnknownName, WeightFile, nearest
+from restorebench import MissingResource, RestorebenchError, Runtime, UnknownName, nearest
 from restorebench.toolbox import weights
 from restorebench.toolbox.clip_images import MEAN, STD, Crop, for_clip
 from restorebench.toolbox.files import file_digest
 from restorebench_clip.options import UNTRAINED, Backbone
+from restorebench_clip.published import weight_file
 
-_FILE = "open_clip_model.safetensors"
 _SHRINK = 8
 _HEAD = 32
 
@@ -130,8 +130,7 @@ def _published(model: str, tag: str, config: dict[str, Any], runtime: Runtime) -
         raise RestorebenchError(
             f"pretrained: {tag} of {model} is not on a hub: get {config['url']} and give its path as `weights`"
         )
-    url = f"https://huggingface.co/{repository}/resolve/main/{_FILE}"
-    return weights.fetch(WeightFile(f"{model}-{tag}.safetensors", url, "see the model's page", 0), runtime)
+    return weights.fetch(weight_file(model, tag, repository), runtime)
 
 
 def _untrained(model: str) -> nn.Module:

@@ -411,3 +411,23 @@ def test_whole_defaults_of_options_said_aloud_change_no_digest(catalog, photogra
         for said in ({}, {"least": 0})
     )
     assert [cell.digest for cell in silent.detector_cells] == [cell.digest for cell in aloud.detector_cells]
+
+
+def test_an_optional_detector_is_left_out_where_its_weights_are_not_there(
+    catalog, photographs, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RESTOREBENCH_HOME", str(tmp_path))
+    optional = {"name": "clip-zero-shot", "optional": True}
+    made = plan(catalog, photographs, detectors=["statistics", optional])
+    assert {cell.label for cell in made.detector_cells} == {"statistics"}
+    name = "ViT-B-32-laion2b_s34b_b79k.safetensors"
+    assert f"detector clip-zero-shot is optional and left out: {name} is not in {tmp_path}" in made.notes
+    told = plan(
+        catalog, photographs, detectors=[optional], restorers=[{"name": "classical", "tell": "clip-zero-shot"}]
+    )
+    assert {cell.label for cell in told.detector_cells} == {"clip-zero-shot"}, "somebody is told by it"
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / name).write_bytes(b"")
+    made = plan(catalog, photographs, detectors=[optional])
+    assert {cell.label for cell in made.detector_cells} == {"clip-zero-shot"}
+    assert not [note for note in made.notes if "optional" in note]

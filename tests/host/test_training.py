@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from itertools import pairwise
 
 import numpy as np
@@ -152,6 +153,21 @@ def test_a_damaged_image_is_the_same_line_with_workers(options, pairs, workers):
         train(stage, chosen, lambda text: None)
     assert "\n" not in str(caught.value)
     assert "Caught" not in str(caught.value)
+
+
+def test_a_killed_process_of_the_loader_is_one_line_and_the_checkpoint_stays(options, tmp_path):
+    chosen = options(workers=1, iterations=500, save_every=1)
+    stage = Line(chosen)
+
+    def kill():
+        if (tmp_path / "out" / "checkpoint.pt").exists():
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    stage.after_step = kill
+    with pytest.raises(RestorebenchError, match="a process that prepares data was killed"):
+        train(stage, chosen, lambda text: None)
+    assert torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["iteration"] >= 1
 
 
 def test_data_that_do_not_fit_are_found_at_the_start(options, pairs):

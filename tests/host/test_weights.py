@@ -83,6 +83,20 @@ def test_a_download_comes_from_the_hub_into_the_cache(tmp_path, monkeypatch):
     assert asked["local_files_only"] is False
 
 
+def test_a_file_is_present_by_hand_or_in_the_hubs_cache(tmp_path):
+    assert not weights.present(published(), tmp_path)
+    commit = tmp_path / "hub" / "models--someone--something"
+    (commit / "refs").mkdir(parents=True)
+    (commit / "refs" / "main").write_text("abc")
+    (commit / "snapshots" / "abc").mkdir(parents=True)
+    assert not weights.present(published(), tmp_path)
+    (commit / "snapshots" / "abc" / "net.pth").write_bytes(b"weights")
+    assert weights.present(published(), tmp_path)
+    assert not weights.present(published(), tmp_path / "elsewhere")
+    by_hand(tmp_path / "elsewhere")
+    assert weights.present(published(), tmp_path / "elsewhere")
+
+
 @pytest.mark.parametrize("content", ["{bad", "[]", "5", '{"a": 1}', b"\xff\xfe", None])
 def test_a_record_of_digests_that_is_broken_is_one_line(tmp_path, content):
     by_hand(tmp_path)

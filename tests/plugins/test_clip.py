@@ -9,7 +9,7 @@ import open_clip
 import pytest
 import torch
 from PIL import Image as Pillow
-from restorebench_clip import probe
+from restorebench_clip import probe, published
 from restorebench_clip.backbone import ClipBackbone
 from restorebench_clip.detectors import Probe, ZeroShot
 from restorebench_clip.options import Backbone, ProbeOptions, ZeroShotOptions
@@ -278,3 +278,13 @@ def test_downloads_of_a_fit_go_where_those_of_a_run_go(tmp_path, capsys, monkeyp
         probe.main([str(examples(tmp_path / "examples", 1)), "--output", str(tmp_path / "x.npz")])
     error = capsys.readouterr().err
     assert f"is not in {tmp_path / 'caches' / 'restorebench'} and cannot be downloaded (offline)" in error
+
+
+def test_the_default_weights_are_known_as_open_clip_knows_them():
+    options = ZeroShotOptions()
+    (file,) = published.files(options)
+    config = open_clip.get_pretrained_cfg(options.model, options.pretrained)
+    assert file == published.weight_file(options.model, options.pretrained, config["hf_hub"].strip("/"))
+    assert published.files(ZeroShotOptions(weights="untrained")) == ()
+    (other,) = published.files(ZeroShotOptions(pretrained="openai"))
+    assert other.url == ""

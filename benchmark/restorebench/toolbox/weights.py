@@ -44,6 +44,19 @@ def fetch(file: WeightFile, runtime: Runtime) -> Path:
     return path
 
 
+def present(file: WeightFile, cache: Path) -> bool:
+    """Tell whether a published file is in the cache folder; nothing is downloaded or checked."""
+    if (cache / "weights" / file.name).is_file():
+        return True
+    match = _HUB.fullmatch(file.url)
+    if match is None:
+        return False
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(match["repo"], match["file"], cache / "hub", match["revision"])
+    return isinstance(found, str)
+
+
 def _downloaded(file: WeightFile, runtime: Runtime) -> Path:
     by_hand = runtime.cache / "weights" / file.name
     if by_hand.is_file():

@@ -131,9 +131,27 @@ def batches(
         persistent_workers=workers > 0,
         collate_fn=_collated,
     )
-    for batch in loader:
+    for batch in _watched(loader):
         if isinstance(batch, RestorebenchError):
             raise batch
+        yield batch
+
+
+def _watched(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Say in one line that a process of the loader was killed, as happens where memory runs out."""
+    given = iter(loader)
+    while True:
+        try:
+            batch = next(given)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise RestorebenchError(
+                "a process that prepares data was killed, often for want of memory; the same command goes on from"
+                " the last checkpoint, with fewer `workers` if you like"
+            ) from error
         yield batch
 
 

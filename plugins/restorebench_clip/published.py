@@ -1,0 +1,29 @@
+"""The weights of CLIPs, as far as they are known without importing open_clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from restorebench import WeightFile
+
+if TYPE_CHECKING:
+    from restorebench_clip.options import Backbone
+
+FILE = "open_clip_model.safetensors"
+_REPOSITORIES = {("ViT-B-32", "laion2b_s34b_b79k"): "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"}
+"""Of the default model alone: open_clip knows the others, and a plan takes no time to ask it."""
+
+
+def weight_file(model: str, tag: str, repository: str) -> WeightFile:
+    """Name the file of a tag; repository: empty where it is not known."""
+    url = f"https://huggingface.co/{repository}/resolve/main/{FILE}" if repository else ""
+    return WeightFile(f"{model}-{tag}.safetensors", url, "see the model's page", 0)
+
+
+def files(options: Backbone) -> Sequence[WeightFile]:
+    """Name the published file that a CLIP needs."""
+    if options.weights is not None:
+        return ()
+    tag = options.model, options.pretrained
+    return (weight_file(*tag, _REPOSITORIES.get(tag, "")),)
