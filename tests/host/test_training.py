@@ -322,3 +322,27 @@ def test_packing_says_in_one_line_what_is_wrong(options, tmp_path):
     with pytest.raises(RestorebenchError, match="a does not fit float16"):
         packing.pack(tmp_path / "w.pth", tmp_path / "x.safetensors", half=True)
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_varied_photographs_stay_photographs():
+    clean = np.linspace(0, 1, 60 * 80 * 3, dtype=np.float32).reshape(60, 80, 3)
+    one, again, other = (sources.varied(clean, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, again)
+    assert one.shape != other.shape or not np.array_equal(one, other)
+    assert 48 <= one.shape[0] <= 60
+    assert np.array_equal(one, images.quantise(one)), "it has 8 bits"
+    assert one.min() >= 0
+    assert one.max() <= 1
+
+
+def test_pairs_cannot_be_varied(options, pairs):
+    with pytest.raises(ValueError, match="vary: pairs are degraded already"):
+        options(data={"pairs": pairs, "vary": True})
+
+
+def test_varied_photographs_are_what_is_degraded(pairs, options):
+    drawn = sources.source(options(data={"clean": pairs / "noisy" / "GT", "vary": True}).data)
+    pair = drawn.pair(0, np.random.default_rng(0))
+    assert pair.degraded.shape == pair.clean.shape
+    still = sources.source(options(data={"clean": pairs / "noisy" / "GT"}).data)
+    assert still.pair(0, np.random.default_rng(0)).clean.shape == (12, 12, 3)

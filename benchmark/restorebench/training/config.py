@@ -35,6 +35,9 @@ class Data(PluginOptions):
         " validation those of the training",
     )
     limit: int | None = Field(None, ge=1, description="use only so many images of each task or of the photographs")
+    vary: bool = Field(
+        False, description="change size, colour and tone of clean photographs at random before they are degraded"
+    )
     clean_share: float = Field(0, ge=0, lt=1, description="how many training inputs are left clean")
     reuse: Reuse | None = Field(None, description="hold pairs for several samples, where making them is slow")
 
@@ -42,6 +45,8 @@ class Data(PluginOptions):
     def _one_source(self) -> Data:
         if (self.pairs is None) == (self.clean is None):
             raise ValueError("give either `pairs` or `clean`")
+        if self.vary and self.clean is None:
+            raise ValueError("vary: pairs are degraded already; give `clean`")
         return self
 
 

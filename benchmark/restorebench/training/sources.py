@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from restorebench.contracts import Image
 
 _LQ, _GT = "LQ", "GT"
+SIZES, SATURATIONS = (0.8, 1.0), (0.6, 1.3)
+GAIN, GAMMA = 0.2, 0.4
+"""How far `varied` goes: factors on sides and saturation; logarithms of gains and of the exponent."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,14 @@ class Synthesis:
     """Clean photographs, degraded whole by the benchmark's own synthesisers before any patch is cut."""
 
     def __init__(
-        self, folder: Path | str, tasks: Sequence[str], severities: Sequence[int], limit: int | None
+        self,
+        folder: Path | str,
+        tasks: Sequence[str],
+        severities: Sequence[int],
+        limit: int | None = None,
+        vary: bool = False,
     ) -> None:
-        self.tasks, self.severities = tuple(tasks), tuple(severities)
+        self.tasks, self.severities, self.vary = tuple(tasks), tuple(severities), vary
         self.paths = photographs.listed(folder, limit)
         self.makers = synthesisers(tasks)
 
@@ -110,7 +118,7 @@ class Synthesis:
         """Draw a photograph, a severity and the degradation itself."""
         path = self.paths[int(rng.integers(len(self.paths)))]
         severity = self.severities[int(rng.integers(len(self.severities)))]
-        clean = images.read(path)
+        clean = varied(images.read(path), rng) if self.vary else images.read(path)
         image = images.quantise(self.makers[self.tasks[task]].degrade(clean, severity, rng).image)
         return Pair(image, clean, task, f"{self.tasks[task]}/{path.stem}")
 
@@ -130,12 +138,28 @@ class Synthesis:
             yield Pair(degrade(self.makers[name], clean, name, severity), clean, task, f"{name}/{path.stem}")
 
 
+def varied(clean: Image, rng: np.random.Generator) -> Image:
+    """Change a photograph (H, W, 3) as another camera might have: smaller by up to a fifth, flipped, other tones.
+
+    A network that sees the same few hundred photographs again and again learns them by heart, and then that one is
+    darker or paler than it should be, which tells nothing about others. The result has 8 bits.
+    """
+    image = images.resized(clean, rng.uniform(*SIZES))
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    gains = np.exp(rng.uniform(-GAIN, GAIN) + rng.uniform(-GAIN / 2, GAIN / 2, 3))
+    grey = image.mean(axis=2, keepdims=True)
+    coloured = (grey + rng.uniform(*SATURATIONS) * (image - grey)) * gains
+    toned = coloured.clip(0, 1) ** np.exp(rng.uniform(-GAMMA, GAMMA))
+    return images.quantise(toned.astype(np.float32))
+
+
 def source(data: Data) -> Source:
     """Open what a configuration names."""
     if data.pairs is not None:
         return Folders(data.pairs, data.tasks, data.limit)
     assert data.clean is not None  # one of the two, as the configuration ensures
-    return Synthesis(data.clean, data.tasks or TEN_NAMES, data.severities, data.limit)
+    return Synthesis(data.clean, data.tasks or TEN_NAMES, data.severities, data.limit, data.vary)
 
 
 def opened(options: Training) -> tuple[Source, Source | None]:

@@ -75,6 +75,7 @@ class ControllerTraining(Training):
         "whole", description="`whole` squeezes a random crop into the view; `native` cuts the view out"
     )
     captions: Path | None = Field(None, description="table of filepath and `caption: degradation`, tab-separated")
+    content_weight: float = Field(1, gt=0, description="of the content term beside the degradation term")
     clean_content: bool = Field(
         False, description="without captions: the content feature learns that of the clean image under the CLIP"
     )

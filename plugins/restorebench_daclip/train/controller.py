@@ -106,7 +106,7 @@ class ControllerStage:
                     wanted = self.controller.encode_plain_image(batch["clean"].to(device))
             term = losses.contrastive_loss(content, F.normalize(wanted, dim=-1), scale)
             numbers["content"] = float(term.detach())
-            found = found + term
+            found = found + self.options.content_weight * term
         return found, numbers
 
     def after_step(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from restorebench_airnet import checkpoint, deformable
 from restorebench_airnet.network import ImageNetwork
 
-SCRIPT = Path(__file__).parents[3] / "benchmark" / "docs" / "performance" / "airnet.py"
+SCRIPTS = Path(__file__).parents[3] / "benchmark" / "docs" / "performance"
 
 
 def test_the_restorer_uses_the_faster_operator_of_its_device(monkeypatch):
@@ -33,15 +33,21 @@ def test_the_restorer_uses_the_faster_operator_of_its_device(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_measuring_script_runs():
-    sizes = ["--side", "16", "--runs", "1", "--size", "64", "96", "--whole", "64", "64", "--tile", "48"]
-    command = [sys.executable, str(SCRIPT), "--smoke", "--threads", "1", *sizes]
+@pytest.mark.parametrize(
+    ("script", "arguments", "rows"),
+    [
+        ("airnet.py", ["--side", "16", "--runs", "1"], 5),
+        ("large_image.py", ["airnet", "--size", "64", "96", "--whole", "64", "64", "--tile", "48"], 2 + 2),
+    ],
+)
+def test_the_measuring_scripts_run(script, arguments, rows):
+    command = [sys.executable, str(SCRIPTS / script), "--smoke", "--threads", "1", *arguments]
     # children find what this process does
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     table = [line for line in done.stdout.splitlines() if line.startswith("| ") and any(map(str.isdigit, line))]
-    assert len(table) == 5 + 2 + 2, done.stdout
+    assert len(table) == rows, done.stdout
 
 
 @pytest.mark.gpu

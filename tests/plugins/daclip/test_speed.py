@@ -104,12 +104,15 @@ def test_weights_cast_once_give_what_autocast_gives(unet, dtype):
     assert torch.equal(restored(lowered, batch(count=2), steps=2, precision=dtype), expected)
 
 
+SMALL = ["--size", "64", "96", "--whole", "64", "64", "--tile", "48"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "arguments", "rows"),
     [
         ("daclip.py", ["--side", "16", "--steps", "2", "--runs", "1"], 5),
-        ("large_image.py", ["--size", "64", "96", "--whole", "64", "64", "--tile", "48", "--steps", "1"], 4),
+        ("large_image.py", ["daclip-irsde", "--option", "steps=1", *SMALL], 4),
     ],
 )
 def test_the_measuring_scripts_run(script, arguments, rows):
