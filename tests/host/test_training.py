@@ -292,7 +292,7 @@ class Dimmed:
 def test_centres_are_scored_by_task_and_shown(tmp_path):
     found = validating.restore_centres(Dimmed(), 2, lambda degraded, pair: degraded + 0.25, tmp_path / "new")
     assert images.read_size(tmp_path / "new" / "noisy-a.png") == (256, 60)
-    # 0.25 and 0.5 in grey levels of 8 bits: an error of a quarter, then of next to nothing; and the other way round
+    # 0.25 and 0.5 in grey levels of 8 bits: errors of a quarter, or next to nothing
     dark, light = found["gain/noisy"], found["gain/hazy"]
     assert dark > 40
     assert light < -40
