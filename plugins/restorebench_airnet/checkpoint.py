@@ -42,11 +42,15 @@ def image_network(choice: str | Path, runtime: Runtime) -> ImageNetwork:
     network = ImageNetwork(sizes_of(state, path))
     used = {
         name.replace(_GUIDE, "E_pre.", 1) if name.startswith(_GUIDE) else name: value
-        for name, value in state.items()
-        if not name.startswith(_UNUSED)
+        for name, value in needed(state).items()
     }
     weights.load(network, used, path, EXPECTED)
     return network.eval()
+
+
+def needed(state: State) -> dict[str, Tensor]:
+    """Leave out of a whole network's tensors what never reaches an image."""
+    return {name: value for name, value in state.items() if not name.startswith(_UNUSED)}
 
 
 def whole_network(path: Path) -> AirNet:

@@ -14,7 +14,7 @@ from restorebench.toolbox.seeding import generator
 from restorebench.training import data, sources
 from restorebench.training.sources import Pair
 from restorebench.training.validating import restore_centres
-from restorebench_airnet import losses
+from restorebench_airnet import checkpoint, losses
 from restorebench_airnet.network import AirNet
 from restorebench_airnet.train.config import AirNetTraining
 
@@ -83,9 +83,14 @@ class AirNetStage:
             module.train(training)
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the tensors; where they do not tell all about the network, also what else to know."""
+        """Return the tensors; where they do not tell all about the network, also what else to know.
+
+        Of an average only what restores images, since nothing trains on.
+        """
         assert isinstance(module, _Phases)  # what this stage trains, or its average
-        held = {name: value.contiguous() for name, value in module.network.state_dict().items()}
+        state = module.network.state_dict()
+        kept = state if module is self.module else checkpoint.needed(state)
+        held = {name: value.contiguous() for name, value in kept.items()}
         notes = module.network.sizes.notes()
         return {"state_dict": held, "notes": notes} if notes else held
 

@@ -120,6 +120,19 @@ def test_weights_are_read_by_the_restorer(options, tmp_path):
         assert torch.allclose(network(given), expected, atol=1e-5)
 
 
+def test_an_average_holds_what_restores_images_alone(options, tmp_path):
+    chosen = options(iterations=3, average={"decay": 0.5, "every": 1, "start": 0}, **COMPACT)
+    go(chosen)
+    whole, average = (
+        torch.load(chosen.output / f"{name}.pth", weights_only=True) for name in ("weights", "weights_average")
+    )
+    assert average["notes"] == whole["notes"] == {"residual": True}
+    assert average["state_dict"].keys() == checkpoint.needed(whole["state_dict"]).keys()
+    assert any("encoder_k" in name for name in whole["state_dict"])
+    runtime = Runtime("cpu", 1, tmp_path, {}, True, TEN, lambda kind, name: None)
+    assert checkpoint.image_network(chosen.output / "weights_average.pth", runtime).R.residual
+
+
 def test_validation_scores_and_shows_every_task(options, pairs, tmp_path):
     chosen = options(validation={"pairs": pairs}, validation_images=4, validate_every=6)
     stage, entries = go(chosen)
