@@ -24,6 +24,9 @@ class AirNetTraining(Training):
     residual: bool = Field(False, description="add the input to the output")
     scene: bool = Field(False, description="add the guide's mean over the image to it")
     queue: int | None = Field(None, ge=1, description="keys remembered; by default 256 per image of a batch")
+    freeze_statistics: int | None = Field(
+        None, ge=0, description="iterations after which batch normalisation keeps to its running statistics"
+    )
     spectrum: float = Field(0, ge=0, description="weight of the difference of spectra")
 
     def sizes(self) -> Sizes:

@@ -48,7 +48,10 @@ class AirNetStage:
     ) -> tuple[Tensor, dict[str, float]]:
         """Compare the patches, and after the first phase what is restored with what is clean."""
         query, key = (_placed(batch[name], device) for name in ("degraded", "key"))
-        joint = int(batch["number"][0]) // self._samples >= self.options.contrast_iterations
+        done, frozen = int(batch["number"][0]) // self._samples, self.options.freeze_statistics
+        joint = done >= self.options.contrast_iterations
+        if frozen is not None and done >= frozen:
+            _freeze_statistics(self.module)
         restored, logits, labels = module(query, key, joint)
         logits = logits.float()
         numbers = {
@@ -121,6 +124,13 @@ class PatchPairs(data.Patches):
         )
         shown = {"degraded": query, "key": key, "clean": clean}
         return {name: data.tensor(image) for name, image in shown.items()} | {"task": pair.task, "number": number}
+
+
+def _freeze_statistics(module: nn.Module) -> None:
+    """Let batch normalisation use its running statistics, and leave them as they are."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
 
 
 def _placed(images: Tensor, device: torch.device) -> Tensor:

@@ -18,7 +18,7 @@ from restorebench.training.loop import train
 from restorebench.training.optimising import rate
 
 TINY = {"width": 8, "groups": 1, "blocks": 2, "patch": 16, "batch_size": 2, "contrast_iterations": 2}
-COMPACT = {"deformable": "last", "shuffle": 2, "residual": True, "scene": True}
+COMPACT = {"deformable": "last", "shuffle": 2, "residual": True, "scene": True, "freeze_statistics": 2}
 
 
 @pytest.fixture
@@ -83,6 +83,16 @@ def test_the_first_phase_leaves_the_restorer_alone(options):
     stage, entries = go(options(iterations=3))
     assert entries[2]["loss"] == pytest.approx(entries[2]["l1"] + 0.1 * entries[2]["contrast"])
     assert not torch.equal(stage.module.state_dict()["network.R.tail.0.bias"], fresh["network.R.tail.0.bias"])
+
+
+def test_statistics_stand_still_after_as_many_iterations_as_told(options):
+    def statistics(output, **given):
+        state = go(options(output, **given))[0].module.state_dict()
+        return torch.cat([value for name, value in state.items() if "running" in name])
+
+    after_two = statistics("two", iterations=2)
+    assert torch.equal(after_two, statistics("frozen", iterations=4, freeze_statistics=2))
+    assert not torch.equal(after_two, statistics("moving", iterations=4))
 
 
 def test_the_phase_counts_iterations_of_all_their_parts(options):
