@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,11 +42,15 @@ def image_network(choice: str | Path, runtime: Runtime) -> ImageNetwork:
     network = ImageNetwork(sizes_of(state, path))
     used = {
         name.replace(_GUIDE, "E_pre.", 1) if name.startswith(_GUIDE) else name: value
-        for name, value in state.items()
-        if not name.startswith(_UNUSED)
+        for name, value in needed(state).items()
     }
     weights.load(network, used, path, EXPECTED)
     return network.eval()
+
+
+def needed(state: State) -> dict[str, Tensor]:
+    """Leave out of a whole network's tensors what never reaches an image."""
+    return {name: value for name, value in state.items() if not name.startswith(_UNUSED)}
 
 
 def whole_network(path: Path) -> AirNet:
@@ -83,12 +88,24 @@ def sizes_of(state: State, path: Path) -> Sizes:
     """
     first = state.get("R.head.0.weight")
     groups, blocks = (_count(state, rf"R\.body\.{place}\.") for place in (r"(\d+)\.body", r"0\.body\.(\d+)\.dgm1"))
-    if first is None or first.ndim != 4 or not groups or not blocks:
+    shuffle = math.isqrt(first.shape[1] // 3) if first is not None and first.ndim == 4 else 0
+    if first is None or not groups or not blocks or first.shape[1] != 3 * shuffle**2:
         known = ", ".join(sorted(state)[:3])
         raise RestorebenchError(f"weights {path}: another network's ({known}, ...); {EXPECTED}")
     queue = state.get("E.E.queue")
     length = queue.shape[1] if queue is not None and queue.ndim == 2 else Sizes.queue
-    return Sizes(first.shape[0], groups, blocks, length)
+    everywhere = "R.body.0.body.0.dgm1.dcn.weight" in state
+    residual = weights.notes(path).get("residual", False) is True
+    return Sizes(
+        width=first.shape[0],
+        groups=groups,
+        blocks=blocks,
+        queue=length,
+        deformable="all" if everywhere else "last",
+        shuffle=shuffle,
+        residual=residual,
+        scene="R.scene.0.weight" in state,
+    )
 
 
 def _count(state: State, pattern: str) -> int:

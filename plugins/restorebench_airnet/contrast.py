@@ -32,17 +32,17 @@ class MomentumContrast(nn.Module):
     queue: Tensor
     queue_ptr: Tensor
 
-    def __init__(self, width: int, length: int) -> None:
+    def __init__(self, width: int, length: int, channels_in: int = 3) -> None:
         super().__init__()
         self.register_buffer("queue", F.normalize(torch.randn(4 * width, length), dim=0))
         self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
-        self.encoder_q = Encoder(width)
-        self.encoder_k = Encoder(width)
+        self.encoder_q = Encoder(width, channels_in)
+        self.encoder_k = Encoder(width, channels_in)
         self.encoder_k.load_state_dict(self.encoder_q.state_dict())
         self.encoder_k.requires_grad_(False)
 
     def forward(self, query: Tensor, key: Tensor) -> Contrast:
-        """Compare two patches of each image, both (N, 3, H, W); move the follower and the queue on.
+        """Compare two patches of each image, both (N, C, H, W); move the follower and the queue on.
 
         Raises:
             RestorebenchError: N does not divide the queue's length.

@@ -52,17 +52,17 @@ class ResidualBlock(nn.Module):
 class Encoder(nn.Module):
     """A full-size block, whose output guides the restorer, two that halve, a mean over the image, and a head."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, channels_in: int = 3) -> None:
         super().__init__()
         size = 4 * width
-        self.E_pre = ResidualBlock(3, width, 1)
+        self.E_pre = ResidualBlock(channels_in, width, 1)
         self.E = nn.Sequential(
             ResidualBlock(width, 2 * width, 2), ResidualBlock(2 * width, size, 2), nn.AdaptiveAvgPool2d(1)
         )
         self.mlp = nn.Sequential(nn.Linear(size, size), nn.LeakyReLU(SLOPE), nn.Linear(size, size))
 
     def forward(self, images: Tensor) -> Encoding:
-        """Encode images (N, 3, H, W) in [0, 1]."""
+        """Encode images (N, C, H, W) in [0, 1]."""
         guide = self.E_pre(images)
         pooled = self.E(guide).flatten(1)
         return Encoding(pooled, self.mlp(pooled), guide)

@@ -7,28 +7,59 @@ published layout, hence the names of attributes. Images are (N, 3, H, W) of any 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from restorebench_airnet.contrast import MomentumContrast
+from restorebench_airnet.contrast import Contrast, MomentumContrast
 from restorebench_airnet.deformable import Deformable
 from restorebench_airnet.encoder import Encoding, ResidualBlock, activation
+from restorebench_airnet.folding import fold, unfold
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the network; the published ones by default. queue: 256 times the batch it is trained with."""
+    """Sizes of the network; the published ones by default. queue: 256 times the batch it is trained with.
+
+    deformable: which blocks of a group have deformable convolutions. shuffle: how many times smaller than images
+    the network works, on as many more channels. residual: the network gives what is added to its input. scene: the
+    guide's mean over the image is added to every pixel of it, through two layers.
+    """
 
     width: int = 64
     groups: int = 5
     blocks: int = 5
     queue: int = 1280
+    deformable: Literal["all", "last"] = "all"
+    shuffle: int = 1
+    residual: bool = False
+    scene: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Channels of images as the network sees them."""
+        return 3 * self.shuffle**2
+
+    def notes(self) -> dict[str, bool]:
+        """Say what tensors do not tell."""
+        return {"residual": True} if self.residual else {}
 
 
 def _conv(channels_in: int, channels: int) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels, 3, padding=1)
+
+
+def _zero(layer: nn.Module) -> None:
+    """Let a layer say nothing at first."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
+def _scene(width: int) -> nn.Sequential:
+    last = nn.Linear(width, width)
+    _zero(last)
+    return nn.Sequential(nn.Linear(width, width), activation(), last)
 
 
 class Affine(nn.Module):
@@ -49,25 +80,26 @@ class Affine(nn.Module):
 
 
 class Modulation(nn.Module):
-    """Images, plus them deformed, plus them scaled and shifted, as the guide says."""
+    """Images, plus them deformed where told, plus them scaled and shifted, as the guide says."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, deformable: bool) -> None:
         super().__init__()
-        self.dcn = Deformable(width)
+        self.dcn = Deformable(width) if deformable else None
         self.sft = Affine(width)
 
     def forward(self, images: Tensor, guide: Tensor) -> Tensor:
         """Modulate (N, C, H, W)."""
-        out: Tensor = images + self.dcn(images, guide) + self.sft(images, guide)
+        moved = images if self.dcn is None else images + self.dcn(images, guide)
+        out: Tensor = moved + self.sft(images, guide)
         return out
 
 
 class Block(nn.Module):
     """Two modulations, each before a convolution."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, deformable: bool) -> None:
         super().__init__()
-        self.dgm1, self.dgm2 = Modulation(width), Modulation(width)
+        self.dgm1, self.dgm2 = Modulation(width, deformable), Modulation(width, deformable)
         self.conv1, self.conv2 = _conv(width, width), _conv(width, width)
         self.activation = activation()
 
@@ -96,22 +128,30 @@ class Chain(nn.Module):
 
 
 class Restorer(Chain):
-    """From images and their guide to images. Nothing of the input is added to what the last convolution gives."""
+    """From images and their guide to images; the input is added to the output only where told."""
 
     def __init__(self, sizes: Sizes) -> None:
-        width = sizes.width
+        width, last = sizes.width, sizes.blocks - 1
         groups: list[nn.Module] = [
-            Chain([Block(width) for _ in range(sizes.blocks)], width) for _ in range(sizes.groups)
+            Chain([Block(width, sizes.deformable == "all" or at == last) for at in range(sizes.blocks)], width)
+            for _ in range(sizes.groups)
         ]
         super().__init__(groups, width)
-        self.head = nn.Sequential(_conv(3, width))
-        self.tail = nn.Sequential(_conv(width, 3))
+        self.head = nn.Sequential(_conv(sizes.channels, width))
+        self.tail = nn.Sequential(_conv(width, sizes.channels))
+        self.residual = sizes.residual
+        if sizes.residual:  # an image is a better beginning than noise
+            _zero(self.tail[0])
+        self.scene = _scene(width) if sizes.scene else None
 
     def forward(self, images: Tensor, guide: Tensor) -> Tensor:
-        """Restore (N, 3, H, W)."""
+        """Restore (N, C, H, W)."""
+        if self.scene is not None:
+            guide = guide + self.scene(guide.mean(dim=(2, 3)))[:, :, None, None]
+        last = next(self.tail.parameters()).dtype
         features = super().forward(self.head(images), guide)
-        out: Tensor = self.tail(features.to(next(self.tail.parameters()).dtype))
-        return out
+        out: Tensor = self.tail(features.to(last))
+        return images.to(last) + out if self.residual else out
 
 
 class ImageNetwork(nn.Module):
@@ -120,13 +160,13 @@ class ImageNetwork(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.R = Restorer(sizes)
-        self.E_pre = ResidualBlock(3, sizes.width, 1)
+        self.E_pre = ResidualBlock(sizes.channels, sizes.width, 1)
+        self.shuffle = sizes.shuffle
 
     def forward(self, images: Tensor) -> Tensor:
         """Restore (N, 3, H, W) float32; the result is float32."""
-        given = images.to(next(self.E_pre.parameters()).dtype)
-        out: Tensor = self.R(given, self.E_pre(given))
-        return out
+        given = fold(images, self.shuffle).to(next(self.E_pre.parameters()).dtype)
+        return unfold(self.R(given, self.E_pre(given)), self.shuffle, *images.shape[-2:])
 
     def lower(self, dtype: torch.dtype) -> None:
         """Compute in another precision; the last convolution, whose output is the image, stays in float32."""
@@ -147,7 +187,7 @@ class DegradationEncoder(nn.Module):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.E = MomentumContrast(sizes.width, sizes.queue)
+        self.E = MomentumContrast(sizes.width, sizes.queue, sizes.channels)
 
 
 class AirNet(nn.Module):
@@ -158,18 +198,27 @@ class AirNet(nn.Module):
         sizes = sizes or Sizes()
         self.R = Restorer(sizes)
         self.E = DegradationEncoder(sizes)
+        self.sizes = sizes
 
     def forward(self, query: Tensor, key: Tensor) -> Trained:
         """Take a training step's look at two patches of each image, and restore the first."""
-        logits, labels, guide = self.E.E(query, key)
-        return Trained(self.R(query, guide), logits, labels)
+        given = fold(query, self.sizes.shuffle)
+        logits, labels, guide = self.E.E(given, fold(key, self.sizes.shuffle))
+        return Trained(self._restored(query, given, guide), logits, labels)
+
+    def compare(self, query: Tensor, key: Tensor) -> Contrast:
+        """Take the same look, and restore nothing."""
+        out: Contrast = self.E.E(*(fold(each, self.sizes.shuffle) for each in (query, key)))
+        return out
 
     def encode(self, images: Tensor) -> Encoding:
         """Encode images with the encoder that learns."""
-        out: Encoding = self.E.E.encoder_q(images)
+        out: Encoding = self.E.E.encoder_q(fold(images, self.sizes.shuffle))
         return out
 
     def restore(self, images: Tensor) -> Tensor:
         """Restore images, and compute all of their encoding as the published script does."""
-        out: Tensor = self.R(images, self.encode(images).guide)
-        return out
+        return self._restored(images, fold(images, self.sizes.shuffle), self.encode(images).guide)
+
+    def _restored(self, images: Tensor, given: Tensor, guide: Tensor) -> Tensor:
+        return unfold(self.R(given, guide), self.sizes.shuffle, *images.shape[-2:])

@@ -13,10 +13,10 @@ from filelock import FileLock
 
 from restorebench import RestorebenchError
 from restorebench.toolbox import images, weights
-from restorebench.training import data, packing, sources
-from restorebench.training.config import Training, load
+from restorebench.training import data, packing, sources, validating
+from restorebench.training.config import Average, Training, load
 from restorebench.training.loop import train
-from restorebench.training.optimising import Lion, rate
+from restorebench.training.optimising import Averaged, Lion, rate
 
 
 class Line:
@@ -276,6 +276,43 @@ def test_rates_rise_then_fall(options):
     assert rates[-1] == pytest.approx(0.1, abs=1e-3)
     halving = options(schedule="multistep", milestones=(2, 4), learning_rate=1.0)
     assert [rate(halving, iteration) for iteration in range(1, 6)] == [1, 1, 0.5, 0.5, 0.25]
+    told = options(schedule="multistep", milestones=(2, (4, 0.1)), learning_rate=1.0)
+    assert [rate(told, iteration) for iteration in range(1, 6)] == [1, 1, 0.5, 0.5, 0.05]
+
+
+def test_the_average_has_the_statistics_of_what_it_averages():
+    module = torch.nn.BatchNorm1d(2)
+    average = Averaged(module, Average(decay=0.9, every=2, start=0))
+    for iteration in (1, 2):
+        module(torch.rand(4, 2) + 5)
+        average.update(module, iteration)
+        same = torch.equal(average.module.running_mean, module.running_mean)
+        assert same == (iteration == 2), "only where it is updated"
+    assert int(average.module.num_batches_tracked) == 2
+    module(torch.rand(4, 2))
+    assert not torch.equal(average.module.running_mean, module.running_mean), "a copy"
+
+
+class Dimmed:
+    """Two pairs of one photograph under two tasks, at half its light and as it is."""
+
+    tasks = ("noisy", "hazy")
+
+    def validation(self, count):
+        clean = np.full((300, 20, 3), 0.5, np.float32)
+        for number in range(count):
+            degraded = images.quantise(clean * (0.5 if number % 2 == 0 else 1))
+            yield sources.Pair(degraded, clean, number % 2, f"{self.tasks[number % 2]}/a")
+
+
+def test_centres_are_scored_by_task_and_shown(tmp_path):
+    found = validating.restore_centres(Dimmed(), 2, lambda degraded, pair: degraded + 0.25, tmp_path / "new")
+    assert images.read_size(tmp_path / "new" / "noisy-a.png") == (256, 60)
+    # 0.25 and 0.5 in grey levels of 8 bits: errors of a quarter, or next to nothing
+    dark, light = found["gain/noisy"], found["gain/hazy"]
+    assert dark > 40
+    assert light < -40
+    assert found["gain"] == pytest.approx((dark + light) / 2)
 
 
 def test_lion_steps_by_the_sign():

@@ -61,6 +61,7 @@ class Average(PluginOptions):
 
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Training(PluginOptions):
@@ -82,7 +83,9 @@ class Training(PluginOptions):
     weight_decay: float = Field(0, ge=0, description="not applied to biases and gains")
     schedule: Literal["cosine", "multistep", "constant"] = "cosine"
     least_rate: float = Field(1e-6, ge=0, le=1, description="what `cosine` falls to")
-    milestones: tuple[int, ...] = Field((), description="iterations at which `multistep` halves the rate")
+    milestones: tuple[int | tuple[int, Share], ...] = Field(
+        (), description="iterations after which `multistep` halves the rate, or multiplies it: [iteration, factor]"
+    )
     warm_up: int = Field(0, ge=0, description="iterations over which the rate rises from nothing")
     clip_norm: float | None = Field(None, gt=0, description="greatest norm of a step's gradient")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

@@ -56,7 +56,8 @@ def rate(options: Training, iteration: int) -> float:
     if iteration <= options.warm_up:
         return options.learning_rate * iteration / options.warm_up
     if options.schedule == "multistep":
-        return float(options.learning_rate * 0.5 ** sum(iteration > milestone for milestone in options.milestones))
+        steps = [(step, 0.5) if isinstance(step, int) else step for step in options.milestones]
+        return options.learning_rate * math.prod(factor for after, factor in steps if iteration > after)
     if options.schedule == "constant":
         return options.learning_rate
     share = (iteration - options.warm_up - 1) / max(options.iterations - options.warm_up, 1)
@@ -64,7 +65,10 @@ def rate(options: Training, iteration: int) -> float:
 
 
 class Averaged:
-    """A copy of a module whose weights follow slowly, the more slowly the longer it has run."""
+    """A copy of a module whose weights follow slowly, the more slowly the longer it has run.
+
+    What is no parameter, such as the statistics of batch normalisation, is the module's at the last update.
+    """
 
     def __init__(self, module: nn.Module, options: Average) -> None:
         self.options = options
@@ -78,3 +82,5 @@ class Averaged:
         with torch.no_grad():
             for ours, theirs in zip(self.module.parameters(), module.parameters(), strict=True):
                 ours.lerp_(theirs, 1 - decay)
+            for held, now in zip(self.module.buffers(), module.buffers(), strict=True):
+                held.copy_(now)

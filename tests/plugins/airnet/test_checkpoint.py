@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from restorebench_airnet import checkpoint
+from restorebench_airnet.folding import fold, unfold
 from restorebench_airnet.network import AirNet, ImageNetwork, Sizes
+from safetensors.torch import save_file
 
 from restorebench import TEN, MissingResource, RestorebenchError, Runtime
 
@@ -55,6 +59,62 @@ def test_the_queue_has_the_length_of_the_file(tmp_path, whole, length):
     torch.save(AirNet(Sizes(8, 2, 1, length)).state_dict(), tmp_path / "net.pth")
     again = checkpoint.whole_network(tmp_path / "net.pth")
     assert again.E.E.queue.shape == (32, length)
+
+
+COMPACT = [
+    Sizes(8, 2, 2, 24, deformable="last"),
+    Sizes(8, 1, 1, 24, shuffle=2),
+    Sizes(8, 1, 2, 24, shuffle=4, scene=True),
+    Sizes(8, 1, 2, 24, "last", 2, residual=True, scene=True),
+]
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("sizes", COMPACT, ids=str)
+def test_a_file_says_what_network_it_is_of(tmp_path, runtime, sizes, suffix):
+    torch.manual_seed(0)
+    network = AirNet(sizes).eval()
+    for parameter in network.R.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # some are zero at first
+    state, path = network.state_dict(), tmp_path / f"net{suffix}"
+    if suffix == ".pth":
+        torch.save({"state_dict": state, "notes": sizes.notes()}, path)
+    else:
+        save_file(checkpoint.needed(state), path, {"notes": json.dumps(sizes.notes())})
+    part = checkpoint.image_network(path, runtime)
+    images = torch.rand(2, 3, 17, 14)
+    with torch.no_grad():
+        expected = network.restore(images)
+        assert torch.allclose(part(images), expected, atol=1e-5)
+    assert expected.shape == images.shape
+    if suffix == ".pth":
+        assert checkpoint.sizes_of(state, path) == sizes
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 8), (7, 2)])
+def test_folding_of_any_size_is_undone(times, height, width):
+    images = torch.rand(2, 3, height, width)
+    folded = fold(images, times)
+    assert folded.shape == (2, 3 * times**2, -(-height // times), -(-width // times))
+    assert torch.equal(unfold(folded, times, height, width), images)
+
+
+def test_what_is_repeated_beyond_the_border_reaches_no_other_place():
+    """An image and the same with its last row and column repeated are one to a network that folds by four."""
+    torch.manual_seed(0)
+    network = ImageNetwork(Sizes(8, 1, 1, 24, shuffle=4)).eval()
+    image = torch.rand(1, 3, 7, 6)
+    longer = torch.nn.functional.pad(image, (0, 2, 0, 1), mode="replicate")
+    with torch.no_grad():
+        assert torch.equal(network(image), network(longer)[..., :7, :6])
+
+
+def test_channels_that_no_folding_gives_are_refused(tmp_path, runtime, whole):
+    state = dict(whole.state_dict()) | {"R.head.0.weight": torch.zeros(8, 6, 3, 3)}
+    torch.save(state, tmp_path / "net.pth")
+    with pytest.raises(RestorebenchError, match="another network's"):
+        checkpoint.image_network(tmp_path / "net.pth", runtime)
 
 
 def other_architecture(path, state):

@@ -1,0 +1,20 @@
+"""Images as smaller ones with more channels: a wider view for the same work."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def fold(images: Tensor, times: int) -> Tensor:
+    """Turn (N, C, H, W) into (N, C * times^2, H / times, W / times); what lacks at the ends repeats the border."""
+    if times == 1:
+        return images
+    height, width = images.shape[-2:]
+    whole = F.pad(images, (0, -width % times, 0, -height % times), mode="replicate")
+    return F.pixel_unshuffle(whole, times)
+
+
+def unfold(folded: Tensor, times: int, height: int, width: int) -> Tensor:
+    """Undo `fold`: (N, C, height, width), without what was repeated."""
+    return folded if times == 1 else F.pixel_shuffle(folded, times)[..., :height, :width]

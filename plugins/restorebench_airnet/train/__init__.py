@@ -1,0 +1,1 @@
+"""Training: `python -m restorebench_airnet.train CONFIG`."""
