@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -14,16 +13,15 @@ from torch.utils.data import Dataset
 from restorebench import TEN, Batch, Runtime
 from restorebench.toolbox import images
 from restorebench.toolbox.seeding import generator, key
-from restorebench.toolbox.synthesis import centre_crop, psnr
 from restorebench.training import data, sources
+from restorebench.training.sources import Pair
+from restorebench.training.validating import restore_centres
 from restorebench_daclip import losses, networks, sde
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.options import OfTraining, Sampling
 from restorebench_daclip.train.config import RestorerTraining
 from restorebench_daclip.unet import UNet, UNetConfig
-
-_VALIDATION_SIDE = 256
 
 
 class RestorerStage:
@@ -116,7 +114,7 @@ class RestorerStage:
         """Nothing is bounded."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Restore 256 px centres by ten evaluations; write degraded, restored and clean side by side."""
+        """Restore centres by ten evaluations."""
         assert isinstance(module, _Conditioned)  # what this stage trains, or its average
         assert self.validation is not None  # only called with data
         sampling = Sampling(
@@ -127,23 +125,15 @@ class RestorerStage:
             prediction=self.options.prediction,
         )
         sampler = Sampler(sampling, str(device))
-        gains, scores = [], []
-        folder.mkdir(parents=True, exist_ok=True)
-        for pair in self.validation.validation(self.options.validation_images):
-            degraded, clean = (centre_crop(image, _VALIDATION_SIDE) for image in (pair.degraded, pair.clean))
-            given = data.tensor(degraded)[None].to(device)
+        controller, unet = self.controller.to(device), module.unet
+
+        def restore(degraded: Tensor, pair: Pair) -> Tensor:
+            given = degraded.to(device)
             batch = Batch(given, (None,), (key(self.options.seed, pair.name),), (given.shape[-2], given.shape[-1]))
-            with torch.no_grad():
-                controller = self.controller.to(device)
-                contexts = controller.encode_image(controller.seen(given))
-                conditioning = module.unet.condition(*contexts)
-                restored = sampler(bind_unet(module.unet, given, sampler.times, conditioning), batch)
-            image = images.quantise(images.from_tensor(restored.cpu())[0])
-            scores.append(psnr(image, clean))
-            gains.append(scores[-1] - psnr(degraded, clean))
-            strip = np.concatenate([degraded, image, clean], axis=1)
-            images.write_png(folder / f"{pair.name.replace('/', '-')}.png", strip)
-        return {"psnr": sum(scores) / len(scores), "gain": sum(gains) / len(gains)}
+            conditioning = unet.condition(*controller.encode_image(controller.seen(given)))
+            return sampler(bind_unet(unet, given, sampler.times, conditioning), batch)
+
+        return restore_centres(self.validation, self.options.validation_images, restore, folder)
 
     def published(self, module: nn.Module) -> dict[str, Any]:
         """Return the tensors, and beside them what sampling has to know; published files are the tensors alone."""
