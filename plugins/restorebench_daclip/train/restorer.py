@@ -41,7 +41,7 @@ class RestorerStage:
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
-            self.module: nn.Module = _Conditioned(UNet(config))
+            self.module: nn.Module = _Conditioned(UNet(config)).to(memory_format=torch.channels_last)
         self._known: dict[int, tuple[Tensor, ...]] = {}  # contexts by the number of the pair
         reuse = options.data.reuse
         self._most_known = reuse.slots if reuse is not None else options.batch_size
@@ -62,7 +62,7 @@ class RestorerStage:
         degraded, clean = batch["degraded"].to(device), batch["clean"].to(device)
         table = self._table(device)
         steps, noise = self._drawn(batch["number"], clean)
-        state = sde.marginal(table, clean, degraded, steps, noise)
+        state = sde.marginal(table, clean, degraded, steps, noise).contiguous(memory_format=torch.channels_last)
         contexts = self._contexts(batch, degraded)
         predicted = module(state, degraded, steps.flatten().float(), *contexts)
         if self.options.prediction == "data":
