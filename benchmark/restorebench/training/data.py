@@ -145,8 +145,8 @@ def _watched(loader: DataLoader[Any]) -> Iterator[Any]:
             batch = next(given)
         except StopIteration:
             return
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two if it died while handing over
+            if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
                 raise
             raise RestorebenchError(
                 "a process that prepares data was killed, often for want of memory; the same command goes on from"
