@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebench_textualdegrem.guidance import fitted, fused
+from restorebench_textualdegrem.normalisation import deviations
 from restorebench_textualdegrem.pyramid import FeaturePyramid
 
 _EPSILON = 1e-6
@@ -42,10 +43,9 @@ class ChannelNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (N, C, H, W)."""
-        variance, mean = torch.var_mean(features.float(), dim=1, keepdim=True, correction=0)
-        normed = (features.float() - mean) * torch.rsqrt(variance + _EPSILON)
+        moved, spread = deviations(features, _EPSILON)
         gain, offset = (each.float()[:, None, None] for each in (self.weight, self.bias))
-        return torch.addcmul(offset, normed, gain).to(features.dtype)
+        return torch.addcmul(offset, moved * spread, gain).to(features.dtype)
 
 
 class NAFBlock(nn.Module):

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restorebench_textualdegrem.normalisation import deviations
+
 EXPANSION = 2.66
 """Channels of the feed-forward part, of those of the block."""
 
@@ -42,14 +44,12 @@ class ChannelNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise."""
-        given = features.float()
+        moved, spread = deviations(features, _EPSILON)
         gain = self.body.weight.float()[:, None, None]
-        variance, mean = torch.var_mean(given, dim=1, keepdim=True, correction=0)
-        spread = torch.rsqrt(variance + _EPSILON)
         if self.body.bias is None:
-            return (given * spread * gain).to(features.dtype)
+            return (features.float() * spread * gain).to(features.dtype)
         offset = self.body.bias.float()[:, None, None]
-        return torch.addcmul(offset, (given - mean) * spread, gain).to(features.dtype)
+        return torch.addcmul(offset, moved * spread, gain).to(features.dtype)
 
 
 class ChannelAttention(nn.Module):
