@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,8 @@ def load(settings: Generation, device: str, dtype: torch.dtype) -> Generator:
         RestorebenchError: a file is broken, or of something else.
     """
     try:
-        import diffusers  # noqa: F401  # only to see whether it is there
-        import transformers  # noqa: F401
+        for name in ("diffusers", "transformers"):
+            import_module(name)
     except ImportError as error:
         raise MissingResource(f"guidance `stable-diffusion` needs {error.name}: {INSTALL}") from error
     parts = tiny_diffusion.parts() if settings.stable_diffusion == UNTRAINED else _loaded(settings)
@@ -145,8 +146,8 @@ def _hold_together(parts: Parts, mapper: Path, clean_mapper: Path) -> None:
         RestorebenchError: two parts do not fit.
     """
     seen, width = parts.vision.config.hidden_size, parts.text.config.hidden_size
-    takes, gives = (getattr(parts.mapper, "mapping_0")[layer].weight for layer in (0, 9))  # noqa: B009  # untyped
-    words = getattr(parts.clean_mapper, "mapping_0")[0].weight  # noqa: B009
+    takes, gives = (parts.mapper.get_parameter(f"mapping_0.{layer}.weight") for layer in (0, 9))
+    words = parts.clean_mapper.get_parameter("mapping_0.0.weight")
     if takes.shape[1] != seen or gives.shape[0] != width:
         raise RestorebenchError(
             f"weights {mapper}: for tokens of {takes.shape[1]} channels and a text encoder of {gives.shape[0]}, "

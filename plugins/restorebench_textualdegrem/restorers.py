@@ -61,6 +61,7 @@ class _Guided:
 
 def _guide(options: GuidedRestoration, runtime: Runtime) -> Guide | None:
     """Return what makes guidance; None where the degraded image is its own."""
+    # TODO issue 5: a folder of guidance images by stem, once a batch says which samples are in it
     if options.generation is None:
         return None
     from restorebench_textualdegrem.guidance_generation import load  # needs diffusers
