@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from restorebench import MissingResource, RestorebenchError
-from restorebench_textualdegrem import checkpoint, cross_attention, tiny_diffusion
+from restorebench_textualdegrem import checkpoint, cross_attention, published, tiny_diffusion
 from restorebench_textualdegrem.clip_input import for_encoder
 from restorebench_textualdegrem.options import UNTRAINED, Generation
 from restorebench_textualdegrem.sampling import Schedule, sample
@@ -24,8 +24,6 @@ from restorebench_textualdegrem.text_encoding import encoded
 from restorebench_textualdegrem.words import CleanMapper, Mapper
 
 INSTALL = "pip install 'restorebench[diffbir]'"
-_SOURCE = "https://huggingface.co/stabilityai/stable-diffusion-2-1-base (licence CreativeML Open RAIL++-M)"
-_CLIP = "https://huggingface.co/laion/CLIP-ViT-H-14-laion2B-s32B-b79K (licence MIT)"
 _FOLDERS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
@@ -116,10 +114,13 @@ def _loaded(settings: Generation) -> Parts:
     for name in _FOLDERS:
         if not (folder / name).is_dir():
             raise MissingResource(
-                f"{folder}: no folder `{name}`; put Stable Diffusion 2.1-base there, as diffusers does: {_SOURCE}"
+                f"{folder}: no folder `{name}`; put Stable Diffusion 2.1-base there, as diffusers does: "
+                f"{published.STABLE_DIFFUSION}"
             )
     if not (clip / "config.json").is_file():
-        raise MissingResource(f"{clip}: no config.json; put CLIP ViT-H/14 there, as transformers does: {_CLIP}")
+        raise MissingResource(
+            f"{clip}: no config.json; put CLIP ViT-H/14 there, as transformers does: {published.CLIP}"
+        )
     mapper, projections = checkpoint.mapper(mapper_file)
     tokenizer = _pretrained(CLIPTokenizer, folder / "tokenizer")
     unet = _pretrained(UNet2DConditionModel, folder / "unet")

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from restorebench.toolbox.options import PluginOptions
-from restorebench_textualdegrem.sampling import SCALE, STEPS
+from restorebench_textualdegrem.published import SCALE, STEPS
 
 UNTRAINED = "untrained"
 Untrained = Literal["untrained"]

@@ -14,10 +14,7 @@ import torch
 from torch import Tensor
 
 from restorebench import RestorebenchError
-
-STEPS = 100
-SCALE = 5.0
-"""How far the noise is led from what an empty prompt gives to what the prompt gives, and beyond."""
+from restorebench_textualdegrem.published import SCALE, STEPS
 
 Denoiser = Callable[[Tensor, int, Tensor], Tensor]
 """(latent (B, C, h, w), time step, text (B, tokens, channels)) -> noise like the latent."""
