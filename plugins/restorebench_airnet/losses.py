@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,8 +16,3 @@ def contrast_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def joint_loss(restored: Tensor, clean: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean absolute error of (N, 3, H, W) plus a tenth of the contrast: the second phase."""
     return F.l1_loss(restored, clean) + CONTRAST_WEIGHT * contrast_loss(logits, labels)
-
-
-def spectrum_loss(restored: Tensor, clean: Tensor) -> Tensor:
-    """Return the mean absolute difference of the spectra of (N, 3, H, W), orthonormal: of the size of an L1."""
-    return torch.fft.rfft2(restored - clean, norm="ortho").abs().mean()

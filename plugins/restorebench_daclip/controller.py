@@ -55,9 +55,10 @@ class Controller(nn.Module):
     `logit_scale`; `freeze` stops the rest.
     """
 
-    def __init__(self, clip: CLIP | Tower, crop: Crop = "center") -> None:
+    crop: Crop = "center"
+
+    def __init__(self, clip: CLIP | Tower) -> None:
         super().__init__()
-        self.crop = crop
         self.clip = clip
         self.visual = clip.visual
         self.visual_control = copy.deepcopy(clip.visual)

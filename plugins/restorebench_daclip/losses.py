@@ -39,12 +39,6 @@ def data_loss(difference: Tensor, degraded: Tensor, clean: Tensor, norm: Literal
     return _distance(difference, clean - degraded, norm)
 
 
-def spectrum_loss(difference: Tensor, degraded: Tensor, clean: Tensor) -> Tensor:
-    """Compare the spectra of a predicted `clean - degraded` and the true one, orthonormal, in L1."""
-    apart = torch.fft.rfft2(difference - (clean - degraded), norm="ortho")
-    return torch.view_as_real(apart).abs().mean()
-
-
 def _distance(predicted: Tensor, wanted: Tensor, norm: str, weight: Tensor | None = None) -> Tensor:
     difference = predicted - wanted
     each = difference.abs() if norm == "l1" else difference.square()

@@ -55,9 +55,10 @@ def controller_of(path: Path) -> Controller:
     noted = weights.notes(path)
     if "words" in noted:
         tower = Tower(tower_config(state, path, "clip.visual."), noted["words"])
-        controller = Controller(tower, noted.get("crop", "center"))
+        controller = Controller(tower)
     else:
         controller = Controller.of(controller_config(state, path))
+    controller.crop = noted.get("crop", controller.crop)
     return _filled(controller, state, path, "is this the file of a controller?")
 
 

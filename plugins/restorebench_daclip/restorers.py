@@ -14,6 +14,7 @@ from restorebench_daclip.controller import Features
 from restorebench_daclip.engine import DTYPES, Sampler, bind_nafnet, bind_unet
 from restorebench_daclip.nafnet import NAFNet
 from restorebench_daclip.options import DACLIPRestoration, Sampling, SingleTask
+from restorebench_daclip.tower import SEPARATOR
 from restorebench_daclip.unet import NO_CONTEXT, UNet
 
 
@@ -65,7 +66,7 @@ class DACLIPIRSDE:
             if unknown := sorted(detection.labels - self.prompts.keys()):
                 known = ", ".join(self.prompts)
                 raise RestorebenchError(f"told {unknown[0]!r}, which is no task here; there are {known}")
-            texts.append(", ".join(self.prompts[name] for name in sorted(detection.labels)) or CLEAN)
+            texts.append(SEPARATOR.join(self.prompts[name] for name in sorted(detection.labels)) or CLEAN)
         return self.controller.encode_text(texts)
 
 

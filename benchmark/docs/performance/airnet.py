@@ -8,7 +8,6 @@ places reach up to 2.4 px in every layer.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from restorebench_airnet import deformable
 from restorebench_airnet.options import AirNetRestoration
 from restorebench_airnet.restorers import AirNetRestorer
 from torch import Tensor
+from turns import spread
 
 from restorebench import TEN, Batch, Runtime
 
@@ -76,11 +76,6 @@ def speed(given: argparse.Namespace) -> None:
         ratios = [turn[first][0] / turn[row][0] for turn in turns]
         apart = float((turns[0][row][2] - turns[0][first][2]).abs().max())
         print(f"| {row} | {spread(seconds)} | {spread(ratios)} | {apart:.1e} |", flush=True)
-
-
-def spread(values: list[float]) -> str:
-    """Write median, least and greatest."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ from restorebench_textualdegrem.promptir import GuidedPromptIR
 from restorebench_textualdegrem.restormer import GuidedRestormer
 from restorebench_textualdegrem.transfer import transfer
 from torch import Tensor, nn
+from turns import spread
 
 from restorebench import TEN, Batch, Runtime, catalog
 from restorebench.worker import restoring
@@ -145,11 +146,6 @@ def speed(given: argparse.Namespace) -> None:
             print(
                 f"| {card} | {row} | {spread(seconds)} | {spread(ratios)} | {mib:.0f} | {apart:.1e} |", flush=True
             )
-
-
-def spread(values: list[float]) -> str:
-    """Write median, least and greatest."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def carry_out(work: Work) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from restorebench import RestorebenchError
 from restorebench.toolbox.seeding import generator
 from restorebench.training import data, sources
+from restorebench.training.losses import spectrum_distance
 from restorebench.training.sources import Pair
 from restorebench.training.validating import restore_centres
 from restorebench_airnet import checkpoint, losses
@@ -63,7 +64,7 @@ class AirNetStage:
         restored, clean = restored.float(), _placed(batch["clean"], device)
         found = losses.joint_loss(restored, clean, logits, labels)
         if self.options.spectrum:
-            found = found + self.options.spectrum * losses.spectrum_loss(restored, clean)
+            found = found + self.options.spectrum * spectrum_distance(restored, clean)
         return found, numbers | {"l1": float((restored.detach() - clean).abs().mean())}
 
     def after_step(self) -> None:

@@ -65,7 +65,7 @@ class ControllerStage:
         options = self.options
         if options.model == TOWER and isinstance(options.pretrained, Path):
             words = (*(task.prompt for task in TEN), CLEAN)
-            controller = Controller(networks.tower_of(options.pretrained, words), "native")
+            controller = Controller(networks.tower_of(options.pretrained, words))
         elif options.pretrained == UNTRAINED:
             controller = Controller.of(networks.TINY_CONTROLLER)
         else:
@@ -78,6 +78,8 @@ class ControllerStage:
             weights.load(clip, state, options.pretrained, f"are these weights of {options.model}?")
             controller = Controller(clip)
         controller.copy_tower(options.upstream_init)
+        if options.crop == "native":
+            controller.crop = "native"
         return controller
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
@@ -133,13 +135,14 @@ class ControllerStage:
         return scores
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the wrapped tensors, as in published files, and what a tower needs beside."""
+        """Return the wrapped tensors, as in published files, and beside them what those need not say."""
         assert isinstance(module, _Features)  # what this stage trains, or its average
         controller = module.controller
+        notes: dict[str, Any] = {} if controller.words is None else {"words": list(controller.words)}
+        if controller.crop != "center":
+            notes["crop"] = controller.crop
         held = {"name": "daclip", "state_dict": dict(controller.state_dict())}
-        if controller.words is not None:
-            held["notes"] = {"words": list(controller.words), "crop": controller.crop}
-        return held
+        return {**held, "notes": notes} if notes else held
 
 
 class _Features(nn.Module):

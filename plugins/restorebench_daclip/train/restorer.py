@@ -14,6 +14,7 @@ from restorebench import TEN, Batch, Runtime
 from restorebench.toolbox import images
 from restorebench.toolbox.seeding import generator, key
 from restorebench.training import data, sources
+from restorebench.training.losses import spectrum_distance
 from restorebench.training.sources import Pair
 from restorebench.training.validating import restore_centres
 from restorebench_daclip import losses, networks, sde
@@ -69,7 +70,7 @@ class RestorerStage:
             predicted = predicted.float()
             found = losses.data_loss(predicted, degraded, clean, self.options.loss)
             if self.options.spectrum:
-                found = found + self.options.spectrum * losses.spectrum_loss(predicted, degraded, clean)
+                found = found + self.options.spectrum * spectrum_distance(predicted, clean - degraded)
             return found, {}
         found = losses.matching_loss(table, predicted.float(), state, degraded, clean, steps, self.options.loss)
         return found, {}

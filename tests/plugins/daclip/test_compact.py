@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.fft
 import torch
-from restorebench_daclip import losses, networks
+from restorebench_daclip import networks
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.detector import DACLIPDetector
 from restorebench_daclip.options import DACLIPDetection
@@ -21,6 +21,7 @@ from restorebench import CLEAN, TEN, TEN_NAMES, RestorebenchError, Runtime
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import MEAN, STD, for_clip
 from restorebench.training.loop import train
+from restorebench.training.losses import spectrum_distance
 
 SMALL = TowerConfig(image_size=32, patch_size=8, width=64, layers=2, embedding=16)
 
@@ -102,7 +103,7 @@ def test_another_file_is_no_tower(tmp_path):
 
 
 def test_words_are_looked_up_and_mixtures_are_their_mean():
-    controller = Controller(Tower(SMALL, ("noisy", "hazy", CLEAN)), "native")
+    controller = Controller(Tower(SMALL, ("noisy", "hazy", CLEAN)))
     noisy, both = controller.encode_text(["noisy", "hazy, noisy"])
     assert torch.equal(noisy, controller.clip.rows[0])
     assert torch.allclose(both, controller.clip.rows[:2].mean(0))
@@ -131,6 +132,17 @@ def test_words_learn_and_the_tower_stays(photographs, tower_file, controller_fil
     assert not torch.equal(untouched.clip.rows, controller.clip.rows)
     assert controller.words == (*(task.prompt for task in TEN), CLEAN)
     assert controller.crop == "native"
+
+
+@pytest.mark.parametrize(("crop", "expected"), [("native", "native"), ("whole", "center")])
+@pytest.mark.parametrize("model", ["tower", "ViT-B-32"])
+def test_files_say_what_the_controller_looked_at(photographs, tower_file, tmp_path, model, crop, expected):
+    how = {"crop": crop, "model": model}
+    if model != "tower":
+        how["pretrained"] = "untrained"
+    options = controller_options(photographs, tower_file, tmp_path, iterations=1, **how)
+    train(ControllerStage(options, tmp_path), options, lambda text: None)
+    assert networks.controller_from(tmp_path / "weights.pth", runtime(tmp_path)).crop == expected
 
 
 def test_clean_is_a_word_but_no_task(controller_file, tmp_path):
@@ -205,7 +217,7 @@ def test_the_spectrum_loss_is_that_of_numpy():
     difference, degraded, clean = given
     apart = np.fft.rfft2((difference - (clean - degraded)).numpy(), norm="ortho")
     expected = (np.abs(apart.real).mean() + np.abs(apart.imag).mean()) / 2
-    assert float(losses.spectrum_loss(difference, degraded, clean)) == pytest.approx(expected, rel=1e-5)
+    assert float(spectrum_distance(difference, clean - degraded)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
