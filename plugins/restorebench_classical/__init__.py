@@ -39,7 +39,7 @@ def restorebench_restorers() -> list[RestorerInfo]:
 
 @hookimpl
 def restorebench_detectors() -> list[DetectorInfo]:
-    """Offer the detector that reads image statistics."""
+    """Offer the detector that reads image statistics, and the floor."""
     return [
         DetectorInfo(
             name="statistics",
@@ -49,5 +49,13 @@ def restorebench_detectors() -> list[DetectorInfo]:
             options="restorebench_classical.options:StatisticsOptions",
             tasks=TEN_NAMES,
             training=Training.SAME_SYNTHESIS,
-        )
+        ),
+        DetectorInfo(
+            name="constant",
+            version="1",
+            summary="Says the same of every image, nothing by default: the floor for detectors.",
+            load="restorebench_classical.yardsticks:load_constant",
+            options="restorebench_classical.options:ConstantOptions",
+            tasks=TEN_NAMES,
+        ),
     ]

@@ -1,15 +1,18 @@
-"""What every method is held against: the degraded image itself, and the best affine tone map there is."""
+"""What methods are held against: the degraded image itself, the best affine tone map, one verdict for all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
-from restorebench import Batch, RestorebenchError, Runtime
+from restorebench import Batch, Detection, RestorebenchError, Runtime, UnknownName
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from restorebench_classical.options import ConstantOptions
 
 
 class Identity:
@@ -39,6 +42,17 @@ class GlobalAffine:
         return (slope * (degraded - mean) + target).clamp(0, 1).to(batch.degraded.dtype)
 
 
+class Constant:
+    """Say the same of every image: what restoring is worth that is told nothing, or something wrong."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.detection = Detection(frozenset(labels))
+
+    def detect(self, images: Tensor) -> Sequence[Detection]:
+        """Return the one verdict for each image of (B, 3, H, W)."""
+        return [self.detection] * len(images)
+
+
 def load_identity(options: None, runtime: Runtime) -> Identity:
     """Load `identity`."""
     return Identity()
@@ -47,3 +61,15 @@ def load_identity(options: None, runtime: Runtime) -> Identity:
 def load_global_affine(options: None, runtime: Runtime) -> GlobalAffine:
     """Load `global-affine`."""
     return GlobalAffine()
+
+
+def load_constant(options: ConstantOptions, runtime: Runtime) -> Constant:
+    """Load `constant`.
+
+    Raises:
+        UnknownName: a label is no task.
+    """
+    known = [task.name for task in runtime.tasks]
+    if strange := [label for label in options.labels if label not in known]:
+        raise UnknownName(f"labels: no task {strange[0]!r}; there are {', '.join(known)}")
+    return Constant(options.labels)

@@ -10,10 +10,12 @@ import pytest
 import torch
 from restorebench_classical.detector import Statistics, load, stored_model
 from restorebench_classical.fit import CLASSES, fit
-from restorebench_classical.options import StatisticsOptions
+from restorebench_classical.options import ConstantOptions, StatisticsOptions
 from restorebench_classical.statistics import features
+from restorebench_classical.yardsticks import load_constant
 
-from restorebench import CLEAN, TEN_NAMES, synthesisers
+from restorebench import CLEAN, TEN, TEN_NAMES, Runtime, UnknownName, synthesisers
+from restorebench.testing import checks
 from restorebench.toolbox import photographs
 from restorebench.toolbox.images import read
 from restorebench.toolbox.linear import LinearModel
@@ -105,3 +107,21 @@ def test_three_of_four_degradations_are_recognised_at_severity_three(detector):
 def test_most_clean_photographs_get_no_label(detector):
     pictures = [read(path) for path in photographs.listed(VAL)[::EVERY]]
     assert np.mean([not detector.detect_one(clean).labels for clean in pictures]) > 0.5
+
+
+@pytest.mark.parametrize("check", checks("detector", "constant"), ids=str)
+def test_the_floor_conforms(check):
+    check()
+
+
+@pytest.mark.parametrize("labels", [[], ["noisy", "hazy"]])
+def test_the_floor_says_what_it_was_given(labels, tmp_path):
+    runtime = Runtime("cpu", 1, tmp_path, {}, True, TEN, lambda kind, name: None)
+    found = load_constant(ConstantOptions(labels=labels), runtime).detect(torch.rand(2, 3, 8, 8))
+    assert [detection.labels for detection in found] == [frozenset(labels)] * 2
+
+
+def test_the_floor_names_tasks_alone(tmp_path):
+    runtime = Runtime("cpu", 1, tmp_path, {}, True, TEN, lambda kind, name: None)
+    with pytest.raises(UnknownName, match="no task 'fog'; there are motion-blurry"):
+        load_constant(ConstantOptions(labels=["fog"]), runtime)
