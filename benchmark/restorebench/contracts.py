@@ -71,6 +71,8 @@ class Batch:
     window: (top, left) of this tile in the whole image.
     clean: the ground truth, only for cards with `yardstick=True`; None for every real restorer.
     whole: the whole images where `degraded` is one tile of them, for what has to see all; else None.
+    samples: which images these are, `TASK/ID` each, for what was computed of them before; empty where nobody says.
+    They are names to find files by: a restorer that reads the task out of them is not blind.
     """
 
     degraded: Tensor
@@ -80,6 +82,7 @@ class Batch:
     window: tuple[int, int] = (0, 0)
     clean: Tensor | None = None
     whole: Tensor | None = None
+    samples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

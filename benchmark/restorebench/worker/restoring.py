@@ -165,6 +165,7 @@ def _slice(batch: Batch, start: int, stop: int) -> Batch:
         told=batch.told[start:stop],
         keys=batch.keys[start:stop],
         clean=clean,
+        samples=batch.samples[start:stop],
     )
 
 
