@@ -49,9 +49,13 @@ class GuidedRestoration(PluginOptions):
     weights: Untrained | Path = Field(
         description="file of the network's weights, or `untrained`: a tiny random one"
     )
-    guidance: Literal["degraded", "stable-diffusion"] = Field(
+    guidance: Literal["degraded", "folder", "stable-diffusion"] = Field(
         "degraded",
-        description="the second image: the degraded one itself, or one that is generated from it, as published",
+        description="the second image: the degraded one itself, one from a folder, or one generated from it,"
+        " as published",
+    )
+    guidance_folder: Path | None = Field(
+        None, description="holds TASK/ID.png for every image, or ID.png where one serves all tasks; of any size"
     )
     generation: Generation | None = Field(None, description="how guidance is generated")
     precision: Precision = Field(
@@ -60,9 +64,14 @@ class GuidedRestoration(PluginOptions):
 
     @model_validator(mode="after")
     def _generates_what_it_uses(self) -> Self:
-        """Refuse a generation that nobody asked for, and guidance without one."""
-        if self.guidance == "stable-diffusion" and self.generation is None:
-            raise ValueError("`guidance: stable-diffusion` needs `generation`: where its parts are")
-        if self.guidance == "degraded" and self.generation is not None:
-            raise ValueError("`generation` does nothing under `guidance: degraded`; say `stable-diffusion`")
+        """Refuse sources of guidance that nobody asked for, and guidance without its source."""
+        needs = (
+            ("stable-diffusion", "generation", self.generation, "where its parts are"),
+            ("folder", "guidance_folder", self.guidance_folder, "where its images are"),
+        )
+        for guidance, name, given, what in needs:
+            if self.guidance == guidance and given is None:
+                raise ValueError(f"`guidance: {guidance}` needs `{name}`: {what}")
+            if self.guidance != guidance and given is not None:
+                raise ValueError(f"`{name}` does nothing under `guidance: {self.guidance}`; say `{guidance}`")
         return self
