@@ -307,7 +307,8 @@ class RestorerInfo(Card):
     and undoes it. stochastic: its output depends on `batch.keys`. needs_task: it cannot work blind.
     acts_when_told: told nothing, it returns its input; `restore` says so rather than copy files silently.
     yardstick: sees the ground truth, is shown apart and never ranked.
-    resources(options) -> Sequence[WeightFile].
+    resources(options) -> Sequence[WeightFile]. weights: sizes and licences in words, for `list`, where no options
+    would do without naming a file.
     """
 
     tasks: tuple[str, ...] = ()
@@ -320,6 +321,7 @@ class RestorerInfo(Card):
     training: Training = Training.UNTRAINED
     training_data: tuple[str, ...] = ()
     resources: Reference | None = None
+    weights: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

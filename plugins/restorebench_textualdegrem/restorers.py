@@ -73,7 +73,7 @@ def _guide(options: GuidedRestoration, runtime: Runtime) -> Guide | None:
         return None
     from restorebench_textualdegrem.guidance_generation import load  # needs diffusers
 
-    generator = load(options.generation, runtime.device, DTYPES[options.generation.precision])
+    generator = load(options.generation, runtime, DTYPES[options.generation.precision])
     return lambda degraded, samples: [generator(degraded)]
 
 
