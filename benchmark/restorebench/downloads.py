@@ -9,7 +9,7 @@ from pathlib import Path
 from restorebench.contracts import DetectorInfo, RestorerInfo, WeightFile, resolve
 from restorebench.guarding import guarded
 from restorebench.jobs import Job
-from restorebench.plan import Plan
+from restorebench.plan import DetectorCell, Plan, RestorerCell
 from restorebench.toolbox import weights
 from restorebench.toolbox.options import validated_options
 
@@ -25,7 +25,8 @@ def announced(plan: Plan, jobs: Sequence[Job], cache: Path) -> list[str]:
 
 def _needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
     """Yield the files of the cells that will run."""
-    for cell in (*plan.detector_cells, *plan.restorer_cells):
+    cells: tuple[DetectorCell | RestorerCell, ...] = (*plan.detector_cells, *plan.restorer_cells)
+    for cell in cells:
         card = cell.entry.card
         assert isinstance(card, DetectorInfo | RestorerInfo)  # by construction of the plan
         if cell.digest in digests and card.resources is not None:

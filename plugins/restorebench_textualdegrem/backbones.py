@@ -54,10 +54,10 @@ def load(files: BackboneFiles, runtime: Runtime) -> Backbones:
         )
     tokenizer = _pretrained(CLIPTokenizer, folder / "tokenizer")
     return Backbones(
-        _network(CLIPVisionModel, clip),
-        _network(CLIPTextModel, folder / "text_encoder"),
-        _network(UNet2DConditionModel, folder / "unet"),
-        _network(AutoencoderKL, folder / "vae"),
+        network(CLIPVisionModel, clip),
+        network(CLIPTextModel, folder / "text_encoder"),
+        network(UNet2DConditionModel, folder / "unet"),
+        network(AutoencoderKL, folder / "vae"),
         Schedule.of(_config(folder / "scheduler" / "scheduler_config.json")),
         (_ids(tokenizer, ""), _ids(tokenizer, PROMPT)),
         place_of(PROMPT),
@@ -88,18 +88,20 @@ def _folders(files: BackboneFiles, runtime: Runtime) -> tuple[Path, Path]:
     return first, second
 
 
-def _network(kind: Any, folder: Path) -> Any:
-    """Load a network from its folder; the libraries would fill what a file lacks with random numbers.
+def network(kind: Any, folder: Path) -> Any:
+    """Load a network of diffusers or transformers from its folder.
+
+    The libraries themselves fill what a file lacks with random numbers.
 
     Raises:
         RestorebenchError: the folder is incomplete or another part's.
     """
-    network, told = _pretrained(kind, folder, output_loading_info=True)
+    found, told = _pretrained(kind, folder, output_loading_info=True)
     if missing := sorted(told["missing_keys"]):
         raise RestorebenchError(
             f"{folder}: no {kind.__name__}: {len(missing)} tensors are missing ({missing[0]}, ...); get it anew"
         )
-    return network
+    return found
 
 
 def _pretrained(kind: Any, folder: Path, **how: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,8 @@ class Generator:
     """Turn degraded images (B, 3, H, W) into guidance (B, 3, S, S), float32 in [0, 1], in steps of 8 bits."""
 
     def __init__(self, parts: Parts, settings: Generation, device: str, dtype: torch.dtype) -> None:
-        self.parts, self.settings, self.device, self.dtype = parts.frozen(device, dtype), settings, device, dtype
+        self.parts = parts.frozen().placed(device, dtype)
+        self.settings, self.device, self.dtype = settings, device, dtype
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -71,8 +71,7 @@ def load(settings: Generation, runtime: Runtime, dtype: torch.dtype) -> Generato
     cross_attention.overwrite(found.unet, projections, f"weights {settings.mapper}")
     require_mapper(found, mapper, settings.mapper)
     require_clean_mapper(mapper, clean_mapper, settings.clean_mapper)
-    parts = Parts(*(getattr(found, field.name) for field in fields(Backbones)), mapper, clean_mapper)
-    return Generator(parts, settings, runtime.device, dtype)
+    return Generator(found.with_mappers(mapper, clean_mapper), settings, runtime.device, dtype)
 
 
 def require_mapper(parts: Backbones, mapper: Mapper, path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
+from torch import nn
 
 from restorebench_textualdegrem.clip_input import for_encoder
 from restorebench_textualdegrem.text_encoding import encoded
@@ -32,11 +33,27 @@ class Backbones:
     ids: tuple[Tensor, Tensor]
     place: int
 
-    def frozen(self, device: str | torch.device, dtype: torch.dtype) -> Self:
-        """Put all parts on a device, as they are used: nothing learns and nothing is dropped."""
-        for each in (self.vision, self.text, self.unet, self.vae):
-            each.to(device, dtype).requires_grad_(False).eval()
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """All of them."""
+        return self.vision, self.text, self.unet, self.vae
+
+    def placed(self, device: str | torch.device, dtype: torch.dtype = torch.float32) -> Self:
+        """Put all networks on a device."""
+        for each in self.networks:
+            each.to(device, dtype)
         return self
+
+    def frozen(self) -> Self:
+        """Let nothing learn and nothing be dropped."""
+        for each in self.networks:
+            each.requires_grad_(False).eval()
+        return self
+
+    def with_mappers(self, mapper: Mapper, clean_mapper: CleanMapper) -> Parts:
+        """Add what turns CLIP's tokens into words."""
+        own = (self.vision, self.text, self.unet, self.vae, self.schedule, self.ids, self.place)
+        return Parts(*own, mapper, clean_mapper)
 
     def tokens(self, images: Tensor) -> Tensor:
         """Show CLIP images (B, 3, H, W) in [0, 1]: (B, 1 + patches, C).
@@ -70,8 +87,7 @@ class Parts(Backbones):
     mapper: Mapper
     clean_mapper: CleanMapper
 
-    def frozen(self, device: str | torch.device, dtype: torch.dtype) -> Self:
-        """Put all parts on a device, the mappers too."""
-        for each in (self.mapper, self.clean_mapper):
-            each.to(device, dtype).requires_grad_(False).eval()
-        return super().frozen(device, dtype)
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """All of them, the mappers too."""
+        return *super().networks, self.mapper, self.clean_mapper

@@ -20,6 +20,9 @@ _SD_LICENCE, _CLIP_LICENCE = "CreativeML Open RAIL++-M", "MIT"
 STABLE_DIFFUSION = f"{_HUB}{_SD} (licence {_SD_LICENCE})"
 CLIP = f"{_HUB}{_CLIP} (licence {_CLIP_LICENCE})"
 
+_DINO, _DINO_LICENCE = "facebook/dinov2-base", "Apache-2.0"
+DINO = f"{_HUB}{_DINO} (licence {_DINO_LICENCE})"
+
 _SETTINGS = 1000  # bytes, about
 
 
@@ -56,6 +59,9 @@ STABLE_DIFFUSION_FILES = _files(
 
 CLIP_FILES = _files(_CLIP, _CLIP_LICENCE, {"config.json": _SETTINGS, "model.safetensors": 4 * 986_109_441})
 """As transformers keeps it: both towers are in one file, of which the one for images is used."""
+
+DINO_FILES = _files(_DINO, _DINO_LICENCE, {"config.json": _SETTINGS, "model.safetensors": 4 * 86_580_480})
+"""ViT-B/14 without registers, which chooses the parts of guidance that training sees."""
 
 
 def guidance_files(options: GuidedRestoration) -> Sequence[WeightFile]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import torch
 
 from restorebench_textualdegrem import checkpoint
@@ -21,8 +19,7 @@ _START, _END = 14, 15
 
 def parts() -> Parts:
     """Build all parts, the same every time: 32 px in, 32 px out."""
-    found = backbones()
-    return Parts(*(getattr(found, field.name) for field in fields(Backbones)), mapper(), clean_mapper())
+    return backbones().with_mappers(mapper(), clean_mapper())
 
 
 def mapper() -> Mapper:
