@@ -6,6 +6,7 @@ The only module that loads models of diffusers and transformers, which an extra 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,17 +65,17 @@ def load(files: BackboneFiles, runtime: Runtime) -> Backbones:
     )
 
 
-def require_extra() -> None:
-    """Refuse to go on without the extra.
+def require_extra(what: str = "Stable Diffusion", names: Sequence[str] = ("diffusers", "transformers")) -> None:
+    """Refuse to go on without what the extra installs.
 
     Raises:
-        MissingResource: diffusers or transformers are not installed.
+        MissingResource: one of the packages is not installed.
     """
     try:
-        for name in ("diffusers", "transformers"):
+        for name in names:
             import_module(name)
     except ImportError as error:
-        raise MissingResource(f"Stable Diffusion needs {error.name or error}: {INSTALL}") from error
+        raise MissingResource(f"{what} needs {error.name or error}: {INSTALL}") from error
 
 
 def _folders(files: BackboneFiles, runtime: Runtime) -> tuple[Path, Path]:

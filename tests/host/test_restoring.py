@@ -139,7 +139,9 @@ def test_an_image_that_does_not_fit_is_tiled_where_the_card_allows():
 
 
 def test_an_image_that_does_not_fit_fails_where_tiling_is_harmful():
-    with pytest.raises(restoring.TooLarge, match="OutOfMemoryError on an image of 300 x 300 px"):
+    with pytest.raises(
+        restoring.TooLarge, match="on an image of 300 x 300 px; a `tile` in the suite would cut it"
+    ):
         restoring.restore(Function(limited(256 * 256)), card(tiling=Tiling.HARMFUL), batch(height=300, width=300))
 
 

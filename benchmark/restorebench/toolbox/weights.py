@@ -158,7 +158,8 @@ def read(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise MissingResource(f"weights {path}: no such file")
+        what = "a folder; name the file in it" if path.is_dir() else "no such file"
+        raise MissingResource(f"weights {path}: {what}")
     try:
         if path.suffix == ".safetensors":
             held: Any = load_file(path)

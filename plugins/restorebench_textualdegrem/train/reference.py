@@ -76,7 +76,7 @@ def features_of(choice: Literal["pixels", "published", "untrained"] | Path, runt
     """
     if choice == "pixels":
         return pixels
-    backbones.require_extra()
+    backbones.require_extra("DINOv2", ["transformers"])
     from transformers import Dinov2Config, Dinov2Model
 
     if choice == "untrained":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -375,6 +376,18 @@ def test_a_dinov2_that_is_not_there_is_missing(options, data, monkeypatch):
         stage_of(options("restormer", alike=data / "dino"))
     with pytest.raises(MissingResource, match=r"dinov2-base/config\.json is not in .*licence Apache-2\.0"):
         stage_of(options("restormer", alike="published"))
+
+
+def test_without_the_extra_training_says_how_to_install_it(options, monkeypatch):
+    for kind, given, what, lacking in (
+        ("mapper", {}, "Stable Diffusion", "diffusers"),
+        ("restormer", {"alike": "published"}, "DINOv2", "transformers"),
+    ):
+        chosen = options(kind, **given)
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, lacking, None)
+            with pytest.raises(MissingResource, match=rf"{what} needs {lacking}: pip install 'restorebench\[diff"):
+                stage_of(chosen)
 
 
 @pytest.mark.parametrize(
