@@ -18,15 +18,6 @@ from restorebench import TEN, Batch, MissingResource, RestorebenchError, Runtime
 BRIEF = Generation(stable_diffusion="untrained", steps=2)
 
 
-@pytest.fixture
-def parts():
-    pytest.importorskip("diffusers")
-    pytest.importorskip("transformers")
-    from restorebench_textualdegrem import tiny_diffusion
-
-    return tiny_diffusion.parts()
-
-
 def runtime(cache=Path()):
     return Runtime("cpu", 1, cache, {}, True, TEN, lambda kind, name: None)
 
@@ -100,33 +91,9 @@ def test_overwriting_is_what_diffusers_attention_then_uses(parts):
 
 
 @pytest.fixture
-def folder(parts, tmp_path):
-    """Keep the tiny parts as the large ones are kept; returns the options that name them."""
-    from transformers import CLIPTokenizer
-
-    for name, part in (("unet", parts.unet), ("vae", parts.vae), ("text_encoder", parts.text)):
-        part.save_pretrained(tmp_path / "sd" / name)
-    parts.vision.save_pretrained(tmp_path / "clip")
-    letters = ["a</w>", "photo</w>", "of</w>", "s</w>", "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer({letter: number for number, letter in enumerate(letters)}, [], model_max_length=77)
-    tokenizer.save_pretrained(tmp_path / "sd" / "tokenizer")
-    scheduler = {"beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 1000}
-    (tmp_path / "sd" / "scheduler").mkdir()
-    (tmp_path / "sd" / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    projections = {
-        f"{name.removesuffix('.weight').replace('.', '_')}.weight": value
-        for name, value in parts.unet.state_dict().items()
-        if "attn2.to_k" in name or "attn2.to_v" in name
-    }
-    torch.save({**parts.mapper.state_dict(), **projections}, tmp_path / "mapper.pt")
-    torch.save(parts.clean_mapper.state_dict(), tmp_path / "clean.pt")
-    return Generation(
-        stable_diffusion=tmp_path / "sd",
-        clip=tmp_path / "clip",
-        mapper=tmp_path / "mapper.pt",
-        clean_mapper=tmp_path / "clean.pt",
-        steps=2,
-    )
+def folder(kept):
+    """Options that name the tiny parts by their folders."""
+    return Generation(**kept, steps=2)
 
 
 def test_parts_are_loaded_from_their_folders(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,49 +28,35 @@ def runtime(cache):
 
 
 @pytest.fixture
-def cache(tmp_path):
+def cache(parts, kept, tmp_path):
     """A hub's cache folder with tiny parts in place of the published ones, each file where a download puts it."""
-    pytest.importorskip("diffusers")
-    transformers = pytest.importorskip("transformers")
-    from restorebench_textualdegrem import tiny_diffusion
+    from transformers import CLIPConfig, CLIPModel
 
-    made, parts = tmp_path / "made", tiny_diffusion.parts()
-    sd, clip = made / "stable-diffusion-2-1-base", made / "CLIP-ViT-H-14-laion2B-s32B-b79K"
-    for name, part in (("unet", parts.unet), ("vae", parts.vae), ("text_encoder", parts.text)):
-        part.save_pretrained(sd / name)
-    both = transformers.CLIPConfig(
-        text_config=parts.text.config.to_dict(), vision_config=parts.vision.config.to_dict(), projection_dim=8
-    )
-    whole = transformers.CLIPModel(both)
-    whole.vision_model.load_state_dict(parts.vision.state_dict())
-    whole.save_pretrained(clip)
-    (sd / "tokenizer").mkdir()
-    (sd / "scheduler").mkdir()
+    kept["clip"].rename(tmp_path / "image tower")  # the published file holds both
+    towers = {"text_config": parts.text.config.to_dict(), "vision_config": parts.vision.config.to_dict()}
+    both = CLIPModel(CLIPConfig(**towers, projection_dim=8))
+    both.vision_model.load_state_dict(parts.vision.state_dict())
+    both.save_pretrained(kept["clip"])
     texts = {
-        "vocab.json": json.dumps({letter: number for number, letter in enumerate(WORDS + PIECES)}),
+        "vocab.json": json.dumps({word: number for number, word in enumerate(WORDS + PIECES)}),
         "merges.txt": "\n".join(MERGES) + "\n",
         "special_tokens_map.json": json.dumps({"pad_token": "<|endoftext|>"}),
         "tokenizer_config.json": json.dumps({"model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}),
     }
+    shutil.rmtree(kept["stable_diffusion"] / "tokenizer")
+    (kept["stable_diffusion"] / "tokenizer").mkdir()
     for name, text in texts.items():
-        (sd / "tokenizer" / name).write_text(text)
-    schedule = {"beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 1000}
-    (sd / "scheduler" / "scheduler_config.json").write_text(json.dumps(schedule))
-    for file in (*published.STABLE_DIFFUSION_FILES, *published.CLIP_FILES):
-        owner, name = file.url.removeprefix("https://huggingface.co/").split("/")[:2]
-        commit = tmp_path / "cache" / "hub" / f"models--{owner}--{name}"
-        (commit / "refs").mkdir(parents=True, exist_ok=True)
-        (commit / "refs" / "main").write_text("abc")
-        place = commit / "snapshots" / "abc" / file.name.partition("/")[2]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        (made / file.name).rename(place)
-    projections = {
-        f"{name.removesuffix('.weight').replace('.', '_')}.weight": value
-        for name, value in parts.unet.state_dict().items()
-        if "attn2.to_k" in name or "attn2.to_v" in name
-    }
-    torch.save({**parts.mapper.state_dict(), **projections}, tmp_path / "mapper.pt")
-    torch.save(parts.clean_mapper.state_dict(), tmp_path / "clean.pt")
+        (kept["stable_diffusion"] / "tokenizer" / name).write_text(text)
+    for part, files in (("stable_diffusion", published.STABLE_DIFFUSION_FILES), ("clip", published.CLIP_FILES)):
+        for file in files:
+            owner, name = file.url.removeprefix("https://huggingface.co/").split("/")[:2]
+            commit = tmp_path / "cache" / "hub" / f"models--{owner}--{name}"
+            (commit / "refs").mkdir(parents=True, exist_ok=True)
+            (commit / "refs" / "main").write_text("abc")
+            inside = file.name.partition("/")[2]
+            place = commit / "snapshots" / "abc" / inside
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (kept[part] / inside).rename(place)
     return tmp_path / "cache"
 
 

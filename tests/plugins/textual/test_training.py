@@ -186,44 +186,25 @@ def test_a_mapper_that_was_trained_leads_the_generation_as_in_training(options):
     assert not torch.equal(found, untouched)
 
 
-def test_the_stages_read_each_others_files(options, folder_of_parts):
+def test_the_stages_read_each_others_files(options, kept):
     """The Mapper's file goes into stage two, and both go into the generation."""
     from restorebench_textualdegrem.guidance_generation import load as load_generation
     from restorebench_textualdegrem.options import Generation
     from restorebench_textualdegrem.train.drawing import runtime
 
-    go(options("mapper", "one", backbones=folder_of_parts))
+    backbones = {name: kept[name] for name in ("stable_diffusion", "clip")}
+    go(options("mapper", "one", backbones=backbones))
     files = {"mapper": options("mapper", "one").output / "weights.pth"}
-    stage, _ = go(options("clean-mapper", "two", backbones=folder_of_parts, **files))
+    stage, _ = go(options("clean-mapper", "two", backbones=backbones, **files))
     assert torch.equal(
         stage.parts.unet.get_parameter("mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"),
         torch.load(files["mapper"])["mid_block_attentions_0_transformer_blocks_0_attn2_to_k.weight"],
     )
     files["clean_mapper"] = options("clean-mapper", "two").output / "weights.pth"
-    generator = load_generation(Generation(**folder_of_parts, **files, steps=1), runtime(Path()), torch.float32)
+    generator = load_generation(Generation(**backbones, **files, steps=1), runtime(Path()), torch.float32)
     words = torch.rand(1, 2, 8)
     with torch.no_grad():
         assert torch.equal(generator.parts.clean_mapper(words), stage.module(words))
-
-
-@pytest.fixture
-def folder_of_parts(tmp_path):
-    pytest.importorskip("diffusers")
-    from restorebench_textualdegrem import tiny_diffusion
-    from transformers import CLIPTokenizer
-
-    parts, sd = tiny_diffusion.backbones(), tmp_path / "sd"
-    for name, part in (("unet", parts.unet), ("vae", parts.vae), ("text_encoder", parts.text)):
-        part.save_pretrained(sd / name)
-    parts.vision.save_pretrained(tmp_path / "clip")
-    letters = ["a</w>", "photo</w>", "of</w>", "s</w>", "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {letter: number for number, letter in enumerate(letters)}
-    CLIPTokenizer(vocabulary, [], model_max_length=77).save_pretrained(sd / "tokenizer")
-    (sd / "scheduler").mkdir()
-    (sd / "scheduler" / "scheduler_config.json").write_text(
-        '{"beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 1000}'
-    )
-    return {"stable_diffusion": sd, "clip": tmp_path / "clip"}
 
 
 @pytest.mark.parametrize("kind", LOADERS)
