@@ -93,6 +93,19 @@ def test_the_rate_may_change_and_other_keys_are_named(options):
         go(options(iterations=4, weight_decay=0.5))
 
 
+def test_a_run_that_was_begun_before_there_were_such_options_goes_on(options, tmp_path):
+    go(options())
+    path = tmp_path / "out" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    known = json.loads(state["options"])
+    state["options"] = json.dumps(
+        {name: value for name, value in known.items() if name not in ("rates", "periods")}
+    )
+    torch.save(state, path)
+    entries = go(options(iterations=3))
+    assert entries[-1]["iteration"] == 3
+
+
 def test_missing_weights_of_a_finished_run_come_again(options, tmp_path):
     go(options())
     (tmp_path / "out" / "weights.pth").unlink()

@@ -43,7 +43,7 @@ class GuidedTraining(Training):
     """Stage three: a network that restores an image beside its guidance."""
 
     backbone: Literal["restormer", "nafnet", "promptir"]
-    size: Literal["published", "tiny"] = "published"
+    size: Literal["published", "tiny"] = Field("published", description="`tiny` is for trying out")
     offsets: bool = Field(
         True, description="of Restormer's normalisation; false for Gaussian noise alone, as published"
     )
