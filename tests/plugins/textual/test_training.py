@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from restorebench.training.loop import train
 from restorebench.training.optimising import rate
 
 RECIPES = Path(checkpoint.__file__).parent / "train" / "recipes"
+FIXTURES = Path(__file__).parent / "fixtures"
 CPU = torch.device("cpu")
 DRAWN = {"backbones": {"stable_diffusion": "untrained"}, "patch": 32}
 KINDS = {
@@ -216,6 +219,52 @@ def test_weights_of_guided_networks_are_read_by_their_restorer(options, kind):
     given, guidance = torch.rand(1, 3, 17, 14), torch.rand(1, 3, 20, 33)
     with torch.no_grad():
         assert torch.equal(network(given, guidance), stage.module(given, guidance))
+
+
+def shapes(tensors):
+    return {name: list(value.shape) for name, value in tensors.items()}
+
+
+def manifest(name):
+    return {
+        key: each["shape"] for key, each in json.loads((FIXTURES / f"manifest_{name}.json").read_text()).items()
+    }
+
+
+def test_a_mapper_of_full_size_is_written_in_the_published_layout():
+    """592 tensors: twenty words, and the projections of all sixteen layers of Stable Diffusion 2.1."""
+    diffusers = pytest.importorskip("diffusers")
+    from restorebench_textualdegrem.train import mapper
+    from restorebench_textualdegrem.words import Mapper
+
+    with torch.device("meta"):
+        unet = diffusers.UNet2DConditionModel(
+            sample_size=64,
+            cross_attention_dim=1024,
+            attention_head_dim=(5, 10, 20, 20),
+            use_linear_projection=True,
+        )
+        stage = SimpleNamespace(module=mapper._Led(Mapper(), SimpleNamespace(unet=unet)))
+    assert sum(value.numel() for value in unet.parameters()) == 865_910_724
+    assert shapes(mapper.MapperStage.published(stage, stage.module)) == manifest("mapper")
+
+
+@pytest.mark.parametrize(
+    ("name", "backbone", "offsets"),
+    [
+        ("restormer_full_withbias", "restormer", True),
+        ("restormer_full_biasfree", "restormer", False),
+        ("nafnet_full", "nafnet", True),
+        ("promptir_full", "promptir", True),
+    ],
+)
+def test_networks_of_full_size_are_written_in_the_published_layout(name, backbone, offsets):
+    from restorebench_textualdegrem.train import restorer
+
+    with torch.device("meta"):
+        network = restorer._BUILD["published"][backbone](offsets)
+    held = restorer.RestorerStage.published(SimpleNamespace(module=network), network)
+    assert shapes(held["params"]) == manifest(name)
 
 
 def test_a_network_starts_as_its_backbone_and_learns_to_fuse(options):
