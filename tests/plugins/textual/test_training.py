@@ -99,6 +99,7 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(options, kind):
 
 
 @pytest.mark.parametrize("kind", ["restormer", "nafnet", "promptir"])
+@pytest.mark.slow
 def test_guided_networks_learn_a_handful_of_images(options, data, kind):
     settings = {"iterations": 60, "batch_size": 4, "learning_rate": 3e-3, "rates": {"masa": 1e-3}}
     chosen = options(kind, validation={"pairs": data / "pairs"}, validation_images=2, **settings)
@@ -107,6 +108,7 @@ def test_guided_networks_learn_a_handful_of_images(options, data, kind):
     assert images.read_size(chosen.output / "validation" / "60" / "noisy-a.png") == (40, 108)
 
 
+@pytest.mark.slow
 def test_the_mapper_learns_a_handful_of_images(options, data):
     chosen = options(
         "mapper",
@@ -121,6 +123,7 @@ def test_the_mapper_learns_a_handful_of_images(options, data):
     assert train(stage, chosen, lambda text: None)[-1]["validation/loss"] < start - 0.05
 
 
+@pytest.mark.slow
 def test_the_clean_mapper_learns_a_handful_of_images(options, data):
     """Words hardly move a random Stable Diffusion: they are made to count, and still do little."""
 
