@@ -71,6 +71,8 @@ class Batch:
     window: (top, left) of this tile in the whole image.
     clean: the ground truth, only for cards with `yardstick=True`; None for every real restorer.
     whole: the whole images where `degraded` is one tile of them, for what has to see all; else None.
+    samples: which images these are, `TASK/ID` each, for what was computed of them before; empty where nobody says.
+    They are names to find files by: a restorer that reads the task out of them is not blind.
     """
 
     degraded: Tensor
@@ -80,6 +82,7 @@ class Batch:
     window: tuple[int, int] = (0, 0)
     clean: Tensor | None = None
     whole: Tensor | None = None
+    samples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -304,7 +307,8 @@ class RestorerInfo(Card):
     and undoes it. stochastic: its output depends on `batch.keys`. needs_task: it cannot work blind.
     acts_when_told: told nothing, it returns its input; `restore` says so rather than copy files silently.
     yardstick: sees the ground truth, is shown apart and never ranked.
-    resources(options) -> Sequence[WeightFile].
+    resources(options) -> Sequence[WeightFile]. weights: sizes and licences in words, for `list`, where no options
+    would do without naming a file.
     """
 
     tasks: tuple[str, ...] = ()
@@ -317,6 +321,7 @@ class RestorerInfo(Card):
     training: Training = Training.UNTRAINED
     training_data: tuple[str, ...] = ()
     resources: Reference | None = None
+    weights: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

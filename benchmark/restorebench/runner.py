@@ -12,13 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench import in_process, origin, planning, schedule
+from restorebench import downloads, in_process, origin, planning, schedule
 from restorebench import journal as journals
 from restorebench import suite as suites
 from restorebench.catalog import discover, first_line, require_unbroken
 from restorebench.contracts import resolve
 from restorebench.errors import BrokenPlugin, SuiteError
-from restorebench.events import Done, Event, Loaded
+from restorebench.events import Done, Event, Loaded, Note
 from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
 from restorebench.layout import SCORES
@@ -102,15 +102,23 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
             journal.remember("run", origin.describe(plan, settings))
         jobs = () if settings.scoring_only else schedule.detector_jobs(plan, journal, settings.retry_failed)
         _remember_environment(journal, settings, jobs)
+        _tell_downloads(plan, jobs, watch)
         watch(Started("detect", jobs))
         _work(run_jobs(jobs), plan, journal, watch)
         todo = schedule.restorer_jobs(plan, journal, settings.retry_failed, settings.scoring_only)
         _remember_environment(journal, settings, todo.jobs)
         journal.add_records(todo.failures, schedule.score_digests(plan))
+        _tell_downloads(plan, todo.jobs, watch)
         watch(Started("restore", todo.jobs))
         failed = _work(run_jobs(todo.jobs), plan, journal, watch)
         preloading.join()
         return report(plan, journal, failed, settings.scoring_only)
+
+
+def _tell_downloads(plan: Plan, jobs: Sequence[Job], watch: Watcher) -> None:
+    """Say what is about to be downloaded, and under which licence."""
+    for text in () if offline() else downloads.announced(plan, jobs, cache_folder()):
+        watch(Note(text))
 
 
 def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from restorebench import MissingResource, RestorebenchError
+from restorebench import RestorebenchError
 from restorebench.toolbox import weights
 from restorebench_textualdegrem.cross_attention import divided
 from restorebench_textualdegrem.nafnet import GuidedNAFNet, NAFNetSizes
@@ -96,10 +96,10 @@ def mapper(path: Path) -> tuple[Mapper, dict[str, Tensor]]:
     Raises:
         RestorebenchError: the file is missing, broken, or of something else.
     """
-    words, projections = divided(weights.read(path))
+    words, projections = divided(_read_words(path, "Mapper"))
     if not any(name.startswith("mapping_patch_") for name in words):
         raise RestorebenchError(
-            f"weights {path}: no Mapper's, for it has no mapping_patch_0; is it a CleanMapper's?"
+            f"weights {path}: a CleanMapper's, for it has no mapping_patch_0; expected: a Mapper's"
         )
     first, last = (_of(words, f"mapping_0.{layer}.weight", 2, path) for layer in (0, 9))
     network = Mapper(_words(words), first.shape[1], first.shape[0], last.shape[0])
@@ -112,7 +112,7 @@ def clean_mapper(path: Path) -> CleanMapper:
     Raises:
         RestorebenchError: the file is missing, broken, or of something else.
     """
-    state = weights.read(path)
+    state = _read_words(path, "CleanMapper")
     if any(name.startswith("mapping_patch_") for name in state):
         raise RestorebenchError(f"weights {path}: a Mapper's, not a CleanMapper's")
     first = _of(state, "mapping_0.0.weight", 2, path)
@@ -138,12 +138,7 @@ def _read(path: Path, card: str) -> dict[str, Tensor]:
         RestorebenchError: it is broken, or another network's.
     """
     expected = f"expected: a guided network's state dictionary, as {card} takes it"
-    try:
-        state = weights.read(path)
-    except MissingResource:
-        raise
-    except RestorebenchError as error:
-        raise RestorebenchError(f"{error}; {expected}") from error
+    state = _read_as(path, expected)
     found = next((name for name, mark in _MARKS.items() if mark in state), None)
     if found is None:
         known = ", ".join(sorted(state)[:3])
@@ -153,6 +148,30 @@ def _read(path: Path, card: str) -> dict[str, Tensor]:
     if found != card:
         raise RestorebenchError(f"weights {path}: those of {found}, not of {card}; take that restorer for them")
     return state
+
+
+def _read_words(path: Path, which: str) -> dict[str, Tensor]:
+    """Read the file of a mapper.
+
+    Raises:
+        MissingResource: there is no such file.
+        RestorebenchError: it is broken, or no mapper's.
+    """
+    stage = "mapper" if which == "Mapper" else "clean-mapper"
+    expected = f"expected: a {which}'s state dictionary, as `restorebench_textualdegrem.train {stage}` writes it"
+    state = _read_as(path, expected)
+    if "mapping_0.0.weight" not in state:
+        known = ", ".join(sorted(state)[:3])
+        raise RestorebenchError(f"weights {path}: no mapper's ({known}, ...); {expected}")
+    return state
+
+
+def _read_as(path: Path, expected: str) -> dict[str, Tensor]:
+    """Read a file; what is wrong with it comes with what was expected."""
+    try:
+        return weights.read(path)
+    except RestorebenchError as error:
+        raise type(error)(f"{error}; {expected}") from error
 
 
 def _sizes(state: State, path: Path) -> Sizes:

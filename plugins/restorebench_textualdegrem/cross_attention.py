@@ -22,18 +22,23 @@ def divided(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, T
     return {name: value for name, value in state.items() if name not in projections}, projections
 
 
+def layers(unet: nn.Module) -> dict[str, nn.Module]:
+    """Map the published names, `..._attn2_to_k` and `..._attn2_to_v`, to these layers of a U-Net."""
+    return {
+        f"{path.replace('.', '_')}_{projection}": module.get_submodule(projection)
+        for path, module in unet.named_modules()
+        if path.rpartition(".")[2] == "attn2"
+        for projection in ("to_k", "to_v")
+    }
+
+
 def overwrite(unet: nn.Module, projections: Mapping[str, Tensor], name: str = "the Mapper") -> None:
     """Overwrite `to_k` and `to_v` of every `attn2` of a U-Net; name: of the file, for messages.
 
     Raises:
         RestorebenchError: the file was trained with another U-Net.
     """
-    own = {
-        f"{path.replace('.', '_')}_{projection}.weight": module.get_parameter(f"{projection}.weight")
-        for path, module in unet.named_modules()
-        if path.rpartition(".")[2] == "attn2"
-        for projection in ("to_k", "to_v")
-    }
+    own = {f"{path}.weight": layer.get_parameter("weight") for path, layer in layers(unet).items()}
     wrong = sorted(
         key
         for key in own.keys() | projections.keys()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,35 +12,46 @@ from restorebench_textualdegrem.published import SCALE, STEPS
 
 UNTRAINED = "untrained"
 Untrained = Literal["untrained"]
+Published = Literal["published"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
-_FILES = ("clip", "mapper", "clean_mapper")
+
+class BackboneFiles(PluginOptions):
+    """Where Stable Diffusion and CLIP are."""
+
+    _files: ClassVar[tuple[str, ...]] = ("clip",)
+
+    stable_diffusion: Literal["untrained", "published"] | Path = Field(
+        description="folder of Stable Diffusion 2.1-base as diffusers keeps it, `published` to download it, or "
+        "`untrained`: a tiny random one"
+    )
+    clip: Published | Path | None = Field(
+        None, description="folder of CLIP ViT-H/14 (laion2B) as transformers keeps it, or `published`"
+    )
+
+    @model_validator(mode="after")
+    def _has_its_files(self) -> Self:
+        """Hold files to the Stable Diffusion that they belong to."""
+        given = [name for name in self._files if getattr(self, name) is not None]
+        if self.stable_diffusion == UNTRAINED and given:
+            raise ValueError(f"`{given[0]}` does not fit `stable_diffusion: untrained`, which has its own")
+        if self.stable_diffusion != UNTRAINED and len(given) < len(self._files):
+            missing = next(name for name in self._files if name not in given)
+            raise ValueError(f"`{missing}` is missing: a Stable Diffusion needs {', '.join(self._files)}")
+        return self
 
 
-class Generation(PluginOptions):
+class Generation(BackboneFiles):
     """How Stable Diffusion makes guidance images."""
 
-    stable_diffusion: Untrained | Path = Field(
-        description="folder of Stable Diffusion 2.1-base as diffusers keeps it, or `untrained`: a tiny random one"
-    )
-    clip: Path | None = Field(None, description="folder of CLIP ViT-H/14 (laion2B) as transformers keeps it")
+    _files = ("clip", "mapper", "clean_mapper")
+
     mapper: Path | None = Field(None, description="file of the Mapper, with the projections of cross-attention")
     clean_mapper: Path | None = Field(None, description="file of the CleanMapper")
     steps: int = Field(STEPS, ge=1, le=1000, description="of DDIM")
     scale: float = Field(SCALE, ge=0, allow_inf_nan=False, description="of classifier-free guidance")
     seed: int = Field(42, ge=0, description="of the noise, the same for every image")
     precision: Precision = Field("fp32", description="of all of it; fp16 as published, on a GPU")
-
-    @model_validator(mode="after")
-    def _has_its_files(self) -> Self:
-        """Hold files to the Stable Diffusion that they belong to."""
-        given = [name for name in _FILES if getattr(self, name) is not None]
-        if self.stable_diffusion == UNTRAINED and given:
-            raise ValueError(f"`{given[0]}` does not fit `stable_diffusion: untrained`, which has its own")
-        if self.stable_diffusion != UNTRAINED and len(given) < len(_FILES):
-            missing = next(name for name in _FILES if name not in given)
-            raise ValueError(f"`{missing}` is missing: a Stable Diffusion needs {', '.join(_FILES)}")
-        return self
 
 
 class GuidedRestoration(PluginOptions):
@@ -49,9 +60,13 @@ class GuidedRestoration(PluginOptions):
     weights: Untrained | Path = Field(
         description="file of the network's weights, or `untrained`: a tiny random one"
     )
-    guidance: Literal["degraded", "stable-diffusion"] = Field(
+    guidance: Literal["degraded", "folder", "stable-diffusion"] = Field(
         "degraded",
-        description="the second image: the degraded one itself, or one that is generated from it, as published",
+        description="the second image: the degraded one itself, one from a folder, or one generated from it,"
+        " as published",
+    )
+    guidance_folder: Path | None = Field(
+        None, description="holds TASK/ID.png for every image, or ID.png where one serves all tasks; of any size"
     )
     generation: Generation | None = Field(None, description="how guidance is generated")
     precision: Precision = Field(
@@ -60,9 +75,14 @@ class GuidedRestoration(PluginOptions):
 
     @model_validator(mode="after")
     def _generates_what_it_uses(self) -> Self:
-        """Refuse a generation that nobody asked for, and guidance without one."""
-        if self.guidance == "stable-diffusion" and self.generation is None:
-            raise ValueError("`guidance: stable-diffusion` needs `generation`: where its parts are")
-        if self.guidance == "degraded" and self.generation is not None:
-            raise ValueError("`generation` does nothing under `guidance: degraded`; say `stable-diffusion`")
+        """Refuse sources of guidance that nobody asked for, and guidance without its source."""
+        needs = (
+            ("stable-diffusion", "generation", self.generation, "where its parts are"),
+            ("folder", "guidance_folder", self.guidance_folder, "where its images are"),
+        )
+        for guidance, name, given, what in needs:
+            if self.guidance == guidance and given is None:
+                raise ValueError(f"`guidance: {guidance}` needs `{name}`: {what}")
+            if self.guidance != guidance and given is not None:
+                raise ValueError(f"`{name}` does nothing under `guidance: {self.guidance}`; say `{guidance}`")
         return self

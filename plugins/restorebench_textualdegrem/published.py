@@ -2,11 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from restorebench import WeightFile
+
+if TYPE_CHECKING:
+    from restorebench_textualdegrem.options import GuidedRestoration
+
 STEPS = 100
 SCALE = 5.0
 """How far the noise is led from what an empty prompt gives to what the prompt gives, and beyond."""
 
-STABLE_DIFFUSION = (
-    "https://huggingface.co/stabilityai/stable-diffusion-2-1-base (licence CreativeML Open RAIL++-M)"
+_HUB = "https://huggingface.co/"
+_SD, _CLIP = "stabilityai/stable-diffusion-2-1-base", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+_SD_LICENCE, _CLIP_LICENCE = "CreativeML Open RAIL++-M", "MIT"
+STABLE_DIFFUSION = f"{_HUB}{_SD} (licence {_SD_LICENCE})"
+CLIP = f"{_HUB}{_CLIP} (licence {_CLIP_LICENCE})"
+
+_DINO, _DINO_LICENCE = "facebook/dinov2-base", "Apache-2.0"
+DINO = f"{_HUB}{_DINO} (licence {_DINO_LICENCE})"
+
+_SETTINGS = 1000  # bytes, about
+
+
+def _files(repository: str, licence: str, sizes: dict[str, int]) -> tuple[WeightFile, ...]:
+    """Name the files of a repository, each below a folder with its name.
+
+    Digests are not published here: they are recorded at first use.
+    """
+    folder = repository.rpartition("/")[2]
+    return tuple(
+        WeightFile(f"{folder}/{name}", f"{_HUB}{repository}/resolve/main/{name}", licence, size)
+        for name, size in sizes.items()
+    )
+
+
+STABLE_DIFFUSION_FILES = _files(
+    _SD,
+    _SD_LICENCE,
+    {
+        "unet/config.json": _SETTINGS,
+        "unet/diffusion_pytorch_model.safetensors": 4 * 865_910_724,
+        "vae/config.json": _SETTINGS,
+        "vae/diffusion_pytorch_model.safetensors": 4 * 83_653_863,
+        "text_encoder/config.json": _SETTINGS,
+        "text_encoder/model.safetensors": 4 * 340_387_840,
+        "tokenizer/vocab.json": 1_059_962,
+        "tokenizer/merges.txt": 524_619,
+        "tokenizer/special_tokens_map.json": _SETTINGS,
+        "tokenizer/tokenizer_config.json": _SETTINGS,
+        "scheduler/scheduler_config.json": _SETTINGS,
+    },
 )
-CLIP = "https://huggingface.co/laion/CLIP-ViT-H-14-laion2B-s32B-b79K (licence MIT)"
+"""As diffusers keeps it. Sizes are of the numbers in a file, four bytes each, without what names them."""
+
+CLIP_FILES = _files(_CLIP, _CLIP_LICENCE, {"config.json": _SETTINGS, "model.safetensors": 4 * 986_109_441})
+"""As transformers keeps it: both towers are in one file, of which the one for images is used."""
+
+DINO_FILES = _files(_DINO, _DINO_LICENCE, {"config.json": _SETTINGS, "model.safetensors": 4 * 86_580_480})
+"""ViT-B/14 without registers, which chooses the parts of guidance that training sees."""
+
+
+def guidance_files(options: GuidedRestoration) -> Sequence[WeightFile]:
+    """Name the published files that guidance is generated with."""
+    generation = options.generation
+    if generation is None:
+        return ()
+    wanted = ((generation.stable_diffusion, STABLE_DIFFUSION_FILES), (generation.clip, CLIP_FILES))
+    return [file for choice, files in wanted if choice == "published" for file in files]

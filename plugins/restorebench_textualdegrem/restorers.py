@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from restorebench import Batch, Runtime
+from restorebench import Batch, RestorebenchError, Runtime
+from restorebench.toolbox import images
 from restorebench_textualdegrem import checkpoint
+from restorebench_textualdegrem.guidance_folder import GuidanceFolder
 from restorebench_textualdegrem.options import GuidedRestoration
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-Guide = Callable[[Tensor], Tensor]
-"""(B, 3, H, W) degraded -> (B, 3, any, any) guidance, both float32 in [0, 1]."""
+Guide = Callable[[Tensor, Sequence[str]], Sequence[Tensor]]
+"""(B, 3, H, W) degraded and the names of its images -> (any, 3, any, any) guidance, of B images together.
+
+All are float32 in [0, 1]; images of one size may come in one tensor."""
 
 
 class Network(Protocol):
@@ -42,30 +46,46 @@ class _Guided:
             network.lower(DTYPES[options.precision])
         self.network = network.to(runtime.device)
         self._guide = _guide(options, runtime)
-        self._last: tuple[Tensor, Tensor] | None = None
+        self._last: tuple[Tensor, Sequence[Tensor]] | None = None
 
     def restore(self, batch: Batch) -> Tensor:
         """Restore a batch; what is told is not looked at."""
         with torch.no_grad():
-            return self.network(batch.degraded, self._guidance(batch)).contiguous()
+            if self._guide is None:
+                return self.network(batch.degraded, batch.degraded).contiguous()
+            guidance = self._guidance(batch, self._guide)
+            parts = batch.degraded.split([len(each) for each in guidance])
+            return torch.cat([self.network(*pair) for pair in zip(parts, guidance, strict=True)])
 
-    def _guidance(self, batch: Batch) -> Tensor:
-        """Return the guidance: the tile itself, or one generated once for all tiles of an image."""
-        if self._guide is None:
-            return batch.degraded
+    def _guidance(self, batch: Batch, guide: Guide) -> Sequence[Tensor]:
+        """Return the guidance of whole images: once for all tiles of them."""
         seen = batch.degraded if batch.whole is None else batch.whole
         if self._last is None or self._last[0] is not seen:
-            self._last = seen, self._guide(seen)
+            self._last = seen, guide(seen, batch.samples)
         return self._last[1]
 
 
 def _guide(options: GuidedRestoration, runtime: Runtime) -> Guide | None:
-    """Return what makes guidance; None where the degraded image is its own."""
+    """Return what guidance comes from; None where the degraded image is its own."""
+    if options.guidance_folder is not None:
+        return _from_folder(GuidanceFolder(options.guidance_folder))
     if options.generation is None:
         return None
     from restorebench_textualdegrem.guidance_generation import load  # needs diffusers
 
-    return load(options.generation, runtime.device, DTYPES[options.generation.precision])
+    generator = load(options.generation, runtime, DTYPES[options.generation.precision])
+    return lambda degraded, samples: [generator(degraded)]
+
+
+def _from_folder(folder: GuidanceFolder) -> Guide:
+    """Read guidance by the names of images; one tensor each, for sizes may differ."""
+
+    def read(degraded: Tensor, samples: Sequence[str]) -> Sequence[Tensor]:
+        if len(samples) != len(degraded):
+            raise RestorebenchError("`guidance: folder` finds images by name, and this batch names none")
+        return [images.to_tensor([folder.image(sample)]).to(degraded.device) for sample in samples]
+
+    return read
 
 
 class TextualRestormer(_Guided):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from restorebench_textualdegrem import checkpoint
+from restorebench_textualdegrem.parts import Backbones, Parts
 from restorebench_textualdegrem.sampling import Schedule
 from restorebench_textualdegrem.splice import PROMPT, place_of
 from restorebench_textualdegrem.words import CleanMapper, Mapper
-
-if TYPE_CHECKING:
-    from restorebench_textualdegrem.guidance_generation import Parts
 
 _WIDTH = 8
 _WORDS = 2
@@ -23,10 +19,23 @@ _START, _END = 14, 15
 
 def parts() -> Parts:
     """Build all parts, the same every time: 32 px in, 32 px out."""
+    return backbones().with_mappers(mapper(), clean_mapper())
+
+
+def mapper() -> Mapper:
+    """Build the Mapper that fits the tiny backbones."""
+    return checkpoint.untrained(lambda: Mapper(_WORDS, _WIDTH, _WIDTH, _WIDTH))
+
+
+def clean_mapper() -> CleanMapper:
+    """Build the CleanMapper that fits the tiny backbones."""
+    return checkpoint.untrained(lambda: CleanMapper(_WORDS, _WIDTH, _WIDTH))
+
+
+def backbones() -> Backbones:
+    """Build Stable Diffusion and CLIP, the same every time."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
-
-    from restorebench_textualdegrem.guidance_generation import Parts
 
     sizes = {
         "hidden_size": _WIDTH,
@@ -36,7 +45,7 @@ def parts() -> Parts:
     }
     text = CLIPTextConfig(**sizes, vocab_size=_VOCABULARY, bos_token_id=_START, eos_token_id=_END, pad_token_id=0)
     vision = CLIPVisionConfig(**sizes, image_size=32, patch_size=8)
-    return Parts(
+    return Backbones(
         checkpoint.untrained(lambda: CLIPVisionModel(vision)),
         checkpoint.untrained(lambda: CLIPTextModel(text)),
         checkpoint.untrained(
@@ -59,8 +68,6 @@ def parts() -> Parts:
                 norm_num_groups=4,
             )
         ),
-        checkpoint.untrained(lambda: Mapper(_WORDS, _WIDTH, _WIDTH, _WIDTH)),
-        checkpoint.untrained(lambda: CleanMapper(_WORDS, _WIDTH, _WIDTH)),
         Schedule(),
         (_ids(0), _ids(len(PROMPT.split()))),
         place_of(PROMPT),

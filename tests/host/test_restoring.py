@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,20 @@ def test_tiles_come_with_the_whole_image():
     assert wholes == [None]
 
 
+def test_images_keep_their_names_in_parts_and_tiles():
+    named = replace(batch(count=3, height=64, width=64), samples=("noisy/a", "noisy/b", "noisy/c"))
+    seen = []
+
+    def note(given):
+        if len(given.degraded) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        seen.append(given.samples)
+        return given.degraded.clone()
+
+    restoring.restore(Function(note), card(multiple_of=48), named, tile=48, overlap=0)
+    assert seen == [(name,) for name in named.samples for _ in range(4)]
+
+
 def test_what_a_restorer_does_instead_is_told_once_and_other_warnings_pass():
     def unsure(given):
         warnings.warn("fp16 gave NaN; fp32", Fallback, stacklevel=1)
@@ -124,7 +139,9 @@ def test_an_image_that_does_not_fit_is_tiled_where_the_card_allows():
 
 
 def test_an_image_that_does_not_fit_fails_where_tiling_is_harmful():
-    with pytest.raises(restoring.TooLarge, match="OutOfMemoryError on an image of 300 x 300 px"):
+    with pytest.raises(
+        restoring.TooLarge, match="on an image of 300 x 300 px; a `tile` in the suite would cut it"
+    ):
         restoring.restore(Function(limited(256 * 256)), card(tiling=Tiling.HARMFUL), batch(height=300, width=300))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from restorebench import oneoff
 from restorebench.errors import RunFolderError
 from restorebench.events import Done
 from restorebench.plan import Request
@@ -47,6 +48,18 @@ def test_identity_scores_what_numpy_says(run, pairs, tmp_path):
         )
         assert float(row["psnr@rgb"]) == pytest.approx(10 * np.log10(255**2 / ((lq - gt) ** 2).mean()), abs=1e-6)
     assert result.failed == 0
+
+
+def test_a_restorer_is_told_which_images_it_has(run, pairs, tmp_path):
+    run(["telling"], plugins=("telling.py",), settings={"workers": 0}, batch_size=2, clean_inputs=True)
+    found = {(row["task"], row["sample"]): row["reason"] for row in rows(tmp_path / "run" / "records.csv")}
+    assert len(found) == 6
+    assert all(reason.endswith(f"given {task}/{sample}") for (task, sample), reason in found.items())
+    here = Settings(plugins=(PLUGINS / "telling.py",), device="cpu", workers=0)
+    outcome = oneoff.restore(pairs / "noisy" / "LQ", tmp_path / "out", "telling", settings=here)
+    assert {name: why.rpartition("given ")[2] for name, why in outcome.failures.items()} == {
+        stem: f"noisy/{stem}" for stem in ("a-dark", "b-grey", "c-bright")
+    }
 
 
 def test_the_same_run_again_does_nothing(run):

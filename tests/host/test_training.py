@@ -16,7 +16,7 @@ from restorebench.toolbox import images, weights
 from restorebench.training import data, packing, sources, validating
 from restorebench.training.config import Average, Training, load
 from restorebench.training.loop import train
-from restorebench.training.optimising import Averaged, Lion, rate
+from restorebench.training.optimising import Averaged, Lion, base_rates, optimiser_of, rate
 
 
 class Line:
@@ -91,6 +91,19 @@ def test_the_rate_may_change_and_other_keys_are_named(options):
     assert told[0] == "going on with learning_rate 0.0002 -> 1e-05, precision fp32 -> bf16"
     with pytest.raises(RestorebenchError, match=r"another configuration \(weight_decay was 0\.0, is 0\.5\)"):
         go(options(iterations=4, weight_decay=0.5))
+
+
+def test_a_run_that_was_begun_before_there_were_such_options_goes_on(options, tmp_path):
+    go(options())
+    path = tmp_path / "out" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    known = json.loads(state["options"])
+    state["options"] = json.dumps(
+        {name: value for name, value in known.items() if name not in ("rates", "periods")}
+    )
+    torch.save(state, path)
+    entries = go(options(iterations=3))
+    assert entries[-1]["iteration"] == 3
 
 
 def test_missing_weights_of_a_finished_run_come_again(options, tmp_path):
@@ -278,6 +291,44 @@ def test_rates_rise_then_fall(options):
     assert [rate(halving, iteration) for iteration in range(1, 6)] == [1, 1, 0.5, 0.5, 0.25]
     told = options(schedule="multistep", milestones=(2, (4, 0.1)), learning_rate=1.0)
     assert [rate(told, iteration) for iteration in range(1, 6)] == [1, 1, 0.5, 0.5, 0.05]
+
+
+def test_a_rate_that_restarts_ends_each_period_at_its_least(options):
+    """As measured on the published code, whose first least rate is above the rate itself."""
+    again = options(schedule="restarts", periods=((306_000, 3e-4), (694_000, 1e-6)), learning_rate=2e-4)
+    measured = {
+        0: (2e-4, 1e-4),
+        1000: (0.00020000263507564134, 0.00010000527015128268),
+        153_000: (2.5e-4, 2e-4),
+        306_000: (3e-4, 3e-4),
+        306_001: (0.00019999999999898053, 9.999999999949283e-05),
+        500_000: (0.00016403467679238938, 8.210770352988216e-05),
+        1_000_000: (1e-6, 1e-6),
+    }
+    for done, expected in measured.items():
+        found = rate(again, done + 1), rate(again, done + 1, 1e-4)
+        assert found == pytest.approx(expected, rel=1e-9)
+    assert rate(again, 2_000_000) == 1e-6
+    with pytest.raises(ValueError, match="periods: they belong to"):
+        options(periods=((10, 0.0),))
+    with pytest.raises(ValueError, match="periods: they belong to"):
+        options(schedule="restarts")
+
+
+def test_parameters_may_have_a_rate_by_a_part_of_their_name(options):
+    """A step of Lion is as long as the rate, whatever the gradient."""
+    module = torch.nn.ModuleDict({"slow": torch.nn.Linear(2, 2), "fast": torch.nn.Linear(2, 2)})
+    before = {name: value.clone() for name, value in module.named_parameters()}
+    chosen = options(optimiser="lion", learning_rate=0.5, rates={"slow": 0.125}, schedule="constant")
+    optimiser = optimiser_of(module, chosen)
+    for group, base in zip(optimiser.param_groups, base_rates(chosen), strict=True):
+        group["lr"] = rate(chosen, 1, base)
+    (module["slow"](torch.ones(1, 2)) + module["fast"](torch.ones(1, 2))).sum().backward()
+    optimiser.step()
+    for name, value in module.named_parameters():
+        assert torch.allclose(before[name] - value, torch.tensor(0.125 if "slow" in name else 0.5))
+    with pytest.raises(RestorebenchError, match=r"rates: no name of a parameter has 'other' in it"):
+        optimiser_of(module, options(rates={"other": 0.1}))
 
 
 def test_the_average_has_the_statistics_of_what_it_averages():

@@ -5,6 +5,7 @@ Each proof of an absence comes with a proof that it would notice a presence.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -45,6 +46,23 @@ def heavy_imports(python, *arguments):
 @pytest.mark.parametrize("arguments", CHEAP, ids=" ".join)
 def test_describing_imports_no_heavy_library(python, arguments):
     assert not heavy_imports(python, *arguments)
+
+
+def test_guided_restorers_are_listed_with_weights_and_licences_and_without_the_extra(python):
+    """Neither what they run on nor what the extra installs is imported to say what they need."""
+    answer = python("-c", WATCHED, "list", "restorers", "--verbose", "--json")
+    listed, _, imported = answer.stdout.rpartition("imported:")
+    assert not (HEAVY | {"diffusers", "transformers"}) & set(imported.split())
+    rows = {row["name"]: row for row in json.loads(listed)}
+    for name, size, tasks in (
+        ("textual-restormer", "240 MB", "motion-blurry, noisy"),
+        ("textual-nafnet", "895 MB", "motion-blurry"),
+        ("textual-promptir", "278 MB", "hazy, noisy, rainy"),
+    ):
+        assert rows[name]["tasks"] == tasks
+        assert size in rows[name]["weights"]
+        assert "9100 MB (CreativeML Open RAIL++-M, MIT)" in rows[name]["weights"]
+        assert rows[name]["licence"] == "as the weights say"
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])

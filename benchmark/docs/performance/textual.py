@@ -159,7 +159,7 @@ def carry_out(work: Work) -> None:
     loaded = LOADED[work.card](options, runtime)
     if work.guidance:
         second = photograph(work.guidance, work.guidance).flip(-1).to(work.device)
-        loaded._guide = lambda degraded: second
+        loaded._guide = lambda degraded, samples: [second]
     size = work.side, work.side
     batch = Batch(photograph(*size).to(work.device), (None,), (1,), size)
     restored = restoring.restore(loaded, card, batch)

@@ -121,7 +121,7 @@ def _weights(entry: Entry) -> str:
         with guarded(entry.card, "naming its weights"):
             files = resolve(resources)(model)
     except ValidationError:
-        return "as its options say"
+        return getattr(entry.card, "weights", "") or "as its options say"
     except RestorebenchError as error:  # one bad card must not hide the others
         return f"broken: {error}"
     licences = ", ".join(sorted({file.licence for file in files}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,24 @@ def fetch(file: WeightFile, runtime: Runtime) -> Path:
     return path
 
 
+def fetch_folder(files: Sequence[WeightFile], runtime: Runtime) -> Path:
+    """Return the folder that published files make up; each is called `FOLDER/its/place`, with one FOLDER for all.
+
+    Raises:
+        MissingResource: as `fetch`; or some were downloaded and others put there by hand.
+        WeightsMismatch: as `fetch`.
+    """
+    folders = dict.fromkeys(fetch(file, runtime).parents[file.name.count("/") - 1] for file in files)
+    if len(folders) > 1:
+        first, second = list(folders)[:2]
+        name = files[0].name.partition("/")[0]
+        by_hand = runtime.cache / "weights" / name
+        raise MissingResource(
+            f"{name}: one part is in {first}, one in {second}; put all of it in {by_hand}, or remove that folder"
+        )
+    return next(iter(folders))
+
+
 def present(file: WeightFile, cache: Path) -> bool:
     """Tell whether a published file is in the cache folder; nothing is downloaded or checked."""
     if (cache / "weights" / file.name).is_file():
@@ -55,6 +73,12 @@ def present(file: WeightFile, cache: Path) -> bool:
 
     found = try_to_load_from_cache(match["repo"], match["file"], cache / "hub", match["revision"])
     return isinstance(found, str)
+
+
+def repository(file: WeightFile) -> str:
+    """Return the address of the repository that a file is downloaded from; "" for what is put there by hand."""
+    match = _HUB.fullmatch(file.url)
+    return "" if match is None else f"https://huggingface.co/{match['repo']}"
 
 
 def _downloaded(file: WeightFile, runtime: Runtime) -> Path:
@@ -134,7 +158,8 @@ def read(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise MissingResource(f"weights {path}: no such file")
+        what = "a folder; name the file in it" if path.is_dir() else "no such file"
+        raise MissingResource(f"weights {path}: {what}")
     try:
         if path.suffix == ".safetensors":
             held: Any = load_file(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -81,10 +81,18 @@ class Training(PluginOptions):
     betas: tuple[Beta, Beta] = (0.9, 0.99)
     epsilon: float = Field(1e-8, gt=0, description="of adamw and adam")
     weight_decay: float = Field(0, ge=0, description="not applied to biases and gains")
-    schedule: Literal["cosine", "multistep", "constant"] = "cosine"
+    rates: dict[str, Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        None, description="learning rates of parameters by a part of their names, in place of `learning_rate`"
+    )
+    schedule: Literal["cosine", "multistep", "restarts", "constant"] = "cosine"
     least_rate: float = Field(1e-6, ge=0, le=1, description="what `cosine` falls to")
     milestones: tuple[int | tuple[int, Share], ...] = Field(
         (), description="iterations after which `multistep` halves the rate, or multiplies it: [iteration, factor]"
+    )
+    periods: tuple[tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(ge=0, le=1)]], ...] | None = Field(
+        None,
+        min_length=1,
+        description="of `restarts`: [iterations, least rate] each, a cosine from the rate to the least",
     )
     warm_up: int = Field(0, ge=0, description="iterations over which the rate rises from nothing")
     clip_norm: float | None = Field(None, gt=0, description="greatest norm of a step's gradient")
@@ -95,6 +103,12 @@ class Training(PluginOptions):
     save_every: int = Field(5000, ge=1)
     validate_every: int = Field(5000, ge=1)
     validation_images: int = Field(20, ge=1)
+
+    @model_validator(mode="after")
+    def _restarts(self) -> Self:
+        if (self.schedule == "restarts") != (self.periods is not None):
+            raise ValueError("periods: they belong to `schedule: restarts`, and it needs them")
+        return self
 
 
 Kind = TypeVar("Kind", bound=Training)

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from restorebench.errors import RestorebenchError
 from restorebench.training.config import Training
 from restorebench.training.keeping import Kept, Log, owned, writing
-from restorebench.training.optimising import Averaged, optimiser_of, rate
+from restorebench.training.optimising import Averaged, base_rates, optimiser_of, rate
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -122,8 +122,8 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
         validate(start)  # it was cut off after the last checkpoint
     for iteration in range(start + 1, options.iterations + 1):
         began = time.perf_counter()
-        for group in optimiser.param_groups:
-            group["lr"] = rate(options, iteration)
+        for group, base in zip(optimiser.param_groups, base_rates(options), strict=True):
+            group["lr"] = rate(options, iteration, base)
         numbers = _step(stage, wrapped, batches, options, device, scaler)
         if not all(math.isfinite(value) for value in numbers.values()):
             raise RestorebenchError(

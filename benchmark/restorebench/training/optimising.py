@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from restorebench.errors import RestorebenchError
 from restorebench.training.config import Average, Training
 
 
@@ -33,17 +35,25 @@ class Lion(torch.optim.Optimizer):
 
 
 def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
-    """Make the optimiser; biases, gains and prompts, which vary along one axis at most, are not decayed."""
-    matrices: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for parameter in module.parameters():
+    """Make the optimiser; biases, gains and prompts, which vary along one axis at most, are not decayed.
+
+    Its groups come in the order of `base_rates`.
+
+    Raises:
+        RestorebenchError: no parameter has a name that `rates` knows.
+    """
+    words = ("", *(options.rates or {}))
+    groups: list[dict[str, Any]] = [
+        {"params": [], "weight_decay": decay} for _ in words for decay in (options.weight_decay, 0.0)
+    ]
+    for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             one_axis = max(parameter.shape, default=1) == parameter.numel()  # a gain may be (1, C, 1, 1)
-            (others if one_axis else matrices).append(parameter)
-    groups = [
-        {"params": matrices, "weight_decay": options.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+            place = next((place for place, word in enumerate(words) if word and word in name), 0)
+            groups[2 * place + one_axis]["params"].append(parameter)
+    for place, word in enumerate(words):
+        if word and not any(group["params"] for group in groups[2 * place : 2 * place + 2]):
+            raise RestorebenchError(f"rates: no name of a parameter has {word!r} in it; correct or remove it")
     shared: dict[str, Any] = {"lr": options.learning_rate, "betas": options.betas}
     if options.optimiser == "lion":
         return Lion(groups, **shared)
@@ -51,17 +61,38 @@ def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
     return kind(groups, eps=options.epsilon, **shared)
 
 
-def rate(options: Training, iteration: int) -> float:
-    """Return the learning rate of an iteration, counted from 1."""
+def base_rates(options: Training) -> list[float]:
+    """Return what the rates of the optimiser's groups start from: two groups each, decayed and not."""
+    return [base for base in (options.learning_rate, *(options.rates or {}).values()) for _ in range(2)]
+
+
+def rate(options: Training, iteration: int, base: float | None = None) -> float:
+    """Return the learning rate of an iteration, counted from 1; base: in place of `learning_rate`."""
+    base = options.learning_rate if base is None else base
     if iteration <= options.warm_up:
-        return options.learning_rate * iteration / options.warm_up
+        return base * iteration / options.warm_up
     if options.schedule == "multistep":
         steps = [(step, 0.5) if isinstance(step, int) else step for step in options.milestones]
-        return options.learning_rate * math.prod(factor for after, factor in steps if iteration > after)
+        return base * math.prod(factor for after, factor in steps if iteration > after)
     if options.schedule == "constant":
-        return options.learning_rate
-    share = (iteration - options.warm_up - 1) / max(options.iterations - options.warm_up, 1)
-    return options.least_rate + (options.learning_rate - options.least_rate) * (1 + math.cos(math.pi * share)) / 2
+        return base
+    done = iteration - options.warm_up - 1
+    if options.schedule == "restarts":
+        return _restarted(options.periods or (), done, base)
+    return _cosine(base, options.least_rate, done / max(options.iterations - options.warm_up, 1))
+
+
+def _restarted(periods: Sequence[tuple[int, float]], done: int, base: float) -> float:
+    """Find the period that so many iterations lie in; its last iteration has the least rate."""
+    for length, least in periods:
+        if done <= length:
+            return _cosine(base, least, done / length)
+        done -= length
+    return periods[-1][1]
+
+
+def _cosine(first: float, last: float, share: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 class Averaged:

@@ -106,7 +106,9 @@ def _ladder(
                 height, width = batch.full_size
                 tiled = _tiled(card, batch, side)
                 what = f"a tile of {side} px" if tiled else f"an image of {height} x {width} px"
-                raise TooLarge(f"{type(error).__name__} on {what}") from error
+                could_tile = card.tiling is Tiling.HARMFUL and not tiled
+                hint = "; a `tile` in the suite would cut it, and change the result" if could_tile else ""
+                raise TooLarge(f"{type(error).__name__} on {what}{hint}") from error
         if batch.degraded.device.type == "cuda":
             torch.cuda.empty_cache()  # only now: the error's traceback held what the plugin had allocated
 
@@ -165,6 +167,7 @@ def _slice(batch: Batch, start: int, stop: int) -> Batch:
         told=batch.told[start:stop],
         keys=batch.keys[start:stop],
         clean=clean,
+        samples=batch.samples[start:stop],
     )
 
 

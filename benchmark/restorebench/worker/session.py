@@ -141,6 +141,7 @@ class Session:
             keys=tuple(self._noise_key(job, place) for place in samples),
             full_size=(degraded.shape[-2], degraded.shape[-1]),
             clean=clean,
+            samples=tuple(f"{cell['dataset']['task']}/{job['ids'][place]}" for place in samples),
         )
         result = restoring.restore(self._shelf.plugin, card, batch, cell["tile"], cell["tile_overlap"])
         execution = Execution(

@@ -130,7 +130,8 @@ class RestorerStage:
 
         def restore(degraded: Tensor, pair: Pair) -> Tensor:
             given = degraded.to(device)
-            batch = Batch(given, (None,), (key(self.options.seed, pair.name),), (given.shape[-2], given.shape[-1]))
+            keys, size = (key(self.options.seed, pair.name),), (given.shape[-2], given.shape[-1])
+            batch = Batch(given, (None,), keys, size, samples=(pair.name,))
             conditioning = unet.condition(*controller.encode_image(controller.seen(given)))
             return sampler(bind_unet(unet, given, sampler.times, conditioning), batch)
 

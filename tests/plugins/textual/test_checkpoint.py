@@ -103,8 +103,19 @@ def test_a_file_of_another_backbone_names_the_restorer_for_it(tmp_path, kind, ot
 
 
 def test_a_file_that_is_not_there_is_missing(tmp_path, kind):
-    with pytest.raises(MissingResource, match="no such file"):
+    with pytest.raises(MissingResource, match=rf"no such file; expected: .* as textual-{kind} takes it"):
         NETWORKS[kind][0](tmp_path / "net.pth")
+    with pytest.raises(MissingResource, match="a folder; name the file in it"):
+        NETWORKS[kind][0](tmp_path)
+
+
+@pytest.mark.parametrize("load", [checkpoint.mapper, checkpoint.clean_mapper])
+def test_a_mapper_that_is_not_there_or_none_says_what_makes_one(tmp_path, load):
+    with pytest.raises(MissingResource, match=r"no such file; expected: .*restorebench_textualdegrem\.train"):
+        load(tmp_path / "words.pth")
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "words.pth")
+    with pytest.raises(RestorebenchError, match=r"no mapper's \(bias, weight, \.\.\.\); expected: a \w*Mapper's"):
+        load(tmp_path / "words.pth")
 
 
 def test_a_dual_pixel_network_is_refused(tmp_path):
@@ -136,7 +147,7 @@ def test_both_mappers_come_from_their_files(tmp_path):
     assert list(projections) == ["a_attn2_to_k.weight"]
     assert mapper(torch.rand(2, 4, 6)).shape == (2, 3, 5)
     assert checkpoint.clean_mapper(tmp_path / "clean.pth")(torch.rand(2, 3, 5)).shape == (2, 3, 5)
-    with pytest.raises(RestorebenchError, match=r"clean\.pth: no Mapper's.*is it a CleanMapper's"):
+    with pytest.raises(RestorebenchError, match=r"clean\.pth: a CleanMapper's, for.*expected: a Mapper's"):
         checkpoint.mapper(tmp_path / "clean.pth")
     with pytest.raises(RestorebenchError, match=r"mapper\.pth: a Mapper's, not a CleanMapper's"):
         checkpoint.clean_mapper(tmp_path / "mapper.pth")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from restorebench_textualdegrem import checkpoint, restorers
-from restorebench_textualdegrem.guidance_generation import INSTALL, Generator, load
+from restorebench_textualdegrem.backbones import INSTALL
+from restorebench_textualdegrem.guidance_generation import Generator, load
 from restorebench_textualdegrem.options import Generation, GuidedRestoration
 
 from restorebench import TEN, Batch, MissingResource, RestorebenchError, Runtime
@@ -17,13 +18,8 @@ from restorebench import TEN, Batch, MissingResource, RestorebenchError, Runtime
 BRIEF = Generation(stable_diffusion="untrained", steps=2)
 
 
-@pytest.fixture
-def parts():
-    pytest.importorskip("diffusers")
-    pytest.importorskip("transformers")
-    from restorebench_textualdegrem import tiny_diffusion
-
-    return tiny_diffusion.parts()
+def runtime(cache=Path()):
+    return Runtime("cpu", 1, cache, {}, True, TEN, lambda kind, name: None)
 
 
 def drawn(count=2):
@@ -66,12 +62,12 @@ def test_the_noise_is_drawn_from_the_seed(parts):
 
 def test_a_restorer_generates_its_guidance(parts):
     options = GuidedRestoration(weights="untrained", guidance="stable-diffusion", generation=BRIEF)
-    runtime = Runtime("cpu", 1, Path(), {}, True, TEN, lambda kind, name: None)
-    restorer = restorers.TextualRestormer(options, runtime)
+    here = runtime()
+    restorer = restorers.TextualRestormer(options, here)
     given = Batch(drawn(), (None,) * 2, (0, 1), (17, 23))
     restored = restorer.restore(given)
     assert restored.shape == given.degraded.shape
-    plain = restorers.TextualRestormer(GuidedRestoration(weights="untrained"), runtime)
+    plain = restorers.TextualRestormer(GuidedRestoration(weights="untrained"), here)
     assert not torch.equal(restored, plain.restore(given))
 
 
@@ -95,37 +91,13 @@ def test_overwriting_is_what_diffusers_attention_then_uses(parts):
 
 
 @pytest.fixture
-def folder(parts, tmp_path):
-    """Keep the tiny parts as the large ones are kept; returns the options that name them."""
-    from transformers import CLIPTokenizer
-
-    for name, part in (("unet", parts.unet), ("vae", parts.vae), ("text_encoder", parts.text)):
-        part.save_pretrained(tmp_path / "sd" / name)
-    parts.vision.save_pretrained(tmp_path / "clip")
-    letters = ["a</w>", "photo</w>", "of</w>", "s</w>", "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer({letter: number for number, letter in enumerate(letters)}, [], model_max_length=77)
-    tokenizer.save_pretrained(tmp_path / "sd" / "tokenizer")
-    scheduler = {"beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 1000}
-    (tmp_path / "sd" / "scheduler").mkdir()
-    (tmp_path / "sd" / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    projections = {
-        f"{name.removesuffix('.weight').replace('.', '_')}.weight": value
-        for name, value in parts.unet.state_dict().items()
-        if "attn2.to_k" in name or "attn2.to_v" in name
-    }
-    torch.save({**parts.mapper.state_dict(), **projections}, tmp_path / "mapper.pt")
-    torch.save(parts.clean_mapper.state_dict(), tmp_path / "clean.pt")
-    return Generation(
-        stable_diffusion=tmp_path / "sd",
-        clip=tmp_path / "clip",
-        mapper=tmp_path / "mapper.pt",
-        clean_mapper=tmp_path / "clean.pt",
-        steps=2,
-    )
+def folder(kept):
+    """Options that name the tiny parts by their folders."""
+    return Generation(**kept, steps=2)
 
 
 def test_parts_are_loaded_from_their_folders(folder):
-    found = load(folder, "cpu", torch.float32)
+    found = load(folder, runtime(), torch.float32)
     assert [each.shape for each in found.parts.ids] == [(1, 77), (1, 77)]
     assert found(drawn(1)).shape == (1, 3, 32, 32)
 
@@ -154,6 +126,14 @@ def fewer_words(folder):
     torch.save(checkpoint.untrained(lambda: checkpoint.CleanMapper(1, 8, 8)).state_dict(), folder.clean_mapper)
 
 
+def fewer_tensors(folder):
+    from safetensors.torch import load_file, save_file
+
+    path = folder.clip / "model.safetensors"
+    kept = {name: value for name, value in load_file(path).items() if "layers.0.mlp" not in name}
+    save_file(kept, path, metadata={"format": "pt"})
+
+
 def empty_weights(folder):
     (folder.stable_diffusion / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
 
@@ -166,18 +146,19 @@ def empty_weights(folder):
         (another_prediction, RestorebenchError, "prediction_type is 'v_prediction'"),
         (another_mapper, RestorebenchError, r"mapper\.pt: 2 projections of cross-attention do not fit"),
         (fewer_words, RestorebenchError, r"clean\.pt: 1 words of 8 channels, but the Mapper gives 2 of 8"),
+        (fewer_tensors, RestorebenchError, r"clip: no CLIPVisionModel: 4 tensors are missing"),
         (empty_weights, RestorebenchError, r"unet: no UNet2DConditionModel can be loaded"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said_in_one_line(folder, spoil, kind, message):
     spoil(folder)
     with pytest.raises(kind, match=message) as caught:
-        load(folder, "cpu", torch.float32)
+        load(folder, runtime(), torch.float32)
     assert "\n" not in str(caught.value)
 
 
 def test_without_the_extra_the_command_that_installs_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(MissingResource, match="needs diffusers: pip install") as caught:
-        load(BRIEF, "cpu", torch.float32)
+    with pytest.raises(MissingResource, match="Stable Diffusion needs diffusers: pip install") as caught:
+        load(BRIEF, runtime(), torch.float32)
     assert str(caught.value).endswith(INSTALL)

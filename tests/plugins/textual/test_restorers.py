@@ -71,9 +71,9 @@ def test_low_precision_is_near_fp32_and_keeps_fine_steps(restorer, precision):
 def test_guidance_is_made_once_for_all_tiles_of_an_image(restorer):
     seen = []
 
-    def guide(degraded):
+    def guide(degraded, samples):
         seen.append(degraded)
-        return degraded.flip(-1)
+        return [degraded.flip(-1)]
 
     loaded, given = restorer(), batch(1, 48, 64)
     loaded._guide = guide
@@ -104,7 +104,9 @@ def test_guidance_is_made_once_for_all_tiles_of_an_image(restorer):
             {"guidance": "stable-diffusion", "generation": {"stable_diffusion": "sd", "clip": "x"}},
             "`mapper` is missing: a Stable Diffusion needs clip, mapper, clean_mapper",
         ),
-        ({"guidance": "folder"}, "Input should be 'degraded' or 'stable-diffusion'"),
+        ({"guidance": "folder"}, "needs `guidance_folder`: where its images are"),
+        ({"guidance_folder": "x"}, "`guidance_folder` does nothing under `guidance: degraded`; say `folder`"),
+        ({"guidance": "words"}, "Input should be 'degraded', 'folder' or 'stable-diffusion'"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options, message):

@@ -1,0 +1,142 @@
+"""Load Stable Diffusion and CLIP from folders, as published, or tiny and random.
+
+The only module that loads models of diffusers and transformers, which an extra installs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restorebench import MissingResource, RestorebenchError
+from restorebench.toolbox import weights
+from restorebench_textualdegrem import published, tiny_diffusion
+from restorebench_textualdegrem.options import UNTRAINED, BackboneFiles
+from restorebench_textualdegrem.parts import Backbones
+from restorebench_textualdegrem.sampling import Schedule
+from restorebench_textualdegrem.splice import PROMPT, place_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from restorebench import Runtime
+
+INSTALL = "pip install 'restorebench[diffbir]'"
+_FOLDERS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+
+
+def load(files: BackboneFiles, runtime: Runtime) -> Backbones:
+    """Load them on the CPU, in float32.
+
+    Raises:
+        MissingResource: diffusers or transformers are not installed, or a file is not there.
+        RestorebenchError: a file is broken, or of something else.
+    """
+    require_extra()
+    if files.stable_diffusion == UNTRAINED:
+        return tiny_diffusion.backbones()
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModel
+
+    folder, clip = _folders(files, runtime)
+    for name in _FOLDERS:
+        if not (folder / name).is_dir():
+            raise MissingResource(
+                f"{folder}: no folder `{name}`; put Stable Diffusion 2.1-base there, as diffusers does: "
+                f"{published.STABLE_DIFFUSION}, or say `stable_diffusion: published`"
+            )
+    if not (clip / "config.json").is_file():
+        raise MissingResource(
+            f"{clip}: no config.json; put CLIP ViT-H/14 there, as transformers does: {published.CLIP}, or say "
+            "`clip: published`"
+        )
+    tokenizer = _pretrained(CLIPTokenizer, folder / "tokenizer")
+    return Backbones(
+        network(CLIPVisionModel, clip),
+        network(CLIPTextModel, folder / "text_encoder"),
+        network(UNet2DConditionModel, folder / "unet"),
+        network(AutoencoderKL, folder / "vae"),
+        Schedule.of(_config(folder / "scheduler" / "scheduler_config.json")),
+        (_ids(tokenizer, ""), _ids(tokenizer, PROMPT)),
+        place_of(PROMPT),
+    )
+
+
+def require_extra(what: str = "Stable Diffusion", names: Sequence[str] = ("diffusers", "transformers")) -> None:
+    """Refuse to go on without what the extra installs.
+
+    Raises:
+        MissingResource: one of the packages is not installed.
+    """
+    try:
+        for name in names:
+            import_module(name)
+    except ImportError as error:
+        raise MissingResource(f"{what} needs {error.name or error}: {INSTALL}") from error
+
+
+def _folders(files: BackboneFiles, runtime: Runtime) -> tuple[Path, Path]:
+    """Return the folders of Stable Diffusion and CLIP, downloaded first where they are the published ones."""
+    given = (files.stable_diffusion, files.clip)
+    lists = (published.STABLE_DIFFUSION_FILES, published.CLIP_FILES)
+    first, second = (
+        place if isinstance(place, Path) else weights.fetch_folder(listed, runtime)
+        for place, listed in zip(given, lists, strict=True)
+    )
+    return first, second
+
+
+def network(kind: Any, folder: Path) -> Any:
+    """Load a network of diffusers or transformers from its folder.
+
+    The libraries themselves fill what a file lacks with random numbers.
+
+    Raises:
+        RestorebenchError: the folder is incomplete or another part's.
+    """
+    found, told = _pretrained(kind, folder, output_loading_info=True)
+    if missing := sorted(told["missing_keys"]):
+        raise RestorebenchError(
+            f"{folder}: no {kind.__name__}: {len(missing)} tensors are missing ({missing[0]}, ...); get it anew"
+        )
+    return found
+
+
+def _pretrained(kind: Any, folder: Path, **how: Any) -> Any:
+    """Load a part from its folder.
+
+    Raises:
+        RestorebenchError: the folder is incomplete or another part's.
+    """
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, **how)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RestorebenchError(f"{folder}: no {kind.__name__} can be loaded ({said}); get it anew") from error
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Read a scheduler's configuration.
+
+    Raises:
+        RestorebenchError: it is missing or no JSON.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RestorebenchError(f"{path}: unreadable ({error}); get it anew") from error
+    return found
+
+
+def _ids(tokenizer: Any, prompt: str) -> Tensor:
+    found: Tensor = tokenizer(
+        prompt,
+        padding="max_length",
+        truncation=True,
+        max_length=tokenizer.model_max_length,
+        return_tensors="pt",
+    ).input_ids
+    return found

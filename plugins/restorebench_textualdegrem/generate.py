@@ -1,0 +1,74 @@
+"""Generate guidance for a folder of images: `python -m restorebench_textualdegrem.generate IMAGES OUTPUT`.
+
+For `guidance: folder` and for training. Images that are in the output already stay, so the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from restorebench import TEN, RestorebenchError, Runtime
+from restorebench.toolbox import images, photographs, places
+from restorebench_textualdegrem.guidance_generation import load
+from restorebench_textualdegrem.options import Generation
+from restorebench_textualdegrem.restorers import DTYPES
+
+
+def write_guidance(source: Path, output: Path, settings: Generation, runtime: Runtime) -> int:
+    """Generate `output/STEM.png` for each image in a folder that has none yet; return how many.
+
+    Raises:
+        RestorebenchError: images or parts are missing, broken, or of something else.
+    """
+    found = photographs.by_stem(source)
+    wanted = {output / f"{stem}.png": path for stem, path in found.items()}
+    missing = {target: path for target, path in wanted.items() if not target.is_file()}
+    if not missing:
+        return 0
+    generator = load(settings, runtime, DTYPES[settings.precision])
+    output.mkdir(parents=True, exist_ok=True)
+    for target, path in missing.items():
+        degraded = images.to_tensor([images.read(path)]).to(runtime.device)
+        images.write_png(target, images.from_tensor(generator(degraded))[0])
+    return len(missing)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Generate guidance as the arguments say.
+
+    Raises:
+        SystemExit: with one line, if an argument, an image or a part is wrong.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m restorebench_textualdegrem.generate",
+        description="Generate OUTPUT/STEM.png for every image; what is there stays.",
+    )
+    parser.add_argument("images", type=Path, help="folder of degraded images")
+    parser.add_argument("output", type=Path, help="folder for guidance, such as GUIDANCE/TASK")
+    for name, field in Generation.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=field.description)
+    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--cache", type=Path, default=places.cache_folder(), help="folder of published parts")
+    given = vars(parser.parse_args(arguments))
+    source, output, device, cache = (given.pop(name) for name in ("images", "output", "device", "cache"))
+    runtime = Runtime(device, 1, cache, {}, places.offline(), TEN, lambda kind, name: None)
+    try:
+        count = write_guidance(source, output, Generation.model_validate(given), runtime)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"--{str(part).replace('_', '-')}: " for part in first["loc"][:1])
+        sys.exit(f"error: {where}{first['msg']}")
+    except RestorebenchError as error:
+        sys.exit(f"error: {error}")
+    print(f"{count} images in {output}")
+
+
+if __name__ == "__main__":
+    main()

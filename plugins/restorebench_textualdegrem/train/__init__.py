@@ -1,0 +1,1 @@
+"""Training of three stages: `python -m restorebench_textualdegrem.train mapper|clean-mapper|restorer CONFIG`."""

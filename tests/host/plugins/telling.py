@@ -1,0 +1,16 @@
+"""A restorer that fails, saying which images it was given."""
+
+from restorebench import RestorerInfo, hookimpl
+
+
+class Telling:
+    def __init__(self, options, runtime):
+        pass
+
+    def restore(self, batch):
+        raise ValueError(f"given {' '.join(batch.samples)}")
+
+
+@hookimpl
+def restorebench_restorers():
+    return [RestorerInfo(name="telling", version="1", summary="Tells its images.", load=Telling)]
