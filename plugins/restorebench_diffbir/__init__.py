@@ -1,0 +1,1 @@
+"""DiffBIR: restore first, then let a latent diffusion model add detail."""
