@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -12,26 +11,6 @@ from restorebench_diffbir import multistep, samplers, sigma
 from restorebench_diffbir.samplers import Noise, Output, Steer
 from restorebench_diffbir.schedule import Schedule, spaced
 from restorebench_diffbir.sigma import Denoiser, Stochasticity
-
-Sampler = Literal[
-    "spaced",
-    "ddim",
-    "dpm++-m2",
-    "euler",
-    "euler-a",
-    "heun",
-    "dpm-2",
-    "dpm-2-a",
-    "lms",
-    "dpm++-2s-a",
-    "dpm++-sde",
-    "dpm++-2m",
-    "dpm++-2m-sde",
-    "dpm++-3m-sde",
-]
-NAMES: tuple[str, ...] = get_args(Sampler)
-TRAINED_STEPS_ALONE = ("spaced", "ddim", "dpm++-m2")
-"""Those that are not solvers in sigma."""
 
 _ONE_STEP = {
     "euler": sigma.euler,

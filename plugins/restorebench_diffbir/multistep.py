@@ -13,8 +13,9 @@ import numpy as np
 from torch import Tensor
 
 from restorebench_diffbir.samplers import Noise, Output
-from restorebench_diffbir.schedule import TRAINED_STEPS, Schedule
+from restorebench_diffbir.schedule import Schedule
 from restorebench_diffbir.sigma import Denoiser, Stochasticity
+from restorebench_diffbir.steps import TRAINED_STEPS
 
 _LEAST_HALF_LOG_SNR = -5.1  # below it DPM-Solver cuts the schedule off: a step without signal has no logarithm
 
@@ -124,7 +125,8 @@ def dpmpp_m2(output: Output, schedule: Schedule, steps: int, state: Tensor) -> I
     """Solve by DPM-Solver++(2M) in steps of equal time; below ten steps the last is of first order."""
     continuous = ContinuousTime(schedule)
     times = np.linspace(1, continuous.first, steps + 1).tolist()
-    before, taken = None, 0.0
+    before: Tensor | None = None
+    taken = 0.0
     for place, (time, after) in enumerate(pairwise(times)):
         signal, signal_after = continuous.signal(time), continuous.signal(after)
         spread, spread_after = math.sqrt(1 - signal**2), math.sqrt(1 - signal_after**2)
@@ -132,8 +134,9 @@ def dpmpp_m2(output: Output, schedule: Schedule, steps: int, state: Tensor) -> I
         error = answer if schedule.parameterisation == "eps" else signal * answer + spread * state
         clean = (state - spread * error) / signal
         stride = math.log(signal_after / spread_after) - math.log(signal / spread)
-        plain = before is None or (steps < 10 and place == steps - 1)
-        led = clean if plain else clean + (clean - before) * stride / (2 * taken)
+        led = clean
+        if before is not None and not (steps < 10 and place == steps - 1):
+            led = clean + (clean - before) * stride / (2 * taken)
         state = (spread_after / spread) * state - signal_after * math.expm1(-stride) * led
         before, taken = clean, stride
         yield state

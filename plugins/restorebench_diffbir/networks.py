@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -123,9 +123,13 @@ class Parts:
     def place(self, device: str, dtype: torch.dtype) -> None:
         """Put all where it works, frozen; the networks that are evaluated at every step in their precision."""
         for network in (self.unet, self.control):
-            network.to(device, dtype).requires_grad_(False).eval()
+            network.to(device, dtype).requires_grad_(False)
         for network in (self.vae, self.text):
-            network.to(device).requires_grad_(False).eval()
+            network.to(device).requires_grad_(False)
+
+    def without_text(self) -> Parts:
+        """Leave the text tower, which is as large as the control branch, to be freed once prompts are encoded."""
+        return replace(self, text=None)
 
 
 def controlled(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn import functional
@@ -14,7 +14,8 @@ from restorebench_diffbir.dispatch import Sampling, states
 from restorebench_diffbir.guidance import Guidance, weight_map
 from restorebench_diffbir.networks import REDUCTION, SCALING, Parts, controlled
 from restorebench_diffbir.samplers import Guided, Noise, last
-from restorebench_diffbir.schedule import TRAINED_STEPS, Schedule, spaced
+from restorebench_diffbir.schedule import Schedule, spaced
+from restorebench_diffbir.steps import TRAINED_STEPS
 
 _WHOLE = 64  # px: three halvings of a latent that is an eighth of the image
 _Whole = Callable[[Tensor, Tensor, float, bool], Tensor]  # (state, condition, trained step, under which prompt?)
@@ -147,8 +148,8 @@ def _at_multiples(network: _Whole, state: Tensor, seen: Tensor, step: float, pos
     return out[..., :height, :width]
 
 
-def tile_vae(vae: object, side: int) -> None:
+def tile_vae(vae: Any, side: int) -> None:
     """Let the autoencoder work in tiles of so many px, which diffusers blends."""
-    vae.enable_tiling()  # type: ignore[attr-defined]
-    vae.tile_sample_min_size = side  # type: ignore[attr-defined]
-    vae.tile_latent_min_size = side // REDUCTION  # type: ignore[attr-defined]
+    vae.enable_tiling()
+    vae.tile_sample_min_size = side
+    vae.tile_latent_min_size = side // REDUCTION

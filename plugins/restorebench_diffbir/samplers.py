@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from restorebench_diffbir.schedule import Schedule, Spaced, ddim_steps, ramp
+from restorebench_diffbir.schedule import Schedule, Spaced, ramp
+from restorebench_diffbir.steps import ddim_steps
 
 Network = Callable[[Tensor, float, bool], Tensor]
 """(state (B, 4, h, w), trained step, under the positive prompt?) -> what it was trained to predict."""

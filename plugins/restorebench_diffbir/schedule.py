@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TRAINED_STEPS = 1000
+from restorebench_diffbir.steps import TRAINED_STEPS, sigma_steps, spaced_steps
+
 _FIRST, _LAST = 0.00085, 0.012
 _FIRST_SHARE = 1e-8  # in place of the noisiest share of signal, which may be zero: sigma starts at 1e4
 
@@ -89,31 +90,6 @@ def spaced(schedule: Schedule, count: int) -> Spaced:
         (1 - before) * np.sqrt(alphas) / (1 - shares),
     )
     return Spaced(steps, *(torch.tensor(table, dtype=torch.float32) for table in tables))
-
-
-def spaced_steps(count: int) -> tuple[int, ...]:
-    """Return the trained steps that spaced DDPM visits, the cleanest first."""
-    if count == 1:
-        return (0,)
-    return tuple(sorted({round(place * (TRAINED_STEPS - 1) / (count - 1)) for place in range(count)}))
-
-
-def ddim_steps(count: int) -> tuple[int, ...]:
-    """Return the trained steps of DDIM, the cleanest first; more than `count` where it does not divide 1000.
-
-    Raises:
-        ValueError: so many steps lead beyond the schedule, where the published code fails too.
-    """
-    steps = tuple(step + 1 for step in range(0, TRAINED_STEPS, TRAINED_STEPS // count))
-    if steps[-1] >= TRAINED_STEPS:
-        raise ValueError(f"DDIM with {count} steps would leave the schedule of {TRAINED_STEPS}; try 20, 50 or 100")
-    return steps
-
-
-def sigma_steps(count: int) -> tuple[int, ...]:
-    """Return the trained steps of the solvers in sigma, the noisiest first, and one for the end."""
-    taken = np.linspace(TRAINED_STEPS - 1, 0, count, endpoint=False).astype(int).tolist()
-    return (*taken, 0)
 
 
 def sigmas(schedule: Schedule, count: int) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from restorebench_diffbir import schedule as schedules
 from restorebench_diffbir.samplers import Noise, Output
 from restorebench_diffbir.schedule import Schedule
+from restorebench_diffbir.steps import sigma_steps
 
 _MOST_CHURN = math.sqrt(2) - 1
 
@@ -45,7 +46,7 @@ class Denoiser:
     def __init__(self, output: Output, schedule: Schedule, count: int) -> None:
         self.output, self.parameterisation = output, schedule.parameterisation
         self.sigmas: list[float] = schedules.sigmas(schedule, count).tolist()
-        self._steps = schedules.sigma_steps(count)
+        self._steps = sigma_steps(count)
 
     @property
     def pairs(self) -> list[tuple[float, float]]:

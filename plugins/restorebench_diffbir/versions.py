@@ -10,6 +10,22 @@ Version = Literal["v1", "v2", "v2.1"]
 Task = Literal["bsr", "bfr", "bid"]
 """Blind super-resolution (general images), blind face restoration (aligned), blind denoising."""
 CleanerKind = Literal["swinir", "bsrnet", "scunet"]
+Sampler = Literal[
+    "spaced",
+    "ddim",
+    "dpm++-m2",
+    "euler",
+    "euler-a",
+    "heun",
+    "dpm-2",
+    "dpm-2-a",
+    "lms",
+    "dpm++-2s-a",
+    "dpm++-sde",
+    "dpm++-2m",
+    "dpm++-2m-sde",
+    "dpm++-3m-sde",
+]
 
 
 @dataclass(frozen=True)
@@ -19,16 +35,17 @@ class Facts:
     parameterisation: Literal["eps", "v"]
     cleaners: Mapping[Task, tuple[CleanerKind, str]]
     controls: Mapping[Task, str]
-    sampler: str
+    sampler: Sampler
     steps: int
     scale: float
     positive: str = ""
     negative: str = ""
 
 
-_FACE = ("swinir", "face_swinir_v1.ckpt")
-_GENERAL = ("swinir", "general_swinir_v1.ckpt")
-_REAL = ("swinir", "realesrgan_s4_swinir_100k.pth")
+_Cleaning = tuple[CleanerKind, str]
+_FACE: _Cleaning = ("swinir", "face_swinir_v1.ckpt")
+_GENERAL: _Cleaning = ("swinir", "general_swinir_v1.ckpt")
+_REAL: _Cleaning = ("swinir", "realesrgan_s4_swinir_100k.pth")
 
 VERSIONS: Mapping[Version, Facts] = {
     "v1": Facts(

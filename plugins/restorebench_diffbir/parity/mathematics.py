@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from restorebench.toolbox.parity import Fixtures, Row
-from restorebench_diffbir import colour, schedule, sizes, windows
+from restorebench_diffbir import colour, schedule, sizes, steps, windows
 from restorebench_diffbir.dispatch import Sampling, states
-from restorebench_diffbir.guidance import Guidance, weight_map
+from restorebench_diffbir.guidance import Decoder, Guidance, weight_map
 from restorebench_diffbir.parity.fixtures import absolute, draws, equal, relative, same, tensors
 from restorebench_diffbir.samplers import Guided
-from restorebench_diffbir.schedule import Schedule
+from restorebench_diffbir.schedule import Parameterisation, Schedule
 from restorebench_diffbir.sigma import Stochasticity
 
 SCALE = 4.0
@@ -30,8 +30,9 @@ _SPACED = {
 def schedules(fixtures: Fixtures) -> Iterator[Row]:
     """Compare both schedules, the steps that samplers visit, and the ramp of guidance."""
     stored = tensors(fixtures, "schedules")
-    for kind in ("eps", "v"):
-        made = Schedule(kind)  # type: ignore[arg-type]
+    kinds: tuple[Parameterisation, ...] = ("eps", "v")
+    for kind in kinds:
+        made = Schedule(kind)
         yield absolute(f"{kind} betas", torch.from_numpy(made.betas), stored[f"{kind}.betas"], 1e-12)
         yield absolute(f"{kind} shares", torch.from_numpy(made.shares), stored[f"{kind}.alphas_cumprod"], 1e-12)
         table = schedule.spaced(made, 50)
@@ -40,19 +41,19 @@ def schedules(fixtures: Fixtures) -> Iterator[Row]:
             names |= {"sqrt_recip_alphas_cumprod": "to_clean", "sqrt_recipm1_alphas_cumprod": "from_output"}
         else:
             names |= {"sqrt_alphas_cumprod": "to_clean", "sqrt_one_minus_alphas_cumprod": "from_output"}
-        for theirs, ours in names.items():
+        for theirs, attribute in names.items():
             yield relative(
-                f"{kind} spaced {theirs}", getattr(table, ours), stored[f"{kind}.spaced50.{theirs}"], 1e-6
+                f"{kind} spaced {theirs}", getattr(table, attribute), stored[f"{kind}.spaced50.{theirs}"], 1e-6
             )
         for count in (4, 10, 20, 50):
             ours = schedule.sigmas(made, count)
             yield relative(f"{kind} sigmas of {count}", ours, stored[f"{kind}.edm{count}.sigmas"], 1e-6)
-    visited = {"spaced": schedule.spaced_steps, "ddim": schedule.ddim_steps, "edm": schedule.sigma_steps}
-    for key, theirs in stored.items():
+    visited = {"spaced": steps.spaced_steps, "ddim": steps.ddim_steps, "edm": steps.sigma_steps}
+    for key, told in stored.items():
         if found := re.fullmatch(r"([a-z]+)(\d+)\.timesteps", key):
-            yield equal(f"{found[1]} steps of {found[2]}", visited[found[1]](int(found[2])), theirs)
-    steps = stored["rescale_cfg_4.at_model_t"].tolist()
-    ours = torch.tensor([schedule.ramp(SCALE, step) for step in steps], dtype=torch.float64)
+            yield equal(f"{found[1]} steps of {found[2]}", visited[found[1]](int(found[2])), told)
+    at = stored["rescale_cfg_4.at_model_t"].tolist()
+    ours = torch.tensor([schedule.ramp(SCALE, step) for step in at], dtype=torch.float64)
     yield absolute("ramp of guidance", ours, stored["rescale_cfg_4.scale"], 1e-12)
 
 
@@ -77,7 +78,7 @@ def _run(stored: dict[str, Tensor], name: str, found: re.Match[str]) -> Iterator
     sampler = found["sampler"].removeprefix("edm_").replace("_", "-")
     sampling = Sampling(sampler, int(found["steps"]), Stochasticity(independent=True))
     noise = draws("diffbir.traj.noise", stored["x_T"].shape)
-    made = Schedule(found["kind"])  # type: ignore[arg-type]
+    made = Schedule("v" if found["kind"] == "v" else "eps")
     visited = list(states(sampling, output, made, stored["x_T"], noise))
     allowed = 1e-5 if sampler in ("spaced", "ddim") else 1e-4
     yield relative(f"{name} final", visited[-1], stored[f"{name}.final"], allowed)
@@ -120,7 +121,7 @@ def guidance(fixtures: Fixtures) -> Iterator[Row]:
     yield from guided_steps(stored, "linear", decode)
 
 
-def guided_steps(stored: dict[str, Tensor], decoder: str, decode: Guidance | object) -> Iterator[Row]:
+def guided_steps(stored: dict[str, Tensor], decoder: str, decode: Decoder) -> Iterator[Row]:
     """Compare the clean latent, the posterior mean and the loss of all guided steps through one decoder."""
     table = schedule.spaced(Schedule("eps"), 50)
     weights = {"wmse": weight_map(stored["target"]), "mse": None}
@@ -129,15 +130,8 @@ def guided_steps(stored: dict[str, Tensor], decoder: str, decode: Guidance | obj
         if not found:
             continue
         name, place, repeats = key.removesuffix(".z0_new"), int(found[2]), int(found[4] or 1)
-        guide = Guidance(
-            stored["target"],
-            weights[found[1]],
-            decode,
-            0.002,
-            table.first,
-            table.steps,
-            repeats=repeats,  # type: ignore[arg-type]
-        )
+        held = weights[found[1]]
+        guide = Guidance(stored["target"], held, decode, 0.002, table.first, table.steps, repeats=repeats)
         # three repeats through the linear decoder diverge, on purpose
         allowed = 1e-3 if decoder == "linear" and repeats > 1 else 1e-4
         clean, losses = stored["z0"], []

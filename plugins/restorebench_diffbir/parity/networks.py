@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from restorebench.toolbox.parity import Fixtures, Row
-from restorebench_diffbir import checkpoint, key_map, stage1, text
+from restorebench_diffbir import key_map, stage1, text
 from restorebench_diffbir.networks import SCALING, Parts, Sizes, controlled
 from restorebench_diffbir.parity import by_rule, mathematics
 from restorebench_diffbir.parity.fixtures import absolute, relative, same, tensors
@@ -43,9 +42,9 @@ def names(fixtures: Fixtures) -> Iterator[Row]:
             state = build(Sizes()).state_dict()
         theirs = {name.removeprefix("text_model."): list(value.shape) for name, value in state.items()}
         yield same(f"names: {len(theirs)} of the full-size {kind}", theirs == ours[kind])
-    for kind, build in stage1.BUILDERS.items():
-        own = {name: _fact(value) for name, value in build().state_dict().items()}
-        yield same(f"names: {len(own)} of {kind}", own == fixtures.facts(f"manifest_{kind}"))
+    for cleaner, make in stage1.BUILDERS.items():
+        own = {name: _fact(value) for name, value in make().state_dict().items()}
+        yield same(f"names: {len(own)} of {cleaner}", own == fixtures.facts(f"manifest_{cleaner}"))
 
 
 def _fact(value: Tensor) -> dict[str, Any]:
@@ -82,11 +81,10 @@ def _diffusion(fixtures: Fixtures, name: str, sizes: Sizes) -> Iterator[Row]:
     yield absolute(f"{name} eps_no_control", plain, stored["eps_no_control"], _OUTPUTS)
     for key, strength in (("eps", 1.0), ("eps_strength_0.6", 0.6)):
         if key in stored:
-            ours = [  # one at a time, for a batch of ours is always at one step
-                controlled(parts, *(stored[each][[place]] for each in ("x",)), float(step), *others, strength)
-                for place, step in enumerate(stored["timesteps"])
-                for others in [(stored["hint"][[place]], stored["context"][[place]])]
-            ]
+            ours = []
+            for place, step in enumerate(stored["timesteps"].tolist()):  # a batch of ours is always at one step
+                state, seen, words = (stored[each][[place]] for each in ("x", "hint", "context"))
+                ours.append(controlled(parts, state, step, seen, words, strength))
             yield absolute(f"{name} {key}", torch.cat(ours), stored[key], _OUTPUTS)
 
 
@@ -154,12 +152,3 @@ def scunet(fixtures: Fixtures) -> Iterator[Row]:
         network = by_rule.fill(stage1.scunet(sizes), "scunet.", lambda value: 0.5 if value.ndim >= 2 else 1.0)
         ours = Cleaner("scunet", network, least=1)(stored[f"{name}.x"])
         yield absolute(f"scunet {name}", ours, stored[f"{name}.y"], _OUTPUTS)
-
-
-def loading(fixtures: Fixtures) -> Iterator[Row]:
-    """Load the miniature strictly through the map of names: nothing left over, nothing missing."""
-    manifest = json.loads((fixtures.folder / "manifest_tiny_controlldm.json").read_text())
-    for kind in by_rule.PREFIXES:
-        network = by_rule.part(kind, manifest, by_rule.TINY)
-        count = len(checkpoint.built(kind, by_rule.TINY).state_dict())
-        yield same(f"loading {count} of the small {kind}", len(network.state_dict()) == count)
