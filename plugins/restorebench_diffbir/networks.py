@@ -123,7 +123,7 @@ class Parts:
     def place(self, device: str, dtype: torch.dtype) -> None:
         """Put all where it works, frozen; the networks that are evaluated at every step in their precision."""
         for network in (self.unet, self.control):
-            network.to(device, dtype).requires_grad_(False)
+            nn.Module.to(network, device, dtype).requires_grad_(False)  # diffusers' own warns of nothing at length
         for network in (self.vae, self.text):
             network.to(device).requires_grad_(False)
 
