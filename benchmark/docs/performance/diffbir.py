@@ -1,7 +1,7 @@
 """Measure DiffBIR's networks: `python benchmark/docs/performance/diffbir.py [NETWORK ...] [--side 512]`.
 
-Each at full size in a process of its own: seconds of one evaluation after no other, and the greatest memory that the
-process held, its weights and libraries with it. Weights are small random numbers: what they are changes neither.
+Each at full size in a process of its own: seconds of one evaluation after no other, and the greatest memory that
+the process held, its weights and libraries with it. Weights are small random numbers, which changes neither.
 """
 
 from __future__ import annotations
@@ -93,9 +93,8 @@ def main() -> None:
     if given.alone:
         measure(given.networks[0], given.side)
         return
-    print(
-        "| network | image, px | parameters | peak of the process, GiB | one evaluation, s |\n|---|---|---|---|---|"
-    )
+    print("| network | image, px | parameters | peak of the process, GiB | one evaluation, s |")
+    print("|---|---|---|---|---|", flush=True)
     for name in given.networks or BUILT:
         command = [sys.executable, __file__, name, "--alone", "--side", str(given.side)]
         subprocess.run([*command, "--threads", str(given.threads)], check=True)

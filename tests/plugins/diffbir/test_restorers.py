@@ -12,13 +12,14 @@ import torch
 pytest.importorskip("diffusers", reason="stage 2 is of networks of the extra [diffbir]")
 pytest.importorskip("spandrel", reason="stage 1 is of networks of the extra [diffbir]")
 
-from restorebench_diffbir import restorers, text
+from restorebench_diffbir import colour, restorers, text
 from restorebench_diffbir.options import Restoration, Stage1
 from restorebench_diffbir.versions import VERSIONS, Sampler
 
 from restorebench.testing import checks
 from restorebench.toolbox import images
 from restorebench.toolbox.parity import Fixtures
+from restorebench.toolbox.seeding import normal
 
 NAMES = ("diffbir", "diffbir-stage1")
 CHEAP = {"weights": "untrained", "short_edge": 64}
@@ -177,3 +178,14 @@ def test_long_prompts_keep_their_end():
     assert (len(ids), ids[0], ids[-1]) == (77, 49406, 49407)
     (short,) = text.tokens(["word"]).tolist()
     assert short[3:] == [0] * 74
+
+
+def test_a_restoration_is_what_the_parts_give_one_after_the_other(build, batch):
+    """The stages put together by hand, as the complete runs of the published code are compared."""
+    restorer, given = build(task="bfr"), batch(1, 70, 100)
+    draws = [normal(given.keys, 0, draw, (4, 16, 16)) for draw in range(3)]
+    with torch.no_grad():
+        clean = restorer.cleaner(given.degraded)
+        latent = restorer.pipeline.sampled(clean, lambda height, width: iter(draws))
+        expected = colour.wavelet(restorer.pipeline.shown(latent)[..., :70, :100], clean).clamp(0, 1)
+    assert torch.equal(restorer.restore(given), expected)
