@@ -19,12 +19,14 @@ from restorebench_diffbir.versions import CleanerKind
 State = Mapping[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)
 
-_BUILDERS: Mapping[Part, Callable[[Sizes], Any]] = {
+BUILDERS: Mapping[Part, Callable[[Sizes], Any]] = {
     "unet": networks.unet,
     "control": networks.control,
     "vae": networks.vae,
     "text": networks.text,
 }
+"""The networks of stage 2."""
+
 _PREFIXES: Mapping[Part, str] = {
     "unet": "model.diffusion_model.",
     "vae": "first_stage_model.",
@@ -69,7 +71,7 @@ def built(part: Part, sizes: Sizes) -> Any:
     if part == "text":  # keeps positions in a buffer that no file has
         return networks.text(sizes).eval()
     with torch.device("meta"):
-        network = _BUILDERS[part](sizes)
+        network = BUILDERS[part](sizes)
     return network.to_empty(device="cpu").eval()
 
 

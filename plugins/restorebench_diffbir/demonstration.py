@@ -20,7 +20,8 @@ from restorebench_diffbir import checkpoint, networks
 from restorebench_diffbir.dispatch import Sampling
 from restorebench_diffbir.guidance import weight_map
 from restorebench_diffbir.networks import LATENT, TINY, Parts
-from restorebench_diffbir.pipeline import GuidanceSettings, Pipeline, Settings
+from restorebench_diffbir.options import Guidance
+from restorebench_diffbir.pipeline import Pipeline, Settings
 from restorebench_diffbir.samplers import Noise
 from restorebench_diffbir.schedule import Schedule
 
@@ -59,9 +60,7 @@ def distances(scales: Sequence[float] = SCALES) -> Iterator[Distances]:
         return (normal([1], 0, draw, (LATENT, height, width)) for draw in count())
 
     for scale in scales:
-        settings = Settings(
-            Schedule("eps"), Sampling("spaced", _STEPS), scale=1.0, guidance=GuidanceSettings(scale)
-        )
+        settings = Settings(Schedule("eps"), Sampling("spaced", _STEPS), scale=1.0, guidance=Guidance(scale=scale))
         with torch.no_grad():
             sample = Pipeline(Parts(unet, control, vae, None), settings, words, words)(clean, noise)
         apart = (sample - clean).abs().mean(dim=1, keepdim=True)

@@ -36,8 +36,12 @@ def parts(options: Restoration, runtime: Runtime) -> Parts:
         RestorebenchError: a file is broken, or another network's.
     """
     if options.weights == UNTRAINED:
-        made = (networks.unet, networks.control, networks.vae, networks.text)
-        return Parts(*(checkpoint.untrained(partial(build, networks.TINY)) for build in made))
+        return Parts(
+            **{
+                part: checkpoint.untrained(partial(build, networks.TINY))
+                for part, build in checkpoint.BUILDERS.items()
+            }
+        )
     control = checkpoint.control(options.control or fetch(published.control_file(options), runtime))
     base = _base(options, runtime)
     return Parts(base["unet"], control, base["vae"], base["text"])

@@ -13,24 +13,13 @@ from restorebench_diffbir import sizes, windows
 from restorebench_diffbir.dispatch import Sampling, states
 from restorebench_diffbir.guidance import Guidance, weight_map
 from restorebench_diffbir.networks import REDUCTION, SCALING, Parts, controlled
+from restorebench_diffbir.options import Guidance as GuidanceOptions
 from restorebench_diffbir.samplers import Guided, Noise, last
 from restorebench_diffbir.schedule import Schedule, spaced
 from restorebench_diffbir.steps import TRAINED_STEPS
 
 _WHOLE = 64  # px: three halvings of a latent that is an eighth of the image
 _Whole = Callable[[Tensor, Tensor, float, bool], Tensor]  # (state, condition, trained step, under which prompt?)
-
-
-@dataclass(frozen=True)
-class GuidanceSettings:
-    """Region-adaptive guidance; a scale of 0 leaves it out. See `guidance.Guidance`."""
-
-    scale: float = 0.0
-    loss: Literal["w-mse", "mse"] = "w-mse"
-    space: Literal["rgb", "latent"] = "rgb"
-    start: int = 1001
-    stop: int = -1
-    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,7 +35,7 @@ class Settings:
     noise_augmentation: int = 0
     tile: int | None = None
     stride: int = 32
-    guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
+    guidance: GuidanceOptions = field(default_factory=GuidanceOptions)
 
 
 class Pipeline:

@@ -14,7 +14,7 @@ from restorebench_diffbir import colour, loading, sizes, text
 from restorebench_diffbir.dispatch import Sampling
 from restorebench_diffbir.networks import LATENT, REDUCTION
 from restorebench_diffbir.options import Restoration, Stage1
-from restorebench_diffbir.pipeline import GuidanceSettings, Pipeline, Settings, tile_vae
+from restorebench_diffbir.pipeline import Pipeline, Settings, tile_vae
 from restorebench_diffbir.samplers import Noise
 from restorebench_diffbir.schedule import Schedule
 from restorebench_diffbir.sigma import Stochasticity
@@ -96,5 +96,5 @@ def settings(options: Restoration) -> Settings:
         noise_augmentation=options.noise_augmentation,
         tile=tile,
         stride=(tile or 0) // 2,
-        guidance=GuidanceSettings(**options.guidance.model_dump()),
+        guidance=options.guidance,
     )

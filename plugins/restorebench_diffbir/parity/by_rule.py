@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebench.toolbox import rule_weights
-from restorebench_diffbir import checkpoint, key_map, networks
+from restorebench_diffbir import checkpoint, key_map
 from restorebench_diffbir.networks import Parts, Sizes
 
 PREFIXES: dict[key_map.Part, str] = {
@@ -54,11 +54,3 @@ def fill(network: nn.Module, prefix: str, gain: Callable[[Tensor], float] = lamb
                 filling = torch.from_numpy(rule_weights.weight(prefix + name, tuple(value.shape)))
                 value.copy_(filling * gain(value))
     return network.eval()
-
-
-BUILDERS: dict[key_map.Part, Callable[[Sizes], Any]] = {
-    "unet": networks.unet,
-    "control": networks.control,
-    "vae": networks.vae,
-    "text": networks.text,
-}

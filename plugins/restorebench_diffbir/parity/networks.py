@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from restorebench.toolbox.parity import Fixtures, Row
-from restorebench_diffbir import key_map, stage1, text
+from restorebench_diffbir import checkpoint, key_map, stage1, text
 from restorebench_diffbir.networks import SCALING, Parts, Sizes, controlled
 from restorebench_diffbir.parity import by_rule, mathematics
 from restorebench_diffbir.parity.fixtures import absolute, relative, same, tensors
@@ -37,7 +37,7 @@ def names(fixtures: Fixtures) -> Iterator[Row]:
         ours[kind] |= found
     yield Row(f"names: {len(manifest)} of the manifest, {len(known)} of the map", wrong, 0.0)
     yield same("names: the map has all of the manifest", known.keys() == manifest.keys())
-    for kind, build in by_rule.BUILDERS.items():
+    for kind, build in checkpoint.BUILDERS.items():
         with torch.device("meta"):
             state = build(Sizes()).state_dict()
         theirs = {name.removeprefix("text_model."): list(value.shape) for name, value in state.items()}

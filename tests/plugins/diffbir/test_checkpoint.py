@@ -168,40 +168,26 @@ def test_an_autoencoder_of_a_former_release_is_loaded(tmp_path, diffusers):
 
 def test_a_file_in_the_original_layout_is_loaded_through_the_map_of_names(tmp_path, monkeypatch, diffusers):
     """A small autoencoder under its published names, beside what else such a file holds, comes back unchanged."""
-    given = TINY
-    vae = networks.vae(given)
-    names = {}
+    vae = networks.vae(TINY)
+    modules = ["quant_conv", "post_quant_conv"]
     for side, depth in (("encoder", "down"), ("decoder", "up")):
-        for level in range(4):
-            for block in range(given.layers + (side == "decoder")):
-                for leaf in ("norm1", "conv1", "norm2", "conv2", "nin_shortcut"):
-                    for kind in ("weight", "bias"):
-                        name = f"{side}.{depth}.{level}.block.{block}.{leaf}.{kind}"
-                        names[key_map.target("vae", name)] = name
-            for kind in ("weight", "bias"):
-                for leaf in (f"{side}.{depth}.{level}.{depth}sample.conv.{kind}",):
-                    names[key_map.target("vae", leaf)] = leaf
-        for leaf in ("conv_in", "conv_out", "norm_out", "mid.attn_1.norm", "mid.attn_1.q", "mid.attn_1.k"):
-            for kind in ("weight", "bias"):
-                names[key_map.target("vae", f"{side}.{leaf}.{kind}")] = f"{side}.{leaf}.{kind}"
-        for leaf in ("mid.attn_1.v", "mid.attn_1.proj_out"):
-            for kind in ("weight", "bias"):
-                names[key_map.target("vae", f"{side}.{leaf}.{kind}")] = f"{side}.{leaf}.{kind}"
-        for block in (1, 2):
-            for leaf in ("norm1", "conv1", "norm2", "conv2"):
-                for kind in ("weight", "bias"):
-                    name = f"{side}.mid.block_{block}.{leaf}.{kind}"
-                    names[key_map.target("vae", name)] = name
-    for leaf in ("quant_conv", "post_quant_conv"):
-        for kind in ("weight", "bias"):
-            names[f"{leaf}.{kind}"] = f"{leaf}.{kind}"
+        modules += [f"{side}.{name}" for name in ("conv_in", "conv_out", "norm_out")]
+        modules += [f"{side}.mid.attn_1.{name}" for name in ("norm", "q", "k", "v", "proj_out")]
+        blocks = [f"mid.block_{place}" for place in (1, 2)]
+        blocks += [f"{depth}.{level}.block.{place}" for level in range(4) for place in range(3)]
+        layers = ("norm1", "conv1", "norm2", "conv2", "nin_shortcut")
+        modules += [f"{side}.{block}.{layer}" for block in blocks for layer in layers]
+        modules += [f"{side}.{depth}.{level}.{depth}sample.conv" for level in range(4)]
+    published = [f"{module}.{kind}" for module in modules for kind in ("weight", "bias")]
+    names = {key_map.target("vae", name): name for name in published}
+    assert len(names) == len(published)
     state = {}
     for name, value in vae.state_dict().items():
         square = ".attentions." in name and value.ndim == 2
         state[f"first_stage_model.{names[name]}"] = value[:, :, None, None] if square else value
     monkeypatch.setattr(checkpoint, "_PREFIXES", {"vae": "first_stage_model."})
     state["model_ema.decay"] = torch.ones(())  # what is beside is left alone
-    found = checkpoint.stable_diffusion(saved(tmp_path / "sd.ckpt", {"state_dict": state}), given)["vae"]
+    found = checkpoint.stable_diffusion(saved(tmp_path / "sd.ckpt", {"state_dict": state}), TINY)["vae"]
     assert all(torch.equal(value, found.state_dict()[name]) for name, value in vae.state_dict().items())
 
 
