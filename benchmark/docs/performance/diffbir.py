@@ -1,7 +1,7 @@
 """Measure DiffBIR's networks: `python benchmark/docs/performance/diffbir.py [NETWORK ...] [--side 512]`.
 
-Each at full size in a process of its own: seconds of one evaluation after no other, and the greatest memory that
-the process held, its weights and libraries with it. Weights are small random numbers, which changes neither.
+Each at full size in a process of its own: CPU seconds of its first evaluation, and the greatest memory that the
+process held, its weights and libraries with it. Weights are small random numbers, which changes neither.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def measure(name: str, side: int) -> None:
     network = BUILT[name]().eval().requires_grad_(False)
     for value in network.parameters():
         value.normal_(std=SPREAD)
-    began = time.perf_counter()
+    began = time.process_time()
     with torch.no_grad():
         USED[name](network, side)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     count = sum(value.numel() for value in network.parameters())
     print(f"| {name} | {side} | {count:,} | {peak:.2f} | {seconds:.1f} |", flush=True)
@@ -93,7 +93,7 @@ def main() -> None:
     if given.alone:
         measure(given.networks[0], given.side)
         return
-    print("| network | image, px | parameters | peak of the process, GiB | one evaluation, s |")
+    print("| network | image, px | parameters | peak of the process, GiB | one evaluation, s of CPU |")
     print("|---|---|---|---|---|", flush=True)
     for name in given.networks or BUILT:
         command = [sys.executable, __file__, name, "--alone", "--side", str(given.side)]
