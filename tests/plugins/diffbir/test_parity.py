@@ -23,6 +23,7 @@ LIBRARIES = {
 """What a subject needs beside the host; everything where nothing is said."""
 NEARBY = ("schedules", "trajectories", "image_ops", "guidance")
 ELSEWHERE = [name for name in SUBJECTS if name not in NEARBY]
+LONG = (pytest.mark.slow, pytest.mark.timeout(1800))  # a minute each, many where the machine is busy
 SLOW = {name for name in ELSEWHERE if name.startswith("e2e_v")} | {"full_control_unet", "swinir"}
 
 
@@ -39,7 +40,7 @@ def test_agrees_with_the_published_code(name):
     held(name, FIXTURES)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in ELSEWHERE])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=LONG if n in SLOW else ()) for n in ELSEWHERE])
 def test_agrees_with_the_published_code_where_its_arrays_are(name, shared):
     folder = shared / "parity" / "diffbir"
     if not folder.is_dir():
