@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import sys
+import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,6 +81,8 @@ def tensors(path: Path) -> dict[str, Tensor]:
         raise MissingResource(f"weights {path}: no such file")
     if path.suffix == ".safetensors":
         return weights.read(path)
+    if _is_a_program(path):
+        raise RestorebenchError(f"weights {path}: a compiled program, not a checkpoint; get the checkpoint itself")
     safe = SimpleNamespace(Unpickler=_Unpickler, load=_refuse, __name__="safe")
     try:
         held = torch.load(path, map_location="cpu", pickle_module=safe, weights_only=False)
@@ -87,6 +90,14 @@ def tensors(path: Path) -> dict[str, Tensor]:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise RestorebenchError(f"weights {path}: no checkpoint that can be read ({said})") from error
     return weights.unwrapped(held, path)
+
+
+def _is_a_program(path: Path) -> bool:
+    """Tell TorchScript, which torch would load by other means than our unpickler."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

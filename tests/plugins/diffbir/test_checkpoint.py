@@ -257,6 +257,7 @@ def test_converting_keeps_types_and_shared_memory_apart(tmp_path, kind):
         (lambda path: path.write_bytes(b"nothing"), "o.safetensors", "no checkpoint that can be read"),
         (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "o.safetensors", "no checkpoint that can be read"),
         (lambda path: torch.save({"a": 1}, path), "o.safetensors", "holds no named tensors"),
+        (lambda path: torch.jit.script(torch.nn.Identity()).save(path), "o.safetensors", "a compiled program"),
         (lambda path: None, "o.safetensors", "no such file"),
         (lambda path: torch.save({"a": torch.ones(1)}, path), "o.ckpt", "a .safetensors file; name it so"),
         (lambda path: torch.save({"a": torch.ones(1)}, path), "there.safetensors", "is there already"),
