@@ -1,0 +1,55 @@
+"""DiffBIR: remove the degradation first, then let a latent diffusion model add detail under the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from restorebench import RestorerInfo, Tiling, Training, hookimpl
+
+_HERE = "restorebench_diffbir"
+_INSTALL = "pip install 'restorebench[diffbir]'"
+_CITATION = "Lin et al., DiffBIR: Toward Blind Image Restoration with Generative Diffusion Prior, ECCV 2024"
+_MINIATURE: dict[str, Any] = {"weights": "untrained", "short_edge": 64}
+
+
+def _card(name: str, summary: str, needs: tuple[str, ...], **facts: Any) -> RestorerInfo:
+    """Fill in what both have in common."""
+    return RestorerInfo(
+        name=name,
+        version="1",
+        summary=summary,
+        requires=dict.fromkeys(needs, _INSTALL),
+        tasks=("jpeg-compressed", "noisy"),
+        tiling=Tiling.INTERNAL,  # its windows share noise, and its networks work at 512 px or more
+        training=Training.EXTERNAL,
+        citation=_CITATION,
+        licence="Apache-2.0; Stable Diffusion: CreativeML Open RAIL++-M",
+        **facts,
+    )
+
+
+@hookimpl
+def restorebench_restorers() -> list[RestorerInfo]:
+    """Offer both stages, and the first one alone."""
+    return [
+        _card(
+            "diffbir",
+            "A regression network, then latent diffusion under its result: detail is invented, not recovered.",
+            ("diffusers", "transformers", "spandrel"),
+            load=f"{_HERE}.restorers:DiffBIR",
+            options=f"{_HERE}.options:Restoration",
+            resources=f"{_HERE}.published:files",
+            stochastic=True,
+            training_data=("LAION-2B-en", "ImageNet-1k", "FFHQ", "Unsplash"),
+            test_options={**_MINIATURE, "steps": 2},
+        ),
+        _card(
+            "diffbir-stage1",
+            "The regression network of DiffBIR alone, without diffusion.",
+            ("spandrel",),
+            load=f"{_HERE}.restorers:DiffBIRStage1",
+            options=f"{_HERE}.options:Stage1",
+            resources=f"{_HERE}.published:stage1_files",
+            test_options=_MINIATURE,
+        ),
+    ]
