@@ -71,8 +71,8 @@ class Batch:
     window: (top, left) of this tile in the whole image.
     clean: the ground truth, only for cards with `yardstick=True`; None for every real restorer.
     whole: the whole images where `degraded` is one tile of them, for what has to see all; else None.
-    samples: which images these are, `TASK/ID` each, for what was computed of them before; empty where nobody says.
-    They are names to find files by: a restorer that reads the task out of them is not blind.
+    samples: which images these are, `TASK/ID` each, to find what was computed of them before; only for cards with
+    `named=True`, and empty where nobody says. A restorer that reads the task out of them is not blind.
     """
 
     degraded: Tensor
@@ -306,7 +306,7 @@ class RestorerInfo(Card):
     tasks: what its weights were trained for (empty: any). multiple_of: the host pads both sides to it,
     and undoes it. stochastic: its output depends on `batch.keys`. needs_task: it cannot work blind.
     acts_when_told: told nothing, it returns its input; `restore` says so rather than copy files silently.
-    yardstick: sees the ground truth, is shown apart and never ranked.
+    yardstick: sees the ground truth, is shown apart and never ranked. named: is told which images it has.
     resources(options) -> Sequence[WeightFile]. weights: sizes and licences in words, for `list`, where no options
     would do without naming a file.
     """
@@ -318,6 +318,7 @@ class RestorerInfo(Card):
     needs_task: bool = False
     acts_when_told: bool = False
     yardstick: bool = False
+    named: bool = False
     training: Training = Training.UNTRAINED
     training_data: tuple[str, ...] = ()
     resources: Reference | None = None

@@ -22,6 +22,7 @@ def _guided(name: str, load: str, backbone: str, size: int, **facts: Any) -> Res
         load=f"{_HERE}.restorers:{load}",
         options=f"{_HERE}.options:GuidedRestoration",
         tiling=Tiling.HARMFUL,  # every tile is matched with the guidance anew
+        named=True,  # to find guidance in a folder
         training=Training.EXTERNAL,
         citation=_CITATION,
         licence="as the weights say",

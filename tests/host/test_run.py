@@ -55,6 +55,8 @@ def test_a_restorer_is_told_which_images_it_has(run, pairs, tmp_path):
     found = {(row["task"], row["sample"]): row["reason"] for row in rows(tmp_path / "run" / "records.csv")}
     assert len(found) == 6
     assert all(reason.endswith(f"given {task}/{sample}") for (task, sample), reason in found.items())
+    run(["blind"], plugins=("telling.py",), settings={"workers": 0}, out="blind")
+    assert all(row["reason"].endswith("given") for row in rows(tmp_path / "blind" / "records.csv"))
     here = Settings(plugins=(PLUGINS / "telling.py",), device="cpu", workers=0)
     outcome = oneoff.restore(pairs / "noisy" / "LQ", tmp_path / "out", "telling", settings=here)
     assert {name: why.rpartition("given ")[2] for name, why in outcome.failures.items()} == {

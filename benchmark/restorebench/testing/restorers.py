@@ -129,7 +129,7 @@ def _batch(
         keys=tuple(key + place for place in places),
         full_size=(height, width),
         clean=images_of(subject, height, width, places) if subject.card.yardstick else None,
-        samples=tuple(f"noisy/{place}" for place in places),
+        samples=tuple(f"noisy/{place}" for place in places) if subject.card.named else (),
     )
 
 

@@ -135,13 +135,14 @@ class Session:
             if any(sample.clean is None for sample in chosen):
                 raise ContractViolation(f"{card.name} needs the clean image, and this data has none")
             clean = images.to_tensor([s.clean for s in chosen if s.clean is not None]).to(self.device)
+        names = [f"{cell['dataset']['task']}/{job['ids'][place]}" for place in samples] if card.named else []
         batch = Batch(
             degraded=degraded,
             told=tuple(_told(job["told"][place]) for place in samples),
             keys=tuple(self._noise_key(job, place) for place in samples),
             full_size=(degraded.shape[-2], degraded.shape[-1]),
             clean=clean,
-            samples=tuple(f"{cell['dataset']['task']}/{job['ids'][place]}" for place in samples),
+            samples=tuple(names),
         )
         result = restoring.restore(self._shelf.plugin, card, batch, cell["tile"], cell["tile_overlap"])
         execution = Execution(

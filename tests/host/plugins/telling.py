@@ -1,4 +1,4 @@
-"""A restorer that fails, saying which images it was given."""
+"""A restorer that fails, saying which images it was given; its card asks to be told, or does not."""
 
 from restorebench import RestorerInfo, hookimpl
 
@@ -13,4 +13,7 @@ class Telling:
 
 @hookimpl
 def restorebench_restorers():
-    return [RestorerInfo(name="telling", version="1", summary="Tells its images.", load=Telling)]
+    return [
+        RestorerInfo(name="telling", version="1", summary="Tells its images.", load=Telling, named=True),
+        RestorerInfo(name="blind", version="1", summary="Has none to tell.", load=Telling),
+    ]
