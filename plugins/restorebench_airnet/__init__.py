@@ -1,14 +1,16 @@
-"""AirNet: one network for noise, rain and haze that is not told which."""
+"""AirNet: one network for several degradations that is not told which."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from restorebench import RestorerInfo, Tiling, Training, WeightFile, hookimpl
+from restorebench import TEN_NAMES, RestorerInfo, Tiling, Training, WeightFile, hookimpl
 
 if TYPE_CHECKING:
     from restorebench_airnet.options import AirNetRestoration
+
+_CITATION = "Li et al., All-In-One Image Restoration for Unknown Corruption, CVPR 2022"
 
 
 def files(options: AirNetRestoration) -> Sequence[WeightFile]:
@@ -20,7 +22,7 @@ def files(options: AirNetRestoration) -> Sequence[WeightFile]:
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
-    """Offer the method."""
+    """Offer the method, and a small network for ten tasks."""
     return [
         RestorerInfo(
             name="airnet",
@@ -33,8 +35,21 @@ def restorebench_restorers() -> list[RestorerInfo]:
             tiling=Tiling.ALLOWED,
             training=Training.EXTERNAL,
             training_data=("BSD400", "WED", "Rain100L", "RESIDE OTS"),
-            citation="Li et al., All-In-One Image Restoration for Unknown Corruption, CVPR 2022",
+            citation=_CITATION,
             licence="none stated",
             test_options={"weights": "untrained"},
-        )
+        ),
+        RestorerInfo(
+            name="airnet-compact",
+            version="1",
+            summary="A small network for ten tasks, guided by its own encoder; it comes with the package.",
+            load="restorebench_airnet.compact:load_restorer",
+            options="restorebench_airnet.options:CompactRestoration",
+            tasks=TEN_NAMES,
+            tiling=Tiling.HARMFUL,  # a mean over what is restored at once guides it
+            training=Training.SAME_SYNTHESIS,
+            training_data=("BSDS500", "SICE part 1"),
+            citation=_CITATION,
+            licence="MIT",
+        ),
     ]

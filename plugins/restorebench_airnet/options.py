@@ -12,12 +12,17 @@ from restorebench.toolbox.options import PluginOptions
 UNTRAINED = "untrained"
 
 
-class AirNetRestoration(PluginOptions):
+class CompactRestoration(PluginOptions):
+    """The small network that comes with the package."""
+
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="of all but the last convolution and the places between pixels"
+    )
+
+
+class AirNetRestoration(CompactRestoration):
     """AirNet."""
 
     weights: Literal["all", "denoise", "derain", "dehaze", "untrained"] | Path = Field(
         "all", description="published weights, a file of them, or `untrained`: a tiny random network"
-    )
-    precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "fp32", description="of all but the last convolution and the places between pixels"
     )

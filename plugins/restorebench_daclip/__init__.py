@@ -13,6 +13,7 @@ _DACLIP = "Luo et al., Controlling Vision-Language Models for Multi-Task Image R
 _IR_SDE = "Luo et al., Image Restoration with Mean-Reverting Stochastic Differential Equations, ICML 2023"
 _REFUSION = "Luo et al., Refusion, CVPR workshops 2023"
 _DATA = ("GoPro", "RESIDE-6k", "LOL", "RainDrop", "Rain100H", "SRD", "Snow100K", "CelebA-HQ", "DIV2K", "Flickr2K")
+_PHOTOGRAPHS = ("BSDS500", "SICE part 1")
 
 
 def _diffusion(name: str, summary: str, load: str, sampler: str, **facts: Any) -> RestorerInfo:
@@ -34,7 +35,7 @@ def _diffusion(name: str, summary: str, load: str, sampler: str, **facts: Any) -
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
-    """Offer the reference method and its two relatives."""
+    """Offer the reference method, its two relatives, and a small one."""
     reference = _diffusion(
         "daclip-irsde",
         "under what a CLIP controller sees: content and degradation.",
@@ -48,12 +49,30 @@ def restorebench_restorers() -> list[RestorerInfo]:
     )
     single = _diffusion("ir-sde", "trained for one task.", "IRSDE", "posterior", citation=_IR_SDE)
     summary = "with an activation-free network, trained for one task."
-    return [reference, single, _diffusion("refusion", summary, "Refusion", "ode", citation=_REFUSION)]
+    refusion = _diffusion("refusion", summary, "Refusion", "ode", citation=_REFUSION)
+    return [reference, single, refusion, _compact()]
+
+
+def _compact() -> RestorerInfo:
+    return RestorerInfo(
+        name="daclip-compact",
+        version="1",
+        summary="A small U-Net under a small controller without language, both in the package.",
+        load=f"{_HERE}.compact:load_restorer",
+        options=f"{_HERE}.options:CompactRestoration",
+        tasks=TEN_NAMES,
+        tiling=Tiling.HARMFUL,
+        stochastic=True,
+        training=Training.SAME_SYNTHESIS,
+        training_data=_PHOTOGRAPHS,
+        citation=_DACLIP,
+        licence="MIT",
+    )
 
 
 @hookimpl
 def restorebench_detectors() -> list[DetectorInfo]:
-    """Offer the controller as a detector."""
+    """Offer the controller as a detector, and the small one."""
     return [
         DetectorInfo(
             name="daclip",
@@ -67,5 +86,16 @@ def restorebench_detectors() -> list[DetectorInfo]:
             citation=_DACLIP,
             licence="MIT",
             test_options=_UNTRAINED,
-        )
+        ),
+        DetectorInfo(
+            name="daclip-compact",
+            version="1",
+            summary="The small controller that comes with the package; it abstains where `clean` is nearest.",
+            load=f"{_HERE}.compact:load_detector",
+            options=f"{_HERE}.options:CompactDetection",
+            tasks=TEN_NAMES,
+            training=Training.SAME_SYNTHESIS,
+            citation=_DACLIP,
+            licence="MIT",
+        ),
     ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from restorebench import CLEAN, Detection, RestorebenchError, Runtime
+from restorebench.toolbox import tiling
 from restorebench_daclip import networks
 from restorebench_daclip.options import DACLIPDetection
 
@@ -30,20 +32,33 @@ class DACLIPDetector:
             self.texts = F.normalize(self.controller.encode_text(tuple(prompts.values())), dim=-1)
 
     def detect(self, images: Tensor) -> Sequence[Detection]:
-        """Return one label per image of (B, 3, H, W), or none where the best is less probable than `least`."""
+        """Return one label per image of (B, 3, H, W), or none where the best is not probable enough."""
         rows = self.probabilities(images).tolist()
         return [self._verdict(dict(zip(self.names, row, strict=True))) for row in rows]
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the probability of each of `names`, (B, names), rows adding up to one."""
         with torch.no_grad():
-            seen = self.controller.seen(images, self.options.crop)
-            degradation = F.normalize(self.controller.encode_image(seen).degradation, dim=-1)
+            cosines = torch.stack([self._cosines(view) for view in self._views(images)]).mean(dim=0)
             # A factor, as 1 / 0.01 is 100 to the last bit and a division by 0.01 in single precision is not.
-            return (1 / self.options.temperature * degradation @ self.texts.T).softmax(dim=-1)
+            return (1 / self.options.temperature * cosines).softmax(dim=-1)
+
+    def _views(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the images, or as many parts as cover them; neighbours share what is left over."""
+        if self.options.views == "one":
+            yield images
+            return
+        size = self.controller.image_size
+        rows, columns = (tiling.starts(side, size, 0) for side in images.shape[2:])
+        for top, left in product(rows, columns):
+            yield images[:, :, top : top + size, left : left + size]
+
+    def _cosines(self, images: Tensor) -> Tensor:
+        seen = self.controller.seen(images, self.options.crop)
+        return F.normalize(self.controller.encode_image(seen).degradation, dim=-1) @ self.texts.T
 
     def _verdict(self, probabilities: dict[str, float]) -> Detection:
-        top = max(probabilities, key=lambda name: probabilities[name])
-        told = probabilities[top] >= self.options.least and top != CLEAN
         tasks = {name: value for name, value in probabilities.items() if name != CLEAN}
-        return Detection(frozenset({top}) if told else frozenset(), tasks)
+        top = max(tasks, key=lambda name: tasks[name])
+        least = max(self.options.least, self.options.against_clean * probabilities.get(CLEAN, 0))
+        return Detection(frozenset({top}) if tasks[top] >= least else frozenset(), tasks)

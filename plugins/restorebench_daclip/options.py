@@ -100,7 +100,21 @@ class Sampling(PluginOptions):
         return self
 
 
-class DACLIPRestoration(Sampling):
+class UnderContexts(Sampling):
+    """What a controller contributes."""
+
+    contexts: Literal["controller", "told"] = Field(
+        "controller",
+        description="`told` takes the degradation feature from the text of what is told, the image's as before",
+    )
+    crop: Crop | None = Field(
+        None,
+        description="what the controller sees: a centred square of the shorter side, the whole image squeezed into"
+        " one, or a centred square at `native` resolution; as its weights say, or `center`",
+    )
+
+
+class DACLIPRestoration(UnderContexts):
     """DA-CLIP + IR-SDE."""
 
     weights: Published | Untrained | Path = Field(
@@ -110,15 +124,6 @@ class DACLIPRestoration(Sampling):
         None,
         description="file of the controller's weights, beside a U-Net from a file; found by itself where "
         "both lie in one folder under their published names",
-    )
-    contexts: Literal["controller", "told"] = Field(
-        "controller",
-        description="`told` takes the degradation feature from the text of what is told, the image's as before",
-    )
-    crop: Crop | None = Field(
-        None,
-        description="what the controller sees: a centred square of the shorter side, the whole image squeezed into"
-        " one, or a centred square at `native` resolution; as its weights say, or `center`",
     )
 
     @model_validator(mode="before")
@@ -149,15 +154,47 @@ class SingleTask(Sampling):
     )
 
 
-class DACLIPDetection(PluginOptions):
+class CompactRestoration(UnderContexts):
+    """The small networks that come with the package."""
+
+    sampler: Literal["posterior", "sde", "ode", "multistep-ode", "multistep-sde"] = Field(
+        "multistep-ode", description="one of the published, or an exponential integrator for few evaluations"
+    )
+    steps: int | None = Field(
+        1, ge=1, le=1000, description="evaluations of the network; null takes 100, or 10 for multistep"
+    )
+
+
+class Detecting(PluginOptions):
+    """How a verdict is reached."""
+
+    views: Literal["one", "all"] = Field(
+        "one", description="what `crop` makes of the image, or the mean over parts of it that cover all of it"
+    )
+    crop: Crop | None = Field(None, description="what the controller sees; see `daclip-irsde`")
+    least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")
+    against_clean: float = Field(
+        1, gt=0, description="abstain where no task is so many times as probable as `clean`, if that is known"
+    )
+
+
+class CompactDetection(Detecting):
+    """The small controller that comes with the package."""
+
+    views: Literal["one", "all"] = Field("all", description="the centre alone, or the mean over all of the image")
+    temperature: Temperature = 0.08  # of cosines; among 0.04 to 0.1 the likeliest for photographs not trained on
+    against_clean: float = Field(
+        8, gt=0, description="abstain where no task is so many times as probable as `clean`; 1 names more"
+    )
+
+
+class DACLIPDetection(Detecting):
     """The controller as a detector."""
 
     weights: Published | Untrained | Path = Field(
         "universal-ir", description="controller of published weights, a file, or `untrained`: a tiny random one"
     )
-    crop: Crop | None = Field(None, description="what the controller sees; see `daclip-irsde`")
     temperature: Temperature = 0.01  # of cosines; as published
     prompts: dict[str, str] = Field(
         default_factory=dict, description="words for a task, in place of its own prompt"
     )
-    least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")

@@ -178,9 +178,17 @@ def test_data_must_be_given_where_it_is_used(tmp_path, monkeypatch):
 
 def test_every_bundled_suite_is_valid(tmp_path):
     found = suites.bundled()
-    assert {"quickstart", "ten", "real10", "composite", "detect", "daclip-table", "generative-miniature"} <= set(
-        found
-    )
+    assert {
+        "quickstart",
+        "ten",
+        "real10",
+        "compact",
+        "composite",
+        "detect",
+        "detection-cost",
+        "daclip-table",
+        "generative-miniature",
+    } <= set(found)
     for path in found.values():
         assert suites.load(str(path), data=tmp_path).suite.suite == path.stem
 

@@ -72,8 +72,8 @@ def test_every_suite_plans(name, data, catalog):
         pytest.skip(next(filter(None, missing)))
     plan = build(loaded, catalog)
     assert {cell.data.task for cell in plan.restorer_cells} - {"clean"} == set(loaded.suite.tasks)
-    missing_backbone = [note for note in plan.notes if "cannot be computed here" in note]
-    assert list(plan.notes) == missing_backbone
+    not_here = ("cannot be computed here", "is optional and left out")  # weights that are not in the cache
+    assert [note for note in plan.notes if not any(reason in note for reason in not_here)] == []
     assert all(composite(task.split("+")) == task for task in loaded.suite.tasks)  # in the order of the tables
 
 

@@ -153,6 +153,21 @@ def test_clean_is_a_word_but_no_task(controller_file, tmp_path):
     assert verdict.labels == frozenset()
     assert verdict.probabilities == {"noisy": 0.2, "hazy": 0.3}
     assert detector._verdict({"noisy": 0.6, CLEAN: 0.4}).labels == {"noisy"}
+    wary = DACLIPDetector(DACLIPDetection(weights=controller_file, against_clean=2), runtime(tmp_path))
+    assert wary._verdict({"noisy": 0.6, CLEAN: 0.4}).labels == frozenset()
+    assert wary._verdict({"noisy": 0.7, CLEAN: 0.3}).labels == {"noisy"}
+
+
+def test_all_views_are_parts_that_cover_the_image(controller_file, tmp_path):
+    pixels = torch.rand(2, 3, 50, 32, generator=torch.Generator().manual_seed(0))
+    parts = (pixels[:, :, :32], pixels[:, :, -32:])
+    one = DACLIPDetector(DACLIPDetection(weights=controller_file), runtime(tmp_path))
+    logarithms = torch.stack([one.probabilities(part).log() for part in parts])
+    every = DACLIPDetector(DACLIPDetection(weights=controller_file, views="all"), runtime(tmp_path))
+    assert torch.allclose(every.probabilities(pixels), logarithms.mean(dim=0).softmax(dim=-1), atol=1e-5)
+    assert not torch.allclose(one.probabilities(pixels), logarithms.mean(dim=0).softmax(dim=-1), atol=1e-3)
+    small = pixels[:, :, :20, :20]
+    assert torch.equal(every.probabilities(small), one.probabilities(small))
 
 
 def test_a_text_that_says_what_the_content_is_excludes_the_clean_image(photographs, tower_file, tmp_path):

@@ -1,0 +1,16 @@
+"""The small network that comes with the package: `airnet-compact`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from restorebench import Runtime
+from restorebench_airnet.options import AirNetRestoration, CompactRestoration
+from restorebench_airnet.restorers import AirNetRestorer
+
+WEIGHTS = Path(__file__).with_name("weights") / "compact.safetensors"
+
+
+def load_restorer(options: CompactRestoration, runtime: Runtime) -> AirNetRestorer:
+    """Load it."""
+    return AirNetRestorer(AirNetRestoration(weights=WEIGHTS, **options.model_dump()), runtime)
