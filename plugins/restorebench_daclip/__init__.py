@@ -90,7 +90,7 @@ def restorebench_detectors() -> list[DetectorInfo]:
         DetectorInfo(
             name="daclip-compact",
             version="1",
-            summary="The small controller that comes with the package; it abstains where `clean` is nearest.",
+            summary="The small controller in the package; silent unless a task is far likelier than `clean`.",
             load=f"{_HERE}.compact:load_detector",
             options=f"{_HERE}.options:CompactDetection",
             tasks=TEN_NAMES,

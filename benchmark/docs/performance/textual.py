@@ -84,8 +84,8 @@ def with_a_loop(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
     def looped() -> Tensor:
         kept = guidance.match, guidance.transfer
         # what `match` returns is handed on, so both images go through to the loop
-        guidance.match = lambda *pair: pair  # type: ignore[assignment]
-        guidance.transfer = lambda pair, levels, tiles: plain_transfer(pair[0], levels)  # type: ignore[assignment, index]
+        guidance.match = lambda *pair: pair  # type: ignore[assignment]  # that is the point
+        guidance.transfer = lambda pair, levels, tiles: plain_transfer(pair[0], levels)  # type: ignore[assignment, index]  # too
         try:
             return work()
         finally:
