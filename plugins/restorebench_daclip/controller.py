@@ -99,6 +99,11 @@ class Controller(nn.Module):
         """The only words that it knows; None where it reads any text."""
         return self.clip.words if isinstance(self.clip, Tower) else None
 
+    @property
+    def tellable(self) -> bool:
+        """Tell whether `encode_told` can serve: there is language, or typical features were measured."""
+        return not isinstance(self.clip, Tower) or self.clip.typical is not None
+
     def freeze(self) -> None:
         """Leave only the controller, the scale and learned words to train."""
         self.clip.requires_grad_(False)
@@ -157,6 +162,16 @@ class Controller(nn.Module):
         if isinstance(self.clip, Tower):
             return self.clip.encode_words(texts)
         return self.encode_tokens(self.tokens(texts))
+
+    def encode_told(self, texts: Sequence[str]) -> Tensor:
+        """Encode texts as degradation features to restore under: (N, D), not normalised.
+
+        With language it is the text's feature, without the typical one of images that suffer so.
+
+        Raises:
+            RestorebenchError: there is no language, and a text is no learned word.
+        """
+        return self.clip.typical_of(texts) if isinstance(self.clip, Tower) else self.encode_text(texts)
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
         """Encode (N, 77) token numbers: (N, D), not normalised."""

@@ -55,6 +55,8 @@ def controller_of(path: Path) -> Controller:
     noted = weights.notes(path)
     if "words" in noted:
         tower = Tower(tower_config(state, path, "clip.visual."), noted["words"])
+        if "clip.typical" in state:
+            tower.typical = torch.empty_like(tower.rows, requires_grad=False)
         controller = Controller(tower)
     else:
         controller = Controller.of(controller_config(state, path))

@@ -105,7 +105,7 @@ class UnderContexts(Sampling):
 
     contexts: Literal["controller", "told"] = Field(
         "controller",
-        description="`told` takes the degradation feature from the text of what is told, the image's as before",
+        description="`told` takes the degradation feature from the words of what is told, the image's as before",
     )
     crop: Crop | None = Field(
         None,

@@ -37,6 +37,11 @@ class DACLIPIRSDE:
             raise RestorebenchError(
                 f"contexts: told changes nothing for {choice}: this variant has no degradation context"
             )
+        if options.contexts == "told" and not self.controller.tellable:
+            raise RestorebenchError(
+                f"contexts: told: the controller {options.controller or choice} has no language and no typical "
+                "features; `python -m restorebench_daclip.train.typical` adds these"
+            )
         self.unet = _placed(unet, runtime.device, options)
         self.prompts = {task.name: task.prompt for task in runtime.tasks}
         self.sampler = Sampler(options, runtime.device)
@@ -58,7 +63,7 @@ class DACLIPIRSDE:
         return Features(features.image, self._told(batch.told))
 
     def _told(self, told: Sequence[Detection | None]) -> Tensor:
-        """Encode what is told as text: a mixture is its words joined by commas, nothing at all `clean`."""
+        """Encode what is told by its words: a mixture is its words joined by commas, nothing at all `clean`."""
         texts = []
         for detection in told:
             if detection is None:
@@ -67,7 +72,7 @@ class DACLIPIRSDE:
                 known = ", ".join(self.prompts)
                 raise RestorebenchError(f"told {unknown[0]!r}, which is no task here; there are {known}")
             texts.append(SEPARATOR.join(self.prompts[name] for name in sorted(detection.labels)) or CLEAN)
-        return self.controller.encode_text(texts)
+        return self.controller.encode_told(texts)
 
 
 class IRSDE:

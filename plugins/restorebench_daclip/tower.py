@@ -53,6 +53,9 @@ class Tower(nn.Module):
         )
         self.visual.conv1 = SpectralPatches(config.patch_size, config.width)
         self.rows = nn.Parameter(torch.randn(len(self.words), config.embedding) / math.sqrt(config.embedding))
+        self.typical: Tensor | None
+        """What a controller's degradation feature typically is, (words, embedding); None until measured."""
+        self.register_buffer("typical", None)
 
     def encode_image(self, images: Tensor) -> Tensor:
         """Encode normalised (B, 3, S, S) images: (B, embedding), not normalised."""
@@ -65,11 +68,25 @@ class Tower(nn.Module):
         Raises:
             RestorebenchError: a word that was never learned.
         """
+        return self._looked_up(self.rows, texts)
+
+    def typical_of(self, texts: Sequence[str]) -> Tensor:
+        """Look up what degradation features typically are: (N, embedding); words joined by commas are their mean.
+
+        Rows say only where features point; how long these are, and what all have in common, they do not.
+
+        Raises:
+            RestorebenchError: a word that was never learned.
+        """
+        assert self.typical is not None  # as `Controller.tellable` says
+        return self._looked_up(self.typical, texts)
+
+    def _looked_up(self, table: Tensor, texts: Sequence[str]) -> Tensor:
         parts = [text.split(SEPARATOR) for text in texts]
         if strange := [word for part in parts for word in part if word not in self.words]:
             known = ", ".join(self.words)
             raise RestorebenchError(f"{strange[0]!r}: these weights know no language, only the words {known}")
-        return torch.stack([self.rows[[self.words.index(word) for word in part]].mean(0) for part in parts])
+        return torch.stack([table[[self.words.index(word) for word in part]].mean(0) for part in parts])
 
 
 class SpectralPatches(nn.Module):

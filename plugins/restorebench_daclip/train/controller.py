@@ -137,12 +137,16 @@ class ControllerStage:
     def published(self, module: nn.Module) -> dict[str, Any]:
         """Return the wrapped tensors, as in published files, and beside them what those need not say."""
         assert isinstance(module, _Features)  # what this stage trains, or its average
-        controller = module.controller
-        notes: dict[str, Any] = {} if controller.words is None else {"words": list(controller.words)}
-        if controller.crop != "center":
-            notes["crop"] = controller.crop
-        held = {"name": "daclip", "state_dict": dict(controller.state_dict())}
-        return {**held, "notes": notes} if notes else held
+        return published(module.controller)
+
+
+def published(controller: Controller) -> dict[str, Any]:
+    """Return what a controller's file holds: its tensors, as in published files, and what those need not say."""
+    notes: dict[str, Any] = {} if controller.words is None else {"words": list(controller.words)}
+    if controller.crop != "center":
+        notes["crop"] = controller.crop
+    held = {"name": "daclip", "state_dict": dict(controller.state_dict())}
+    return {**held, "notes": notes} if notes else held
 
 
 class _Features(nn.Module):

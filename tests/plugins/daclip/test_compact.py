@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -9,15 +11,17 @@ import torch
 from restorebench_daclip import networks
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.detector import DACLIPDetector
-from restorebench_daclip.options import DACLIPDetection
+from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration
+from restorebench_daclip.restorers import DACLIPIRSDE
 from restorebench_daclip.tower import SpectralPatches, Tower, TowerConfig
+from restorebench_daclip.train import typical
 from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, TowerTraining
 from restorebench_daclip.train.controller import ControllerStage
 from restorebench_daclip.train.restorer import RestorerStage
 from restorebench_daclip.train.tower import TowerStage
 from restorebench_daclip.unet import UNet, UNetConfig
 
-from restorebench import CLEAN, TEN, TEN_NAMES, RestorebenchError, Runtime
+from restorebench import CLEAN, TEN, TEN_NAMES, Batch, Detection, RestorebenchError, Runtime
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import MEAN, STD, for_clip
 from restorebench.training.loop import train
@@ -111,6 +115,16 @@ def test_words_are_looked_up_and_mixtures_are_their_mean():
         controller.encode_text(["foggy"])
 
 
+def test_what_is_told_is_a_typical_feature_and_a_mixture_their_mean():
+    controller = Controller(Tower(SMALL, ("noisy", "hazy", CLEAN)))
+    assert not controller.tellable
+    controller.clip.typical = torch.rand(3, 16)
+    noisy, both = controller.encode_told(["noisy", "hazy, noisy"])
+    assert controller.tellable
+    assert torch.equal(noisy, controller.clip.typical[0])
+    assert torch.allclose(both, controller.clip.typical[:2].mean(0))
+
+
 # ---------------------------------------------------------------- the controller
 
 
@@ -121,6 +135,54 @@ def test_the_native_crop_neither_resizes_nor_rounds():
     assert pixels.shape == (1, 3, 12, 12)
     assert torch.allclose(pixels[..., 1:10], image[:, :, 4:16], atol=1e-6)
     assert torch.allclose(pixels[..., 0], image[:, :, 4:16, 0], atol=1e-6), "what is smaller is mirrored"
+
+
+def test_typical_features_are_measured_into_the_file(photographs, controller_file, tmp_path, capsys):
+    path = tmp_path / "c.pth"
+    shutil.copy(controller_file, path)
+    files = {"weights": unet_file(tmp_path), "controller": path, "contexts": "told"}
+    with pytest.raises(RestorebenchError, match=r"c\.pth has no language and no typical features; `python -m"):
+        DACLIPIRSDE(DACLIPRestoration(**files), runtime(tmp_path))
+    typical.main([str(path), "--clean", str(photographs), "--count", "2"])
+    before, after = (networks.controller_of(file) for file in (controller_file, path))
+    assert before.clip.typical is None
+    state = after.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in before.state_dict().items())
+    assert (after.words, after.crop) == (before.words, before.crop)
+    again = typical.measure(before, photographs, 2, 0)
+    assert torch.equal(after.clip.typical, again)
+    single = typical.measure(before, photographs, 1, 0)
+    clean = [before.seen(images.to_tensor([images.read(each)])) for each in sorted(photographs.iterdir())]
+    with torch.no_grad():
+        known = [before.encode_image(each).degradation[0] for each in clean]
+    assert min(float((single[-1] - each).abs().max()) for each in known) < 1e-5, "one photograph is its own mean"
+    restorer = DACLIPIRSDE(DACLIPRestoration(**files), runtime(tmp_path))
+    given = Batch(torch.rand(1, 3, 40, 40), (Detection(frozenset({"hazy"})),), (0,), (40, 40))
+    place = after.words.index("hazy")
+    assert torch.equal(restorer.contexts(given).degradation[0], after.clip.typical[place])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["missing.pth", "--clean", "."], r"missing\.pth"),
+        (["{language}", "--clean", "."], "has language, and needs no typical features"),
+        (["{file}", "--clean", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_one_line(arguments, complaint, controller_file, tmp_path):
+    torch.save(Controller.of(networks.TINY_CONTROLLER).state_dict(), tmp_path / "language.pt")
+    shutil.copy(controller_file, tmp_path / "c.pth")
+    places = {"language": tmp_path / "language.pt", "file": tmp_path / "c.pth"}
+    with pytest.raises(SystemExit, match=f"^error: .*{complaint}"):
+        typical.main([each.format(**places) for each in arguments])
+    assert (tmp_path / "c.pth").read_bytes() == controller_file.read_bytes()
+
+
+def unet_file(folder):
+    unet = UNet(UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=16))
+    torch.save(unet.state_dict(), folder / "unet.pth")
+    return folder / "unet.pth"
 
 
 def test_words_learn_and_the_tower_stays(photographs, tower_file, controller_file, tmp_path):
