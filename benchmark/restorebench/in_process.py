@@ -11,10 +11,11 @@ from restorebench.events import Done, Event, Loaded, failures
 from restorebench.jobs import Job, Setup
 from restorebench.queues import cell_name, plugin_work
 from restorebench.records import detection_from, record_from
+from restorebench.stopping import Stop
 
 
-def run(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
-    """Do what a worker and its supervisor do, one job after the other.
+def run(setup: Setup, stop: Stop, jobs: Sequence[Job]) -> Iterator[Event]:
+    """Do what a worker and its supervisor do, one job after the other, until asked to stop.
 
     Raises:
         DeviceError: the device is not here.
@@ -29,6 +30,8 @@ def run(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
     loaded: str | None = None
     dead: dict[tuple[str, str], str] = {}
     for job in jobs:
+        if stop:
+            return
         name, work = cell_name(job), plugin_work(job.cell)
         if loaded != name and work not in dead:
             answer = _accepted(session.handle({"type": "load", "cell": asdict(job.cell)}))

@@ -27,6 +27,7 @@ from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, OK, WHOLE_IMAGE, DetectionRecord, Record
 from restorebench.settings import Settings, cache_folder, offline
+from restorebench.stopping import Stop, Stopped
 from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated_options
@@ -86,31 +87,32 @@ def run_folder(plan: Plan, settings: Settings) -> Path:
     return settings.out or Path("runs") / plan.suite.suite
 
 
-def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None) -> Result:
+def execute(
+    plan: Plan, settings: Settings, watch: Watcher = lambda event: None, stop: Stop | None = None
+) -> Result:
     """Run what is not yet done of a plan, and write its tables.
+
+    stop: becomes true when the run shall end after the images at work.
 
     Raises:
         RestorebenchError: the folder, the device or the data cannot be used. What was done is kept.
+        Stopped: it was asked to stop before all was done. What was done is kept; no tables are written.
     """
     folder = run_folder(plan, settings)
     # pandas takes a second to import; it does so while the first worker starts.
     preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()
-    with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder) as run_jobs:
+    stop = Stop() if stop is None else stop
+    with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder, stop) as run_jobs:
         if not settings.scoring_only:
             origin.require_same_suite(journal, plan)
             journal.remember("run", origin.describe(plan, settings))
         jobs = () if settings.scoring_only else schedule.detector_jobs(plan, journal, settings.retry_failed)
-        _remember_environment(journal, settings, jobs)
-        _tell_downloads(plan, jobs, watch)
-        watch(Started("detect", jobs))
-        _work(run_jobs(jobs), plan, journal, watch)
+        stage = _Stage(plan, settings, journal, run_jobs, watch, stop)
+        stage.work("detect", jobs)
         todo = schedule.restorer_jobs(plan, journal, settings.retry_failed, settings.scoring_only)
-        _remember_environment(journal, settings, todo.jobs)
         journal.add_records(todo.failures, schedule.score_digests(plan))
-        _tell_downloads(plan, todo.jobs, watch)
-        watch(Started("restore", todo.jobs))
-        failed = _work(run_jobs(todo.jobs), plan, journal, watch)
+        failed = stage.work("restore", todo.jobs)
         preloading.join()
         return report(plan, journal, failed, settings.scoring_only)
 
@@ -192,25 +194,51 @@ def _with_failure(record: Record, failed_now: Mapping[Place, str]) -> Record:
     return replace(record, unscored={WHOLE_IMAGE: why})
 
 
-def _work(events: Iterator[Event], plan: Plan, journal: Journal, watch: Watcher) -> dict[Place, str]:
-    """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed."""
-    digests = schedule.score_digests(plan)
-    failed_now: dict[Place, str] = {}
-    for event in events:
-        if isinstance(event, Loaded) and event.parameters is not None:
-            journal.add_cell(event.cell.digest, {"parameters": event.parameters})
-        elif isinstance(event, Done):
-            restored = [_scored(record, event.job) for record in event.records if isinstance(record, Record)]
-            if event.job.mode == "detect":
-                journal.add_detections(r for r in event.records if isinstance(r, DetectionRecord))
-            elif event.job.mode == "restore":
-                journal.add_records(restored, digests)
-                failed = (record for record in restored if record.status == FAILED)
-                failed_now |= {(r.digest, r.sample, r.repetition): r.reason for r in failed}
-            else:
-                journal.add_scores(restored, digests)
-        watch(event)
-    return failed_now
+@dataclass(frozen=True)
+class _Stage:
+    """What both stages of a run need to do their jobs."""
+
+    plan: Plan
+    settings: Settings
+    journal: Journal
+    run_jobs: Callable[[Sequence[Job]], Iterator[Event]]
+    watch: Watcher
+    stop: Stop
+
+    def work(self, name: str, jobs: tuple[Job, ...]) -> dict[Place, str]:
+        """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed.
+
+        Raises:
+            Stopped: not all was done, as somebody asked to stop.
+        """
+        _remember_environment(self.journal, self.settings, jobs)
+        _tell_downloads(self.plan, jobs, self.watch)
+        self.watch(Started(name, jobs))
+        left = sum(len(job.samples) for job in jobs)
+        failed_now: dict[Place, str] = {}
+        for event in self.run_jobs(jobs):
+            if isinstance(event, Loaded) and event.parameters is not None:
+                self.journal.add_cell(event.cell.digest, {"parameters": event.parameters})
+            elif isinstance(event, Done):
+                left -= len(event.records)
+                failed_now |= self._put_down(event)
+            self.watch(event)
+        if self.stop.signal is not None and left:
+            raise Stopped(self.stop.signal, left)
+        return failed_now
+
+    def _put_down(self, event: Done) -> dict[Place, str]:
+        digests = schedule.score_digests(self.plan)
+        restored = [_scored(record, event.job) for record in event.records if isinstance(record, Record)]
+        if event.job.mode == "detect":
+            self.journal.add_detections(r for r in event.records if isinstance(r, DetectionRecord))
+        elif event.job.mode == "restore":
+            self.journal.add_records(restored, digests)
+            failed = (record for record in restored if record.status == FAILED)
+            return {(r.digest, r.sample, r.repetition): r.reason for r in failed}
+        else:
+            self.journal.add_scores(restored, digests)
+        return {}
 
 
 def _scored(record: Record, job: Job) -> Record:
@@ -222,13 +250,15 @@ def _scored(record: Record, job: Job) -> Record:
 
 
 @contextmanager
-def _workers(plan: Plan, settings: Settings, folder: Path) -> Iterator[Callable[[Sequence[Job]], Iterator[Event]]]:
+def _workers(
+    plan: Plan, settings: Settings, folder: Path, stop: Stop
+) -> Iterator[Callable[[Sequence[Job]], Iterator[Event]]]:
     """Yield what runs jobs: worker processes, or with `workers=0` this very process."""
     told = setup(plan, settings, folder)
     if settings.workers == 0:
-        yield partial(in_process.run, told)
+        yield partial(in_process.run, told, stop)
         return
-    with Supervisor(told, settings.workers, Path(told.run_folder) / "logs") as supervisor:
+    with Supervisor(told, settings.workers, Path(told.run_folder) / "logs", stop) as supervisor:
         yield supervisor.run
 
 

@@ -21,6 +21,7 @@ from restorebench.events import Done, Event, Loaded, Note
 from restorebench.jobs import Job, Setup
 from restorebench.queues import Queues, Work, cell_name, plugin_work
 from restorebench.records import detection_from, record_from
+from restorebench.stopping import Stop
 
 KILLED_ATTEMPTS = 3
 """How often a group is tried again after a SIGKILL that was not ours, such as the kernel's."""
@@ -28,6 +29,7 @@ CRASH_ATTEMPTS = 2
 START_ATTEMPTS = 3
 START_SECONDS = 600
 """Longest time for a worker to start, which is to import torch: no plugin's doing, so no suite sets it."""
+_LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and whoever stops a run does not like to wait
 _GROWTH_MIB = 512  # a worker that has doubled and grown by this much is replaced
 
 
@@ -62,6 +64,7 @@ class Supervisor:
     setup: Setup
     workers: int
     logs: Path
+    stop: Stop = field(default_factory=Stop)
     slots: list[_Slot] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,15 +90,22 @@ class Supervisor:
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """Run jobs to their end, in order as far as workers allow, yielding what happens.
 
+        Once asked to stop it begins nothing, and ends when what is at work is done.
+
         Raises:
             RestorebenchError: the data cannot be read, the device is not there, or no worker starts.
         """
         self._queues.add(jobs)
-        while self._queues or any(slot.work is not None for slot in self.slots):
-            self._assign()
+        while self._busy() if self.stop else self._queues or any(slot.work is not None for slot in self.slots):
+            if not self.stop:
+                self._assign()
             yield from self._queues.happened()
             self._wait()
             yield from self._queues.happened()
+
+    def _busy(self) -> bool:
+        """Tell whether images are at work; a worker that starts or loads has none that could be lost."""
+        return any(slot.state == "working" for slot in self.slots)
 
     # ------------------------------------------------------------ handing out work
 
@@ -175,7 +185,7 @@ class Supervisor:
                 assert slot.child is not None  # busy slots have one
                 selector.register(slot.child.reading, selectors.EVENT_READ, slot)
             left = min(slot.deadline for slot in busy) - time.monotonic()
-            for key, _ in selector.select(min(max(left, 0), 60)):  # it cannot wait for an infinite time
+            for key, _ in selector.select(min(max(left, 0), _LONGEST_WAIT)):
                 self._hear(key.data)
         now = time.monotonic()
         for slot in busy:

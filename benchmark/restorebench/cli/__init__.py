@@ -14,7 +14,8 @@ app = typer.Typer(
     name="restorebench",
     help="Compare image restoration methods per degradation, under named metric protocols.",
     epilog="Exit codes: 0 all went well; 1 a bug; 2 something you can put right, and nothing is lost;"
-    " 3 done, but some images or plugins failed; 130 interrupted, and what is finished is kept.",
+    " 3 done, but some images or plugins failed; 130 interrupted by Ctrl-C, 143 by SIGTERM, and what is finished"
+    " is kept.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

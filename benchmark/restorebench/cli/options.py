@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from restorebench.errors import DeviceError
+from restorebench.stopping import Stopped
 
 SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]
 Data = Annotated[
@@ -53,9 +54,12 @@ def device(text: str) -> str:
 
 @contextmanager
 def interruptible(what_remains: str) -> Iterator[None]:
-    """Let Ctrl-C end a command with one line that says what remains of it, and exit code 130."""
+    """Let Ctrl-C end a command with one line that says what remains of it, and exit code 130; SIGTERM 143."""
     try:
         yield
+    except Stopped as stopped:
+        print(f"restorebench: {stopped}; {what_remains}", file=sys.stderr)
+        raise typer.Exit(128 + stopped.by) from None
     except KeyboardInterrupt:
         print(f"restorebench: interrupted; {what_remains}", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -87,11 +87,12 @@ def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
     """Execute a plan under a progress display; an interruption says how to go on."""
     from restorebench import runner
     from restorebench.cli.progress import watching
+    from restorebench.stopping import heeded
 
     for note in plan.notes if not quiet else ():
         print(f"note: {note}", file=sys.stderr)
-    with options.interruptible("the same command again continues"), watching(quiet) as watch:
-        return runner.execute(plan, settings, watch)
+    with options.interruptible("the same command again continues"), watching(quiet) as watch, heeded() as stop:
+        return runner.execute(plan, settings, watch, stop)
 
 
 def print_plan(plan: Plan, settings: Settings) -> None:

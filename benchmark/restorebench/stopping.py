@@ -1,0 +1,58 @@
+"""Ctrl-C and SIGTERM: what is at work is finished and kept, nothing new begins; a second one ends it at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_HEEDED = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class Stop:
+    """Whether somebody asked a run to end, and how; true once they did."""
+
+    signal: signal.Signals | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+
+class Stopped(Exception):
+    """A run ended early because it was asked to; everything that it had begun is kept."""
+
+    def __init__(self, by: signal.Signals, left: int) -> None:
+        super().__init__(f"stopped by {by.name} with {left} images left")
+        self.by = by
+
+
+@contextmanager
+def heeded() -> Iterator[Stop]:
+    """Turn the first SIGINT or SIGTERM within the block into a `Stop`, and a second one into KeyboardInterrupt.
+
+    Only a program's main thread hears signals; in others nothing changes.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stop:
+            raise KeyboardInterrupt
+        stop.signal = signal.Signals(number)
+        # Not print: the signal may have come in the middle of one.
+        text = f"\n{stop.signal.name}: finishing the images at work; once more ends at once\n"
+        os.write(sys.stderr.fileno(), text.encode())
+
+    before = {number: signal.signal(number, ask) for number in _HEEDED}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""What Ctrl-C and SIGTERM leave of a run: every image that was begun, nothing half done, and how to go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from restorebench.stopping import heeded
+
+IMAGES = 6
+COUNTING = Path(__file__).parent / "plugins" / "counting.py"
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    """A suite over six pairs whose restorer takes 0.5 s for each."""
+    rng = np.random.default_rng(0)
+    for folder in ("GT", "LQ"):
+        (tmp_path / "pairs" / "noisy" / folder).mkdir(parents=True)
+        for name in range(IMAGES):
+            pixels = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pairs" / "noisy" / folder / f"{name}.png")
+    dataset = {"name": "paired-folder", "options": {"path": "pairs"}}
+    keys = {"suite": "slow", "tasks": ["noisy"], "datasets": [dataset], "restorers": ["counting"]}
+    (tmp_path / "slow.yaml").write_text(yaml.safe_dump({**keys, "metrics": ["psnr"], "clean_inputs": False}))
+    monkeypatch.setenv("RESTOREBENCH_TEST_TALLY", str(tmp_path / "tally"))
+    return tmp_path / "slow.yaml"
+
+
+def started(suite, workers, out="run"):
+    command = [sys.executable, "-m", "restorebench", "run", suite, "--plugin", COUNTING, "--out", out]
+    return subprocess.Popen(
+        [*map(str, command), "--workers", str(workers), "--device", "cpu"],
+        cwd=suite.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def begun(suite):
+    tally = suite.parent / "tally"
+    return tally.read_text().split() if tally.exists() else []
+
+
+def wait_for(suite, count):
+    for _ in range(600):
+        if len(begun(suite)) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{len(begun(suite))} images were begun, not {count}")
+
+
+def children(process):
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "workers"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2), (signal.SIGTERM, 143, 0)]
+)
+def test_a_signal_lets_the_images_at_work_finish(suite, number, code, workers):
+    process = started(suite, workers)
+    wait_for(suite, 2)
+    workers_of = children(process)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    done = len(begun(suite))
+    assert process.returncode == code
+    assert f"{number.name}: finishing the images at work; once more ends at once" in error
+    left = IMAGES - done
+    assert left > 0
+    assert error.splitlines()[-1] == (
+        f"restorebench: stopped by {number.name} with {left} images left; the same command again continues"
+    )
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers_of)
+    again = started(suite, 1)
+    assert again.wait(timeout=60) == 0
+    assert len(begun(suite)) == IMAGES, "an image that was begun was done again"
+    (suite.parent / "tally").unlink()
+    assert started(suite, 1, "undisturbed").wait(timeout=60) == 0
+    for name in ("records.csv", "leaderboard.csv"):
+        tables = [(suite.parent / out / name).read_bytes() for out in ("run", "undisturbed")]
+        assert tables[0] == tables[1]
+
+
+def test_a_second_signal_does_not_wait(suite, monkeypatch):
+    monkeypatch.setenv("RESTOREBENCH_TEST_SECONDS", "60")
+    process = started(suite, 1)
+    wait_for(suite, 1)
+    workers_of = children(process)
+    process.send_signal(signal.SIGTERM)
+    assert "finishing" in process.stderr.readline() + process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "restorebench: interrupted; the same command again continues"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers_of)
+
+
+def test_signals_are_as_before_afterwards():
+    before = signal.getsignal(signal.SIGTERM)
+    with heeded() as stop:
+        assert not stop
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.signal is signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
