@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from restorebench import cli
+from restorebench import cli, costs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +20,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real data: set RESTOREBENCH_SHARED (looked in {folder})")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def costs_apart(monkeypatch, tmp_path_factory):
+    """Keep what tests measure out of the costs that the user's own runs are planned by."""
+    folder = tmp_path_factory.mktemp("costs")
+    monkeypatch.setattr(costs, "cache_folder", lambda: folder)
 
 
 @pytest.fixture

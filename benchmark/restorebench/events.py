@@ -10,18 +10,24 @@ from restorebench.records import FAILED, DetectionRecord, Record
 
 @dataclass(frozen=True)
 class Loaded:
-    """A worker has loaded a cell's plugin."""
+    """A worker has loaded a cell's plugin, in so many seconds."""
 
     cell: CellSpec
     parameters: int | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Done:
-    """A job has its outcomes: one record per image, failures among them."""
+    """A job has its outcomes: one record per image, failures among them.
+
+    seconds: of the worker that did it, loading left out. worker: its number.
+    """
 
     job: Job
     records: tuple[Record | DetectionRecord, ...]
+    seconds: float = 0.0
+    worker: int = 0
 
 
 @dataclass(frozen=True)

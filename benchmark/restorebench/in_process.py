@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -33,22 +34,24 @@ def run(setup: Setup, stop: Stop, jobs: Sequence[Job]) -> Iterator[Event]:
         if stop:
             return
         name, work = cell_name(job), plugin_work(job.cell)
+        began = time.monotonic()
         if loaded != name and work not in dead:
             answer = _accepted(session.handle({"type": "load", "cell": asdict(job.cell)}))
             if answer["type"] == "failed":
                 dead[work], loaded = answer["reason"], None  # what was loaded before had to make room
             else:
                 loaded = name
-                yield Loaded(job.cell, answer["parameters"])
+                yield Loaded(job.cell, answer["parameters"], time.monotonic() - began)
         if work in dead:
             yield Done(job, failures(job, dead[work]))
             continue
+        began = time.monotonic()
         answer = _accepted(session.handle({"type": "job", **asdict(job)}))
         build = detection_from if job.mode == "detect" else record_from
         if answer["type"] == "failed":
             yield Done(job, failures(job, answer["reason"]))
         else:
-            yield Done(job, tuple(build(raw) for raw in answer["records"]))
+            yield Done(job, tuple(build(raw) for raw in answer["records"]), time.monotonic() - began)
 
 
 def _accepted(answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -157,6 +157,13 @@ class Journal:
             self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?)", (digest, json.dumps(facts)))
 
 
+def empty(folder: Path) -> Journal:
+    """Return the journal of a run that has not begun; nothing is written."""
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(_SCHEMA)
+    return Journal(connection, folder)
+
+
 @contextmanager
 def opened(folder: Path, fresh: bool = False) -> Iterator[Journal]:
     """Open a run folder for writing, making it if needed; hold its lock until the block ends.

@@ -14,6 +14,9 @@ from restorebench.digests import digest
 SCORES = "scores"
 """Where below a run folder the tables of `score RUN` go: the run's own stay as they are."""
 
+ESTIMATE = "estimate.csv"
+"""In a run folder: what each cell of the last run was expected to take, beside what it took."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]")
 _LONGEST = 70  # three of them with their digests, and a cell's, fit into the 255 bytes of a file name
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebench.catalog import Catalog
+from restorebench.hardware import gpus, memory_limit_mib, processor
 from restorebench.plan import DetectorCell, Plan, RestorerCell
 
 _PACKAGES = (
@@ -42,11 +43,11 @@ def environment(workers: int, device: str) -> dict[str, Any]:
         "versions": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
-        "memory_limit_mib": _memory_limit_mib(),
-        "gpus": _gpus(),
+        "memory_limit_mib": memory_limit_mib(),
+        "gpus": gpus(),
         "git_commit": git_commit(Path(__file__).resolve().parent),
     }
 
@@ -144,30 +145,3 @@ def git_commit(folder: Path) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return described.stdout.strip()
-
-
-def _memory_limit_mib() -> int | None:
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # the second and the first version
-        try:
-            limit = int((Path("/sys/fs/cgroup") / name).read_text())
-        except (OSError, ValueError):  # not this version, or `max`
-            continue
-        return limit // 2**20 if limit < 2**60 else None  # the first version says no limit so
-    return None
-
-
-def _gpus() -> list[str]:
-    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return answer.stdout.splitlines()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

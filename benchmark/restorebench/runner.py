@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench import downloads, in_process, origin, planning, schedule
+from restorebench import costs, downloads, estimates, in_process, origin, planning, schedule
 from restorebench import journal as journals
 from restorebench import suite as suites
 from restorebench.catalog import discover, first_line, require_unbroken
 from restorebench.contracts import resolve
+from restorebench.costs import Costs
 from restorebench.errors import BrokenPlugin, SuiteError
+from restorebench.estimates import Estimate, Ledger
 from restorebench.events import Done, Event, Loaded, Note
 from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
-from restorebench.layout import SCORES
+from restorebench.layout import ESTIMATE, SCORES
 from restorebench.manifest import environment, manifest
 from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
@@ -98,23 +102,46 @@ def execute(
         RestorebenchError: the folder, the device or the data cannot be used. What was done is kept.
         Stopped: it was asked to stop before all was done. What was done is kept; no tables are written.
     """
-    folder = run_folder(plan, settings)
     # pandas takes a second to import; it does so while the first worker starts.
     preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()
-    stop = Stop() if stop is None else stop
-    with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder, stop) as run_jobs:
-        if not settings.scoring_only:
-            origin.require_same_suite(journal, plan)
-            journal.remember("run", origin.describe(plan, settings))
+    with _stage(plan, settings, watch, stop) as stage:
+        journal = stage.journal
         jobs = () if settings.scoring_only else schedule.detector_jobs(plan, journal, settings.retry_failed)
-        stage = _Stage(plan, settings, journal, run_jobs, watch, stop)
         stage.work("detect", jobs)
         todo = schedule.restorer_jobs(plan, journal, settings.retry_failed, settings.scoring_only)
         journal.add_records(todo.failures, schedule.score_digests(plan))
         failed = stage.work("restore", todo.jobs)
         preloading.join()
         return report(plan, journal, failed, settings.scoring_only)
+
+
+def calibrate(
+    plan: Plan, settings: Settings, watch: Watcher = lambda event: None, stop: Stop | None = None
+) -> None:
+    """Do one group of each cell whose cost on this machine is not known, and keep it in the run folder.
+
+    Raises:
+        RestorebenchError, Stopped: as `execute`.
+    """
+    with _stage(plan, settings, watch, stop) as stage:
+        detecting = schedule.detector_jobs(plan, stage.journal, settings.retry_failed)
+        stage.work("detect", estimates.unseen(stage.costs, detecting))
+        restoring = schedule.restorer_jobs(plan, stage.journal, settings.retry_failed).jobs
+        stage.work("restore", estimates.unseen(stage.costs, restoring))
+
+
+@contextmanager
+def _stage(plan: Plan, settings: Settings, watch: Watcher, stop: Stop | None) -> Iterator[_Stage]:
+    """Open the run folder and start the engine."""
+    folder = run_folder(plan, settings)
+    stop = Stop() if stop is None else stop
+    with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder, stop) as run_jobs:
+        if not settings.scoring_only:
+            origin.require_same_suite(journal, plan)
+            journal.remember("run", origin.describe(plan, settings))
+        known = costs.load(settings.device, plan.suite.threads)
+        yield _Stage(plan, settings, journal, known, run_jobs, watch, stop)
 
 
 def _tell_downloads(plan: Plan, jobs: Sequence[Job], watch: Watcher) -> None:
@@ -201,9 +228,11 @@ class _Stage:
     plan: Plan
     settings: Settings
     journal: Journal
+    costs: Costs
     run_jobs: Callable[[Sequence[Job]], Iterator[Event]]
     watch: Watcher
     stop: Stop
+    timed: list[dict[str, Any]] = field(default_factory=list)
 
     def work(self, name: str, jobs: tuple[Job, ...]) -> dict[Place, str]:
         """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed.
@@ -216,16 +245,47 @@ class _Stage:
         self.watch(Started(name, jobs))
         left = sum(len(job.samples) for job in jobs)
         failed_now: dict[Place, str] = {}
-        for event in self.run_jobs(jobs):
+        expected, ledger = estimates.estimate(self.plan, self.costs, jobs), estimates.Ledger(self.plan)
+        for event in self._events(jobs, ledger):
+            ledger.add(event)
             if isinstance(event, Loaded) and event.parameters is not None:
                 self.journal.add_cell(event.cell.digest, {"parameters": event.parameters})
             elif isinstance(event, Done):
                 left -= len(event.records)
                 failed_now |= self._put_down(event)
             self.watch(event)
+        self._remember(name, expected, ledger)
         if self.stop.signal is not None and left:
             raise Stopped(self.stop.signal, left)
         return failed_now
+
+    def _events(self, jobs: tuple[Job, ...], ledger: Ledger) -> Iterator[Event]:
+        """Run jobs: on several workers the longest groups first, once it is known which those are."""
+        if self.settings.workers < 2:
+            yield from self.run_jobs(jobs)
+            return
+        first = estimates.unseen(self.costs, jobs)
+        if first:
+            yield from self.run_jobs(first)
+            ledger.teach(self.costs)
+        done = {id(job) for job in first}
+        rest = [job for job in jobs if id(job) not in done]
+        yield from self.run_jobs(estimates.longest_first(self.plan, self.costs, rest))
+
+    def _remember(self, name: str, expected: Mapping[str, Estimate], ledger: Ledger) -> None:
+        """Keep what the stage took for the next plan, and show it beside what was expected."""
+        ledger.teach(self.costs)
+        costs.save(self.settings.device, self.plan.suite.threads, self.costs)
+        self.timed.extend(ledger.rows(expected, self.journal.folder))
+        if not self.timed:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.timed[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.timed)
+        atomic_write_text(self.journal.folder / ESTIMATE, text.getvalue())
+        if name == "restore":
+            self.watch(Note(ledger.summary(expected)))
 
     def _put_down(self, event: Done) -> dict[Place, str]:
         digests = schedule.score_digests(self.plan)

@@ -37,10 +37,13 @@ def detector_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> t
     return tuple(jobs)
 
 
-def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scoring_only: bool = False) -> Todo:
+def restorer_jobs(
+    plan: Plan, journal: Journal, retry_failed: bool = False, scoring_only: bool = False, foreseen: bool = False
+) -> Todo:
     """List the groups that are not restored yet, and those that only lack scores.
 
-    scoring_only: leave out the former; what `unscorable` counts then stays empty.
+    scoring_only: leave out the former; what `unscorable` counts then stays empty. foreseen: take detections that
+    lack for empty ones, to know of the groups that wait for them.
     """
     jobs: list[Job] = []
     unfounded: list[Record] = []
@@ -64,7 +67,7 @@ def restorer_jobs(plan: Plan, journal: Journal, retry_failed: bool = False, scor
                     if columns
                 ]
                 continue
-            runnable, lost = _told(cell, group, repetition, known.detections)
+            runnable, lost = _told(cell, group, repetition, known.detections, foreseen)
             unfounded += lost
             if runnable:
                 places, told = zip(*runnable, strict=True)
@@ -126,10 +129,10 @@ def score_digests(plan: Plan) -> dict[str, str]:
     return {column.name: column.digest for column in plan.columns}
 
 
-def outstanding(plan: Plan, journal: Journal, retry_failed: bool = False) -> int:
-    """Count the restorations that are still to be done, those that wait for a detection among them."""
-    todo = restorer_jobs(plan, journal, retry_failed)
-    return sum(len(job.samples) for job in todo.jobs if job.mode == "restore") + len(todo.failures)
+def outstanding(plan: Plan, journal: Journal, retry_failed: bool = False) -> tuple[Job, ...]:
+    """List all groups that are still to be done, those that wait for a detection among them."""
+    restoring = restorer_jobs(plan, journal, retry_failed, foreseen=True).jobs
+    return detector_jobs(plan, journal, retry_failed) + restoring
 
 
 def _settled(record: Record | DetectionRecord | None, retry_failed: bool) -> bool:
@@ -222,14 +225,18 @@ def _scoring_job(spec: CellSpec, key: Key, place: int, output: str, columns: tup
 
 
 def _told(
-    cell: RestorerCell, group: tuple[int, ...], repetition: int, detections: Mapping[str, DetectionRecord]
+    cell: RestorerCell,
+    group: tuple[int, ...],
+    repetition: int,
+    detections: Mapping[str, DetectionRecord],
+    foreseen: bool,
 ) -> tuple[list[tuple[int, Mapping[str, Any] | None]], list[Record]]:
     """Pair each sample with what its restorer is told; samples whose detection failed are failures."""
     runnable: list[tuple[int, Mapping[str, Any] | None]] = []
     lost: list[Record] = []
     for place in group:
         name = cell.data.samples[place].id
-        if cell.tell == "nothing":
+        if cell.tell == "nothing" or (foreseen and name not in detections):
             runnable.append((place, None))
         elif cell.tell == "task":
             labels = components(cell.data.task)

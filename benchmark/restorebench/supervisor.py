@@ -224,14 +224,16 @@ class Supervisor:
     def _ready(self, slot: _Slot, message: Mapping[str, Any]) -> None:
         assert slot.work is not None
         slot.loaded = cell_name(slot.work.job)
-        self._queues.events.append(Loaded(slot.work.job.cell, message["parameters"]))
+        seconds = time.monotonic() - slot.began
+        self._queues.events.append(Loaded(slot.work.job.cell, message["parameters"], seconds))
         self._dispatch(slot)
 
     def _done(self, slot: _Slot, message: Mapping[str, Any]) -> None:
         assert slot.work is not None and slot.child is not None
         job = slot.work.job
         build = detection_from if job.mode == "detect" else record_from
-        self._queues.events.append(Done(job, tuple(build(raw) for raw in message["records"])))
+        records = tuple(build(raw) for raw in message["records"])
+        self._queues.events.append(Done(job, records, time.monotonic() - slot.began, slot.number))
         slot.rest()
         resident = float(message["resident_mib"])
         slot.first_mib = slot.first_mib or resident

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +17,12 @@ import typer
 from restorebench.cli import options
 
 if TYPE_CHECKING:
+    from restorebench.estimates import Estimate
+    from restorebench.jobs import Job
     from restorebench.plan import Plan
-    from restorebench.runner import Result
+    from restorebench.runner import Result, Watcher
     from restorebench.settings import Settings
+    from restorebench.stopping import Stop
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +49,10 @@ def run(
         int | None, typer.Option("--samples", min=0, help="Keep N degraded/clean/restored triples per task.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and stop.")] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Do one group of each cell never run here, print the plan, and stop."),
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Put an earlier run aside and start anew.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also try again what failed for good.")
@@ -69,6 +81,11 @@ def run(
     if samples is not None:
         extra["samples"] = samples
     plan = runner.prepare(suite, settings, extra)
+    if calibrate:
+        with _shown(plan, quiet) as (watch, stop):
+            runner.calibrate(plan, settings, watch, stop)
+        print_plan(plan, replace(settings, fresh=False), "what was never measured here was run once")
+        return
     if dry_run:
         print_plan(plan, settings)
         return
@@ -84,52 +101,87 @@ def finish(result: Result, every_column: bool = False) -> None:
 
 
 def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
-    """Execute a plan under a progress display; an interruption says how to go on."""
+    """Execute a plan under a progress display."""
     from restorebench import runner
+
+    with _shown(plan, quiet) as (watch, stop):
+        return runner.execute(plan, settings, watch, stop)
+
+
+@contextmanager
+def _shown(plan: Plan, quiet: bool) -> Iterator[tuple[Watcher, Stop]]:
+    """Show notes and progress; an interruption says how to go on."""
     from restorebench.cli.progress import watching
     from restorebench.stopping import heeded
 
     for note in plan.notes if not quiet else ():
         print(f"note: {note}", file=sys.stderr)
     with options.interruptible("the same command again continues"), watching(quiet) as watch, heeded() as stop:
-        return runner.execute(plan, settings, watch, stop)
+        yield watch, stop
 
 
-def print_plan(plan: Plan, settings: Settings) -> None:
-    """Print all cells of a plan, and how much of it an earlier run left to be done."""
+def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> None:
+    """Print all cells of a plan, how much of it is left and what that will take; ran: said at the end."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("task", "dataset", "restorer", "told", "images", "groups", "digest", "remark", box=None)
+    from restorebench import costs, estimates
+
+    left, begun = _outstanding(plan, settings)
+    expected = estimates.estimate(plan, costs.load(settings.device, plan.suite.threads), left)
+    told = (
+        "task",
+        "dataset",
+        "restorer",
+        "told",
+        "images",
+        "groups",
+        "time",
+        "memory",
+        "disk",
+        "digest",
+        "remark",
+    )
+    table = Table(*told, box=None)
     for detecting in plan.detector_cells:
         data = detecting.data
         table.add_row(
             data.task, data.label, detecting.label, "", str(data.wanted), str(len(data.groups)),
-            detecting.digest, "detector",
+            *_expected(expected.get(detecting.digest)), detecting.digest, "detector",
         )  # fmt: skip
     for cell in plan.restorer_cells:
         data = cell.data
         table.add_row(
             data.task, data.label, cell.label, cell.tell, str(data.wanted), str(len(data.groups)),
-            cell.digest, f"skipped: {cell.skipped}" if cell.skipped else "",
+            *_expected(expected.get(cell.digest)), cell.digest, f"skipped: {cell.skipped}" if cell.skipped else "",
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
     for note in plan.notes:
         print(f"note: {note}")
     images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
-    left = _outstanding(plan, settings)
-    done = "" if left is None else f", {left} still to do"
-    print(f"{len(plan.restorer_cells)} cells, {images} restorations{done}; nothing was run")
+    still = sum(len(job.samples) for job in left if job.mode == "restore")
+    print(estimates.summary(expected.values(), settings.workers))
+    done = f", {still} still to do" if begun else ""
+    print(f"{len(plan.restorer_cells)} cells, {images} restorations{done}; {ran}")
 
 
-def _outstanding(plan: Plan, settings: Settings) -> int | None:
-    """Count the restorations that the run folder lacks; None where nothing was run there, or is to be kept."""
+def _outstanding(plan: Plan, settings: Settings) -> tuple[tuple[Job, ...], bool]:
+    """List what the run folder lacks, and tell whether a run began there that is to be kept."""
     from restorebench import journal, runner, schedule
 
-    with journal.looked_at(runner.run_folder(plan, settings)) as known:
-        if known is None or settings.fresh:
-            return None
-        return schedule.outstanding(plan, known, settings.retry_failed)
+    folder = runner.run_folder(plan, settings)
+    with journal.looked_at(folder) as found:
+        known = journal.empty(folder) if found is None or settings.fresh else found
+        return schedule.outstanding(plan, known, settings.retry_failed), known is found
+
+
+def _expected(cell: Estimate | None) -> tuple[str, str, str]:
+    """Write time, memory and disk of a cell for the table; dashes where nothing is left to do."""
+    if cell is None:
+        return "-", "-", "-"
+    seconds = "?" if cell.seconds is None else str(timedelta(seconds=math.ceil(cell.seconds)))
+    memory = "?" if cell.peak_mib is None else f"{'>' if cell.larger else ''}{cell.peak_mib:.0f} MiB"
+    return seconds, memory, f"{cell.disk / 1e6:.0f} MB"
 
 
 def print_result(result: Result, every_column: bool = False) -> None:

@@ -1,0 +1,158 @@
+"""What a run is expected to take: remembered costs, the order of work, and the estimate beside the truth."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from restorebench import costs, estimates
+from restorebench.costs import Cost, Costs
+from restorebench.events import Done, Loaded
+from restorebench.jobs import CellSpec, Job
+from restorebench.plan import DataCell
+from restorebench.records import Record
+
+COST = Cost(seconds_per_megapixel=4.0, load_seconds=2.0, peak_mib=500.0, pixels=1000)
+
+
+class Planned:
+    """A plan as far as estimates look at it."""
+
+    detector_cells = ()
+
+    def __init__(self, sizes):
+        self.restorer_cells = [type("Cell", (), {"digest": d, "data": _data(s)}) for d, s in sizes.items()]
+
+
+def _data(sides):
+    samples = tuple(type("Sample", (), {"height": side, "width": 100}) for side in sides)
+    return DataCell("d", "d", {}, "noisy", samples, len(samples), (), "x")
+
+
+def spec(digest, name="slow", task="noisy", **facts):
+    dataset = {"name": "d", "label": "d", "options": {}, "task": task, "seed": 0}
+    return CellSpec(digest, "restorer", name, name, {}, {}, dataset, **facts)
+
+
+def job(cell, place):
+    return Job(cell, (place,), (f"s{place}",), "restore", told=(None,))
+
+
+def done(work, seconds, worker=0, status="ok"):
+    record = Record(work.cell.digest, work.ids[0], 0, status, peak_mib=300.0)
+    return Done(work, (record,), seconds, worker)
+
+
+def test_seconds_are_those_of_the_pixels_and_of_loading():
+    plan, cell = Planned({"a": [100, 300]}), spec("a", save="outputs", save_float=True)
+    known = Costs({})
+    known.add(cell, COST)
+    found = estimates.estimate(plan, known, [job(cell, 0), job(cell, 1)])["a"]
+    assert found.seconds == pytest.approx(40_000 / 1e6 * 4 + 2)
+    assert found.disk == 40_000 * 15
+    assert (found.images, found.peak_mib, found.larger) == (2, 500.0, True)
+    unknown = estimates.estimate(plan, Costs({}), [job(spec("a"), 0)])["a"]
+    assert (unknown.seconds, unknown.peak_mib, unknown.disk) == (None, None, 0)
+
+
+def test_another_task_of_the_same_plugin_says_something_and_another_option_nothing():
+    known = Costs({})
+    known.add(spec("a", task="noisy"), COST)
+    known.add(spec("a", task="hazy"), Cost(8.0, 1.0, None, 10))
+    other = known.of(spec("b", task="rainy"))
+    assert other.seconds_per_megapixel == 6.0
+    assert not known.measured(spec("b", task="rainy"))
+    assert known.of(spec("a", tile=64)) is None
+    assert known.of(spec("a", tell="task")).seconds_per_megapixel == 6.0, "told, it may do something else"
+
+
+def test_the_longest_groups_come_first_and_cells_stay_together():
+    plan = Planned({"short": [10, 30], "long": [100, 200]})
+    short, long = spec("short", "quick"), spec("long")
+    known = Costs({})
+    known.add(short, COST)
+    known.add(long, COST)
+    jobs = [job(short, 0), job(long, 0), job(short, 1), job(long, 1)]
+    found = estimates.longest_first(plan, known, jobs)
+    assert [(each.cell.digest, each.samples) for each in found] == [
+        ("long", (1,)), ("long", (0,)), ("short", (1,)), ("short", (0,)),
+    ]  # fmt: skip
+
+
+def test_one_group_of_each_unknown_cell_is_tried():
+    known, seen, new = Costs({}), spec("seen", "quick"), spec("new")
+    known.add(seen, COST)
+    jobs = [job(seen, 0), job(new, 0), job(new, 1)]
+    assert estimates.unseen(known, jobs) == (jobs[1],)
+
+
+def test_a_ledger_learns_from_what_worked_and_counts_all():
+    plan, cell = Planned({"a": [100, 100, 100]}), spec("a")
+    ledger, known = estimates.Ledger(plan), Costs({})
+    expected = estimates.estimate(plan, known, [job(cell, place) for place in range(3)])
+    ledger.add(Loaded(cell, None, 5.0))
+    for place, (seconds, status) in enumerate([(1.0, "ok"), (3.0, "ok"), (60.0, "failed")]):
+        ledger.add(done(job(cell, place), seconds, place % 2, status))
+    ledger.teach(known)
+    cost = known.of(cell)
+    assert cost.seconds_per_megapixel == pytest.approx(4 / 0.02)
+    assert (cost.load_seconds, cost.peak_mib, cost.pixels) == (5.0, 300.0, 10_000)
+    assert ledger.summary(expected).startswith("took 0:01:09 of work; of 2 workers the last ended ")
+
+
+def test_costs_are_kept_by_device_and_survive_damage(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESTOREBENCH_HOME", str(tmp_path))
+    monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path)
+    known = Costs({})
+    known.add(spec("a"), COST)
+    costs.save("cpu", 1, known)
+    assert costs.load("cpu", 1).of(spec("a")) == COST
+    assert costs.load("cpu", 2).of(spec("a")) is None
+    costs.save("cpu", 2, Costs({}))
+    assert costs.load("cpu", 1).of(spec("a")) == COST
+    for text in ("", "[]", "{", json.dumps({"format": 1, "devices": {"x": {"y": {"z": 1}}}})):
+        (tmp_path / costs.FILE).write_text(text)
+        assert costs.load("cpu", 1).of(spec("a")) is None
+    costs.save("cpu", 1, known)
+    assert costs.load("cpu", 1).of(spec("a")) == COST
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path / "file")
+    costs.save("cpu", 1, Costs({}))
+    assert costs.load("cpu", 1).of(spec("a")) is None
+
+
+def test_a_run_says_what_was_expected_beside_what_it_took(run, tmp_path):
+    def rows(out):
+        with (tmp_path / out / "estimate.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    run(["identity"], out="first", save="all")
+    run(["identity"], out="again", save="all")
+    (first,), (again,) = rows("first"), rows("again")
+    assert first["estimated_seconds"] == "" and float(again["estimated_seconds"]) > 0
+    assert float(first["seconds"]) > 0
+    saved = sum(path.stat().st_size for path in (tmp_path / "again" / "outputs").rglob("*.*"))
+    assert (
+        0 < int(again["bytes"]) == saved <= int(again["estimated_most_bytes"]) + 3 * 100
+    )  # headers of tiny files
+
+
+def test_calibrating_keeps_its_work_and_prints_the_plan(call, pairs, tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nclean_inputs: false\nmetrics: [psnr]\nrestorers: [identity, global-affine]\n"
+        "datasets: [{name: paired-folder, options: {path: pairs}}]\n"
+    )
+    _, out, _ = call("run", "s.yaml", "--dry-run")
+    assert "2 cells were never run on this machine and are left out: --calibrate measures them" in out
+    code, out, err = call("run", "s.yaml", "--calibrate", "--workers", "0")
+    assert code == 0, err
+    assert "6 restorations, 4 still to do; what was never measured here was run once" in out
+    assert "never run" not in out
+    code, out, err = call("run", "s.yaml", "--workers", "2")
+    assert code == 0, err
+    assert ", estimated 0:00:" in err and "of 2 workers the last ended" in err
