@@ -1,0 +1,182 @@
+"""Kill a run at random moments and see what is left of it: `python kills.py [--kills 200] [--engine local]`.
+
+A suite of ten tasks and three restorers runs on two workers. After a random time a random process of it
+(the driver, a worker, with `--engine ray` also an actor) gets SIGKILL; a dead driver is started again by
+the same command. When a run is done its tables are compared with those of an undisturbed one, byte by
+byte, and the next one begins, until so many processes were killed. Printed: kills by victim, images that
+were restored twice, and processes that outlived their driver. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from overhead import photographs
+
+from restorebench import TEN_NAMES
+
+WORKERS = 2
+TABLES = ("leaderboard.csv", "records.csv")
+ENDING_SECONDS = 30.0
+"""How long a process may outlive its driver before it counts as left behind."""
+MARK = "RESTOREBENCH_KILLS_MARK"
+COUNTING = '''
+import os, time
+from pathlib import Path
+from restorebench import RestorerInfo, hookimpl
+
+class Counting:
+    """A slow identity that notes each image it is given, before anything can happen to it."""
+
+    def __init__(self, options, runtime):
+        self.tally = Path(os.environ["RESTOREBENCH_KILLS_TALLY"])
+
+    def restore(self, batch):
+        with self.tally.open("a") as file:
+            file.write("".join(f"{key} {float(image.sum())}\\n" for key, image in zip(batch.keys, batch.degraded)))
+        time.sleep(0.05)
+        return batch.degraded.clone()
+
+@hookimpl
+def restorebench_restorers():
+    return [RestorerInfo(name="counting", version="1", summary="Counts.", load=Counting)]
+'''
+
+
+@dataclass
+class Findings:
+    """What was seen over all runs."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    different: int = 0
+    twice: int = 0
+    left_behind: int = 0
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Find the processes that inherited a mark, other than zombies: {process: what it is}."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() not in (place / "environ").read_bytes():
+                continue
+            command = (place / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it is gone by now
+            continue
+        kind = "worker" if "restorebench.worker" in command else "actor" if "GroupActor" in command else "other"
+        found[int(place.name)] = kind
+    return found
+
+
+def command(folder: Path, out: str, engine: str) -> list[str]:
+    """Return the command of a run."""
+    told = ["run", "kills.yaml", "--plugin", "counting.py", "--out", out, "--workers", str(WORKERS), "--quiet"]
+    return [sys.executable, "-m", "restorebench", *told, "--engine", engine, "--device", "cpu"]
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    """Read what must not differ."""
+    return {name: (folder / name).read_bytes() for name in TABLES}
+
+
+def disturbed(folder: Path, out: str, engine: str, wanted: int, rng: random.Random, seen: Findings) -> None:
+    """Run to the end under fire, as long as so many kills are not yet reached."""
+    tally = folder / "tally"
+    tally.unlink(missing_ok=True)
+    before = seen.kills.total()
+    while True:
+        mark = uuid.uuid4().hex
+        environment = {**os.environ, MARK: mark, "RESTOREBENCH_KILLS_TALLY": str(tally)}
+        with (folder / "log").open("ab") as log:
+            driver = subprocess.Popen(
+                command(folder, out, engine), cwd=folder, env=environment, stdout=log, stderr=log
+            )
+        while seen.kills.total() < wanted:
+            try:
+                driver.wait(timeout=rng.uniform(0.5, 5.0))
+                break
+            except subprocess.TimeoutExpired:
+                pass
+            victims: dict[str, list[int]] = {"driver": [driver.pid]}
+            for process, kind in marked(mark).items():
+                if kind != "other":
+                    victims.setdefault(kind, []).append(process)
+            kind = rng.choice(sorted(victims))
+            try:
+                os.kill(rng.choice(victims[kind]), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            seen.kills[kind] += 1
+            if kind == "driver":
+                break
+        code = driver.wait()
+        patience = time.monotonic() + ENDING_SECONDS
+        while (alive := marked(mark)) and time.monotonic() < patience:
+            time.sleep(0.2)
+        seen.left_behind += len(alive)
+        for process in alive:
+            print("left behind:", process, alive[process], flush=True)
+        if code == 0:
+            break
+        if code not in {-signal.SIGKILL, 3}:
+            sys.exit(f"a run ended with {code}; see {folder / 'log'}")
+    restored = Counter(tally.read_text().splitlines())
+    twice = restored.total() - len(restored)
+    allowed = (seen.kills.total() - before) * WORKERS
+    print(
+        f"{out}: {seen.kills.total() - before} kills, {twice} images restored again ({allowed} may be)", flush=True
+    )
+    seen.twice = max(seen.twice, twice - allowed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--images", type=int, default=20, help="photographs of each task")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rng, seen = random.Random(given.seed), Findings()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "clean").mkdir()
+        photographs(folder / "clean", given.images)
+        (folder / "counting.py").write_text(COUNTING)
+        suite = {
+            "suite": "kills",
+            "tasks": list(TEN_NAMES),
+            "datasets": [{"name": "synthetic", "options": {"clean": "clean", "severities": [3]}}],
+            "restorers": ["identity", "global-affine", "counting"],
+            "metrics": ["psnr", "ssim"],
+            "clean_inputs": False,
+        }
+        (folder / "kills.yaml").write_text(yaml.safe_dump(suite))
+        disturbed(folder, "undisturbed", given.engine, 0, rng, seen)
+        expected = tables(folder / "undisturbed")
+        while seen.kills.total() < given.kills:
+            seen.runs += 1
+            disturbed(folder, f"run-{seen.runs}", given.engine, given.kills, rng, seen)
+            seen.different += tables(folder / f"run-{seen.runs}") != expected
+    victims = ", ".join(f"{count} {kind}" for kind, count in sorted(seen.kills.items()))
+    print(f"--engine {given.engine}: {seen.kills.total()} SIGKILLs ({victims}) over {seen.runs} runs")
+    print(f"runs with other tables than the undisturbed one: {seen.different}")
+    print(f"images restored again beyond one group per worker and kill: {max(seen.twice, 0)}")
+    print(f"processes left behind after {ENDING_SECONDS:g} s: {seen.left_behind}")
+    sys.exit(bool(seen.different or seen.twice > 0 or seen.left_behind))
+
+
+if __name__ == "__main__":
+    main()
