@@ -87,7 +87,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
     try:
         held = torch.load(path, map_location="cpu", pickle_module=safe, weights_only=False)
     except Exception as error:  # a broken pickle makes any of the builtin ones
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+        said = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]  # torch goes on at length
         raise RestorebenchError(f"weights {path}: no checkpoint that can be read ({said})") from error
     return weights.unwrapped(held, path)
 
@@ -111,23 +111,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise RestorebenchError(f"{given.target}: what is written is a .safetensors file; name it so")
         if given.target.exists():
             raise RestorebenchError(f"{given.target}: is there already; name another file")
+        if not given.target.parent.is_dir():
+            raise RestorebenchError(f"{given.target.parent}: no such folder; make it, or name another file")
         found = tensors(given.source)
+        write(given.target, found)
     except RestorebenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    write(given.target, found)
     print(f"{given.target}: {len(found)} tensors")
     return 0
 
 
 def write(path: Path, state: dict[str, Tensor]) -> None:
-    """Write tensors to a new file; it appears whole or not at all."""
+    """Write tensors to a new file; it appears whole or not at all.
+
+    Raises:
+        RestorebenchError: it cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # each on its own, for safetensors takes no two views of one memory
     own = {name: value.detach().clone().contiguous() for name, value in state.items()}
-    with replaced(path) as temporary:
-        save_file(own, temporary)
+    try:
+        with replaced(path) as temporary:
+            save_file(own, temporary)
+    except (OSError, SafetensorError) as error:  # the latter where the library itself could not write
+        raise RestorebenchError(f"{path}: cannot be written ({error}); make room, or name another file") from error
 
 
 if __name__ == "__main__":

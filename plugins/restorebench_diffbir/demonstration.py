@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from itertools import count
 
 import torch
@@ -68,10 +69,13 @@ def distances(scales: Sequence[float] = SCALES) -> Iterator[Distances]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a row per scale."""
+    """Print a row per scale; return 2 where the extra is not installed."""
     argparse.ArgumentParser(prog="python -m restorebench_diffbir.demonstration", description=__doc__).parse_args(
         arguments
     )
+    if find_spec("diffusers") is None:
+        print("error: needs diffusers: pip install 'restorebench[diffbir]'", file=sys.stderr)
+        return 2
     print("| scale | distance where flat | where textured |\n|---|---|---|")
     for row in distances():
         print(f"| {row.scale:g} | {row.flat:.4f} | {row.textured:.4f} |", flush=True)

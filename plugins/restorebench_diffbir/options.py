@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -22,6 +23,24 @@ def _on_grid(side: int) -> int:
 
 
 Side = Annotated[int, Field(ge=_GRID), AfterValidator(_on_grid)]
+
+
+_ANCESTRAL: tuple[Sampler, ...] = (
+    "euler-a",
+    "dpm-2-a",
+    "dpm++-2s-a",
+    "dpm++-sde",
+    "dpm++-2m-sde",
+    "dpm++-3m-sde",
+)
+_CHURNING: tuple[Sampler, ...] = ("euler", "heun", "dpm-2")
+_HEARD_BY: Mapping[str, tuple[Sampler, ...]] = {
+    "eta": _ANCESTRAL,
+    "churn": _CHURNING,
+    "noise_scale": (*_CHURNING, *_ANCESTRAL),
+    "order": ("lms",),
+}
+"""Which samplers look at an option."""
 
 
 class Stage1(PluginOptions):
@@ -66,7 +85,7 @@ class Stage1(PluginOptions):
             if self.weights == UNTRAINED:
                 raise ValueError(f"`{name}` does not go with `weights: untrained`, which has its own")
             expected, others = _known(name, self.version, self.task)
-            if path.name in others - {expected}:
+            if path.stem in {Path(other).stem for other in others - {expected}}:  # `convert` keeps the stem
                 raise ValueError(
                     f"`{name}`: {path} is named as another version's or task's; {self.version} for {self.task} "
                     f"takes {expected}"
@@ -82,7 +101,7 @@ def _known(kind: str, version: Version, task: Task) -> tuple[str, set[str]]:
     if kind == "control":
         names = {name for facts in VERSIONS.values() for name in facts.controls.values()}
         return VERSIONS[version].controls[task], names
-    return "", set()
+    return VERSIONS[version].base, {facts.base for facts in VERSIONS.values()}
 
 
 class Guidance(PluginOptions):
@@ -177,6 +196,19 @@ class Restoration(Stage1):
         positive = self.facts.positive if self.positive is None else self.positive
         negative = self.facts.negative if self.negative is None else self.negative
         return ", ".join(filter(None, [self.caption, positive])), negative
+
+    @model_validator(mode="after")
+    def _is_heard(self) -> Self:
+        """Refuse what the sampler would not look at."""
+        for name, samplers in _HEARD_BY.items():
+            if (
+                self.chosen_sampler not in samplers
+                and getattr(self, name) != type(self).model_fields[name].default
+            ):
+                raise ValueError(
+                    f"`{name}` does nothing under `sampler: {self.chosen_sampler}`; it is of {', '.join(samplers)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _can_be_sampled(self) -> Self:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from restorebench import WeightFile
 from restorebench_diffbir.options import UNTRAINED, Restoration, Stage1
+from restorebench_diffbir.versions import VERSIONS
 
 _HUB = "https://huggingface.co/"
 _V2, _V1 = f"{_HUB}lxq007/DiffBIR-v2/resolve/main/", f"{_HUB}lxq007/DiffBIR/resolve/main/"
@@ -35,8 +36,8 @@ FILES: Mapping[str, WeightFile] = {
 """Files of both stages by name."""
 
 ZERO_SNR = WeightFile(
-    "sd2.1-base-zsnr-laionaes5.ckpt",
-    f"{_V2}sd2.1-base-zsnr-laionaes5.ckpt",
+    VERSIONS["v2.1"].base,
+    f"{_V2}{VERSIONS['v2.1'].base}",
     _OPEN_RAIL,
     _UNET + _VAE + _TEXT_STORED,
 )

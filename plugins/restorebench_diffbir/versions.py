@@ -30,11 +30,15 @@ Sampler = Literal[
 
 @dataclass(frozen=True)
 class Facts:
-    """What belongs to a version. cleaners: network and file name of stage 1, by task. controls: file, by task."""
+    """What belongs to a version. cleaners: network and file name of stage 1, by task. controls: file, by task.
+
+    base: file of the Stable Diffusion in the original layout.
+    """
 
     parameterisation: Literal["eps", "v"]
     cleaners: Mapping[Task, tuple[CleanerKind, str]]
     controls: Mapping[Task, str]
+    base: str
     sampler: Sampler
     steps: int
     scale: float
@@ -46,12 +50,14 @@ _Cleaning = tuple[CleanerKind, str]
 _FACE: _Cleaning = ("swinir", "face_swinir_v1.ckpt")
 _GENERAL: _Cleaning = ("swinir", "general_swinir_v1.ckpt")
 _REAL: _Cleaning = ("swinir", "realesrgan_s4_swinir_100k.pth")
+_BASE = "v2-1_512-ema-pruned.ckpt"
 
 VERSIONS: Mapping[Version, Facts] = {
     "v1": Facts(
         "eps",
         {"bsr": _GENERAL, "bfr": _FACE, "bid": _GENERAL},
         {"bsr": "v1_general.pth", "bfr": "v1_face.pth", "bid": "v1_general.pth"},
+        _BASE,
         "spaced",
         50,
         1.0,
@@ -60,6 +66,7 @@ VERSIONS: Mapping[Version, Facts] = {
         "eps",
         {"bsr": ("bsrnet", "BSRNet.pth"), "bfr": _FACE, "bid": ("scunet", "scunet_color_real_psnr.pth")},
         dict.fromkeys(("bsr", "bfr", "bid"), "v2.pth"),
+        _BASE,
         "spaced",
         50,
         4.0,
@@ -69,6 +76,7 @@ VERSIONS: Mapping[Version, Facts] = {
         "v",
         {"bsr": _REAL, "bfr": _FACE, "bid": _REAL},
         dict.fromkeys(("bsr", "bfr", "bid"), "DiffBIR_v2.1.pt"),
+        "sd2.1-base-zsnr-laionaes5.ckpt",
         "dpm++-3m-sde",
         10,
         6.0,

@@ -24,15 +24,20 @@ def write_guidance(source: Path, output: Path, settings: Generation, runtime: Ru
     """Generate `output/STEM.png` for each image in a folder that has none yet; return how many.
 
     Raises:
-        RestorebenchError: images or parts are missing, broken, or of something else.
+        RestorebenchError: images or parts are missing, broken, or of something else; or nothing can be written.
     """
     found = photographs.by_stem(source)
     wanted = {output / f"{stem}.png": path for stem, path in found.items()}
     missing = {target: path for target, path in wanted.items() if not target.is_file()}
     if not missing:
         return 0
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RestorebenchError(
+            f"{output}: no folder can be made there ({error.strerror}); name another"
+        ) from error
     generator = load(settings, runtime, DTYPES[settings.precision])
-    output.mkdir(parents=True, exist_ok=True)
     for target, path in missing.items():
         degraded = images.to_tensor([images.read(path)]).to(runtime.device)
         images.write_png(target, images.from_tensor(generator(degraded))[0])
@@ -58,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=places.cache_folder(), help="folder of published parts")
     given = vars(parser.parse_args(arguments))
     source, output, device, cache = (given.pop(name) for name in ("images", "output", "device", "cache"))
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
+        sys.exit(f"error: --device {device}: {str(error).splitlines()[0].partition('. ')[0]}; try cpu")
     runtime = Runtime(device, 1, cache, {}, places.offline(), TEN, lambda kind, name: None)
     try:
         count = write_guidance(source, output, Generation.model_validate(given), runtime)

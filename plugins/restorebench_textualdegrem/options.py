@@ -48,9 +48,9 @@ class Generation(BackboneFiles):
 
     mapper: Path | None = Field(None, description="file of the Mapper, with the projections of cross-attention")
     clean_mapper: Path | None = Field(None, description="file of the CleanMapper")
-    steps: int = Field(STEPS, ge=1, le=1000, description="of DDIM")
+    steps: int = Field(STEPS, ge=1, lt=1000, description="of DDIM")
     scale: float = Field(SCALE, ge=0, allow_inf_nan=False, description="of classifier-free guidance")
-    seed: int = Field(42, ge=0, description="of the noise, the same for every image")
+    seed: int = Field(42, ge=0, lt=2**63, description="of the noise, the same for every image")
     precision: Precision = Field("fp32", description="of all of it; fp16 as published, on a GPU")
 
 

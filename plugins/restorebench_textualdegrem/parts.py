@@ -41,7 +41,7 @@ class Backbones:
     def placed(self, device: str | torch.device, dtype: torch.dtype = torch.float32) -> Self:
         """Put all networks on a device."""
         for each in self.networks:
-            each.to(device, dtype)
+            nn.Module.to(each, device, dtype)  # diffusers' own warns of nothing at length
         return self
 
     def frozen(self) -> Self:

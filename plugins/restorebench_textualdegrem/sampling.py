@@ -25,6 +25,7 @@ _FIXED = {
     "clip_sample": False,
     "set_alpha_to_one": False,
 }
+_NUMBERS = ("beta_start", "beta_end", "num_train_timesteps")
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,15 @@ class Schedule:
         """Read a schedule off the scheduler's configuration of a Stable Diffusion.
 
         Raises:
-            RestorebenchError: it is for another kind of prediction or schedule.
+            RestorebenchError: it is for another kind of prediction or schedule, or lacks a number.
         """
         for name, expected in _FIXED.items():
             if (found := config.get(name, expected)) != expected:
                 raise RestorebenchError(
                     f"scheduler: {name} is {found!r}, not {expected!r}; take Stable Diffusion 2.1-base"
                 )
+        if lacking := [name for name in _NUMBERS if name not in config]:
+            raise RestorebenchError(f"scheduler: no {lacking[0]}; take that of Stable Diffusion 2.1-base")
         return cls(
             config["beta_start"],
             config["beta_end"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,8 @@ def command(
 ) -> int:
     """Print a row per comparison of the subjects that the command line names; return 1 if one is too far off.
 
+    What is not installed is said in one line, and 2 returned.
+
     compare: (subject, folder) -> its rows.
     """
     known = list(subjects)
@@ -97,8 +100,13 @@ def command(
     failed = 0
     print("| subject | greatest error | allowed | |\n|---|---|---|---|")
     for name in given.names or known:
-        for row in compare(name, given.folder):
-            failed += not row.holds
-            verdict = "" if row.holds else "TOO FAR"
-            print(f"| {row.subject} | {row.error:.1e} | {row.allowed:.0e} | {verdict} |", flush=True)
+        try:
+            for row in compare(name, given.folder):
+                failed += not row.holds
+                verdict = "" if row.holds else "TOO FAR"
+                print(f"| {row.subject} | {row.error:.1e} | {row.allowed:.0e} | {verdict} |", flush=True)
+        except ModuleNotFoundError as error:
+            why = f"{name} needs {error.name}, which is not installed"
+            print(f"error: {why}; install the plugin's extra, or name other subjects", file=sys.stderr)
+            return 2
     return 1 if failed else 0

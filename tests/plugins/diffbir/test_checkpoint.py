@@ -261,6 +261,7 @@ def test_converting_keeps_types_and_shared_memory_apart(tmp_path, kind):
         (lambda path: None, "o.safetensors", "no such file"),
         (lambda path: torch.save({"a": torch.ones(1)}, path), "o.ckpt", "a .safetensors file; name it so"),
         (lambda path: torch.save({"a": torch.ones(1)}, path), "there.safetensors", "is there already"),
+        (lambda path: torch.save({"a": torch.ones(1)}, path), "gone/o.safetensors", "gone: no such folder"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(tmp_path, capsys, make, target, message):
@@ -270,6 +271,11 @@ def test_what_cannot_be_converted_is_one_line(tmp_path, capsys, make, target, me
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert (tmp_path / "there.safetensors").read_bytes() == b""
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    message = refused(convert.write, tmp_path / "gone" / "o.safetensors", {"a": torch.ones(1)})
+    assert "o.safetensors: cannot be written" in message
 
 
 # ---------------------------------------------------------------- published files

@@ -83,8 +83,17 @@ def test_the_demonstration_prints_a_row_per_scale(capsys, monkeypatch):
 
     rows = [demonstration.Distances(scale, 0.5, 0.25) for scale in (0.0, 3.0)]
     monkeypatch.setattr(demonstration, "distances", lambda: iter(rows))
+    monkeypatch.setattr(demonstration, "find_spec", lambda name: name)
     assert demonstration.main([]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == ["| 0 | 0.5000 | 0.2500 |", "| 3 | 0.5000 | 0.2500 |"]
+
+
+def test_without_the_extra_the_demonstration_is_one_line(capsys, monkeypatch):
+    from restorebench_diffbir import demonstration
+
+    monkeypatch.setattr(demonstration, "find_spec", lambda name: None)
+    assert demonstration.main([]) == 2
+    assert capsys.readouterr().err == "error: needs diffusers: pip install 'restorebench[diffbir]'\n"
 
 
 # ---------------------------------------------------------------- colours

@@ -62,6 +62,13 @@ def test_a_caption_comes_before_the_prompt():
         ({"version": "v1", "task": "bfr", "control": "a/v1_general.pth"}, "v1 for bfr takes v1_face.pth"),
         ({"cleaner": "scunet_color_real_psnr.pth"}, r"v2 for bsr takes BSRNet\.pth"),
         ({"base_repository": "not a repository"}, "String should match"),
+        ({"base": "a/sd2.1-base-zsnr-laionaes5.ckpt"}, r"v2 for bsr takes v2-1_512-ema-pruned\.ckpt"),
+        ({"version": "v2.1", "base": "v2-1_512-ema-pruned.ckpt"}, r"takes sd2\.1-base-zsnr-laionaes5\.ckpt"),
+        ({"control": "DiffBIR_v2.1.safetensors"}, "is named as another version's"),
+        ({"sampler": "ddim", "eta": 0.5}, "`eta` does nothing under `sampler: ddim`; it is of euler-a"),
+        ({"churn": 5}, "`churn` does nothing under `sampler: spaced`"),
+        ({"sampler": "dpm++-2m", "noise_scale": 0.5}, r"`noise_scale` does nothing under `sampler: dpm\+\+-2m`"),
+        ({"sampler": "euler", "order": 2}, "`order` does nothing under `sampler: euler`; it is of lms"),
         ({"upscale": 4}, "Extra inputs are not permitted"),
     ],
 )

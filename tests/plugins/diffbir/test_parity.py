@@ -101,3 +101,15 @@ def test_comparison_of_other_shapes_fails():
     from restorebench_diffbir.parity.fixtures import absolute
 
     assert not absolute("x", torch.zeros(2), torch.zeros(3), 1.0).holds
+
+
+def test_what_is_not_installed_is_one_line(capsys, monkeypatch):
+    def needing(name, folder):
+        raise ModuleNotFoundError("No module named 'spandrel'", name="spandrel")
+
+    monkeypatch.setattr("restorebench_diffbir.parity.__main__.compare", needing)
+    assert main([str(FIXTURES.folder), "swinir"]) == 2
+    assert capsys.readouterr().err == (
+        "error: swinir needs spandrel, which is not installed; install the plugin's extra,"
+        " or name other subjects\n"
+    )

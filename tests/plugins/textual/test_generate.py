@@ -68,6 +68,10 @@ def test_what_is_there_stays_and_the_rest_is_made(folder, capsys):
         (["LQ", "out", *GIVEN, "--steps", "many"], "error: --steps: .*valid integer"),
         (["LQ", "out", *GIVEN, "--mapper", "m"], "error: .*`mapper` does not fit `stable_diffusion: untrained`"),
         (["gone", "out", *GIVEN], "error: gone: no such folder"),
+        (["LQ", "LQ/a.png", *GIVEN], r"error: LQ/a\.png: no folder can be made there \(File exists\)"),
+        (["LQ", "out", *GIVEN, "--device", "moon"], "error: --device moon: .*; try cpu"),
+        (["LQ", "out", *GIVEN, "--steps", "1000"], "error: --steps: .*less than 1000"),
+        (["LQ", "out", *GIVEN, "--seed", str(2**64)], "error: --seed: .*less than"),
     ],
 )
 def test_what_is_wrong_is_one_line(folder, monkeypatch, arguments, message):

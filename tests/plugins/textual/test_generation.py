@@ -12,6 +12,7 @@ from restorebench_textualdegrem import checkpoint, restorers
 from restorebench_textualdegrem.backbones import INSTALL
 from restorebench_textualdegrem.guidance_generation import Generator, load
 from restorebench_textualdegrem.options import Generation, GuidedRestoration
+from restorebench_textualdegrem.sampling import Schedule
 
 from restorebench import TEN, Batch, MissingResource, RestorebenchError, Runtime
 
@@ -32,6 +33,23 @@ def test_guidance_is_an_image_in_steps_of_8_bits(parts):
     assert torch.equal((255 * found).round() / 255, found)
     assert float(found.min()) >= 0
     assert float(found.max()) <= 1
+
+
+def test_as_many_steps_as_may_be_asked_for_stay_within_the_schedule():
+    schedule = Schedule()
+    assert max(schedule.times(999)) < schedule.trained
+
+
+def test_the_library_warns_of_nothing(parts, caplog):
+    import logging
+
+    logger = logging.getLogger("diffusers")
+    logger.addHandler(caplog.handler)
+    try:
+        Generator(parts, BRIEF, "cpu", torch.float32)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert not caplog.messages
 
 
 def test_guidance_of_an_image_does_not_hang_on_its_batch(parts):
@@ -117,6 +135,10 @@ def another_prediction(folder):
     path.write_text(json.dumps({"prediction_type": "v_prediction"}))
 
 
+def an_empty_schedule(folder):
+    (folder.stable_diffusion / "scheduler" / "scheduler_config.json").write_text("{}")
+
+
 def another_mapper(folder):
     state = torch.load(folder.mapper)
     torch.save({name: value for name, value in state.items() if "mid_block" not in name}, folder.mapper)
@@ -144,6 +166,7 @@ def empty_weights(folder):
         (no_vae, MissingResource, r"sd: no folder `vae`; put Stable Diffusion 2\.1-base there.*licence"),
         (no_clip, MissingResource, r"clip: no config\.json; put CLIP ViT-H/14 there.*licence"),
         (another_prediction, RestorebenchError, "prediction_type is 'v_prediction'"),
+        (an_empty_schedule, RestorebenchError, "scheduler: no beta_start; take that of Stable Diffusion"),
         (another_mapper, RestorebenchError, r"mapper\.pt: 2 projections of cross-attention do not fit"),
         (fewer_words, RestorebenchError, r"clean\.pt: 1 words of 8 channels, but the Mapper gives 2 of 8"),
         (fewer_tensors, RestorebenchError, r"clip: no CLIPVisionModel: 4 tensors are missing"),
