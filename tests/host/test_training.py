@@ -412,6 +412,46 @@ def test_packing_says_in_one_line_what_is_wrong(options, tmp_path):
     assert not (tmp_path / "x.safetensors").exists()
 
 
+def spoilt(run, change):
+    if change == "target":
+        return run / "nowhere" / "x.safetensors", "nowhere/x\\.safetensors: cannot be written"
+    if change == "history":
+        (run / "history.jsonl").unlink()
+        return run / "x.safetensors", "history\\.jsonl: no such file"
+    (run / "checkpoint.pt").write_bytes(b"junk" if change == "junk" else b"")
+    return run / "x.safetensors", "checkpoint\\.pt: no checkpoint of a training"
+
+
+@pytest.mark.parametrize("change", ["target", "history", "junk", "empty"])
+def test_a_run_that_cannot_be_packed_is_one_line(options, pairs, change):
+    chosen = options(data={"clean": str(pairs / "noisy" / "GT")})
+    go(chosen)
+    target, message = spoilt(chosen.output, change)
+    with pytest.raises(SystemExit, match=f"^error: .*{message}") as caught:
+        packing.main([str(chosen.output), str(target)])
+    assert not target.exists()
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_are_packed_under_a_name_that_is_read(options, pairs):
+    chosen = options(data={"clean": str(pairs / "noisy" / "GT")})
+    go(chosen)
+    with pytest.raises(SystemExit, match=r"^error: .*x\.pth: packed weights are \.safetensors; name the file so$"):
+        packing.main([str(chosen.output), str(chosen.output / "x.pth")])
+    assert not (chosen.output / "x.pth").exists()
+
+
+def test_a_card_shows_what_the_checkpoint_has_seen(options, pairs, capsys):
+    chosen = options(data={"clean": str(pairs / "noisy" / "GT")})
+    go(chosen)
+    with (chosen.output / "history.jsonl").open("a") as stream:
+        stream.write('{"iteration": 3, "loss": 77.0}\n{"iteration": 4, "lo')  # logged, then killed
+    packing.main([str(chosen.output), str(chosen.output / "x.safetensors")])
+    told = capsys.readouterr().out
+    assert "iterations: 2" in told
+    assert "77" not in told.partition("| iteration |")[2]
+
+
 def test_varied_photographs_stay_photographs():
     clean = np.linspace(0, 1, 60 * 80 * 3, dtype=np.float32).reshape(60, 80, 3)
     one, again, other = (sources.varied(clean, np.random.default_rng(seed)) for seed in (1, 1, 2))
