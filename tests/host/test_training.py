@@ -183,6 +183,31 @@ def test_a_killed_process_of_the_loader_is_one_line_and_the_checkpoint_stays(opt
     assert torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["iteration"] >= 1
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        (
+            "DataLoader worker (pid 7) is killed by signal: Killed. ",
+            RestorebenchError,
+            "that prepares data was killed",
+        ),
+        ("shapes differ", RuntimeError, "shapes differ"),
+    ],
+)
+def test_torch_tells_of_a_killed_process_out_of_any_line(options, text, kind, message):
+    chosen = options()
+    stage = Line(chosen)
+
+    def interrupted():
+        raise RuntimeError(text)
+
+    stage.after_step = interrupted
+    with pytest.raises(kind, match=message) as caught:
+        train(stage, chosen, lambda text: None)
+    assert isinstance(caught.value, kind)
+    assert "\n" not in str(caught.value)
+
+
 def test_data_that_do_not_fit_are_found_at_the_start(options, pairs):
     with pytest.raises(RestorebenchError, match="nowhere"):
         Line(options(validation={"pairs": pairs / "nowhere"}))
