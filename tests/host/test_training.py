@@ -227,8 +227,16 @@ GOOD = "output: x\niterations: 1\ndata: {clean: embedded}\n"
     [
         (GOOD, "average", "--set average: expected KEY=VALUE"),
         (GOOD, "output.x=1", "--set output.x: output: expected keys"),
-        (GOOD, "betas=[0.9,1.5]", "betas.1: "),
-        (GOOD, "learning_rate=.inf", "learning_rate: "),
+        (GOOD, "betas=[0.9,1.5]", "--set betas.1: "),
+        (GOOD, "learning_rate=.inf", "--set learning_rate: "),
+        (GOOD, "data.nonesuch=1", "--set data.nonesuch: Extra inputs"),
+        (GOOD, "data.clean=null", "config.yaml: data: Value error, give either"),
+        (GOOD + "patch: 3\n", "seed=1", "config.yaml: patch: Extra inputs"),
+        (
+            "iterations: 1\ndata: {clean: embedded}\n",
+            "seed=1",
+            "output: Field required; give it there, or by --set",
+        ),
         (GOOD, "learning_rate=1e38", "learning_rate: "),
         (GOOD, "seed=[", "--set seed=[: not YAML"),
         ("- 1", "seed=1", "config.yaml: expected keys"),
