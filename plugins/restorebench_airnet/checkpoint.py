@@ -88,8 +88,8 @@ def sizes_of(state: State, path: Path) -> Sizes:
     """
     first = state.get("R.head.0.weight")
     groups, blocks = (_count(state, rf"R\.body\.{place}\.") for place in (r"(\d+)\.body", r"0\.body\.(\d+)\.dgm1"))
-    shuffle = math.isqrt(first.shape[1] // 3) if first is not None and first.ndim == 4 else 0
-    if first is None or not groups or not blocks or first.shape[1] != 3 * shuffle**2:
+    shuffle = math.isqrt(first.shape[1] // 3) if first is not None and first.ndim == 4 and first.numel() else 0
+    if first is None or not shuffle or not groups or not blocks or first.shape[1] != 3 * shuffle**2:
         known = ", ".join(sorted(state)[:3])
         raise RestorebenchError(f"weights {path}: another network's ({known}, ...); {EXPECTED}")
     queue = state.get("E.E.queue")

@@ -183,6 +183,31 @@ def test_a_killed_process_of_the_loader_is_one_line_and_the_checkpoint_stays(opt
     assert torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["iteration"] >= 1
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        (
+            "DataLoader worker (pid 7) is killed by signal: Killed. ",
+            RestorebenchError,
+            "that prepares data was killed",
+        ),
+        ("shapes differ", RuntimeError, "shapes differ"),
+    ],
+)
+def test_torch_tells_of_a_killed_process_out_of_any_line(options, text, kind, message):
+    chosen = options()
+    stage = Line(chosen)
+
+    def interrupted():
+        raise RuntimeError(text)
+
+    stage.after_step = interrupted
+    with pytest.raises(kind, match=message) as caught:
+        train(stage, chosen, lambda text: None)
+    assert isinstance(caught.value, kind)
+    assert "\n" not in str(caught.value)
+
+
 def test_data_that_do_not_fit_are_found_at_the_start(options, pairs):
     with pytest.raises(RestorebenchError, match="nowhere"):
         Line(options(validation={"pairs": pairs / "nowhere"}))
@@ -202,8 +227,16 @@ GOOD = "output: x\niterations: 1\ndata: {clean: embedded}\n"
     [
         (GOOD, "average", "--set average: expected KEY=VALUE"),
         (GOOD, "output.x=1", "--set output.x: output: expected keys"),
-        (GOOD, "betas=[0.9,1.5]", "betas.1: "),
-        (GOOD, "learning_rate=.inf", "learning_rate: "),
+        (GOOD, "betas=[0.9,1.5]", "--set betas.1: "),
+        (GOOD, "learning_rate=.inf", "--set learning_rate: "),
+        (GOOD, "data.nonesuch=1", "--set data.nonesuch: Extra inputs"),
+        (GOOD, "data.clean=null", "config.yaml: data: Value error, give either"),
+        (GOOD + "patch: 3\n", "seed=1", "config.yaml: patch: Extra inputs"),
+        (
+            "iterations: 1\ndata: {clean: embedded}\n",
+            "seed=1",
+            "output: Field required; give it there, or by --set",
+        ),
         (GOOD, "learning_rate=1e38", "learning_rate: "),
         (GOOD, "seed=[", "--set seed=[: not YAML"),
         ("- 1", "seed=1", "config.yaml: expected keys"),
@@ -410,6 +443,46 @@ def test_packing_says_in_one_line_what_is_wrong(options, tmp_path):
     with pytest.raises(RestorebenchError, match="a does not fit float16"):
         packing.pack(tmp_path / "w.pth", tmp_path / "x.safetensors", half=True)
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def spoilt(run, change):
+    if change == "target":
+        return run / "nowhere" / "x.safetensors", "nowhere/x\\.safetensors: cannot be written"
+    if change == "history":
+        (run / "history.jsonl").unlink()
+        return run / "x.safetensors", "history\\.jsonl: no such file"
+    (run / "checkpoint.pt").write_bytes(b"junk" if change == "junk" else b"")
+    return run / "x.safetensors", "checkpoint\\.pt: no checkpoint of a training"
+
+
+@pytest.mark.parametrize("change", ["target", "history", "junk", "empty"])
+def test_a_run_that_cannot_be_packed_is_one_line(options, pairs, change):
+    chosen = options(data={"clean": str(pairs / "noisy" / "GT")})
+    go(chosen)
+    target, message = spoilt(chosen.output, change)
+    with pytest.raises(SystemExit, match=f"^error: .*{message}") as caught:
+        packing.main([str(chosen.output), str(target)])
+    assert not target.exists()
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_are_packed_under_a_name_that_is_read(options, pairs):
+    chosen = options(data={"clean": str(pairs / "noisy" / "GT")})
+    go(chosen)
+    with pytest.raises(SystemExit, match=r"^error: .*x\.pth: packed weights are \.safetensors; name the file so$"):
+        packing.main([str(chosen.output), str(chosen.output / "x.pth")])
+    assert not (chosen.output / "x.pth").exists()
+
+
+def test_a_card_shows_what_the_checkpoint_has_seen(options, pairs, capsys):
+    chosen = options(data={"clean": str(pairs / "noisy" / "GT")})
+    go(chosen)
+    with (chosen.output / "history.jsonl").open("a") as stream:
+        stream.write('{"iteration": 3, "loss": 77.0}\n{"iteration": 4, "lo')  # logged, then killed
+    packing.main([str(chosen.output), str(chosen.output / "x.safetensors")])
+    told = capsys.readouterr().out
+    assert "iterations: 2" in told
+    assert "77" not in told.partition("| iteration |")[2]
 
 
 def test_varied_photographs_stay_photographs():

@@ -178,6 +178,23 @@ def test_truncated_files_are_named(tmp_path, layer, suffix, keep):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(b"")
+
+    def refuse(*given, **named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr(Path, "open", refuse)  # an administrator may read anything, so no chmod
+    with pytest.raises(
+        RestorebenchError, match=f"weights .*net{suffix}: cannot be read .Permission denied.; "
+    ) as caught:
+        weights.read(path)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("held", [{}, [1, 2], {"a": 1}, {"state_dict": {"a": "b"}}])
 def test_a_file_without_tensors_is_refused(tmp_path, held):
     torch.save(held, tmp_path / "net.pt")

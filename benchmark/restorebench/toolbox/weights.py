@@ -152,7 +152,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
     Raises:
         MissingResource: there is no such file.
-        RestorebenchError: it is truncated, holds code, or holds no tensors.
+        RestorebenchError: it may not be read, is truncated, holds code, or holds no tensors.
     """
     import torch
     from safetensors.torch import load_file
@@ -174,8 +174,11 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def _trouble(path: Path, error: Exception) -> str:
     """Say why a file could not be loaded: by how it begins, or by what torch says of it."""
-    with path.open("rb") as stream:
-        head = stream.read(512)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as refused:
+        return f"cannot be read ({refused.strerror or refused}); change who may read it, or copy it elsewhere"
     if head.startswith(b"version https://git-lfs"):
         return "a pointer of git-lfs, not the file that it stands for; fetch that with `git lfs pull`"
     if head.lstrip().startswith(b"<"):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from restorebench.errors import MissingResource, RestorebenchError
 from restorebench.toolbox.options import PluginOptions
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Reuse(PluginOptions):
@@ -141,12 +144,20 @@ def load(path: Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     try:
         model = kind.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = [str(path), ".".join(map(str, first["loc"]))]
-        raise RestorebenchError(": ".join([*filter(None, where), first["msg"]])) from error
+        raise RestorebenchError(_misfit(error.errors()[0], path, [keys for keys, _ in changes])) from error
     for keys, _ in changes:
         model = _anchored_below(model, keys, Path.cwd())
     return anchored(model, path.resolve().parent)
+
+
+def _misfit(error: ErrorDetails, path: Path, overridden: Sequence[Sequence[str]]) -> str:
+    """Say what does not fit and where it was given: in the file, or on the command line."""
+    place = [str(part) for part in error["loc"]]
+    key = ".".join(place)
+    if any(place[: len(keys)] == list(keys) for keys in overridden):
+        return f"--set {key}: {error['msg']}"
+    fix = f"; give it there, or by --set {key}=VALUE" if error["type"] == "missing" else ""
+    return ": ".join(filter(None, [str(path), key, f"{error['msg']}{fix}"]))
 
 
 def _change(text: str) -> tuple[list[str], Any]:

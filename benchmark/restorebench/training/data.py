@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ from restorebench.training.sources import Pair, Source
 
 if TYPE_CHECKING:
     from restorebench.contracts import Image
+
+_KILLED = (
+    "a process that prepares data was killed, often for want of memory; the same command goes on from the last"
+    " checkpoint, with fewer `workers` if you like"
+)
 
 
 class Pairs:
@@ -131,28 +137,38 @@ def batches(
         persistent_workers=workers > 0,
         collate_fn=_collated,
     )
-    for batch in _watched(loader):
+    for batch in _handed_over(loader):
         if isinstance(batch, RestorebenchError):
             raise batch
         yield batch
 
 
-def _watched(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Say in one line that a process of the loader was killed, as happens where memory runs out."""
+def _handed_over(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield what a loader gives, and say in one line where its process died while handing over."""
     given = iter(loader)
     while True:
         try:
             batch = next(given)
         except StopIteration:
             return
-        except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two if it died while handing over
-            if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-                raise
-            raise RestorebenchError(
-                "a process that prepares data was killed, often for want of memory; the same command goes on from"
-                " the last checkpoint, with fewer `workers` if you like"
-            ) from error
+        except (ConnectionError, EOFError) as error:
+            raise RestorebenchError(_KILLED) from error
         yield batch
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Say in one line that a process of a loader was killed, as happens where memory runs out.
+
+    A handler of signals raises torch's error, so that it comes out of whatever line is at work: the whole of a
+    training goes inside.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise RestorebenchError(_KILLED) from error
 
 
 class _Told(Dataset[dict[str, Any] | RestorebenchError]):

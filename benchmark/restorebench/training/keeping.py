@@ -185,9 +185,8 @@ class Log:
         if not writes:
             return
         with writing(self._path):
-            kept = self._path.read_text(errors="replace").splitlines() if self._path.exists() else []
-            kept = [line for line in kept if 0 < _iteration(line) <= start]
             # what came after the checkpoint comes again
+            kept = logged(self._path, start) if self._path.exists() else []
             atomic_write_text(self._path, "".join(f"{line}\n" for line in kept))
         self.entries = [json.loads(line) for line in kept]
         try:
@@ -217,6 +216,11 @@ class Log:
         self.flush()
         if self._board is not None:
             self._board.close()
+
+
+def logged(history: Path, last: int) -> list[str]:
+    """Read the lines of a history up to an iteration; what was cut off or is no entry is left out."""
+    return [line for line in history.read_text(errors="replace").splitlines() if 0 < _iteration(line) <= last]
 
 
 def _iteration(line: str) -> int:

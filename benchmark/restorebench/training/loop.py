@@ -1,4 +1,4 @@
-"""The loop that both stages share: optimise, average, log, validate, save, and go on exactly where it stopped."""
+"""The loop that all stages share: optimise, average, log, validate, save, and go on exactly where it stopped."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from restorebench.errors import RestorebenchError
 from restorebench.training.config import Training
+from restorebench.training.data import watched
 from restorebench.training.keeping import Kept, Log, owned, writing
 from restorebench.training.optimising import Averaged, base_rates, optimiser_of, rate
 
@@ -24,7 +25,7 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Stage(Protocol):
-    """One of the two stages."""
+    """What a plugin trains at once: a module, its data, and what is minimised."""
 
     module: nn.Module
     """What is trained; its parameters that need no gradient are left out."""
@@ -76,13 +77,13 @@ def train(stage: Stage, options: Training, report: Callable[[str], None] = print
     """Train to the end, going on from the newest checkpoint in the output folder; return what was logged.
 
     Raises:
-        RestorebenchError: the loss or the weights are no numbers, or the folder holds a run of another
-            configuration.
+        RestorebenchError: the loss or the weights are no numbers, the folder holds a run of another
+            configuration, or a process that prepares data was killed.
         RunFolderError: the folder cannot be written, or another training runs in it.
     """
     world = join_world()
     try:
-        with owned(options.output) if world.leads else nullcontext():
+        with owned(options.output) if world.leads else nullcontext(), watched():
             return _train(stage, options, world, report)
     finally:
         if world.size > 1:

@@ -13,25 +13,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.toolbox import photographs, weights
 from restorebench.toolbox.files import file_digest, replaced
-from restorebench.training.keeping import CHECKPOINT, HISTORY
+from restorebench.training.keeping import CHECKPOINT, HISTORY, logged, writing
 
 _ROWS = 12
 
 
 def pack(source: Path, target: Path, half: bool) -> int:
-    """Write a file of weights as .safetensors and return how many numbers it holds.
+    """Write a file of weights as .safetensors, whose name says so, and return how many numbers it holds.
 
     Tensors that a file has under two names are kept under the first. half: floating ones as float16.
 
     Raises:
-        RestorebenchError: the source holds no weights, or one of them is too large for float16.
+        RestorebenchError: the source holds no weights, one of them is too large for float16, or the target has
+            another suffix.
+        RunFolderError: the target cannot be written.
     """
+    if target.suffix != ".safetensors":  # by which `weights.read` knows the format
+        raise RestorebenchError(f"{target}: packed weights are .safetensors; name the file so")
     kept: dict[str, Tensor] = {}
     seen: set[tuple[int, torch.Size]] = set()
     for name, value in sorted(weights.read(source).items()):
@@ -43,8 +48,12 @@ def pack(source: Path, target: Path, half: bool) -> int:
         if not torch.isfinite(stored).all():
             raise RestorebenchError(f"{source}: {name} does not fit float16; pack it without --half")
         kept[name] = stored.contiguous()
-    with replaced(target) as temporary:
-        save_file(kept, temporary, metadata={"notes": json.dumps(dict(weights.notes(source)))})
+    notes = {"notes": json.dumps(dict(weights.notes(source)))}
+    with writing(target), replaced(target) as temporary:
+        try:
+            save_file(kept, temporary, metadata=notes)
+        except SafetensorError as error:  # so it says that there is no such folder, or no room
+            raise OSError(str(error)) from error
     return sum(value.numel() for value in kept.values())
 
 
@@ -53,22 +62,33 @@ def card(run: Path) -> Iterator[str]:
 
     Raises:
         MissingResource: the folder holds no run.
+        RunFolderError: its checkpoint is damaged, or of something else.
     """
-    path = run / CHECKPOINT
-    if not path.is_file():
-        raise MissingResource(f"{path}: no such file; name the output folder of a training")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    options = json.loads(state["options"])
-    yield f"* iterations: {state['iteration']}; seed: {options['seed']}"
+    for path in (run / CHECKPOINT, run / HISTORY):
+        if not path.is_file():
+            raise MissingResource(f"{path}: no such file; name the output folder of a training")
+    iteration, options = _read(run / CHECKPOINT)
+    yield f"* iterations: {iteration}; seed: {options['seed']}"
     if (clean := options["data"]["clean"]) is not None:
         found = photographs.listed(clean, options["data"]["limit"])
         yield f"* photographs: {len(found)}; sha256 over their sorted digests: {photographs.digest(found)}"
     yield f"* configuration: {json.dumps(_told(options), sort_keys=True)}"
-    entries = [json.loads(line) for line in (run / HISTORY).read_text().splitlines()]
+    entries = [json.loads(line) for line in logged(run / HISTORY, iteration)]
     yield ""
     yield from _curve([entry for entry in entries if "loss" in entry])
     yield ""
     yield from _table([entry for entry in entries if "loss" not in entry])
+
+
+def _read(checkpoint: Path) -> tuple[int, dict[str, Any]]:
+    """Read how far a run is and what it was told."""
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return int(state["iteration"]), json.loads(state["options"])
+    except Exception as error:  # what damaged files raise in torch has no common type
+        raise RunFolderError(
+            f"{checkpoint}: no checkpoint of a training ({type(error).__name__}); name the output folder of one"
+        ) from error
 
 
 def _told(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Training of both stages: `python -m restorebench_daclip.train controller|restorer CONFIG`."""
+"""Training of all stages: `python -m restorebench_daclip.train tower|controller|restorer CONFIG`."""

@@ -1,4 +1,4 @@
-"""Train: `python -m restorebench_daclip.train controller|restorer CONFIG [--set key=value]`."""
+"""Train: `python -m restorebench_daclip.train tower|controller|restorer CONFIG [--set key=value]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training of either stage is told, in YAML."""
+"""What training of each stage is told, in YAML."""
 
 from __future__ import annotations
 

@@ -64,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.count < 1:
         parser.error("--count must be at least 1")
     try:
+        if given.file.suffix == ".safetensors":  # what is written is a torch file, which nobody reads by that name
+            raise RestorebenchError(
+                f"{given.file}: packed already; measure for the weights.pth or weights_average.pth that it was"
+                " packed from, then pack that anew"
+            )
         controller = networks.controller_of(given.file)
         if not isinstance(controller.clip, Tower):
             raise RestorebenchError(f"{given.file}: this controller has language, and needs no typical features")

@@ -148,6 +148,10 @@ def another_shape(path, state):
     torch.save(state, path)
 
 
+def no_features(path, state):
+    torch.save({**state, "R.head.0.weight": torch.zeros(0, 3, 3, 3)}, path)
+
+
 def a_tensor_too_many(path, state):
     state["R.extra"] = torch.zeros(4)
     torch.save(state, path)
@@ -162,6 +166,7 @@ def a_tensor_too_many(path, state):
         (a_page, "refused|no checkpoint at all"),
         (a_tensor_too_few, r"1 missing \(R\.tail\.0\.bias\)"),
         (another_shape, r"R\.tail\.0\.bias is \[4\], not \[3\]"),
+        (no_features, "another network's"),
         (a_tensor_too_many, r"1 unexpected \(R\.extra\)"),
     ],
 )

@@ -24,6 +24,7 @@ from restorebench_daclip.unet import UNet, UNetConfig
 from restorebench import CLEAN, TEN, TEN_NAMES, Batch, Detection, RestorebenchError, Runtime
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import MEAN, STD, for_clip
+from restorebench.training import packing
 from restorebench.training.loop import train
 from restorebench.training.losses import spectrum_distance
 
@@ -177,6 +178,17 @@ def test_what_cannot_be_measured_is_said_in_one_line(arguments, complaint, contr
     with pytest.raises(SystemExit, match=f"^error: .*{complaint}"):
         typical.main([each.format(**places) for each in arguments])
     assert (tmp_path / "c.pth").read_bytes() == controller_file.read_bytes()
+
+
+def test_a_packed_file_is_not_overwritten_by_another_format(controller_file, photographs, tmp_path):
+    path = tmp_path / "packed.safetensors"
+    packing.pack(controller_file, path, half=False)
+    before = path.read_bytes()
+    with pytest.raises(
+        SystemExit, match=r"^error: .*packed\.safetensors: packed already; measure for the weights"
+    ):
+        typical.main([str(path), "--clean", str(photographs), "--count", "1"])
+    assert path.read_bytes() == before
 
 
 def unet_file(folder):
