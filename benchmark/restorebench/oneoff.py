@@ -22,7 +22,7 @@ from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, Started, Watcher, execute, prepare
 from restorebench.settings import Settings
 from restorebench.tasks import components
-from restorebench.toolbox.images import SUFFIXES, has_16_bits
+from restorebench.toolbox.images import SUFFIXES, has_16_bits, has_alpha
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def restore(
     tell: str = "nothing",
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
+    tile: int | None = None,
     seed: int = 0,
     existing: Existing = Existing.REFUSE,
     settings: Settings = Settings(),
@@ -94,8 +95,9 @@ def restore(
 ) -> Outcome:
     """Restore an image or a folder of images into `out`, as PNG under the same stems.
 
-    tell: nothing, task (then `task` says which) or the name of a detector. existing: what becomes of files in
-    `out` that have a result's name.
+    tell: nothing, task (then `task` says which) or the name of a detector. tile: side in px of the parts that
+    larger images are restored in, blended where they overlap; None restores whole images. existing: what becomes
+    of files in `out` that have a result's name.
 
     Raises:
         RestorebenchError: whatever is wrong with the images, the names or the folder `out`, which must lie
@@ -110,6 +112,8 @@ def restore(
         "datasets": [{"name": "unpaired", "options": {"path": str(Path(source).absolute())}}],
         "restorers": [{"name": restorer, "tell": tell, "options": dict(options or {})}],
         "save": "all",
+        "tile": tile,
+        **({} if tile is None else {"tile_overlap": min(32, tile // 2)}),
     }
     return _delivered(raw, settings, watch, Path(source), Path(out), existing)
 
@@ -206,7 +210,7 @@ def prepared(raw: dict[str, Any], settings: Settings) -> Iterator[tuple[Plan, Se
     loaded = suites.made({"clean_inputs": False, "reports": [], **raw})
     with tempfile.TemporaryDirectory(prefix="restorebench-") as name:
         folder = Path(name) / "run"
-        there = replace(settings, out=folder)
+        there = replace(settings, out=folder, one_off=True)
         yield prepare(loaded, there), there, folder
 
 
@@ -227,9 +231,11 @@ def _delivered(
                 raise RestorebenchError(f"{cell.label}: {cell.skipped}")
             if cell.card.acts_when_told and cell.tell == "nothing":
                 watch(Note(f"{cell.label} returns its input unless it is told a task: give --task or --detector"))
-        if deep := _with_16_bits(plan, source, stem):
-            more = f" and {len(deep) - 1} more" if len(deep) > 1 else ""
-            watch(Note(f"{deep[0]}{more}: read at 16 bits; results are PNG files of 8 bits"))
+        files = _files(plan, source, stem)
+        for differs, what in _LOSSES:
+            if found := [path for path in files if differs(path)]:
+                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+                watch(Note(f"{found[0]}{more}: {what}"))
         explained = None if made_from is None else partial(made_from, plan)
         delivery = Delivery(plan, folder, source, out, stem=stem, made_from=explained, existing=existing)
 
@@ -249,12 +255,19 @@ def _delivered(
         return Outcome(delivery.files, failures, len(delivery.skipped))
 
 
-def _with_16_bits(plan: Plan, source: Path, stem: Callable[[str], str]) -> list[Path]:
-    """List the files of which a result keeps 8 bits of 16."""
+_LOSSES: tuple[tuple[Callable[[Path], bool], str], ...] = (
+    (has_16_bits, "read at 16 bits; results are PNG files of 8 bits"),
+    (has_alpha, "laid over white; results have no transparency"),
+)
+"""What a result keeps less of than its input had, and what is said then."""
+
+
+def _files(plan: Plan, source: Path, stem: Callable[[str], str]) -> list[Path]:
+    """List the files that the images of a plan come from."""
     folder = source if source.is_dir() else source.parent
     samples = (sample for cell in plan.restorer_cells for sample in cell.data.samples)
-    files = (folder / _file_of(source, stem(sample.id)) for sample in samples)
-    return [path for path in files if path.is_file() and has_16_bits(path)]
+    found = (folder / _file_of(source, stem(sample.id)) for sample in samples)
+    return [path for path in found if path.is_file()]
 
 
 def _without(plan: Plan, samples: Collection[str]) -> Plan:

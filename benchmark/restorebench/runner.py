@@ -274,6 +274,8 @@ class _Stage:
 
     def _remember(self, name: str, expected: Mapping[str, Estimate], ledger: Ledger) -> None:
         """Keep what the stage took for the next plan, and show it beside what was expected."""
+        if self.settings.one_off or self.settings.scoring_only:
+            return
         ledger.teach(self.costs)
         costs.save(self.settings.device, self.plan.suite.threads, self.costs)
         self.timed.extend(ledger.rows(expected, self.journal.folder))

@@ -13,7 +13,11 @@ from restorebench.toolbox.places import offline as offline
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run a suite, apart from what it says itself. workers 0 runs in this process, for debugging."""
+    """How to run a suite, apart from what it says itself.
+
+    workers: 0 runs in this process, for debugging. one_off: a command on files, whose task is only a label; what
+    it takes is neither told nor remembered.
+    """
 
     out: Path | None = None
     data: Path | None = None
@@ -22,6 +26,7 @@ class Settings:
     fresh: bool = False
     retry_failed: bool = False
     scoring_only: bool = False
+    one_off: bool = False
     plugins: Sequence[Path] = ()
     overrides: Sequence[str] = ()
     request: Request = field(default_factory=Request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from restorebench import Runtime
+from restorebench.toolbox import weights
 from restorebench_daclip.detector import DACLIPDetector
 from restorebench_daclip.options import CompactDetection, CompactRestoration, DACLIPDetection, DACLIPRestoration
 from restorebench_daclip.restorers import DACLIPIRSDE
@@ -15,10 +16,11 @@ UNET, CONTROLLER = _FOLDER / "compact-restorer.safetensors", _FOLDER / "compact-
 
 def load_restorer(options: CompactRestoration, runtime: Runtime) -> DACLIPIRSDE:
     """Load the U-Net under its controller."""
-    given = DACLIPRestoration(weights=UNET, controller=CONTROLLER, **options.model_dump())
+    files = {"weights": weights.shipped(UNET), "controller": weights.shipped(CONTROLLER)}
+    given = DACLIPRestoration(**files, **options.model_dump())
     return DACLIPIRSDE(given, runtime)
 
 
 def load_detector(options: CompactDetection, runtime: Runtime) -> DACLIPDetector:
     """Load the controller as a detector."""
-    return DACLIPDetector(DACLIPDetection(weights=CONTROLLER, **options.model_dump()), runtime)
+    return DACLIPDetector(DACLIPDetection(weights=weights.shipped(CONTROLLER), **options.model_dump()), runtime)

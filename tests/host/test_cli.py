@@ -662,6 +662,36 @@ def test_it_is_said_that_a_result_has_fewer_bits(call, tmp_path, command):
     assert (code, error) == (0, "")
 
 
+def test_it_is_said_that_a_result_has_no_transparency(call, tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.new("RGBA", (16, 16), (9, 9, 9, 99)).save(tmp_path / "in" / "a.png")
+    Image.new("P", (16, 16)).save(tmp_path / "in" / "b.png", transparency=0)
+    code, _, error = call("restore", "in", "-m", "identity", "-o", "out", "--workers", "0")
+    assert (code, error) == (0, "note: in/a.png and 1 more: laid over white; results have no transparency\n")
+
+
+@pytest.mark.parametrize(("tile", "sides"), [([], {(72, 72)}), (["--tile", "32"], {(32, 32)})])
+def test_a_large_image_may_be_restored_in_tiles(call, tmp_path, tile, sides):
+    (tmp_path / "seen.py").write_text(
+        "from pathlib import Path\nfrom restorebench import RestorerInfo, hookimpl\n"
+        "class Seeing:\n    def __init__(self, options, runtime): pass\n"
+        "    def restore(self, batch):\n        with Path('sides').open('a') as file:\n"
+        "            print(*batch.degraded.shape[2:], file=file)\n        return batch.degraded.clone()\n"
+        "@hookimpl\ndef restorebench_restorers():\n"
+        "    return [RestorerInfo(name='seeing', version='1', summary='Notes sides.', load=Seeing)]\n"
+    )
+    photograph(tmp_path / "a.png", size=72)
+    code, _, error = call(
+        "restore", "a.png", "-m", "seeing", "-o", "out", "--plugin", "seen.py", *tile, "--workers", "0"
+    )
+    assert code == 0, error
+    seen = {tuple(map(int, line.split())) for line in (tmp_path / "sides").read_text().splitlines()}
+    assert seen == sides
+    assert np.array_equal(
+        np.asarray(Image.open(tmp_path / "out" / "a.png")), np.asarray(Image.open(tmp_path / "a.png"))
+    )
+
+
 def test_a_metric_that_cannot_be_computed_here_is_said_by_every_command_and_briefly_in_the_table(
     call, tmp_path, monkeypatch
 ):

@@ -39,6 +39,9 @@ def restore(
     detector: Annotated[str | None, typer.Option("--detector", help="Let a detector tell it the task.")] = None,
     option: common.PluginOptions = None,
     weights: common.Weights = None,
+    tile: Annotated[
+        int | None, typer.Option("--tile", min=32, help="Restore in tiles of so many px, for large images.")
+    ] = None,
     seed: Seed = 0,
     skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
@@ -60,6 +63,7 @@ def restore(
             tell=detector or ("nothing" if task is None else "task"),
             task=task,
             options=common.plugin_options(option, weights),
+            tile=tile,
             seed=seed,
             existing=existing,
             settings=common.settings_of(plugin, device, workers),

@@ -92,6 +92,12 @@ def has_16_bits(path: Path) -> bool:
         return deep.is_tiff(image) or deep.is_png(image)
 
 
+def has_alpha(path: Path) -> bool:
+    """Tell from its header whether an image has transparency, which `read` lays over white."""
+    with _opened(path) as image:
+        return "A" in image.getbands() or "transparency" in image.info
+
+
 def read(path: Path) -> Image:
     """Decode a file to (H, W, 3) float32 RGB in [0, 1] by the rules at the top of this module.
 

@@ -209,6 +209,17 @@ def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
     return {str(name).removeprefix(prefix): value for name, value in held.items()}
 
 
+def shipped(path: Path) -> Path:
+    """Return the path of weights that come with a package.
+
+    Raises:
+        MissingResource: they are not there.
+    """
+    if not path.is_file():
+        raise MissingResource(f"weights {path}: came with the package and are gone; install it again")
+    return path
+
+
 def notes(weights: object) -> Mapping[str, Any]:
     """Return the plain values that a file keeps under `notes` beside its tensors; nothing for what is no file.
 

@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RestorebenchError as error:
         sys.exit(f"error: {error}")
     size = given.target.stat().st_size
-    print(f"* {given.target.name}: {count:,} parameters, {size:,} bytes, sha256 {file_digest(given.target)}")
+    print(f"* {given.target.name}: {count:,} numbers, {size:,} bytes, sha256 {file_digest(given.target)}")
     print("\n".join(lines))
 
 
