@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench import downloads, in_process, origin, planning, schedule
+from restorebench import downloads, engines, origin, planning, schedule
 from restorebench import journal as journals
 from restorebench import suite as suites
 from restorebench.catalog import discover, first_line, require_unbroken
@@ -27,7 +25,6 @@ from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, OK, WHOLE_IMAGE, DetectionRecord, Record
 from restorebench.settings import Settings, cache_folder, offline
-from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated_options
 
@@ -96,7 +93,9 @@ def execute(plan: Plan, settings: Settings, watch: Watcher = lambda event: None)
     # pandas takes a second to import; it does so while the first worker starts.
     preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()
-    with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder) as run_jobs:
+    engine = engines.chosen(settings)
+    told = setup(plan, settings, folder)
+    with journals.opened(folder, settings.fresh) as journal, engine(told, settings) as run_jobs:
         if not settings.scoring_only:
             origin.require_same_suite(journal, plan)
             journal.remember("run", origin.describe(plan, settings))
@@ -125,7 +124,7 @@ def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[J
     """Keep what the numbers are computed with; a run that computes nothing leaves it as it was."""
     key = _environment_key(settings.scoring_only)
     if jobs or journal.recall(key) is None:
-        journal.remember(key, environment(settings.workers, settings.device))
+        journal.remember(key, environment(settings.workers, settings.device, settings.engine))
 
 
 def _environment_key(scoring_only: bool) -> str:
@@ -219,17 +218,6 @@ def _scored(record: Record, job: Job) -> Record:
         return record
     columns = job.columns or [column[0] for column in job.cell.columns]
     return replace(record, unscored=dict.fromkeys(columns, record.reason))
-
-
-@contextmanager
-def _workers(plan: Plan, settings: Settings, folder: Path) -> Iterator[Callable[[Sequence[Job]], Iterator[Event]]]:
-    """Yield what runs jobs: worker processes, or with `workers=0` this very process."""
-    told = setup(plan, settings, folder)
-    if settings.workers == 0:
-        yield partial(in_process.run, told)
-        return
-    with Supervisor(told, settings.workers, Path(told.run_folder) / "logs") as supervisor:
-        yield supervisor.run
 
 
 def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:

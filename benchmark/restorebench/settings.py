@@ -13,12 +13,20 @@ from restorebench.toolbox.places import offline as offline
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run a suite, apart from what it says itself. workers 0 runs in this process, for debugging."""
+    """How to run a suite, apart from what it says itself.
+
+    workers: 0 runs in this process, for debugging. engine: `local`, or `ray`, which alone takes the next two.
+    address: of a Ray to join; None starts one on this machine. gpus_per_worker: what each asks Ray for, also
+    fractions; None gives each as much as there is for all.
+    """
 
     out: Path | None = None
     data: Path | None = None
     device: str = "auto"
     workers: int = 1
+    engine: str = "local"
+    address: str | None = None
+    gpus_per_worker: float | None = None
     fresh: bool = False
     retry_failed: bool = False
     scoring_only: bool = False

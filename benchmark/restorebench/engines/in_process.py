@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
+from restorebench.engines import RunJobs
 from restorebench.errors import DeviceError, from_worker
 from restorebench.events import Done, Event, Loaded, failures
 from restorebench.jobs import Job, Setup
 from restorebench.queues import cell_name, plugin_work
 from restorebench.records import detection_from, record_from
+from restorebench.settings import Settings
+
+
+@contextmanager
+def opened(setup: Setup, settings: Settings) -> Iterator[RunJobs]:
+    """Give what runs jobs here and now. settings: those of other engines mean nothing here."""
+    yield partial(run, setup)
 
 
 def run(setup: Setup, jobs: Sequence[Job]) -> Iterator[Event]:
