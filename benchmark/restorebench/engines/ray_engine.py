@@ -95,7 +95,8 @@ class _Actors:
     def __exit__(self, *_: object) -> None:
         with self._connection:
             for actor in self._actors:
-                ray.kill(actor.handle)
+                with contextlib.suppress(RayError):
+                    ray.kill(actor.handle)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """Run jobs to their end, yielding what happens.

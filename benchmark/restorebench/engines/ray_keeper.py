@@ -62,7 +62,7 @@ def _end_with_stdin(folder: Path) -> None:
 def _end_descendants() -> None:
     """Kill until none is left: one that loses its parent becomes a child of this process."""
     until = time.monotonic() + _ENDING_SECONDS
-    while (found := _descendants(os.getpid())) and time.monotonic() < until:
+    while (found := descendants(os.getpid())) and time.monotonic() < until:
         for process in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -72,7 +72,8 @@ def _end_descendants() -> None:
         time.sleep(0.02)
 
 
-def _descendants(ancestor: int) -> list[int]:
+def descendants(ancestor: int) -> list[int]:
+    """List the processes that a process has started, and those that these have."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,0 +1,233 @@
+"""One contract for all engines, whatever becomes of their processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from restorebench import engines
+from restorebench.engines.ray_keeper import descendants
+from restorebench.errors import RestorebenchError
+from restorebench.events import Done, Loaded, Note
+from restorebench.plan import Request
+from restorebench.settings import Settings
+
+PLUGINS = Path(__file__).parent / "plugins"
+ENGINES = {
+    "in-process": {"workers": 0},
+    "local-1": {"workers": 1},
+    "local-2": {"workers": 2},
+    "ray-2": {"workers": 2, "engine": "ray"},
+}
+IN_ANY_PROCESS = {
+    "identity": ["", "", ""],
+    "airnet-compact": ["", "", ""],
+    "returns-wrong-shape": ["contract: restore returned shape (1, 3, 16, 15), not (1, 3, 16, 16)"] * 3,
+    "fails-to-load": ["error: while loading: OSError: weights are gone"] * 3,
+}
+IN_ITS_OWN = {
+    "crashes-on-bright": ["", "", "crash: exit code 7"],
+    "hangs-on-bright": ["", "", "timeout: more than 1 s for one image"],
+}
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A Ray with two CPUs, for all tests here: it takes seconds to start."""
+    pytest.importorskip("ray")
+    from restorebench.engines import ray_cluster
+
+    with ray_cluster.started(2) as found:
+        yield found
+
+
+@pytest.fixture
+def settings_of(request):
+    """Give the settings of an engine by its name; Ray's is started when it is first asked for."""
+
+    def find(name):
+        chosen = ENGINES[name]
+        return {**chosen, "address": request.getfixturevalue("address")} if "engine" in chosen else chosen
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Rows of the tables by restorer, as the first engine wrote them."""
+    return {}
+
+
+def rows(folder, name, restorer):
+    return [line for line in (folder / name).read_text().splitlines() if restorer in line.split(",")]
+
+
+def ended(processes, seconds=15):
+    """Wait for processes to end, and return those that do not; a zombie has ended."""
+    until = time.monotonic() + seconds
+    while (left := [p for p in processes if lives(p)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
+
+
+def lives(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def actors():
+    """List the processes of actors that this one, or what it started, has started."""
+    names = {process: Path(f"/proc/{process}/cmdline") for process in descendants(os.getpid())}
+    return [
+        process for process, name in names.items() if lives(process) and b"ray::GroupActor" in name.read_bytes()
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_do_the_same_with_the_same_events_failures_and_bytes(run, tmp_path, settings_of, known, name):
+    settings = settings_of(name)
+    expected = IN_ANY_PROCESS if settings["workers"] == 0 else IN_ANY_PROCESS | IN_ITS_OWN
+    before = set(descendants(os.getpid()))
+    result, events = run([*expected], settings=settings, limits={"image_seconds": 1})
+    records = result.tables.records
+    assert {name: list(records[records.restorer == name].reason) for name in expected} == expected
+    done = Counter((r.digest, r.sample) for e in events if isinstance(e, Done) for r in e.records)
+    assert len(done) == 3 * len(expected) and set(done.values()) == {1}
+    loaded = {event.cell.name for event in events if isinstance(event, Loaded)}
+    assert loaded == expected.keys() - {"fails-to-load"}
+    for table in ("records.csv", "leaderboard.csv"):
+        for restorer in expected:
+            written = rows(tmp_path / "run", table, restorer)
+            assert written and written == known.setdefault((table, restorer), written)
+    mine = set(descendants(os.getpid())) - before
+    assert ended([p for p in mine if b"restorebench.worker" in Path(f"/proc/{p}/cmdline").read_bytes()]) == []
+    assert ended(actors()) == []
+
+
+@pytest.mark.slow
+def test_actors_that_are_killed_cost_one_group_each_and_no_number(run, tmp_path, monkeypatch, address):
+    monkeypatch.setenv("RESTOREBENCH_TEST_TALLY", str(tmp_path / "tally"))
+    monkeypatch.setenv("RESTOREBENCH_TEST_SECONDS", "0.3")
+    suite = {
+        "restorers": ["counting", "global-affine"],
+        "plugins": ("counting.py",),
+        "datasets": [{"name": "synthetic", "options": {"crop": 48}}],
+    }
+    run(**suite, out="straight", settings={"workers": 0})
+    (tmp_path / "tally").unlink()
+    killed = []
+
+    def kill(event):
+        """Kill an actor after two groups, and another after two more."""
+        if isinstance(event, Done) and event.job.cell.name == "counting":
+            kill.groups += 1
+            if kill.groups in (2, 4):
+                killed.append(actors()[0])
+                os.kill(killed[-1], signal.SIGKILL)
+        elif isinstance(event, Note):
+            kill.notes += 1
+
+    kill.groups = kill.notes = 0
+    ray = {"workers": 2, "engine": "ray", "address": address}
+    result, _ = run(**suite, out="killed", watch=kill, settings=ray)
+    assert result.failed == 0
+    assert len(set(killed)) == kill.notes == 2
+    images = len(result.tables.records) // 2
+    tally = (tmp_path / "tally").read_text().split()
+    assert len(set(tally)) == images
+    assert len(tally) <= images + len(killed)
+    for table in ("records.csv", "leaderboard.csv"):
+        assert (tmp_path / "killed" / table).read_bytes() == (tmp_path / "straight" / table).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_group_that_ends_every_actor_is_a_failure_and_others_go_on(run, monkeypatch, address):
+    from restorebench.engines import ray_engine
+
+    monkeypatch.setattr(ray_engine, "LOST_ATTEMPTS", 1)
+    ray = {"workers": 1, "engine": "ray", "address": address, "request": Request(limit=1)}
+    result, _ = run(["ends-its-supervisor", "identity"], settings=ray)
+    records = result.tables.records.set_index("restorer")
+    assert records.loc["ends-its-supervisor"].reason == "killed: its actor was lost 2 times"
+    assert records.loc["identity"].reason == ""
+
+
+@pytest.mark.slow
+def test_after_a_sigkill_of_the_driver_nothing_of_ray_remains_and_a_run_continues(pairs, tmp_path):
+    pytest.importorskip("ray")
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nrestorers: [counting]\nmetrics: [psnr]\nclean_inputs: false\n"
+        f"datasets: [{{name: paired-folder, options: {{path: {pairs}}}}}]\n"
+    )
+
+    def start(out, seconds, *extra):
+        command = [sys.executable, "-m", "restorebench", "run", "s.yaml", "--device", "cpu", "--out", out, *extra]
+        told = {"RESTOREBENCH_TEST_TALLY": str(tmp_path / out), "RESTOREBENCH_TEST_SECONDS": str(seconds)}
+        return subprocess.Popen(
+            [*command, "--plugin", PLUGINS / "counting.py", "-q"],
+            cwd=tmp_path,
+            env={**os.environ, **{key: value + ".tally" * ("TALLY" in key) for key, value in told.items()}},
+            stdout=subprocess.DEVNULL,
+        )
+
+    driver = start("killed", 600, "--engine", "ray", "--workers", "2")
+    tally = tmp_path / "killed.tally"
+    until = time.monotonic() + 120
+    while not (tally.exists() and len(tally.read_text().split()) == 2) and time.monotonic() < until:
+        time.sleep(0.1)
+    started = descendants(driver.pid)
+    commands = [Path(f"/proc/{process}/cmdline").read_text() for process in started]
+    folders = {found[0] for text in commands if (found := re.search(r"/tmp/restorebench-ray-\w+", text))}
+    assert len(folders) == 1
+    assert sum("restorebench.worker" in text for text in commands) == 2
+    driver.kill()
+    driver.wait()
+    assert ended(started) == []
+    assert not Path(*folders).exists()
+    for out in ("killed", "straight"):
+        assert start(out, 0, "--workers", "0").wait() == 0
+    for table in ("records.csv", "leaderboard.csv"):
+        assert (tmp_path / "killed" / table).read_bytes() == (tmp_path / "straight" / table).read_bytes()
+
+
+def test_a_run_with_nothing_left_to_do_starts_no_ray(run, monkeypatch):
+    pytest.importorskip("ray")
+    from restorebench.engines import ray_cluster
+
+    run(["identity"], settings={"workers": 0})
+    monkeypatch.delattr(ray_cluster, "started")
+    result, events = run(["identity"], settings={"workers": 2, "engine": "ray"})
+    assert (result.failed, [event for event in events if isinstance(event, Done)]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"engine": "rey"}, "--engine rey: is not local or ray"),
+        ({"address": "auto"}, "--address is for --engine ray"),
+        ({"gpus_per_worker": 1}, "--gpus-per-worker is for --engine ray"),
+        ({"engine": "ray", "workers": 0}, "--workers 0 runs in this very process"),
+    ],
+)
+def test_options_that_no_engine_takes_are_refused(settings, complaint):
+    with pytest.raises(RestorebenchError, match=complaint):
+        engines.chosen(Settings(**settings))
+
+
+def test_a_lack_of_ray_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "restorebench.engines.ray_engine", raising=False)
+    monkeypatch.delattr(engines, "ray_engine", raising=False)
+    with pytest.raises(RestorebenchError, match=r"^--engine ray needs ray: pip install 'restorebench\[ray\]'$"):
+        engines.chosen(Settings(engine="ray"))
