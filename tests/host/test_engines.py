@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from restorebench import engines
+from restorebench import engines, versions
+from restorebench.engines.ray_actor import Answer, GroupActor, Surroundings
 from restorebench.engines.ray_keeper import descendants
-from restorebench.errors import RestorebenchError
+from restorebench.errors import DeviceError, RestorebenchError
 from restorebench.events import Done, Loaded, Note
+from restorebench.jobs import CellSpec, Job, Setup
 from restorebench.plan import Request
 from restorebench.settings import Settings
 
@@ -152,9 +154,7 @@ def test_actors_that_are_killed_cost_one_group_each_and_no_number(run, tmp_path,
 
 
 @pytest.mark.slow
-def test_a_group_that_ends_every_actor_is_a_failure_and_others_go_on(run, monkeypatch, address):
-    from restorebench.engines import ray_engine
-
+def test_a_group_that_ends_every_actor_is_a_failure_and_others_go_on(run, monkeypatch, address, ray_engine):
     monkeypatch.setattr(ray_engine, "LOST_ATTEMPTS", 1)
     ray = {"workers": 1, "engine": "ray", "address": address, "request": Request(limit=1)}
     result, _ = run(["ends-its-supervisor", "identity"], settings=ray)
@@ -231,3 +231,86 @@ def test_a_lack_of_ray_is_one_line(monkeypatch):
     monkeypatch.delattr(engines, "ray_engine", raising=False)
     with pytest.raises(RestorebenchError, match=r"^--engine ray needs ray: pip install 'restorebench\[ray\]'$"):
         engines.chosen(Settings(engine="ray"))
+
+
+# ---------------------------------------------------------------- what the driver of actors decides, without a Ray
+
+
+@pytest.fixture
+def ray_engine():
+    pytest.importorskip("ray")
+    from restorebench.engines import ray_engine
+
+    return ray_engine
+
+
+@pytest.mark.parametrize(
+    ("gpus", "workers", "device", "asked", "share"),
+    [
+        (0, 4, "auto", None, 0),
+        (4, 4, "auto", None, 1),
+        (8, 4, "auto", None, 1),
+        (2, 3, "auto", None, 0.5),  # two thirds would leave the third worker without a place
+        (1, 3, "cuda:0", None, 0.3333),
+        (4, 4, "cpu", None, 0),
+        (4, 4, "auto", 0.25, 0.25),
+        (4, 4, "auto", 0, 0),
+    ],
+)
+def test_workers_share_gpus_so_that_each_finds_a_place(ray_engine, gpus, workers, device, asked, share):
+    settings = Settings(engine="ray", device=device, workers=workers, gpus_per_worker=asked)
+    assert ray_engine.gpus_per_worker(settings, gpus) == share
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "asked", "complaint"),
+    [
+        (2, "cuda:1", None, "Ray chooses among GPUs"),
+        (2, "cpu", 1, "--gpus-per-worker 1 is of no use with --device cpu"),
+        (0, "cuda:0", None, "--device cuda:0: this Ray has no GPU"),
+        (0, "auto", 0.5, "--gpus-per-worker 0.5: this Ray has no GPU"),
+        (2, "cuda:0", 0, "--gpus-per-worker 0 leaves no GPU to --device cuda"),
+    ],
+)
+def test_a_device_that_ray_cannot_give_is_refused(ray_engine, gpus, device, asked, complaint):
+    with pytest.raises(DeviceError, match=complaint):
+        ray_engine.gpus_per_worker(Settings(engine="ray", device=device, gpus_per_worker=asked), gpus)
+
+
+def test_a_machine_without_the_folders_or_the_versions_is_named(ray_engine):
+    here = versions.installed()
+    with pytest.raises(RestorebenchError, match=r"^node7 does not see /runs/logs/mark: "):
+        ray_engine.require_same(Surroundings("node7", here, ("/runs/logs/mark",)))
+    with pytest.raises(RestorebenchError, match=r"^node7 has numpy 1\.0, not .*, scipy missing, not "):
+        ray_engine.require_same(Surroundings("node7", {**here, "numpy": "1.0", "scipy": ""}, ()))
+    ray_engine.require_same(Surroundings("node7", here, ()))
+
+
+def test_losing_actors_without_a_group_in_between_ends_the_run(ray_engine, monkeypatch):
+    monkeypatch.setattr(ray_engine.ray, "kill", lambda handle: None)
+    made = ray_engine._Actors(Setup("run", 1, "cpu", {}, "cache", True), Settings(engine="ray", workers=2))
+
+    def lose():
+        made._actors.append(ray_engine._Actor(0, None, None))
+        return made._replace(made._actors[0], ray_engine.RayError("the node is gone\n  in a\n  trace"))
+
+    notes = [lose() for _ in range(10)]
+    assert {note.text for note in notes} == {"an actor was lost, and is replaced: the node is gone trace"}
+    with pytest.raises(RestorebenchError, match="Ray lost 11 actors and no group came back in between"):
+        lose()
+
+
+def test_an_actor_answers_with_what_its_supervisor_met(monkeypatch, tmp_path):
+    """What the user has to mend comes back as data: Ray would wrap an exception in a trace."""
+    monkeypatch.chdir(tmp_path)
+    actor = GroupActor(Setup(str(tmp_path), 1, "cuda:0", {}, "cache", True), 0, str(tmp_path), {})
+
+    def run(jobs):
+        yield Note("first")
+        actor._supervisor.queues.spend(jobs[0], 2.0)
+        raise DeviceError("no such device")
+
+    monkeypatch.setattr(actor._supervisor, "run", run)
+    cell = CellSpec("digest", "restorer", "identity", "identity", {}, {}, {"task": "noisy"})
+    answer = actor.run(Job(cell, (0,), ("a",), "restore"), 0.0)
+    assert answer == Answer((Note("first"),), 2.0, error=("DeviceError", "no such device"))

@@ -122,7 +122,7 @@ class _Actors:
         if address is None:
             address = self._connection.enter_context(ray_cluster.started(workers * threads))
         self._connection.enter_context(ray_cluster.joined(address))
-        gpus = self._gpus_per_worker(_resources().get("GPU", 0))
+        gpus = gpus_per_worker(self._settings, _resources().get("GPU", 0))
         if not gpus:
             self._setup = replace(self._setup, device="cpu")
         self._needs = {"num_cpus": CPUS_PER_THREAD * threads, "num_gpus": gpus}
@@ -132,20 +132,6 @@ class _Actors:
         self._mark.parent.mkdir(parents=True, exist_ok=True)
         self._mark.touch()
         self._connection.callback(self._mark.unlink, missing_ok=True)
-
-    def _gpus_per_worker(self, there: float) -> float:
-        """Say what each actor asks for, by default an even share; 0 has it work on the CPU."""
-        device, asked = self._setup.device, self._settings.gpus_per_worker
-        if device not in {"auto", "cpu", "cuda:0"}:
-            raise DeviceError(f"--device {device}: Ray chooses among GPUs; use auto, cpu or cuda")
-        if device == "cpu" and asked:
-            raise DeviceError(f"--gpus-per-worker {asked:g} is of no use with --device cpu")
-        if asked is None:
-            share = 1 / math.ceil(self._settings.workers / there) if there and device != "cpu" else 0.0
-            asked = math.floor(share * 10_000) / 10_000  # Ray counts in such parts
-        if (asked or device == "cuda:0") and not there:
-            raise DeviceError(f"--device {device}: this Ray has no GPU; use cpu")
-        return asked
 
     # ------------------------------------------------------------ handing out work
 
@@ -198,23 +184,10 @@ class _Actors:
                     break
                 self._heard = time.monotonic()
                 if isinstance(heard, Surroundings):
-                    self._arrived(actor, heard)
+                    require_same(heard)
+                    actor.arriving = None
                 else:
                     yield from self._answered(actor, actor.calls.pop(reference), heard)
-
-    def _arrived(self, actor: _Actor, place: Surroundings) -> None:
-        """Let an actor work that stands on a machine as good as this one."""
-        actor.arriving = None
-        if place.missing:
-            raise RestorebenchError(
-                f"{place.host} does not see {place.missing[0]}: --engine ray needs folders that all machines share"
-            )
-        here = versions.installed()
-        if other := [name for name in here if here[name] != place.versions.get(name)]:
-            different = ", ".join(
-                f"{name} {place.versions.get(name) or 'missing'}, not {here[name]}" for name in other
-            )
-            raise RestorebenchError(f"{place.host} has {different}: numbers need the same versions everywhere")
 
     def _answered(self, actor: _Actor, work: Work, answer: Answer) -> Iterator[Event]:
         self._lost = 0
@@ -260,6 +233,44 @@ class _Actors:
             raise RestorebenchError(
                 f"Ray found no place in {waited:.0f} s for an actor with {self._needs}; it has {_resources()}"
             )
+
+
+def gpus_per_worker(settings: Settings, there: float) -> float:
+    """Say what each actor asks for, by default an even share of those that are `there`; 0 has it use the CPU.
+
+    Raises:
+        DeviceError: the device is none that Ray can give.
+    """
+    device, asked = settings.device, settings.gpus_per_worker
+    if device not in {"auto", "cpu", "cuda:0"}:
+        raise DeviceError(f"--device {device}: Ray chooses among GPUs; use auto, cpu or cuda")
+    if device == "cpu" and asked:
+        raise DeviceError(f"--gpus-per-worker {asked:g} is of no use with --device cpu")
+    if asked is None:
+        share = 1 / math.ceil(settings.workers / there) if there and device != "cpu" else 0.0
+        asked = math.floor(share * 10_000) / 10_000  # Ray counts in such parts
+    if (asked or device == "cuda:0") and not there:
+        option = f"--gpus-per-worker {asked:g}" if asked else f"--device {device}"
+        raise DeviceError(f"{option}: this Ray has no GPU; use --device cpu")
+    if device == "cuda:0" and not asked:
+        raise DeviceError("--gpus-per-worker 0 leaves no GPU to --device cuda")
+    return asked
+
+
+def require_same(place: Surroundings) -> None:
+    """Refuse a machine that lacks what is here.
+
+    Raises:
+        RestorebenchError: it does not see a folder, or has other versions of what numbers depend on.
+    """
+    if place.missing:
+        raise RestorebenchError(
+            f"{place.host} does not see {place.missing[0]}: --engine ray needs folders that all machines share"
+        )
+    here, there = versions.installed(), place.versions
+    if other := [name for name in here if here[name] != there.get(name)]:
+        different = ", ".join(f"{name} {there.get(name) or 'missing'}, not {here[name]}" for name in other)
+        raise RestorebenchError(f"{place.host} has {different}: numbers need the same versions everywhere")
 
 
 def _resources() -> dict[str, float]:
