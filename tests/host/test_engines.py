@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -275,6 +276,17 @@ def test_workers_share_gpus_so_that_each_finds_a_place(ray_engine, gpus, workers
 def test_a_device_that_ray_cannot_give_is_refused(ray_engine, gpus, device, asked, complaint):
     with pytest.raises(DeviceError, match=complaint):
         ray_engine.gpus_per_worker(Settings(engine="ray", device=device, gpus_per_worker=asked), gpus)
+
+
+def test_an_address_where_nobody_listens_is_one_line(ray_engine):
+    from restorebench.engines import ray_cluster
+
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        complaint = f"^--address {address}: no Ray answers there: Connection refused$"
+        with pytest.raises(RestorebenchError, match=complaint), ray_cluster.joined(address):
+            pass
 
 
 def test_a_machine_without_the_folders_or_the_versions_is_named(ray_engine):

@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
-from ray._raylet import Config  # type: ignore[attr-defined]  # compiled, and its stub lacks this
 
 from restorebench.errors import RestorebenchError
 
 _ENDING_SECONDS = 30
-_PRIVATE = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
-"""Ray listens to the whole network: let nobody in who has not the token that Ray keeps in the home folder."""
+_ANSWER_SECONDS = 20
+# Ray listens to the whole network: let nobody in who has not the token that it keeps in the home folder.
+_PRIVATE = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 
 
 @contextmanager
@@ -58,7 +60,7 @@ def _as_private() -> Iterator[None]:
     """Let this process into a Ray that asks for a token."""
     before = {name: os.environ.get(name) for name in _PRIVATE}
     os.environ.update(_PRIVATE)
-    Config.initialize("")  # Ray has read its variables when it was imported; it calls this after setting one
+    _read_variables_again()
     try:
         yield
     finally:
@@ -67,6 +69,14 @@ def _as_private() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+        _read_variables_again()
+
+
+def _read_variables_again() -> None:
+    """Have Ray notice variables that were set after it was imported, the way it does itself after setting one."""
+    compiled: Any = ray._raylet
+    if hasattr(compiled, "AuthenticationTokenLoader"):  # Ray 2.52 or newer; before, there were no tokens
+        compiled.Config.initialize("")
 
 
 @contextmanager
@@ -78,6 +88,7 @@ def joined(address: str) -> Iterator[None]:
     """
     if ray.is_initialized():
         raise RestorebenchError("this process uses Ray already: call ray.shutdown() before a run with engine ray")
+    _require_answer(address)
     try:
         with _own_handler():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -88,6 +99,17 @@ def joined(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Notice an address where nobody listens: Ray 2.60 waits for it without end."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "://" in address:  # `auto`, which Ray looks up, and its clients' own
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+    except OSError as error:
+        raise RestorebenchError(f"--address {address}: no Ray answers there: {error.strerror or error}") from None
 
 
 @contextmanager

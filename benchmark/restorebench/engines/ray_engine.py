@@ -130,6 +130,8 @@ class _Actors:
         # driver counts, as the supervisor does. So neither max_restarts nor max_task_retries are set.
         self._class = ray.remote(**self._needs, scheduling_strategy="SPREAD")(GroupActor)
         self._mark.parent.mkdir(parents=True, exist_ok=True)
+        for left in self._mark.parent.glob("driver-*"):  # by a driver that was killed
+            left.unlink()
         self._mark.touch()
         self._connection.callback(self._mark.unlink, missing_ok=True)
 
