@@ -6,41 +6,26 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from restorebench import versions
 from restorebench.catalog import Catalog
 from restorebench.hardware import gpus, memory_limit_mib, processor
 from restorebench.plan import DetectorCell, Plan, RestorerCell
 
-_PACKAGES = (
-    "restorebench",
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "scikit-image",
-    "pandas",
-    "pillow",
-    "tifffile",
-    "lpips",
-    "open_clip_torch",
-    "pluggy",
-    "pydantic",
-)
 
-
-def environment(workers: int, device: str) -> dict[str, Any]:
+def environment(workers: int, device: str, engine: str) -> dict[str, Any]:
     """Describe what computes a run, as JSON-ready data: software, hardware and how it is used.
 
     device is as asked for; what each image was computed on is in cost.csv. memory_limit_mib: of this
     process's control group, None without one. gpus: name, driver and memory of each, as nvidia-smi says.
     """
     return {
+        "engine": engine,
         "workers": workers,
         "device": device,
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": versions.installed(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),
@@ -122,14 +107,6 @@ def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
         "dataset": cell.data.label,
         "digest": cell.digest,
     }
-
-
-def version(package: str) -> str:
-    """Return the installed version of a package, or an empty string."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def git_commit(folder: Path) -> str:

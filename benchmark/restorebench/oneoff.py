@@ -16,13 +16,13 @@ from restorebench import suite as suites
 from restorebench.delivery import Delivery, Existing
 from restorebench.errors import RestorebenchError
 from restorebench.events import Event, Note
-from restorebench.manifest import version
 from restorebench.plan import DataCell, Plan, Request
 from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, Started, Watcher, execute, prepare
 from restorebench.settings import Settings
 from restorebench.tasks import components
 from restorebench.toolbox.images import SUFFIXES, has_16_bits, has_alpha
+from restorebench.versions import version
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ def run(
     plugins: str | Path | Sequence[str | Path] = (),
     device: str = "auto",
     workers: int = 1,
+    engine: str = "local",
+    address: str | None = None,
+    gpus_per_worker: float | None = None,
     fresh: bool = False,
     retry_failed: bool = False,
 ) -> Result:
@@ -61,6 +64,9 @@ def run(
         data=None if data is None else Path(data),
         device=device,
         workers=workers,
+        engine=engine,
+        address=address,
+        gpus_per_worker=gpus_per_worker,
         fresh=fresh,
         retry_failed=retry_failed,
         plugins=tuple(Path(plugin) for plugin in ([plugins] if isinstance(plugins, str | Path) else plugins)),

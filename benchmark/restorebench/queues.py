@@ -28,11 +28,12 @@ class Queues:
         self._limit = plugin_seconds
         self._queues: dict[str, deque[Work]] = defaultdict(deque)
         self._spent: dict[str, float] = defaultdict(float)
+        self._spent_elsewhere: dict[str, float] = defaultdict(float)
         self._given_up: dict[tuple[str, str], str] = {}
 
-    def __bool__(self) -> bool:
-        """Tell whether anything waits."""
-        return any(self._queues.values())
+    def __len__(self) -> int:
+        """Count the work that waits."""
+        return sum(map(len, self._queues.values()))
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Queue jobs behind what waits already."""
@@ -96,9 +97,13 @@ class Queues:
         """Fail all work of a cell that comes from now on; scoring what it saved is no work of its plugin."""
         self._given_up[plugin_work(cell)] = reason
 
+    def given_up(self, cell: CellSpec) -> str | None:
+        """Say why a cell is given up; None if it is not."""
+        return self._given_up.get(plugin_work(cell))
+
     def hopeless(self, job: Job) -> str | None:
         """Say why a job need not be tried: its cell is given up, or has used up its time; None if it may run."""
-        if (reason := self._given_up.get(plugin_work(job.cell))) is not None:
+        if (reason := self.given_up(job.cell)) is not None:
             return reason
         left = self.seconds_left(job)
         return None if left is None or left > 0 else f"timeout: more than {self._limit:g} s for this task"
@@ -108,11 +113,19 @@ class Queues:
         if job.mode == "restore":
             self._spent[job.cell.digest] += seconds
 
+    def spent(self, job: Job) -> float:
+        """Return how many seconds a job's cell was charged with here."""
+        return self._spent[job.cell.digest]
+
+    def spent_elsewhere(self, job: Job, seconds: float) -> None:
+        """Set how long a job's cell has worked under other queues: the limit is one for all."""
+        self._spent_elsewhere[job.cell.digest] = seconds
+
     def seconds_left(self, job: Job) -> float | None:
         """Return how long a job's cell may still run; None where no limit holds."""
         if self._limit is None or job.mode != "restore":
             return None
-        return self._limit - self._spent[job.cell.digest]
+        return self._limit - self._spent[job.cell.digest] - self._spent_elsewhere[job.cell.digest]
 
 
 def cell_name(job: Job) -> str:

@@ -9,12 +9,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench import costs, downloads, estimates, in_process, origin, planning, schedule
+from restorebench import costs, downloads, engines, estimates, origin, planning, schedule
 from restorebench import journal as journals
 from restorebench import suite as suites
 from restorebench.catalog import discover, first_line, require_unbroken
@@ -32,7 +31,6 @@ from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, OK, WHOLE_IMAGE, DetectionRecord, Record
 from restorebench.settings import Settings, cache_folder, offline
 from restorebench.stopping import Stop, Stopped
-from restorebench.supervisor import Supervisor
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated_options
 
@@ -136,7 +134,8 @@ def _stage(plan: Plan, settings: Settings, watch: Watcher, stop: Stop | None) ->
     """Open the run folder and start the engine."""
     folder = run_folder(plan, settings)
     stop = Stop() if stop is None else stop
-    with journals.opened(folder, settings.fresh) as journal, _workers(plan, settings, folder, stop) as run_jobs:
+    engine, told = engines.chosen(settings), setup(plan, settings, folder)
+    with journals.opened(folder, settings.fresh) as journal, engine(told, settings, stop) as run_jobs:
         if not settings.scoring_only:
             origin.require_same_suite(journal, plan)
             journal.remember("run", origin.describe(plan, settings))
@@ -154,7 +153,7 @@ def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[J
     """Keep what the numbers are computed with; a run that computes nothing leaves it as it was."""
     key = _environment_key(settings.scoring_only)
     if jobs or journal.recall(key) is None:
-        journal.remember(key, environment(settings.workers, settings.device))
+        journal.remember(key, environment(settings.workers, settings.device, settings.engine))
 
 
 def _environment_key(scoring_only: bool) -> str:
@@ -309,19 +308,6 @@ def _scored(record: Record, job: Job) -> Record:
         return record
     columns = job.columns or [column[0] for column in job.cell.columns]
     return replace(record, unscored=dict.fromkeys(columns, record.reason))
-
-
-@contextmanager
-def _workers(
-    plan: Plan, settings: Settings, folder: Path, stop: Stop
-) -> Iterator[Callable[[Sequence[Job]], Iterator[Event]]]:
-    """Yield what runs jobs: worker processes, or with `workers=0` this very process."""
-    told = setup(plan, settings, folder)
-    if settings.workers == 0:
-        yield partial(in_process.run, told, stop)
-        return
-    with Supervisor(told, settings.workers, Path(told.run_folder) / "logs", stop) as supervisor:
-        yield supervisor.run
 
 
 def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:

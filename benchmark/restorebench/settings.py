@@ -15,14 +15,19 @@ from restorebench.toolbox.places import offline as offline
 class Settings:
     """How to run a suite, apart from what it says itself.
 
-    workers: 0 runs in this process, for debugging. one_off: a command on files, whose task is only a label; what
-    it takes is neither told nor remembered.
+    workers: 0 runs in this process, for debugging. engine: `local`, or `ray`, which alone takes the next two.
+    address: of a Ray to join; None starts one on this machine. gpus_per_worker: what each asks Ray for, also
+    fractions; None gives each as much as there is for all. one_off: a command on files, whose task is only a
+    label; what it takes is neither told nor remembered.
     """
 
     out: Path | None = None
     data: Path | None = None
     device: str = "auto"
     workers: int = 1
+    engine: str = "local"
+    address: str | None = None
+    gpus_per_worker: float | None = None
     fresh: bool = False
     retry_failed: bool = False
     scoring_only: bool = False

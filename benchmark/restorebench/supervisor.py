@@ -66,11 +66,12 @@ class Supervisor:
     logs: Path
     stop: Stop = field(default_factory=Stop)
     slots: list[_Slot] = field(init=False)
+    queues: Queues = field(init=False)
 
     def __post_init__(self) -> None:
         self.slots = [_Slot(number) for number in range(max(1, self.workers))]
         self._limits = self.setup.limits
-        self._queues = Queues(self._limits.get("plugin_seconds"))
+        self.queues = Queues(self._limits.get("plugin_seconds"))
         self._load_crashes: dict[tuple[str, str], int] = defaultdict(int)
         self._device: str | None = None  # not known until the first worker greets
         self._gpus = 0
@@ -95,13 +96,13 @@ class Supervisor:
         Raises:
             RestorebenchError: the data cannot be read, the device is not there, or no worker starts.
         """
-        self._queues.add(jobs)
-        while self._busy() if self.stop else self._queues or any(slot.work is not None for slot in self.slots):
+        self.queues.add(jobs)
+        while self._busy() if self.stop else self.queues or any(slot.work is not None for slot in self.slots):
             if not self.stop:
                 self._assign()
-            yield from self._queues.happened()
+            yield from self.queues.happened()
             self._wait()
-            yield from self._queues.happened()
+            yield from self.queues.happened()
 
     def _busy(self) -> bool:
         """Tell whether images are at work; a worker that starts or loads has none that could be lost."""
@@ -115,7 +116,7 @@ class Supervisor:
                 continue
             if slot.number > 0 and self._device is None and self._may_have_gpus():
                 continue  # the first worker says how many GPUs there are; then the others are placed
-            work = self._queues.take(slot.loaded, partial(self._fits, slot))
+            work = self.queues.take(slot.loaded, partial(self._fits, slot))
             if work is None:
                 continue
             if slot.child is not None and not self._fits(slot, work.job):
@@ -149,8 +150,8 @@ class Supervisor:
         """Send the slot's work, loading its cell first if something else is loaded."""
         assert slot.child is not None and slot.work is not None  # only called with both
         job = slot.work.job
-        if (reason := self._queues.hopeless(job)) is not None:  # another worker may have found out meanwhile
-            self._queues.fail(job, reason)
+        if (reason := self.queues.hopeless(job)) is not None:  # another worker may have found out meanwhile
+            self.queues.fail(job, reason)
             slot.rest()
             return
         slot.plugin = self._plugin(job)  # only now: it depends on the device, which the first greeting tells
@@ -162,7 +163,7 @@ class Supervisor:
             return
         slot.state = "working"
         slot.deadline = now + self._limit("image_seconds") * len(job.samples)
-        if (left := self._queues.seconds_left(job)) is not None:
+        if (left := self.queues.seconds_left(job)) is not None:
             slot.deadline = min(slot.deadline, now + left)
         slot.child.send({"type": "job", **asdict(job)})
 
@@ -172,7 +173,7 @@ class Supervisor:
     def _spend(self, slot: _Slot) -> None:
         """Charge a job with its time, however it ended; to start and to load is free."""
         if slot.work is not None and slot.state == "working":
-            self._queues.spend(slot.work.job, time.monotonic() - slot.began)
+            self.queues.spend(slot.work.job, time.monotonic() - slot.began)
 
     # ------------------------------------------------------------ hearing from workers
 
@@ -225,7 +226,7 @@ class Supervisor:
         assert slot.work is not None
         slot.loaded = cell_name(slot.work.job)
         seconds = time.monotonic() - slot.began
-        self._queues.events.append(Loaded(slot.work.job.cell, message["parameters"], seconds))
+        self.queues.events.append(Loaded(slot.work.job.cell, message["parameters"], seconds))
         self._dispatch(slot)
 
     def _done(self, slot: _Slot, message: Mapping[str, Any]) -> None:
@@ -233,13 +234,13 @@ class Supervisor:
         job = slot.work.job
         build = detection_from if job.mode == "detect" else record_from
         records = tuple(build(raw) for raw in message["records"])
-        self._queues.events.append(Done(job, records, time.monotonic() - slot.began, slot.number))
+        self.queues.events.append(Done(job, records, time.monotonic() - slot.began, slot.number))
         slot.rest()
         resident = float(message["resident_mib"])
         slot.first_mib = slot.first_mib or resident
         if resident > max(2 * slot.first_mib, slot.first_mib + _GROWTH_MIB):
             text = f"{job.cell.label}: its worker grew from {slot.first_mib:.0f} to {resident:.0f} MiB; replaced"
-            self._queues.events.append(Note(text))
+            self.queues.events.append(Note(text))
             slot.child.finish()
             slot.vacate()
 
@@ -248,9 +249,9 @@ class Supervisor:
         assert slot.work is not None
         job = slot.work.job
         if slot.state == "loading":
-            self._queues.give_up(job.cell, message["reason"])
+            self.queues.give_up(job.cell, message["reason"])
             slot.loaded = ""
-        self._queues.fail(job, message["reason"])
+        self.queues.fail(job, message["reason"])
         slot.rest()
 
     def _refused(self, slot: _Slot, message: Mapping[str, Any]) -> None:
@@ -269,15 +270,15 @@ class Supervisor:
             raise RestorebenchError(f"a worker did not start in {START_SECONDS} s; see {self.logs}")
         if state == "loading":
             reason = f"timeout: loading took more than {self._limit('load_seconds'):g} s"
-            self._queues.give_up(job.cell, reason)
-            self._queues.fail(job, reason)
+            self.queues.give_up(job.cell, reason)
+            self.queues.fail(job, reason)
             return
-        if (out_of_time := self._queues.hopeless(job)) is not None:
-            self._queues.fail(job, out_of_time)
+        if (out_of_time := self.queues.hopeless(job)) is not None:
+            self.queues.fail(job, out_of_time)
         elif len(job.samples) > 1:
-            self._queues.split(job)
+            self.queues.split(job)
         else:
-            self._queues.fail(job, f"timeout: more than {self._limit('image_seconds'):g} s for one image")
+            self.queues.fail(job, f"timeout: more than {self._limit('image_seconds'):g} s for one image")
 
     def _died(self, slot: _Slot) -> None:
         assert slot.child is not None and slot.work is not None  # idle workers are not listened to
@@ -288,17 +289,17 @@ class Supervisor:
             slot.starts_failed += 1
             if slot.starts_failed >= START_ATTEMPTS:
                 raise RestorebenchError(f"workers end before they start ({how}); see {log}")
-            self._queues.requeue(work)
+            self.queues.requeue(work)
         elif state == "loading":
             self._died_loading(work, how)
         elif how == "SIGKILL":
             work.killed += 1
             reason = f"killed: SIGKILL {work.killed} times, perhaps for lack of memory"
-            self._queues.try_again(work, work.killed <= KILLED_ATTEMPTS, reason)
+            self.queues.try_again(work, work.killed <= KILLED_ATTEMPTS, reason)
         else:
             work.crashed += 1
             alone = len(work.job.samples) == 1
-            self._queues.try_again(work, alone and work.crashed < CRASH_ATTEMPTS, f"crash: {how}")
+            self.queues.try_again(work, alone and work.crashed < CRASH_ATTEMPTS, f"crash: {how}")
 
     def _died_loading(self, work: Work, how: str) -> None:
         """Try to load again, or give the whole cell up."""
@@ -306,8 +307,8 @@ class Supervisor:
         self._load_crashes[plugin_work(cell)] += 1
         attempts = KILLED_ATTEMPTS + 1 if how == "SIGKILL" else CRASH_ATTEMPTS
         if self._load_crashes[plugin_work(cell)] < attempts:
-            self._queues.requeue(work)
+            self.queues.requeue(work)
             return
         reason = f"{'killed' if how == 'SIGKILL' else 'crash'}: {how} while loading"
-        self._queues.give_up(cell, reason)
-        self._queues.fail(work.job, reason)
+        self.queues.give_up(cell, reason)
+        self.queues.fail(work.job, reason)

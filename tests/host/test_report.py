@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from restorebench import manifest, runner, scores
+from restorebench import runner, scores, versions
 from restorebench.errors import BrokenPlugin, RunFolderError
 from restorebench.settings import Settings
 
@@ -76,7 +76,7 @@ def test_a_report_keeps_the_environment_of_the_run(run, tmp_path, monkeypatch):
     before = written(tmp_path / "run")
     facts = json.loads(before["manifest.json"])
     assert (facts["workers"], facts["device"]) == (0, "cpu")
-    monkeypatch.setattr(manifest, "version", lambda package: "99")
+    monkeypatch.setattr(versions, "version", lambda package: "99")
     runner.report_again(tmp_path / "run")
     assert written(tmp_path / "run") == before
 
@@ -100,7 +100,7 @@ def test_a_manifest_names_every_cell_with_its_files(run, tmp_path):
 def test_a_run_that_computes_nothing_keeps_the_environment_too(run, tmp_path, monkeypatch):
     run(["identity"], settings={"workers": 0})
     before = written(tmp_path / "run")
-    monkeypatch.setattr(manifest, "version", lambda package: "99")
+    monkeypatch.setattr(versions, "version", lambda package: "99")
     run(["identity"], settings={"workers": 0})
     assert written(tmp_path / "run") == before
     run(["identity"], metrics=["psnr", "ssim"], settings={"workers": 0})

@@ -199,3 +199,12 @@ def test_only_restoring_uses_up_the_time_of_a_task():
     queues.spend(job(), 2)
     assert queues.hopeless(job()) == "timeout: more than 10 s for this task"
     assert queues.hopeless(job(mode="score")) is queues.hopeless(job(mode="detect")) is None
+
+
+def test_time_spent_elsewhere_counts_for_the_limit_and_not_for_the_sum():
+    queues = Queues(plugin_seconds=10)
+    queues.spend(job(), 2)
+    queues.spent_elsewhere(job(), 5)
+    assert (queues.seconds_left(job()), queues.spent(job())) == (3, 2)
+    queues.spent_elsewhere(job(), 8)
+    assert queues.hopeless(job()) == "timeout: more than 10 s for this task"

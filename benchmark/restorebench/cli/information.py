@@ -189,8 +189,8 @@ def doctor(plugin: options.Plugin = None) -> None:
     import shutil
 
     from restorebench.catalog import discover
-    from restorebench.manifest import version
     from restorebench.settings import cache_folder
+    from restorebench.versions import version
 
     catalog = discover(tuple(plugin or ()))
     system = platform.system()

@@ -32,6 +32,17 @@ Plugin = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:i.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, max=256, help="Worker processes; 0 runs in this one.")]
+Engine = Annotated[
+    str, typer.Option("--engine", help="local: processes of this machine. ray: actors, also of many machines.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Ray to join, auto or HOST:PORT; without it one starts on this machine."),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option("--gpus-per-worker", min=0, help="What each asks Ray for, also 0.5; an even share by default."),
+]
 Protocol = Annotated[str, typer.Option("--protocol", help="Metric protocols, a,b.")]
 Metrics = Annotated[str, typer.Option("--metrics", help="Metrics, a,b.")]
 

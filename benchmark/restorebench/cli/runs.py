@@ -44,6 +44,9 @@ def run(
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    gpus_per_worker: options.GpusPerWorker = None,
     save: Annotated[str | None, typer.Option("--save", help="none or all: keep restored images.")] = None,
     samples: Annotated[
         int | None, typer.Option("--samples", min=0, help="Keep N degraded/clean/restored triples per task.")
@@ -69,6 +72,9 @@ def run(
         data=data,
         device=options.device(device),
         workers=workers,
+        engine=engine,
+        address=address,
+        gpus_per_worker=gpus_per_worker,
         fresh=fresh,
         retry_failed=retry_failed,
         plugins=tuple(plugin or ()),

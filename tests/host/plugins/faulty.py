@@ -48,6 +48,15 @@ def crashes_on_bright(images):
     return images.clone()
 
 
+def hangs_on_bright(images):
+    return hangs(images) if float(images.mean()) > 0.6 else images.clone()
+
+
+def ends_its_supervisor(images):
+    os.kill(os.getppid(), signal.SIGKILL)
+    return hangs(images)
+
+
 def start_children():
     """Start a process by fork, as torch's data loaders do, one through a shell and one as plugins should."""
     note = Path(os.environ["RESTOREBENCH_TEST_MARK"])
@@ -94,6 +103,8 @@ class Calls:
 FAULTS = {
     "raises": raises,
     "hangs": hangs,
+    "hangs-on-bright": hangs_on_bright,
+    "ends-its-supervisor": ends_its_supervisor,
     "hangs-with-children": hangs_with_children,
     "crashes-with-children": crashes_with_children,
     "segfaults": segfaults,

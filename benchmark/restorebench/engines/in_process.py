@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
+from restorebench.engines import RunJobs
 from restorebench.errors import DeviceError, from_worker
 from restorebench.events import Done, Event, Loaded, failures
 from restorebench.jobs import Job, Setup
 from restorebench.queues import cell_name, plugin_work
 from restorebench.records import detection_from, record_from
+from restorebench.settings import Settings
 from restorebench.stopping import Stop
+
+
+@contextmanager
+def opened(setup: Setup, settings: Settings, stop: Stop) -> Iterator[RunJobs]:
+    """Give what runs jobs here and now. settings: those of other engines mean nothing here."""
+    yield partial(run, setup, stop)
 
 
 def run(setup: Setup, stop: Stop, jobs: Sequence[Job]) -> Iterator[Event]:

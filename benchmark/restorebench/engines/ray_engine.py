@@ -1,0 +1,299 @@
+"""Hand groups to Ray's actors, and lose none of them when actors or machines are lost.
+
+The queues stay here, with the driver: what is next, what a cell has spent, what is given up. An actor is given one
+group per call and has the next one waiting. When it is lost, its groups go back into the queues and another
+actor takes its place, which may be on another machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from restorebench import versions
+from restorebench.engines import RunJobs
+from restorebench.errors import DeviceError, RestorebenchError, from_worker
+from restorebench.events import Done, Event, Note
+from restorebench.jobs import Job, Setup
+from restorebench.queues import Queues, Work, cell_name
+from restorebench.settings import Settings
+from restorebench.stopping import Stop
+from restorebench.supervisor import START_SECONDS
+
+try:
+    import ray
+except ModuleNotFoundError as error:
+    if error.name != "ray":
+        raise
+    raise RestorebenchError("--engine ray needs ray: pip install 'restorebench[ray]'") from None
+
+from ray.exceptions import RayError, RayTaskError
+
+from restorebench.engines import ray_cluster
+from restorebench.engines.ray_actor import Answer, GroupActor, Surroundings
+
+LOST_ATTEMPTS = 10
+"""How often a group is tried again after its actor was lost, which is hardly ever the group's doing."""
+LOSSES_PER_WORKER = 5
+"""How many actors may be lost, per worker asked for, before a single group comes back."""
+CPUS_PER_THREAD = 0.9
+"""What an actor asks for: with whole ones, two actors on two CPUs leave no room for anything else of Ray's."""
+_CALLS = 2  # one that works and one that waits
+_LISTENING_SECONDS = 0.5  # a signal does not end it, and whoever stops a run does not like to wait
+
+
+@contextmanager
+def opened(setup: Setup, settings: Settings, stop: Stop) -> Iterator[RunJobs]:
+    """Give what runs jobs on up to `settings.workers` actors. Ray starts, or is joined, with the first job."""
+    with _Actors(setup, settings, stop) as actors:
+        yield actors.run
+
+
+@dataclass
+class _Actor:
+    """One actor: its handle, what was asked of it and what it has loaded by now. number: among those that live."""
+
+    number: int
+    handle: Any  # of a class that Ray makes
+    arriving: Any  # a reference to its Surroundings; None once they are known
+    calls: dict[Any, Work] = field(default_factory=dict)  # references to Answers, in the order of the calls
+    loaded: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # by digest of a cell
+
+    @property
+    def references(self) -> list[Any]:
+        return [*self.calls, *([] if self.arriving is None else [self.arriving])]
+
+
+class _Actors:
+    """Runs jobs on actors. Leaving it ends them, and the Ray that was started for them."""
+
+    def __init__(self, setup: Setup, settings: Settings, stop: Stop) -> None:
+        self._setup = setup
+        self._settings = settings
+        self._stop = stop
+        self._queues = Queues(setup.limits.get("plugin_seconds"))
+        self._actors: list[_Actor] = []
+        self._connection = ExitStack()
+        self._class: Any = None  # what Ray makes of GroupActor, once connected
+        self._needs: dict[str, Any] = {}
+        self._mark = Path(setup.run_folder) / "logs" / f"driver-{secrets.token_hex(8)}"
+        self._lost = 0
+        self._heard = 0.0
+
+    def __enter__(self) -> _Actors:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._connection:
+            for actor in self._actors:
+                with contextlib.suppress(RayError):
+                    ray.kill(actor.handle)
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+        """Run jobs to their end, yielding what happens.
+
+        Raises:
+            RestorebenchError: the data cannot be read, the device is not there, or Ray has no actors to give.
+        """
+        if jobs and self._class is None:
+            self._connect()
+        self._queues.add(jobs)
+        self._heard = time.monotonic()
+        while any(actor.calls for actor in self._actors) or (self._queues and not self._stop):
+            if self._stop:
+                self._call_back()
+            else:
+                self._hand_out()
+            yield from self._queues.happened()
+            yield from self._hear()
+            yield from self._queues.happened()
+
+    # ------------------------------------------------------------ Ray, and what is asked of it
+
+    def _connect(self) -> None:
+        workers, threads = self._settings.workers, self._setup.threads
+        address = self._settings.address
+        if address is None:
+            address = self._connection.enter_context(ray_cluster.started(workers * threads))
+        self._connection.enter_context(ray_cluster.joined(address))
+        gpus = gpus_per_worker(self._settings, _resources().get("GPU", 0))
+        if not gpus:
+            self._setup = replace(self._setup, device="cpu")
+        self._needs = {"num_cpus": CPUS_PER_THREAD * threads, "num_gpus": gpus}
+        # An actor that Ray restarts by itself repeats a group without end, should the group be what ends it: the
+        # driver counts, as the supervisor does. So neither max_restarts nor max_task_retries are set.
+        self._class = ray.remote(**self._needs, scheduling_strategy="SPREAD")(GroupActor)
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        for left in self._mark.parent.glob("driver-*"):  # by a driver that was killed
+            left.unlink()
+        self._mark.touch()
+        self._connection.callback(self._mark.unlink, missing_ok=True)
+
+    # ------------------------------------------------------------ handing out work
+
+    def _hand_out(self) -> None:
+        busy = sum(bool(actor.calls) for actor in self._actors)
+        while len(self._actors) < min(self._settings.workers, len(self._queues) + busy):
+            self._start()
+        for calls in range(_CALLS):
+            for actor in self._actors:
+                # Towards the end a group that waits behind another would be missed by an actor without one.
+                enough = calls == 0 or len(self._queues) > len(self._actors)
+                if actor.arriving is None and len(actor.calls) == calls and enough:
+                    self._send(actor)
+
+    def _start(self) -> None:
+        number = next(n for n in range(len(self._actors) + 1) if all(n != actor.number for actor in self._actors))
+        told = {name: text for name, text in os.environ.items() if name.startswith("RESTOREBENCH_")}
+        handle = self._class.remote(self._setup, number, str(Path.cwd()), told)
+        self._actors.append(_Actor(number, handle, handle.surroundings.remote(str(self._mark))))
+
+    def _send(self, actor: _Actor) -> None:
+        work = self._queues.take(actor.loaded, lambda job: job.cell.sources == actor.sources)
+        if work is None:
+            return
+        job = work.job
+        elsewhere = self._queues.spent(job) - actor.spent[job.cell.digest]
+        actor.calls[actor.handle.run.remote(job, elsewhere)] = work
+        actor.loaded, actor.sources = cell_name(job), job.cell.sources
+
+    def _call_back(self) -> None:
+        """Take back what waits behind the groups at work."""
+        for actor in self._actors:
+            for reference in list(actor.calls)[1:]:
+                ray.cancel(reference)
+                self._queues.requeue(actor.calls.pop(reference))
+
+    # ------------------------------------------------------------ hearing from actors
+
+    def _hear(self) -> Iterator[Event]:
+        asked = [reference for actor in self._actors for reference in actor.references]
+        if not asked:
+            return
+        ray.wait(asked, num_returns=1, timeout=_LISTENING_SECONDS)
+        ready = set(ray.wait(asked, num_returns=len(asked), timeout=0)[0])
+        if not ready:
+            self._require_room()
+        for actor in list(self._actors):
+            for reference in actor.references:
+                if reference not in ready:
+                    continue
+                try:
+                    heard = ray.get(reference)
+                except RayTaskError:
+                    raise  # a mistake in this package
+                except RayError as error:
+                    yield self._replace(actor, error)
+                    break
+                self._heard = time.monotonic()
+                if isinstance(heard, Surroundings):
+                    require_same(heard)
+                    actor.arriving = None
+                else:
+                    yield from self._answered(actor, actor.calls.pop(reference), heard)
+
+    def _answered(self, actor: _Actor, work: Work, answer: Answer) -> Iterator[Event]:
+        self._lost = 0
+        self._queues.spend(work.job, answer.seconds)
+        actor.spent[work.job.cell.digest] += answer.seconds
+        for event in answer.events:
+            yield replace(event, worker=actor.number) if isinstance(event, Done) else event
+        if answer.error is not None:
+            raise from_worker(*answer.error)
+        if answer.given_up is not None:
+            self._queues.give_up(work.job.cell, answer.given_up)
+
+    # ------------------------------------------------------------ when actors are lost, or never come
+
+    def _replace(self, actor: _Actor, error: RayError) -> Note:
+        """Take an actor's groups back; another will be started for them.
+
+        Raises:
+            RestorebenchError: too many were lost, one after the other, without a group coming back.
+        """
+        self._actors.remove(actor)
+        with contextlib.suppress(RayError):
+            ray.kill(actor.handle)  # Ray may only have lost sight of it
+        calls = list(actor.calls.values())
+        for work in reversed(calls[1:]):
+            self._queues.requeue(work)
+        for work in calls[:1]:  # what it was doing
+            work.killed += 1
+            reason = f"killed: its actor was lost {work.killed} times"
+            self._queues.try_again(work, work.killed <= LOST_ATTEMPTS, reason)
+        self._lost += 1
+        why = _in_one_line(error)
+        if self._lost > LOSSES_PER_WORKER * max(2, self._settings.workers):
+            raise RestorebenchError(
+                f"Ray lost {self._lost} actors and no group came back in between: {why};"
+                " what was finished is kept, and the same command again continues"
+            )
+        return Note(f"an actor was lost, and is replaced: {why}")
+
+    def _require_room(self) -> None:
+        """Notice that Ray has no place for a single actor; those that work may take their time."""
+        waited = time.monotonic() - self._heard
+        if waited > START_SECONDS and not any(actor.calls for actor in self._actors):
+            raise RestorebenchError(
+                f"Ray found no place in {waited:.0f} s for an actor with {self._needs}; it has {_resources()}"
+            )
+
+
+def gpus_per_worker(settings: Settings, there: float) -> float:
+    """Say what each actor asks for, by default an even share of those that are `there`; 0 has it use the CPU.
+
+    Raises:
+        DeviceError: the device is none that Ray can give.
+    """
+    device, asked = settings.device, settings.gpus_per_worker
+    if device not in {"auto", "cpu", "cuda:0"}:
+        raise DeviceError(f"--device {device}: Ray chooses among GPUs; use auto, cpu or cuda")
+    if device == "cpu" and asked:
+        raise DeviceError(f"--gpus-per-worker {asked:g} is of no use with --device cpu")
+    if asked is None:
+        share = 1 / math.ceil(settings.workers / there) if there and device != "cpu" else 0.0
+        asked = math.floor(share * 10_000) / 10_000  # Ray counts in such parts
+    if (asked or device == "cuda:0") and not there:
+        option = f"--gpus-per-worker {asked:g}" if asked else f"--device {device}"
+        raise DeviceError(f"{option}: this Ray has no GPU; use --device cpu")
+    if device == "cuda:0" and not asked:
+        raise DeviceError("--gpus-per-worker 0 leaves no GPU to --device cuda")
+    return asked
+
+
+def require_same(place: Surroundings) -> None:
+    """Refuse a machine that lacks what is here.
+
+    Raises:
+        RestorebenchError: it does not see a folder, or has other versions of what numbers depend on.
+    """
+    if place.missing:
+        raise RestorebenchError(
+            f"{place.host} does not see {place.missing[0]}: --engine ray needs folders that all machines share"
+        )
+    here, there = versions.installed(), place.versions
+    if other := [name for name in here if here[name] != there.get(name)]:
+        different = ", ".join(f"{name} {there.get(name) or 'missing'}, not {here[name]}" for name in other)
+        raise RestorebenchError(f"{place.host} has {different}: numbers need the same versions everywhere")
+
+
+def _resources() -> dict[str, float]:
+    """Return what all machines of the Ray have together, such as `CPU` and `GPU`."""
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]  # Ray's has no annotation
+
+
+def _in_one_line(error: RayError) -> str:
+    """Say what Ray says, without its stack trace: the first line and the last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
