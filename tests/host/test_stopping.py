@@ -36,10 +36,10 @@ def suite(tmp_path, monkeypatch):
     return tmp_path / "slow.yaml"
 
 
-def started(suite, workers, out="run"):
+def started(suite, workers, out="run", engine="local"):
     command = [sys.executable, "-m", "restorebench", "run", suite, "--plugin", COUNTING, "--out", out]
     return subprocess.Popen(
-        [*map(str, command), "--workers", str(workers), "--device", "cpu"],
+        [*map(str, command), "--workers", str(workers), "--device", "cpu", "--engine", engine],
         cwd=suite.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,10 +65,18 @@ def children(process):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "workers"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2), (signal.SIGTERM, 143, 0)]
+    ("number", "code", "workers", "engine"),
+    [
+        (signal.SIGINT, 130, 1, "local"),
+        (signal.SIGTERM, 143, 2, "local"),
+        (signal.SIGTERM, 143, 0, "local"),
+        pytest.param(signal.SIGTERM, 143, 1, "ray", marks=pytest.mark.slow),
+    ],
 )
-def test_a_signal_lets_the_images_at_work_finish(suite, number, code, workers):
-    process = started(suite, workers)
+def test_a_signal_lets_the_images_at_work_finish(suite, number, code, workers, engine):
+    if engine == "ray":
+        pytest.importorskip("ray", reason="needs ray: pip install 'restorebench[ray]'")
+    process = started(suite, workers, engine=engine)
     wait_for(suite, 2)
     workers_of = children(process)
     process.send_signal(number)
