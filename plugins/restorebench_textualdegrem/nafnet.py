@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from restorebench.toolbox.pointwise import Pointwise
 from restorebench_textualdegrem.guidance import fitted, fused
 from restorebench_textualdegrem.normalisation import deviations
 from restorebench_textualdegrem.pyramid import FeaturePyramid
@@ -54,12 +55,12 @@ class NAFBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         wide = 2 * channels
-        self.conv1 = nn.Conv2d(channels, wide, 1)
+        self.conv1 = Pointwise(channels, wide)
         self.conv2 = nn.Conv2d(wide, wide, 3, padding=1, groups=wide)
-        self.conv3 = nn.Conv2d(channels, channels, 1)
-        self.sca = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1))
-        self.conv4 = nn.Conv2d(channels, wide, 1)
-        self.conv5 = nn.Conv2d(channels, channels, 1)
+        self.conv3 = Pointwise(channels, channels)
+        self.sca = nn.Sequential(nn.AdaptiveAvgPool2d(1), Pointwise(channels, channels))
+        self.conv4 = Pointwise(channels, wide)
+        self.conv5 = Pointwise(channels, channels)
         self.norm1, self.norm2 = ChannelNorm(channels), ChannelNorm(channels)
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
@@ -94,7 +95,7 @@ class GuidedNAFNet(nn.Module):
         self.masa_blk_middle = nn.ModuleList([_blocks(last, 2 * width)])
         self.middle_blks = _blocks(sizes.middle, width)
         for count in sizes.decoder:
-            self.ups.append(nn.Sequential(nn.Conv2d(width, 2 * width, 1, bias=False), nn.PixelShuffle(2)))
+            self.ups.append(nn.Sequential(Pointwise(width, 2 * width, bias=False), nn.PixelShuffle(2)))
             width //= 2
             self.decoders.append(_blocks(count, width))
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restorebench.toolbox.pointwise import Pointwise
 from restorebench_textualdegrem.normalisation import deviations
 
 EXPANSION = 2.66
@@ -20,6 +21,8 @@ _EPSILON = 1e-5
 
 def convolution(channels: int, out: int, side: int, groups: int = 1) -> nn.Conv2d:
     """Build a convolution without offsets that keeps the size."""
+    if side == 1:
+        return Pointwise(channels, out, bias=False)
     return nn.Conv2d(channels, out, side, padding=side // 2, groups=groups, bias=False)
 
 
@@ -67,7 +70,7 @@ class ChannelAttention(nn.Module):
         """Attend."""
         batch, channels, height, width = features.shape
         query, key, value = (
-            each.reshape(batch, self.heads, -1, height * width)
+            each.permute(0, 2, 3, 1).reshape(batch, height * width, self.heads, -1).permute(0, 2, 3, 1)
             for each in self.qkv_dwconv(self.qkv(features)).chunk(3, dim=1)
         )
         # the squares of a whole image add up to more than half precision holds
