@@ -30,7 +30,7 @@ def pairs(tmp_path):
 
 
 @pytest.fixture
-def run(pairs, tmp_path):
+def run(pairs, tmp_path, observe):
     """Run restorers on the pairs: `run(["identity"], limits={...})` returns (result, events)."""
 
     def carry_out(restorers, *, plugins=("faulty.py",), out="run", watch=None, settings=None, **keys):
@@ -48,6 +48,9 @@ def run(pairs, tmp_path):
         chosen = Settings(**{**defaults, **(settings or {})})
         events = []
         result = execute(prepare(loaded, chosen), chosen, watch or events.append)
+        table = result.tables.failures
+        told = "; ".join(dict.fromkeys(f"{n}: {why}" for n, why in zip(table.restorer, table.reason, strict=True)))
+        observe(f"{result.failed} failures, {len(result.tables.records) - result.failed} images fine", told)
         return result, events
 
     return carry_out
