@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,14 @@ def require_same_suite(journal: Journal, plan: Plan) -> None:
         )
 
 
-def reopen(folder: Path) -> Origin:
+def reopen(folder: Path, plugins: Sequence[Path] = ()) -> Origin:
     """Return what a run folder was made from.
 
+    plugins: files whose code the user wants run. A run folder may come from a stranger, so that what it names is
+    never imported for that alone.
+
     Raises:
-        RunFolderError: the folder holds no run.
+        RunFolderError: the folder holds no run, or one made with plugin files that are not given.
     """
     if not (folder / journals.FILE).is_file():
         raise RunFolderError(f"{folder} holds no run ({journals.FILE} is missing)")
@@ -94,6 +97,7 @@ def reopen(folder: Path) -> Origin:
         origin = journal.recall("run")
     if origin is None or "digests" not in origin:
         raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
+    _require_given(folder, [Path(path) for path in origin["plugins"]], plugins)
     suite = Suite.model_validate(origin["suite"])
     request = Request(
         tasks=None if origin["tasks"] is None else tuple(origin["tasks"]),
@@ -103,9 +107,19 @@ def reopen(folder: Path) -> Origin:
     settings = Settings(
         out=folder,
         data=None if origin["data"] is None else Path(origin["data"]),
-        plugins=tuple(Path(path) for path in origin["plugins"]),
+        plugins=tuple(dict.fromkeys(path.resolve() for path in plugins)),
         request=request,
     )
     overrides = tuple(origin.get("overrides", ()))
     loaded = LoadedSuite(suite, origin["source"], Path(origin["folder"]), overrides=overrides)
     return Origin(loaded, settings, origin["digests"])
+
+
+def _require_given(folder: Path, recorded: Sequence[Path], given: Sequence[Path]) -> None:
+    """Refuse to go on without plugin files; they are told by name, and their content is in the digests."""
+    lacking = [path for path in recorded if path.name not in {each.name for each in given}]
+    if lacking:
+        flags = " ".join(f"--plugin {path}" for path in lacking)
+        raise RunFolderError(
+            f"{folder} was made with plugin files, whose code is run for nobody who does not ask for it: {flags}"
+        )

@@ -129,10 +129,11 @@ def rescore(
     and the run's own stay as they are; the scores themselves are kept, for a later run or `rescore`.
 
     Raises:
-        RunFolderError: the folder holds no run, one that saved no images, or one whose data changed since.
+        RunFolderError: the folder holds no run, one that saved no images or lacks a plugin, or one whose data
+            changed since.
         RestorebenchError: a score that was asked for cannot be had from the saved images.
     """
-    origin = reopen(Path(folder))
+    origin = reopen(Path(folder), settings.plugins)
     old = origin.loaded.suite
     if old.save != "all":
         raise RunFolderError(f"{folder} has no saved images to score; run its suite with --save all")
@@ -146,7 +147,6 @@ def rescore(
         origin.settings,
         device=settings.device,
         workers=settings.workers,
-        plugins=tuple(dict.fromkeys([*origin.settings.plugins, *(path.resolve() for path in settings.plugins)])),
         scoring_only=True,
     )
     marks = Marks(origin.loaded.source, overridden={("metrics",): "--metrics", ("protocols",): "--protocol"})

@@ -101,8 +101,8 @@ def test_reporting_and_scoring_failures_exit_as_running_them_does(call, tmp_path
         "--set", "detectors=[]", "--plugin", plugin, "--save", "all", "--workers", "0", "--out", "out",
     )  # fmt: skip
     assert code == 3, error
-    assert call("report", "out")[0] == 3
-    assert call("score", "out", "--workers", "0")[0] == 3
+    assert call("report", "out", "--plugin", plugin)[0] == 3
+    assert call("score", "out", "--workers", "0", "--plugin", plugin)[0] == 3
 
 
 def test_lists_name_what_is_there(call):

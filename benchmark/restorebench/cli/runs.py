@@ -184,8 +184,9 @@ def schema() -> None:
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    plugin: options.Plugin = None,
 ) -> None:
     """Write the tables of a run again from its journal; restore and score nothing."""
     from restorebench import runner
 
-    finish(runner.report_again(folder))
+    finish(runner.report_again(folder, tuple(plugin or ())))

@@ -53,18 +53,25 @@ def card(run: Path) -> Iterator[str]:
 
     Raises:
         MissingResource: the folder holds no run.
+        RestorebenchError: its files are broken, or of something else.
     """
     path = run / CHECKPOINT
     if not path.is_file():
         raise MissingResource(f"{path}: no such file; name the output folder of a training")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    options = json.loads(state["options"])
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        options = json.loads(state["options"])
+        entries = [json.loads(line) for line in (run / HISTORY).read_text().splitlines()]
+    except Exception as error:  # what damaged files raise in torch has no common type
+        said = (str(error).splitlines() or [""])[0].partition(". ")[0]
+        raise RestorebenchError(
+            f"{run}: is not the output of a training ({type(error).__name__}: {said})"
+        ) from error
     yield f"* iterations: {state['iteration']}; seed: {options['seed']}"
     if (clean := options["data"]["clean"]) is not None:
         found = photographs.listed(clean, options["data"]["limit"])
         yield f"* photographs: {len(found)}; sha256 over their sorted digests: {photographs.digest(found)}"
     yield f"* configuration: {json.dumps(_told(options), sort_keys=True)}"
-    entries = [json.loads(line) for line in (run / HISTORY).read_text().splitlines()]
     yield ""
     yield from _curve([entry for entry in entries if "loss" in entry])
     yield ""
