@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from restorebench.plan import Plan
 from restorebench.records import FAILED, Record
 from restorebench.runner import Result, Watcher, execute, prepare
 from restorebench.settings import Settings
+from restorebench.toolbox.cells import csv_text, guarded
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,8 @@ class Scores:
 
     def csv(self) -> str:
         """Lay the rows out as CSV, six decimals."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["sample", *self.means])
-        for row in self.rows:
-            writer.writerow([row["sample"], *(number(row[name]) for name in self.means)])
-        return text.getvalue()
+        rows = ([guarded(row["sample"]), *(number(row[name]) for name in self.means)] for row in self.rows)
+        return csv_text([["sample", *self.means], *rows])
 
 
 def number(value: float | None) -> str:
