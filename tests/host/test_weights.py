@@ -181,6 +181,7 @@ def test_truncated_files_are_named(tmp_path, layer, suffix, keep):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("held", [{}, [1, 2], {"a": 1}, {"state_dict": {"a": "b"}}])
 def test_a_file_without_tensors_is_refused(tmp_path, held):
     torch.save(held, tmp_path / "net.pt")
@@ -188,6 +189,7 @@ def test_a_file_without_tensors_is_refused(tmp_path, held):
         weights.read(tmp_path / "net.pt")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -246,6 +248,7 @@ def test_a_tensor_that_is_larger_than_its_file_is_refused(tmp_path, odd):
         weights.read(tmp_path / "net.pth")
 
 
+@pytest.mark.faults
 @pytest.mark.filterwarnings("ignore:.*[Qq]uantiz")
 @pytest.mark.parametrize("odd", ["sparse", "quantised"])
 def test_sparse_and_quantised_tensors_are_refused(tmp_path, odd):
