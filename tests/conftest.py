@@ -94,7 +94,10 @@ def pytest_terminal_summary(terminalreporter, config):
         return
     reports = [report for each in ("passed", "failed", "skipped") for report in terminalreporter.getreports(each)]
     terminalreporter.section("fault table")
-    rows = [report for report in reports if report.when == "call" or report.outcome == "skipped"]
+    tests = [
+        report for report in reports if isinstance(report, pytest.TestReport)
+    ]  # not modules that skip themselves
+    rows = [report for report in tests if report.when == "call" or report.outcome == "skipped"]
     for number, report in enumerate(sorted(rows, key=lambda report: report.nodeid), 1):
         notes = [value for name, value in report.user_properties if name == "fault"]
         outcome, line = notes[-1] if notes else ("nothing noted", "")
