@@ -90,7 +90,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter, config):
     """Print what each fault led to, where the tests of faults were asked for."""
-    if "faults" not in config.getoption("markexpr"):
+    chosen = config.getoption("markexpr")
+    if "faults" not in chosen or "not faults" in chosen:
         return
     reports = [report for each in ("passed", "failed", "skipped") for report in terminalreporter.getreports(each)]
     terminalreporter.section("fault table")
