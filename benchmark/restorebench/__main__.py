@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from restorebench.cli import main
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `-m` puts the working folder first, where a stranger's data may hold a random.py or entry points of plugins.
+    sys.path.pop(0)
+
+from restorebench.cli import main  # it must not be found before the line above
 
 main()

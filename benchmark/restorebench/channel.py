@@ -8,6 +8,7 @@ import struct
 from typing import Any
 
 _HEADER = struct.Struct(">I")
+_LONGEST = 2**28  # bytes; waiting for the four GiB that noise may announce would take for ever
 
 
 def send(descriptor: int, message: dict[str, Any]) -> None:
@@ -23,12 +24,15 @@ def send(descriptor: int, message: dict[str, Any]) -> None:
 
 
 def receive(descriptor: int) -> dict[str, Any] | None:
-    """Wait for one message; None when the other side has closed."""
+    """Wait for one message; None when the other side closed, or a plugin wrote into the pipe."""
     header = _read(descriptor, _HEADER.size)
-    if header is None:
+    if header is None or (size := _HEADER.unpack(header)[0]) > _LONGEST:
         return None
-    body = _read(descriptor, _HEADER.unpack(header)[0])
-    return None if body is None else dict(json.loads(body))
+    body = _read(descriptor, size)
+    try:
+        return None if body is None else dict(json.loads(body))
+    except ValueError:
+        return None
 
 
 def _read(descriptor: int, size: int) -> bytes | None:

@@ -14,11 +14,11 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from restorebench.errors import RunFolderError
 from restorebench.records import OK, DetectionRecord, Record, detection_from, record_from
@@ -47,6 +47,7 @@ ON CONFLICT DO UPDATE SET status = excluded.status, record = excluded.record
 WHERE status <> '{OK}' OR excluded.status = '{OK}'"""
 
 Key = tuple[str, int]  # (sample, repetition)
+Entry = TypeVar("Entry")
 
 
 class Journal:
@@ -59,7 +60,7 @@ class Journal:
     def records(self, digest: str) -> dict[Key, Record]:
         """Return what is known of one cell, without scores."""
         rows = self._connection.execute("SELECT record FROM outcomes WHERE digest = ?", (digest,))
-        records = (record_from(json.loads(text)) for (text,) in rows)
+        records = (self._entry(record_from, text) for (text,) in rows)
         return {(record.sample, record.repetition): record for record in records}
 
     def scores(self, digest: str) -> dict[Key, dict[str, float | None]]:
@@ -69,7 +70,8 @@ class Journal:
             "SELECT sample, repetition, score, value, infinite FROM scores WHERE digest = ? AND failure = ''",
             (digest,),
         ):
-            found.setdefault((sample, repetition), {})[score] = float("inf") if infinite else value
+            known = value if value is None or isinstance(value, float) else self._entry(float, value)
+            found.setdefault((sample, repetition), {})[score] = float("inf") if infinite else known
         return found
 
     def unscored(self, digest: str) -> dict[Key, dict[str, str]]:
@@ -84,12 +86,12 @@ class Journal:
     def detections(self, digest: str) -> dict[str, DetectionRecord]:
         """Return what one detector cell said, by sample."""
         rows = self._connection.execute("SELECT record FROM detections WHERE digest = ?", (digest,))
-        return {record.sample: record for (text,) in rows for record in [detection_from(json.loads(text))]}
+        return {record.sample: record for (text,) in rows for record in [self._entry(detection_from, text)]}
 
     def parameters(self) -> dict[str, int]:
         """Return parameter counts by cell digest."""
         rows = self._connection.execute("SELECT digest, facts FROM cells")
-        counts = {digest: json.loads(facts).get("parameters") for digest, facts in rows}
+        counts = {digest: self._entry(_parameters_from, facts) for digest, facts in rows}
         return {digest: count for digest, count in counts.items() if count is not None}
 
     def add_records(self, records: Iterable[Record], score_digests: Mapping[str, str]) -> None:
@@ -149,7 +151,17 @@ class Journal:
     def recall(self, key: str) -> Any:
         """Return a fact kept before, or None."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None else self._entry(_same, row[0])
+
+    def _entry(self, make: Callable[[Any], Entry], text: str) -> Entry:
+        """Make a value of a stored text, which a stranger or another version may have written."""
+        try:
+            return make(json.loads(text))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise RunFolderError(
+                f"{self.folder / FILE}: holds an entry that cannot be read ({type(error).__name__});"
+                " put the file back, or give --fresh or another --out"
+            ) from error
 
     def add_cell(self, digest: str, facts: Mapping[str, Any]) -> None:
         """Remember facts of a cell that only its worker knows, such as its number of parameters."""
@@ -162,6 +174,15 @@ def empty(folder: Path) -> Journal:
     connection = sqlite3.connect(":memory:")
     connection.executescript(_SCHEMA)
     return Journal(connection, folder)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _parameters_from(facts: Mapping[str, Any]) -> int | None:
+    count = facts.get("parameters")
+    return None if count is None else int(count)
 
 
 @contextmanager

@@ -18,13 +18,13 @@ ESTIMATE = "estimate.csv"
 """In a run folder: what each cell of the last run was expected to take, beside what it took."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]")
-_LONGEST = 70  # three of them with their digests, and a cell's, fit into the 255 bytes of a file name
+_LONGEST = 60  # three of them with their digests, and a cell's, fit into the 255 bytes of a file name
 
 
 def safe_name(name: str) -> str:
     """Turn any text into one file name: unsafe characters become `_`, and `~` with a digest keeps names apart."""
     safe = _UNSAFE.sub("_", name)[:_LONGEST].lstrip(".")
-    return safe if safe == name else f"{safe}~{digest(name)[:8]}"
+    return safe if safe == name else f"{safe}~{digest(name)}"
 
 
 def outputs_folder(dataset: str, task: str, label: str, tell: str, cell: str) -> str:

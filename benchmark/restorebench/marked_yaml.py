@@ -1,17 +1,25 @@
-"""YAML to plain values, with the line and column of every one of them, and duplicate keys refused."""
+"""YAML to plain values, with the line and column of every one of them, and duplicate keys refused.
+
+A file may be hostile: its size is limited before it is parsed, the number of values and their depth while it is,
+and no tag makes anything but a plain value.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from restorebench.errors import SuiteError
 
-MAX_NODES = 20_000  # after aliases are expanded: anchors that explode stop here
+MAX_BYTES = 1_000_000
+MAX_NODES = 20_000  # also after aliases are expanded: anchors that explode stop here
+MAX_DEPTH = 40  # no suite nests deeper, and recursion in whatever reads the values stays shallow
+_MAX_BITS = 256  # Python refuses to print integers of more than 4300 digits, and no option needs one
 KeyPath = tuple[str | int, ...]
 
 
@@ -48,7 +56,35 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2 manners: 1e-4 is a number, 1:30 and 010 are none, and only true and false are booleans."""
+    """YAML 1.2 manners: 1e-4 is a number, 1:30 and 010 are none, and only true and false are booleans.
+
+    Gives up as soon as a text has more than MAX_NODES keys and values, or nests deeper than MAX_DEPTH.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._composed = 0
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # Any: a place, or a key
+        """Compose one node, within the limits.
+
+        Raises:
+            OutOfBounds: the text has too many nodes, or nests too deeply.
+        """
+        self._composed += 1
+        self._depth += 1
+        if self._composed > MAX_NODES:
+            raise OutOfBounds(f"more than {MAX_NODES:,} keys and values")
+        if self._depth > MAX_DEPTH:
+            raise OutOfBounds(f"nested more than {MAX_DEPTH} deep")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class OutOfBounds(yaml.YAMLError):
+    """A text is YAML, but has more of it than anybody needs."""
 
 
 _YAML_1_1 = (":bool", ":int", ":float", ":timestamp")
@@ -69,11 +105,40 @@ Loader.add_implicit_resolver(
 )
 
 
+_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
+_MISTAGGED = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
+"""What PyYAML raises on a tag whose value is none of it, such as `!!bool maybe` or `!!int ''`."""
+
+
+def _is_broken(text: str) -> bool:
+    """Tell text that has no UTF-8: YAML's escapes can write half of a pair of surrogates."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def read(path: Path) -> str:
+    """Read the text of a YAML file.
+
+    Raises:
+        SuiteError: it is too large, no UTF-8, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # not by the size it claims: devices and pipes claim none
+    except OSError as error:
+        raise SuiteError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise SuiteError(f"{path}: larger than {MAX_BYTES:,} bytes; what is read here is a short YAML file")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise SuiteError(f"{path}: is not UTF-8 text; what is read here is a YAML file") from None
+
+
 def parse(text: str, source: str) -> tuple[dict[str, Any], Marks, list[str]]:
     """Read one YAML document that is a mapping; mistakes that leave the rest readable are returned.
 
     Raises:
-        SuiteError: it is not YAML, empty, not a mapping, or its anchors explode.
+        SuiteError: it is not YAML, empty, not a mapping, too large or too deep, or its anchors explode.
     """
     reader = _Reader(text, source, placed=True)
     root = reader.compose()
@@ -120,34 +185,41 @@ class _Reader:
             place = self._place(mark) if mark else self.source
             hint = "; indent with spaces, not tabs" if "\\t" in (error.problem or "") else ""
             raise SuiteError(f"{place}: not valid YAML: {error.problem}{hint}") from None
+        except OutOfBounds as error:
+            raise SuiteError(f"{self.source}: {error}") from None
         except yaml.YAMLError as error:
             raise SuiteError(f"{self.source}: not valid YAML: {str(error).splitlines()[0]}") from None
-        except RecursionError:
-            raise SuiteError(f"{self.source}: nested too deeply for a suite") from None
 
     def build(self, root: yaml.Node) -> Any:
         """Make plain values of the nodes, noting each value's place and refusing duplicate keys."""
-        try:
-            return self._value(root, ())
-        except RecursionError:
-            raise SuiteError(
-                f"{self.source}: nested too deeply for a suite, or an anchor contains itself"
-            ) from None
+        return self._value(root, ())
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         self._left -= 1
         if self._left < 0:
             raise SuiteError(f"{self.source}: more than {MAX_NODES:,} values after anchors are expanded")
+        if len(path) > MAX_DEPTH:
+            raise SuiteError(f"{self.source}: nested more than {MAX_DEPTH} deep, or an anchor contains itself")
         self._mark(path, node)
+        if node.tag not in _TAGS:
+            self._note(node, path, f"is tagged {node.tag!r:.60}; only plain values are read")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, (*path, place)) for place, child in enumerate(node.value)]
         try:
-            return self._loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self._note(node, path, str(error).splitlines()[0])
+            value = self._loader.construct_object(node)
+        except _MISTAGGED:
+            self._note(node, path, f"{node.value!r:.60} is no {node.tag.rpartition(':')[2]}")
             return None
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            self._note(node, path, "is too large a number")
+            return None
+        if isinstance(value, str) and _is_broken(value):
+            self._note(node, path, "holds half of a character (a surrogate), which no file can hold")
+            return None
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -156,6 +228,9 @@ class _Reader:
                 self._note(key_node, (), "a key must be plain text")
                 continue
             key = str(key_node.value)
+            if _is_broken(key):
+                self._note(key_node, (), "a key holds half of a character (a surrogate)")
+                continue
             if key in mapping:
                 self._note(key_node, (*path, key), "given twice")
             mapping[key] = self._value(value_node, (*path, key))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from restorebench import journal as journals
 from restorebench.errors import RunFolderError
@@ -45,6 +47,21 @@ class Origin:
             )
 
 
+class _Facts(BaseModel):
+    """What `describe` wrote; digests: missing where the run never started."""
+
+    suite: Suite
+    source: str
+    folder: Path
+    data: Path | None
+    plugins: list[Path]
+    tasks: list[str] | None
+    restorers: list[str] | None
+    limit: int | None
+    overrides: list[str] = []
+    digests: dict[str, str] | None = None
+
+
 def _digests(plan: Plan) -> dict[str, str]:
     cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
     named = {f"{c.data.label}/{c.data.task}/{c.name}": c.digest for c in cells}
@@ -74,38 +91,67 @@ def require_same_suite(journal: Journal, plan: Plan) -> None:
     Raises:
         RunFolderError: it does.
     """
-    held = journal.recall("run")
-    if held is not None and (name := held["suite"]["suite"]) != plan.suite.suite:
+    held = _facts(journal)
+    if held is not None and (name := held.suite.suite) != plan.suite.suite:
         raise RunFolderError(
             f"{journal.folder} holds suite {name}, not {plan.suite.suite}; give another --out,"
             " or --fresh to put that run's journal aside and replace its tables"
         )
 
 
-def reopen(folder: Path) -> Origin:
+def reopen(folder: Path, plugins: Sequence[Path] = ()) -> Origin:
     """Return what a run folder was made from.
 
+    plugins: files whose code the user wants run. A run folder may come from a stranger, so that what it names is
+    never imported for that alone.
+
     Raises:
-        RunFolderError: the folder holds no run.
+        RunFolderError: the folder holds no run, or one made with plugin files that are not given.
     """
     if not (folder / journals.FILE).is_file():
         raise RunFolderError(f"{folder} holds no run ({journals.FILE} is missing)")
     with journals.opened(folder) as journal:
-        origin = journal.recall("run")
-    if origin is None or "digests" not in origin:
+        origin = _facts(journal)
+    if origin is None or origin.digests is None:
         raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
-    suite = Suite.model_validate(origin["suite"])
+    _require_given(folder, origin.plugins, plugins)
     request = Request(
-        tasks=None if origin["tasks"] is None else tuple(origin["tasks"]),
-        restorers=None if origin["restorers"] is None else tuple(origin["restorers"]),
-        limit=origin["limit"],
+        tasks=None if origin.tasks is None else tuple(origin.tasks),
+        restorers=None if origin.restorers is None else tuple(origin.restorers),
+        limit=origin.limit,
     )
     settings = Settings(
         out=folder,
-        data=None if origin["data"] is None else Path(origin["data"]),
-        plugins=tuple(Path(path) for path in origin["plugins"]),
+        data=origin.data,
+        plugins=tuple(dict.fromkeys(path.resolve() for path in plugins)),
         request=request,
     )
-    overrides = tuple(origin.get("overrides", ()))
-    loaded = LoadedSuite(suite, origin["source"], Path(origin["folder"]), overrides=overrides)
-    return Origin(loaded, settings, origin["digests"])
+    loaded = LoadedSuite(origin.suite, origin.source, origin.folder, overrides=tuple(origin.overrides))
+    return Origin(loaded, settings, origin.digests)
+
+
+def _facts(journal: Journal) -> _Facts | None:
+    """Return what a journal says of its run; None where there is none.
+
+    Raises:
+        RunFolderError: it says something else, as a stranger's or another version's may.
+    """
+    held = journal.recall("run")
+    try:
+        return None if held is None else _Facts.model_validate(held)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RunFolderError(
+            f"{journal.folder} does not say what it was made from ({place or 'run'}: {error.errors()[0]['msg']});"
+            " give --fresh or another --out"
+        ) from error
+
+
+def _require_given(folder: Path, recorded: Sequence[Path], given: Sequence[Path]) -> None:
+    """Refuse to go on without plugin files; they are told by name, and their content is in the digests."""
+    lacking = [path for path in recorded if path.name not in {each.name for each in given}]
+    if lacking:
+        flags = " ".join(f"--plugin {path}" for path in lacking)
+        raise RunFolderError(
+            f"{folder} was made with plugin files, whose code is run for nobody who does not ask for it: {flags}"
+        )

@@ -111,6 +111,8 @@ class _Planner:
             strangers = [sample for sample in samples if not isinstance(sample, SampleInfo)]
             if strangers:
                 raise ContractViolation(f"dataset {card.name!r}: `index` returned a {type(strangers[0]).__name__}")
+        for sample in samples:
+            _hold_text(card.name, sample)
         ids = [sample.id for sample in samples]
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
@@ -213,6 +215,19 @@ class _Used:
     def code(self) -> list[list[str]]:
         """Say which code their cards came with; nothing of our own, whose versions the samples know."""
         return sorted([kind, name, entry.code] for (kind, name), entry in self._entries.items() if entry.code)
+
+
+def _hold_text(dataset: str, sample: SampleInfo) -> None:
+    """Refuse what no journal and no table can hold: file names may be bytes that are no text."""
+    for field, value in (("id", sample.id), ("scene", sample.scene), ("kind", sample.kind)):
+        if not isinstance(value, str) or (field == "id" and not value):
+            raise ContractViolation(f"dataset {dataset!r}: the {field} of a sample is {value!r}, expected text")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise RestorebenchError(
+                f"dataset {dataset}: sample {value!r:.200} is not UTF-8; rename its file or folder"
+            ) from None
 
 
 def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tuple[tuple[int, ...], ...]:

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+
+from pydantic import TypeAdapter
 
 OK = "ok"
 FAILED = "failed"
@@ -190,17 +193,25 @@ class Board:
 
 
 def record_from(raw: Mapping[str, Any]) -> Record:
-    """Build a Record from its JSON form, the inverse of `dataclasses.asdict`."""
-    told, execution = raw["told"], raw["execution"]
-    values = {
-        **raw,
-        "told": None if told is None else tuple(told),
-        "execution": None if execution is None else Execution(**execution),
-    }
-    return Record(**values)
+    """Build a Record from its JSON form, the inverse of `dataclasses.asdict`.
+
+    Raises:
+        ValueError: it is none; pydantic holds every field to its type.
+    """
+    record: Record = _adapter(Record).validate_python(raw)
+    return record
 
 
 def detection_from(raw: Mapping[str, Any]) -> DetectionRecord:
-    """Build a DetectionRecord from its JSON form; fields that older journals hold beside its own are left out."""
-    values = {item.name: raw[item.name] for item in fields(DetectionRecord) if item.name in raw}
-    return DetectionRecord(**{**values, "labels": tuple(raw["labels"])})
+    """Build a DetectionRecord from its JSON form; fields that older journals hold beside its own are left out.
+
+    Raises:
+        ValueError: it is none.
+    """
+    record: DetectionRecord = _adapter(DetectionRecord).validate_python(raw)
+    return record
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:  # Any: an instance of the kind
+    return TypeAdapter(kind)

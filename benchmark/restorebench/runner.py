@@ -160,13 +160,15 @@ def _environment_key(scoring_only: bool) -> str:
     return "environment of scores" if scoring_only else "environment"
 
 
-def report_again(folder: Path) -> Result:
+def report_again(folder: Path, plugins: Sequence[Path] = ()) -> Result:
     """Write the tables of a run again from its journal; nothing is restored or scored.
 
+    plugins: the plugin files that it was run with; those it names itself are not imported for that.
+
     Raises:
-        RunFolderError: the folder holds no run, or its data or plugins changed since.
+        RunFolderError: the folder holds no run, lacks a plugin, or its data or plugins changed since.
     """
-    run = origin.reopen(folder)
+    run = origin.reopen(folder, plugins)
     plan = prepare(run.loaded, run.settings)
     run.require_same(plan)
     with journals.opened(folder) as journal:

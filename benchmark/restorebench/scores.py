@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from restorebench.plan import Plan
 from restorebench.records import FAILED, Record
 from restorebench.runner import Result, Watcher, execute, prepare
 from restorebench.settings import Settings
+from restorebench.toolbox.cells import csv_text, guarded
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,8 @@ class Scores:
 
     def csv(self) -> str:
         """Lay the rows out as CSV, six decimals."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["sample", *self.means])
-        for row in self.rows:
-            writer.writerow([row["sample"], *(number(row[name]) for name in self.means)])
-        return text.getvalue()
+        rows = ([guarded(row["sample"]), *(number(row[name]) for name in self.means)] for row in self.rows)
+        return csv_text([["sample", *self.means], *rows])
 
 
 def number(value: float | None) -> str:
@@ -129,10 +124,11 @@ def rescore(
     and the run's own stay as they are; the scores themselves are kept, for a later run or `rescore`.
 
     Raises:
-        RunFolderError: the folder holds no run, one that saved no images, or one whose data changed since.
+        RunFolderError: the folder holds no run, one that saved no images or lacks a plugin, or one whose data
+            changed since.
         RestorebenchError: a score that was asked for cannot be had from the saved images.
     """
-    origin = reopen(Path(folder))
+    origin = reopen(Path(folder), settings.plugins)
     old = origin.loaded.suite
     if old.save != "all":
         raise RunFolderError(f"{folder} has no saved images to score; run its suite with --save all")
@@ -146,7 +142,6 @@ def rescore(
         origin.settings,
         device=settings.device,
         workers=settings.workers,
-        plugins=tuple(dict.fromkeys([*origin.settings.plugins, *(path.resolve() for path in settings.plugins)])),
         scoring_only=True,
     )
     marks = Marks(origin.loaded.source, overridden={("metrics",): "--metrics", ("protocols",): "--protocol"})

@@ -12,6 +12,7 @@ from restorebench.errors import SuiteError, nearest
 from restorebench.marked_yaml import KeyPath, Marks, parse_value
 
 _DEEPEST_VARIABLE = 8
+_MAX_CHARACTERS = 1_000_000  # once variables are replaced: those that multiply each other stop here
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -87,9 +88,27 @@ def _marked(value: Any) -> Any:
 
 
 def interpolated(raw: dict[str, Any], data: Path | None, marks: Marks, problems: list[str]) -> dict[str, Any]:
-    """Replace `${data}` and `${variable}` everywhere; a text that is nothing else keeps the value's type."""
+    """Replace `${data}` and `${variable}` everywhere; a text that is nothing else keeps the value's type.
+
+    Raises:
+        SuiteError: variables that refer to each other make too much of it.
+    """
     given = raw.get("variables")
     variables: dict[str, Any] = given if isinstance(given, dict) else {}
+    made = 0
+
+    def count(characters: int, path: KeyPath) -> None:
+        nonlocal made
+        made += characters
+        if made > _MAX_CHARACTERS:
+            raise SuiteError(
+                f"{marks.at(path)}more than {_MAX_CHARACTERS:,} characters once variables are replaced"
+            )
+
+    def text_of(name: str, path: KeyPath) -> str:
+        text = str(known(name, path))
+        count(len(text) + 1, path)
+        return text
 
     def known(name: str, path: KeyPath) -> Any:
         if name in variables:
@@ -108,14 +127,22 @@ def interpolated(raw: dict[str, Any], data: Path | None, marks: Marks, problems:
             return {key: replaced(item, (*path, key), depth) for key, item in value.items()}
         if isinstance(value, list):
             return [replaced(item, (*path, place), depth) for place, item in enumerate(value)]
+        count(1, path)
         if not isinstance(value, str) or "${" not in value:
             return value
         if depth > _DEEPEST_VARIABLE:
             problems.append(f"{marks.at(path)}variables refer to each other in a circle")
             return ""
         if whole := _REFERENCE.fullmatch(value):
+            count(1, path)
             return replaced(known(whole[1], path), path, depth + 1)
-        text = _REFERENCE.sub(lambda match: str(known(match[1], path)), value)
+        end = (
+            value.rfind("}") + 1
+        )  # behind it no reference ends, and looking for one takes the square of its length
+        text = _REFERENCE.sub(lambda match: text_of(match[1], path), value[:end]) + value[end:]
+        if text == value:
+            problems.append(f"{marks.at(path)}a `${{` has no `}}` behind it")
+            return ""
         # What a path begins with decides what it is relative to: `${clean}/val`, but not `val/${clean}`.
         first = _REFERENCE.match(value)
         beginning = value if first is None else variables.get(first[1])

@@ -14,10 +14,11 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from restorebench import substitution
 from restorebench.entries import DatasetEntry, DetectorEntry, Limits, RestorerEntry, Strict
 from restorebench.errors import SuiteError, UnknownName, nearest
-from restorebench.marked_yaml import KeyPath, Marks, parse
+from restorebench.marked_yaml import KeyPath, Marks, parse, read
 from restorebench.tasks import TEN_NAMES
 
-MAX_BYTES = 1_000_000
+_LONGEST_LINE = 400  # of a message, in characters: keys and tags of a hostile file may be as long as itself
+_MOST_LINES = 50
 
 
 class Suite(Strict):
@@ -117,7 +118,7 @@ def load(
         UnknownName: no such file or bundled suite.
     """
     path = find(name)
-    return loads(_read(path), str(path), path.parent.resolve(), overrides, data, extra)
+    return loads(read(path), str(path), path.parent.resolve(), overrides, data, extra)
 
 
 def made(raw: Mapping[str, Any], source: str = "command line") -> LoadedSuite:
@@ -130,7 +131,7 @@ def made(raw: Mapping[str, Any], source: str = "command line") -> LoadedSuite:
     try:
         return LoadedSuite(Suite.model_validate(raw), source, Path.cwd(), marks)
     except ValidationError as error:
-        raise SuiteError("\n".join(_explain(Suite, problem, marks) for problem in _problems(error))) from None
+        raise SuiteError(_together([_explain(Suite, problem, marks) for problem in _problems(error)])) from None
 
 
 def loads(
@@ -159,8 +160,16 @@ def loads(
     said = (*overrides, *(f"{key}={value}" for key, value in (extra or {}).items()))
     loaded = None if suite is None else LoadedSuite(suite, source, folder or Path.cwd(), marks, said)
     if problems or loaded is None:
-        raise InvalidSuite("\n".join(sorted(dict.fromkeys(problems), key=_line)), loaded)
+        raise InvalidSuite(_together(sorted(dict.fromkeys(problems), key=_line)), loaded)
     return loaded
+
+
+def _together(problems: Sequence[str]) -> str:
+    """Make one message of all problems, a line each."""
+    half = _LONGEST_LINE // 2  # a line begins with its place and ends with what is wrong
+    lines = [line if len(line) <= _LONGEST_LINE else f"{line[:half]}...{line[-half:]}" for line in problems]
+    rest = len(lines) - _MOST_LINES
+    return "\n".join(lines if rest <= 0 else [*lines[:_MOST_LINES], f"and {rest:,} more mistakes"])
 
 
 def _line(problem: str) -> tuple[int, ...]:
@@ -228,17 +237,6 @@ def _problems(error: ValidationError) -> list[Any]:  # pydantic's ErrorDetails
 
 def _is_inside(place: KeyPath, whole: KeyPath) -> bool:
     return len(place) > len(whole) and place[: len(whole)] == whole
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SuiteError(f"{path}: larger than {MAX_BYTES:,} bytes; a suite is a short YAML file")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SuiteError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SuiteError(f"{path}: is not UTF-8 text; a suite is a YAML file") from None
 
 
 def _explain(

@@ -54,13 +54,14 @@ class ClipBackbone:
         path = options.weights or _published(options.model, options.pretrained, config, runtime)
         assert isinstance(path, Path)  # the only other kind
         self.file = path
+        state = weights.read(path)
         try:
             clip = open_clip.create_model(
                 options.model, load_weights=False, force_quick_gelu=bool(config.get("quick_gelu"))
             )
         except (ImportError, RuntimeError, OSError) as error:  # of transformers and its files
             raise _unbuilt("the text tower", options.model, error) from error
-        weights.load(clip, weights.read(path), path, f"are these weights of {options.model}?")
+        weights.load(clip, state, path, f"are these weights of {options.model}?")
         return clip
 
     @cached_property

@@ -34,7 +34,7 @@ def blip(model: str = MODEL) -> Captioner:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         processor = BlipProcessor.from_pretrained(model)
-        network = BlipForConditionalGeneration.from_pretrained(model).to(device).eval()
+        network = BlipForConditionalGeneration.from_pretrained(model, use_safetensors=True).to(device).eval()
     except OSError as error:
         raise RestorebenchError(f"{model} cannot be had: {str(error).splitlines()[0]}") from error
 

@@ -6,9 +6,11 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import lpips
+import torch
 
 from restorebench import MissingResource
-from restorebench_metrics.backbones import unavailable
+from restorebench.toolbox import weights
+from restorebench_metrics.backbones import BACKBONES, checkpoints, unavailable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,12 +23,20 @@ def build(net: str) -> Any:
 
     Raises:
         MissingResource: the backbone is not in the cache.
+        RestorebenchError: its file is broken, or of something else.
     """
     if reason := unavailable(net):
         raise MissingResource(reason)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="torchvision")  # the package says `pretrained=True`
-        return lpips.LPIPS(net=net, version="0.1", verbose=False).requires_grad_(False)
+    path = checkpoints() / BACKBONES[net].file
+    state = weights.read(path)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.filterwarnings("ignore", module="torchvision")  # the package says `pretrained=False`
+        # torchvision itself would unpickle whatever objects its cached file holds.
+        model = lpips.LPIPS(net=net, version="0.1", verbose=False, pnet_rand=True).requires_grad_(False)
+    layers = {name: "features." + name.partition(".")[2] for name in model.net.state_dict()}  # slice2.3.bias
+    found = {ours: state[theirs] for ours, theirs in layers.items() if theirs in state}
+    weights.load(model.net, found, path, f"expected: torchvision's {BACKBONES[net].title}")
+    return model
 
 
 def distance(model: Any, restored: Tensor, clean: Tensor) -> Tensor:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from restorebench.toolbox.cells import csv_text, guarded
 from restorebench.toolbox.files import atomic_write_text
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\n")
 
 
 class Csv:
@@ -38,11 +37,8 @@ def _write(path: Path, frame: pd.DataFrame) -> Path:
 
 def as_text(frame: pd.DataFrame) -> str:
     """Render a frame as CSV text."""
-    plain = frame.copy()
-    for name in plain.columns:
-        show = _rank if name == "rank" else _plain
-        plain[name] = [show(value) for value in plain[name]]
-    return plain.to_csv(index=False, lineterminator="\n")
+    shown = [[(_rank if name == "rank" else _plain)(value) for value in frame[name]] for name in frame.columns]
+    return csv_text([[guarded(str(name)) for name in frame.columns], *zip(*shown, strict=True)])
 
 
 def _rank(value: Any) -> str:
@@ -61,5 +57,4 @@ def _plain(value: Any) -> str:
         return text.removeprefix("-") if text == "-0.000000" else text
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    text = str(value).replace("\r\n", "\n").replace("\r", "\n")  # a lone CR would not be quoted
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guarded(str(value))

@@ -7,7 +7,11 @@ from typing import Any
 
 from tabulate import tabulate
 
+from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
+
+_MARKUP = "\\`*_[]|#~$"
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 class Markdown:
@@ -99,9 +103,6 @@ def _text(value: Any) -> str:
 
 def _safe(text: str) -> str:
     """Keep names from breaking the table or becoming markup."""
-    flat = " ".join(text.split())
-    for character in "\\`*_[]<>|#":
-        flat = flat.replace(
-            character, f"\\{character}" if character not in "<>" else {"<": "&lt;", ">": "&gt;"}[character]
-        )
-    return flat
+    flat = visible(" ".join(text.split()))
+    plain = "".join(_ENTITIES.get(each, f"\\{each}" if each in _MARKUP else each) for each in flat)
+    return plain.replace("://", "&#58;//")  # an address would become a link by itself

@@ -97,7 +97,8 @@ def network(kind: Any, folder: Path) -> Any:
     Raises:
         RestorebenchError: the folder is incomplete or another part's.
     """
-    found, told = _pretrained(kind, folder, output_loading_info=True)
+    # Both libraries fall back on pickles, and on remote conversions of them, where there is no .safetensors file.
+    found, told = _pretrained(kind, folder, output_loading_info=True, use_safetensors=True)
     if missing := sorted(told["missing_keys"]):
         raise RestorebenchError(
             f"{folder}: no {kind.__name__}: {len(missing)} tensors are missing ({missing[0]}, ...); get it anew"

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import re
+import signal
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +36,7 @@ def pairs(tmp_path):
 
 
 @pytest.fixture
-def run(pairs, tmp_path):
+def run(pairs, tmp_path, observe):
     """Run restorers on the pairs: `run(["identity"], limits={...})` returns (result, events)."""
 
     def carry_out(restorers, *, plugins=("faulty.py",), out="run", watch=None, settings=None, **keys):
@@ -48,6 +54,72 @@ def run(pairs, tmp_path):
         chosen = Settings(**{**defaults, **(settings or {})})
         events = []
         result = execute(prepare(loaded, chosen), chosen, watch or events.append)
+        table = result.tables.failures
+        told = "; ".join(dict.fromkeys(f"{n}: {why}" for n, why in zip(table.restorer, table.reason, strict=True)))
+        observe(f"{result.failed} failures, {len(result.tables.records) - result.failed} images fine", told)
         return result, events
 
     return carry_out
+
+
+class Growth:
+    """Holds every example of a fuzz test to its time, and the whole to what the process had at the start.
+
+    read: how many examples the test says went through.
+    """
+
+    def __init__(self):
+        self.read = 0
+        self._examples = 0
+        self._slowest = 0.0
+        self._before = None
+
+    @contextmanager
+    def example(self):
+        """Fail an example that computes for more than five seconds, and stop one that hangs."""
+        self._examples += 1
+        if self._examples == 300:  # caches and libraries are warm
+            self._before = _held()
+        began = time.process_time()
+        signal.setitimer(signal.ITIMER_REAL, 60)  # of the wall clock, and others may use the machine
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        seconds = time.process_time() - began
+        self._slowest = max(self._slowest, seconds)
+        assert seconds < 5, f"took {seconds:.1f} s"
+
+    def finish(self):
+        """Compare what the process holds."""
+        gc.collect()
+        after = _held()
+        told = f"{self._examples} examples, {self.read} went through, slowest {self._slowest:.2f} s"
+        if self._before is not None:
+            memory, descriptors, children = (now - then for now, then in zip(after, self._before, strict=True))
+            told += f"; grown by {memory} MiB, {descriptors} descriptors, {children} processes"
+            assert memory < 100 and descriptors <= 0 and children <= 0, told
+        print(told)
+
+
+def _held():
+    status = Path("/proc/self/status").read_text()
+    memory = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return memory, len(list(Path("/proc/self/fd").iterdir())), len(children)
+
+
+@pytest.fixture
+def growth():
+    """Time limits of examples, and no growth of memory, descriptors and processes over all of them."""
+
+    def stop(number, frame):
+        raise TimeoutError("an example hung for more than 60 s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    found = Growth()
+    try:
+        yield found
+        found.finish()
+    finally:
+        signal.signal(signal.SIGALRM, before)

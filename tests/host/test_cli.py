@@ -101,8 +101,8 @@ def test_reporting_and_scoring_failures_exit_as_running_them_does(call, tmp_path
         "--set", "detectors=[]", "--plugin", plugin, "--save", "all", "--workers", "0", "--out", "out",
     )  # fmt: skip
     assert code == 3, error
-    assert call("report", "out")[0] == 3
-    assert call("score", "out", "--workers", "0")[0] == 3
+    assert call("report", "out", "--plugin", plugin)[0] == 3
+    assert call("score", "out", "--workers", "0", "--plugin", plugin)[0] == 3
 
 
 def test_lists_name_what_is_there(call):
@@ -375,7 +375,7 @@ def test_a_manifest_names_what_others_have_at_other_places(call, tmp_path):
     assert str(tmp_path) not in json.dumps(facts)
     records = csv.DictReader((tmp_path / "out" / "records.csv").read_text().splitlines())
     assert {row["digest"] for row in records} == {cell["digest"] for cell in facts["cells"]}
-    assert call("report", "out")[0] == 0
+    assert call("report", "out", "--plugin", "suites/copy_plugin.py")[0] == 0
     assert (tmp_path / "out" / "manifest.json").read_text() == text
 
 

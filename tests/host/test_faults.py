@@ -10,6 +10,8 @@ import pytest
 from restorebench.events import Done
 from restorebench.plan import Request
 
+pytestmark = pytest.mark.faults
+
 
 def reasons(result, restorer):
     table = result.tables.records

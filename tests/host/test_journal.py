@@ -97,6 +97,7 @@ def test_a_folder_in_use_is_refused_and_free_after_a_kill(tmp_path):
         assert journal.records("cell") == {}
 
 
+@pytest.mark.faults
 def test_a_file_and_a_foreign_folder_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="is a file"), journals.opened(tmp_path / "file"):
@@ -107,6 +108,7 @@ def test_a_file_and_a_foreign_folder_are_refused(tmp_path):
         pass
 
 
+@pytest.mark.faults
 def test_a_read_only_place_is_refused(tmp_path):
     if os.geteuid() == 0:
         place = "/proc/restorebench-run"  # root may write anywhere but there
@@ -119,6 +121,7 @@ def test_a_read_only_place_is_refused(tmp_path):
         pass
 
 
+@pytest.mark.faults
 def test_a_full_disk_is_one_clear_error(tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")

@@ -87,7 +87,7 @@ def test_an_edited_plugin_file_gives_new_numbers_and_a_report_refuses(run, mine,
     before = tables()
     edit(mine)
     with pytest.raises(RunFolderError, match=r"plugins changed since .*noisy/greys"):
-        runner.report_again(tmp_path / "run")
+        runner.report_again(tmp_path / "run", [mine])
     after = tables()
     assert after[1] != before[1] and after[1].rpartition(",")[2] != before[1].rpartition(",")[2]
     assert after[2] == before[2]

@@ -72,7 +72,7 @@ def test_a_reporter_that_raises_is_named_and_takes_no_other_down(run, tmp_path):
 
 
 def test_a_report_keeps_the_environment_of_the_run(run, tmp_path, monkeypatch):
-    run(["identity"], settings={"workers": 0})
+    run(["identity"], plugins=(), settings={"workers": 0})
     before = written(tmp_path / "run")
     facts = json.loads(before["manifest.json"])
     assert (facts["workers"], facts["device"]) == (0, "cpu")
@@ -108,7 +108,7 @@ def test_a_run_that_computes_nothing_keeps_the_environment_too(run, tmp_path, mo
 
 
 def test_a_report_after_the_data_changed_leaves_the_tables_alone(run, pairs, tmp_path):
-    run(["identity"], save="all", settings={"workers": 0})
+    run(["identity"], plugins=(), save="all", settings={"workers": 0})
     before = written(tmp_path / "run")
     image = pairs / "noisy" / "LQ" / "a-dark.png"
     image.write_bytes((pairs / "noisy" / "LQ" / "b-grey.png").read_bytes())
@@ -128,14 +128,14 @@ def test_a_report_after_a_plugin_changed_leaves_the_tables_alone(run, tmp_path):
     before = written(tmp_path / "run")
     plugin.write_text(RESTORER.replace('version="1"', 'version="2"'))
     with pytest.raises(RunFolderError, match="noisy/same told nothing"):
-        runner.report_again(tmp_path / "run")
+        runner.report_again(tmp_path / "run", [plugin])
     assert written(tmp_path / "run") == before
     plugin.write_text(RESTORER)
-    runner.report_again(tmp_path / "run")
+    runner.report_again(tmp_path / "run", [plugin])
 
 
 def test_scoring_again_uses_plugins_given_then(run, tmp_path):
-    run(["identity"], save="all", settings={"workers": 0})
+    run(["identity"], plugins=(), save="all", settings={"workers": 0})
     (tmp_path / "more.py").write_text(
         "from restorebench import MetricInfo, ScoringProtocol, hookimpl\n\n\n"
         "def load(options, runtime, protocol):\n"
@@ -154,7 +154,7 @@ def test_scoring_again_uses_plugins_given_then(run, tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_folder_of_another_suite_is_refused_and_keeps_its_tables(run, tmp_path, workers):
     settings = {"workers": workers}
-    run(["identity"], suite="tiny", settings=settings)
+    run(["identity"], suite="tiny", plugins=(), settings=settings)
     before = written(tmp_path / "run")
     with pytest.raises(RunFolderError, match=r"run holds suite tiny, not other; give another --out, or --fresh"):
         run(["identity"], suite="other", settings=settings)

@@ -26,6 +26,7 @@ def modes(events):
     return {event.job.mode for event in events if isinstance(event, Done)}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("metric", "why"),
     [
@@ -48,6 +49,7 @@ def test_a_failing_metric_costs_its_column_alone(run, tmp_path, metric, why):
     assert not modes(again)
 
 
+@pytest.mark.faults
 def test_a_metric_that_writes_into_its_images_harms_nobody(run, tmp_path):
     scores = []
     for number, metrics in enumerate((["psnr"], ["blackening", "psnr"])):

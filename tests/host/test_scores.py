@@ -27,7 +27,7 @@ def written(folder):
 
 @pytest.fixture
 def saved(run, tmp_path):
-    run(["identity"], metrics=["psnr", "ssim"], save="all", settings=IN_PROCESS)
+    run(["identity"], metrics=["psnr", "ssim"], save="all", plugins=(), settings=IN_PROCESS)
     return tmp_path / "run"
 
 
@@ -61,7 +61,9 @@ def test_scores_of_a_scoring_are_not_computed_again(run, saved):
     scores.rescore(saved, metrics=["psnr"], protocols=["y"], settings=HERE)
     events = []
     scores.rescore(saved, metrics=["psnr"], protocols=["y"], settings=HERE, watch=events.append)
-    _, more = run(["identity"], metrics=["psnr"], protocols=["rgb", "y"], save="all", settings=IN_PROCESS)
+    _, more = run(
+        ["identity"], metrics=["psnr"], protocols=["rgb", "y"], save="all", plugins=(), settings=IN_PROCESS
+    )
     assert not [event for event in events + more if isinstance(event, Done)]
 
 
@@ -74,7 +76,7 @@ def test_a_score_that_needs_floats_is_refused_for_8_bit_files(saved):
 
 
 def test_a_score_that_needs_floats_is_had_where_they_were_kept(run, tmp_path):
-    run(["identity"], protocols=["rgb", "airnet"], save="all", settings=IN_PROCESS)
+    run(["identity"], protocols=["rgb", "airnet"], save="all", plugins=(), settings=IN_PROCESS)
     result = scores.rescore(tmp_path / "run", metrics=["ssim"], protocols=["airnet"], settings=HERE)
     assert result.tables.records["ssim@airnet"].notna().all()
 

@@ -4,6 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from restorebench.statistics import DRAWS, _bootstrapped, average_interval, interval
@@ -116,3 +118,22 @@ def test_thousands_of_images_need_no_more_memory_than_hundreds():
 
     assert peak_mib(200) < 40
     assert peak_mib(3000) < 40
+
+
+IMAGES = st.lists(st.tuples(st.floats(0, 100), st.integers(0, 40)), min_size=1, max_size=60)
+
+
+@settings(max_examples=40, deadline=None)
+@given(IMAGES, st.randoms(use_true_random=False), st.integers(0, 2**64))
+def test_any_interval_is_finite_holds_the_mean_and_minds_no_order(images, draw, seed):
+    values, scenes = [value for value, _ in images], [f"s{scene}" for _, scene in images]
+    found = interval(values, scenes, seed)
+    assert (found is None) == (len(set(scenes)) < 5)
+    if found is None:
+        return
+    assert np.isfinite(found).all()
+    assert found[0] - 1e-9 <= np.mean(values) <= found[1] + 1e-9 or len(set(scenes)) >= 30
+    assert min(values) - 1e-9 <= found[0] <= found[1] <= max(values) + 1e-9 or len(set(scenes)) < 30
+    draw.shuffle(images)
+    again = interval([value for value, _ in images], [f"s{scene}" for _, scene in images], seed)
+    assert again == pytest.approx(found, abs=1e-9)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from restorebench import suite as suites
 from restorebench.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
+from restorebench.marked_yaml import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from restorebench.plan import Request
 from restorebench.runner import prepare
 from restorebench.settings import Settings
@@ -99,7 +100,7 @@ def test_binary_and_huge_files_are_refused(tmp_path):
     with pytest.raises(SuiteError, match="not UTF-8"):
         suites.load(str(binary))
     huge = tmp_path / "huge.yaml"
-    huge.write_text("#" * (suites.MAX_BYTES + 1))
+    huge.write_text("#" * (MAX_BYTES + 1))
     with pytest.raises(SuiteError, match="larger than"):
         suites.load(str(huge))
     with pytest.raises(SuiteError, match="cannot be read"):
@@ -238,3 +239,13 @@ def test_data_that_are_not_there_are_named_at_their_place(tmp_path, dataset, key
         prepare(str(tmp_path / "s.yaml"), Settings())
     place = f"{tmp_path / 's.yaml'}:3:{line.index(key + ':') + 1}: datasets[0].options.{key}: "
     assert str(caught.value).startswith(f"{place}{tmp_path / 'nowhere'}: no such ")
+
+
+def test_a_large_suite_within_the_limits_is_read():
+    """The limits are no lower than what they say."""
+    nested: object = "x"
+    for _ in range(MAX_DEPTH - 5):
+        nested = [nested]
+    names = ", ".join(["x"] * (MAX_NODES - 500))
+    loaded = suites.loads(MINIMAL + f"variables: {{deep: {nested}, many: [{names}]}}\n".replace("'", ""))
+    assert len(loaded.suite.variables["many"]) == MAX_NODES - 500

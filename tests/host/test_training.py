@@ -238,9 +238,9 @@ GOOD = "output: x\niterations: 1\ndata: {clean: embedded}\n"
             "output: Field required; give it there, or by --set",
         ),
         (GOOD, "learning_rate=1e38", "learning_rate: "),
-        (GOOD, "seed=[", "--set seed=[: not YAML"),
+        (GOOD, "seed=[", "--set seed=[: not valid YAML"),
         ("- 1", "seed=1", "config.yaml: expected keys"),
-        ("\xff", "seed=1", "cannot be read as UTF-8"),
+        ("\xff", "seed=1", "is not UTF-8 text"),
     ],
 )
 def test_bad_configurations_and_overrides_are_one_line(tmp_path, text, change, message):

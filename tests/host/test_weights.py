@@ -6,6 +6,7 @@ import contextlib
 import json
 import pickle
 import random
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,7 @@ class _Harmful:
         return (Path.touch, (Path("harm-was-done"),))
 
 
+@pytest.mark.faults
 def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": _Harmful()}, "net.pt")
@@ -166,6 +168,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, monkeypatch):
     assert not Path("harm-was-done").exists()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 @pytest.mark.parametrize("keep", [0, 10, 0.5, 0.99])
 def test_truncated_files_are_named(tmp_path, layer, suffix, keep):
@@ -195,6 +198,7 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path, monkeypatch, suffix):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("held", [{}, [1, 2], {"a": 1}, {"state_dict": {"a": "b"}}])
 def test_a_file_without_tensors_is_refused(tmp_path, held):
     torch.save(held, tmp_path / "net.pt")
@@ -202,6 +206,7 @@ def test_a_file_without_tensors_is_refused(tmp_path, held):
         weights.read(tmp_path / "net.pt")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -237,6 +242,30 @@ def test_a_mutated_checkpoint_is_read_or_refused(tmp_path, layer, zipped):
             weights.read(tmp_path / "net.pt")
 
 
+@pytest.mark.faults
+def test_a_compressed_checkpoint_is_refused_before_it_is_unpacked(tmp_path, layer):
+    torch.save({"a": torch.zeros(1_000_000)}, tmp_path / "net.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "net.pth") as plain,
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name))
+    assert (tmp_path / "bomb.pth").stat().st_size < 10_000
+    with pytest.raises(RestorebenchError, match="may unpack to any size"):
+        weights.read(tmp_path / "bomb.pth")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("odd", ["expanded", "meta"])
+def test_a_tensor_that_is_larger_than_its_file_is_refused(tmp_path, odd):
+    tensor = torch.zeros(1).expand(10**9) if odd == "expanded" else torch.empty(10**9, device="meta")
+    torch.save({"a": tensor}, tmp_path / "net.pth")
+    with pytest.raises(RestorebenchError, match="a names more numbers than the file holds"):
+        weights.read(tmp_path / "net.pth")
+
+
+@pytest.mark.faults
 @pytest.mark.filterwarnings("ignore:.*[Qq]uantiz")
 @pytest.mark.parametrize("odd", ["sparse", "quantised"])
 def test_sparse_and_quantised_tensors_are_refused(tmp_path, odd):

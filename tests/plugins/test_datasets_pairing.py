@@ -114,3 +114,21 @@ def test_a_dropped_file_never_shifts_the_other_pairs(names: list[str], dropped: 
     pairs, problems = match(names, [name for name in names if name != missing], RULES["stem"])
     assert pairs == {name: name for name in names if name != missing}
     assert problems == [f"1 degraded without a clean partner: {missing}"]
+
+
+ANY_NAMES = st.lists(
+    st.text("ab01_.-x/\n\u00e9", min_size=1, max_size=9)
+    | st.from_regex(r"(no)?rain-0?[0-9]{1,3}(x2)?", fullmatch=True),
+    max_size=8,
+    unique=True,
+)
+
+
+@given(degraded=ANY_NAMES, clean=ANY_NAMES, rule=st.sampled_from(sorted(RULES)))
+def test_under_every_rule_any_names_pair_or_are_named(degraded: list[str], clean: list[str], rule: str) -> None:
+    pairs, problems = match(degraded, clean, RULES[rule])
+    assert set(pairs) <= set(degraded) and set(pairs.values()) <= set(clean)
+    whole = set(pairs) == set(degraded) and set(pairs.values()) == set(clean)
+    once = RULES[rule].many_to_one or len(set(pairs.values())) == len(pairs)
+    assert bool(problems) == (not (whole and once))
+    assert match(degraded[::-1], clean[::-1], RULES[rule])[0] == pairs or problems

@@ -9,6 +9,7 @@ import typer
 
 from restorebench.cli import calibrating, images, information, runs
 from restorebench.errors import RestorebenchError
+from restorebench.toolbox.cells import visible
 
 app = typer.Typer(
     name="restorebench",
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         app()
     except RestorebenchError as error:
-        print(f"restorebench: {error}", file=sys.stderr)
+        print(f"restorebench: {visible(str(error), keep=chr(10))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output, such as `head`, is gone
         sys.stderr.close()
@@ -48,5 +49,6 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _USERS_TO_MEND or error.filename is None:
             raise
-        print(f"restorebench: {error.filename}: {error.strerror}; correct the path or its rights", file=sys.stderr)
+        place = visible(str(error.filename))
+        print(f"restorebench: {place}: {error.strerror}; correct the path or its rights", file=sys.stderr)
         sys.exit(2)

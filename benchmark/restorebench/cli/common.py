@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -87,24 +85,26 @@ def write_csv(path: Path, text: str) -> None:
 
 
 def show(rows: list[list[str]], csv_file: Path | None) -> None:
-    """Print rows as a table, or write them as CSV."""
+    """Print rows as a table, or write them as CSV, where their texts are guarded already."""
+    from restorebench.toolbox.cells import csv_text, visible
+
     if csv_file is not None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        write_csv(csv_file, text.getvalue())
+        write_csv(csv_file, csv_text(rows))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*rows[0], box=None, pad_edge=False)
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
 
 
 def print_failures(failures: Mapping[str, str]) -> None:
     """Say what went wrong by sample, and end with exit code 3 if anything did."""
+    from restorebench.toolbox.cells import visible
+
     for sample, reason in failures.items():
-        print(f"failed: {sample}: {reason}", file=sys.stderr)
+        print(visible(f"failed: {sample}: {reason}"), file=sys.stderr)
     if failures:
         raise typer.Exit(3)

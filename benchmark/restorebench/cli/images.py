@@ -117,6 +117,7 @@ def detect(
 ) -> None:
     """Say which degradations an image, or each image of a folder, shows."""
     from restorebench import oneoff
+    from restorebench.toolbox.cells import guarded
 
     common.check_csv(csv_file)
     settings = common.settings_of(plugin, device, workers)
@@ -127,7 +128,9 @@ def detect(
     rows = [["sample", "labels", *tasks, "reason"]]
     for record in records:
         numbers = [f"{record.probabilities.get(name, 0):.6f}" for name in tasks]
-        rows.append([record.sample, "+".join(record.labels), *numbers, record.reason])
+        texts = [record.sample, "+".join(record.labels), record.reason]
+        sample, labels, reason = texts if csv_file is None else map(guarded, texts)
+        rows.append([sample, labels, *numbers, reason])
     if csv_file is None:  # failures are told below, not squeezed into a column
         rows = [row[:-1] for row in rows if row is rows[0] or not row[-1]]
     if csv_file is not None or len(rows) > 1:

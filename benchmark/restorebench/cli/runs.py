@@ -197,16 +197,19 @@ def print_result(result: Result, every_column: bool = False) -> None:
     from rich.table import Table
 
     from restorebench.cli.summary import summary
+    from restorebench.toolbox.cells import visible
 
     board = result.tables.board
     rows = summary(result.tables, None if every_column else 2)
     table = Table(
-        *(escape(name) for name in rows[0]), title=f"{board.suite} (version {board.version})", title_justify="left"
+        *(escape(visible(name)) for name in rows[0]),
+        title=f"{board.suite} (version {board.version})",
+        title_justify="left",
     )
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows[1:]:
-        table.add_row(*(escape(text) for text in row))
+        table.add_row(*(escape(visible(text)) for text in row))
     needed = 1 + sum(3 + max(map(len, column)) for column in zip(*rows, strict=True))
     width = None if sys.stdout.isatty() else max(needed, 40 + 22 * len(rows[0]))
     Console(width=width, highlight=False).print(table)
@@ -243,8 +246,9 @@ def schema() -> None:
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    plugin: options.Plugin = None,
 ) -> None:
     """Write the tables of a run again from its journal; restore and score nothing."""
     from restorebench import runner
 
-    finish(runner.report_again(folder))
+    finish(runner.report_again(folder, tuple(plugin or ())))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     Deep = np.ndarray[Any, np.dtype[np.uint16]]
 
 _BITS_PER_SAMPLE = 0x0102  # TIFF tag
+_SMALLEST_TILE = 1024 * 1024  # pixels; tiles may be larger than a small image
+_DEFLATE = (8, 32946)
+_PACKINGS = (1, 5, 32773, *_DEFLATE)  # none, LZW, PackBits: what others unpack to has no known limit
 
 
 def is_tiff(image: Any) -> bool:  # Any: only Pillow's TIFF has tags
@@ -51,8 +56,14 @@ def read_png(path: Path, image: PIL.ImageFile.ImageFile) -> Deep:
     return np.asarray(upper << 8 | lower)
 
 
-def read_tiff(path: Path) -> Deep:
-    """Decode a 16-bit TIFF, before orientation: (H, W) or (H, W, channels) uint16."""
+def read_tiff(path: Path, most_pixels: int) -> Deep:
+    """Decode a 16-bit TIFF, before orientation: (H, W) or (H, W, channels) uint16.
+
+    tifffile reads the tags anew, and trusts them: what they promise is held against the limits here.
+
+    Raises:
+        UnreadableImage: its layout is not read, or it unpacks to more than it says.
+    """
     import numpy as np
     import tifffile  # comes with scikit-image; Pillow reads 16-bit colour as 8 bits
 
@@ -66,4 +77,28 @@ def read_tiff(path: Path) -> Deep:
                 f"{path}: 16-bit TIFF of an unusual layout (axes {page.axes}, photometric {page.photometric}, "
                 f"{page.dtype}); convert it to 16-bit grey or interleaved RGB"
             )
+        if page.imagewidth * page.imagelength > most_pixels or page.imagedepth != 1 or page.samplesperpixel > 4:
+            raise UnreadableImage(f"{path}: its tags contradict each other on its size; save it anew")
+        if page.compression not in _PACKINGS:
+            kind = getattr(page.compression, "name", page.compression)
+            raise UnreadableImage(f"{path}: 16-bit TIFF compressed by {kind}; save it with deflate or without")
+        if _unpacks_beyond(path, page):
+            raise UnreadableImage(f"{path}: unpacks to more than its size; save it anew")
         return np.asarray(page.asarray())
+
+
+def _unpacks_beyond(path: Path, page: Any) -> bool:  # Any: tifffile's page
+    """Tell whether a strip or tile unpacks to more than one holds, or if they are larger than image and file."""
+    held = page.imagewidth * page.imagelength * page.samplesperpixel
+    part = math.prod(page.chunks)
+    if part > max(held, _SMALLEST_TILE) * 4 or sum(page.databytecounts) > path.stat().st_size:
+        return True
+    if page.compression not in _DEFLATE:
+        return False
+    most = part * page.dtype.itemsize
+    with path.open("rb") as file:
+        for start, size in zip(page.dataoffsets, page.databytecounts, strict=False):
+            file.seek(start)
+            if len(zlib.decompressobj().decompress(file.read(size), most + 1)) > most:
+                return True
+    return False

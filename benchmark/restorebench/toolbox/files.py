@@ -49,7 +49,9 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """Give a temporary file beside `path` to write, and put it in place if the writing succeeds."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The name itself may be as long as a file system takes.
+    short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    temporary = path.with_name(f".{short}.{os.getpid()}.part")
     try:
         yield temporary
         temporary.replace(path)

@@ -7,7 +7,7 @@ profile applied. The content of a file decides its format, not its suffix. On re
 - grey is repeated over three channels, a palette is looked up, alpha is composited over white;
 - 16-bit PNG and TIFF keep their full precision;
 - refused: CMYK and other colour spaces that need a profile, floating-point and 32-bit files (save those
-  as 16-bit), several frames or pages, and more than `MAX_PIXELS`, judged by the header.
+  as 16-bit), several frames or pages, and more than `MAX_PIXELS` or `MAX_BYTES`, before anything is decoded.
 
 Reading a size needs neither numpy nor torch.
 """
@@ -29,7 +29,7 @@ import PIL.ImageFile
 from restorebench.errors import MissingResource, UnreadableImage
 from restorebench.toolbox import deep_images as deep
 from restorebench.toolbox.files import replaced
-from restorebench.toolbox.wholeness import may_be_truncated, tiff_end
+from restorebench.toolbox.wholeness import is_cluttered, may_be_truncated, tiff_end
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded: 1.2 GB once it is float32. Beyond it a file is taken for a bomb."""
 
+MAX_BYTES = 1_000_000_000
+"""Largest file that is opened: some decoders hold all of it. The largest image, stored plainly, is no larger."""
+
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L")
 _STORED_MODES = (*_DIRECT_MODES, "1", "P", "PA")  # the others need a colour profile or a range
@@ -58,10 +61,14 @@ _UNDECODABLE = (
     EOFError,
     LookupError,
     RuntimeError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    MemoryError,
     struct.error,
     zlib.error,
 )
-"""What Pillow and tifffile are known to raise on damaged files."""
+"""What Pillow and tifffile are known to raise on damaged files; tests/host/test_fuzz_images.py looks for more."""
 
 
 # ---------------------------------------------------------------- reading
@@ -110,7 +117,7 @@ def read(path: Path) -> Image:
     with _opened(path) as image:
         orientation = _orientation(image)
         if deep.is_tiff(image):
-            stored = deep.read_tiff(path)
+            stored = deep.read_tiff(path, MAX_PIXELS)
         elif deep.is_png(image):
             stored = deep.read_png(path, image)
         else:
@@ -124,7 +131,13 @@ def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes
     """Open a file after checking its header; turn what the decoders raise into an UnreadableImage."""
     if not path.exists():
         raise MissingResource(f"{path}: no such image file; check the path")
+    if path.stat().st_size > MAX_BYTES:
+        raise UnreadableImage(f"{path}: larger than {MAX_BYTES:,} bytes; crop or tile the image first")
     try:
+        if is_cluttered(path):
+            raise UnreadableImage(
+                f"{path}: holds too many parts before its pixels; save the image anew, as PNG without metadata"
+            )
         with warnings.catch_warnings():
             # Pillow warns from 89 million pixels; our own limit, checked below, always refuses.
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
@@ -150,18 +163,21 @@ def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes
         raise UnreadableImage(f"{path}: may not be read ({error.strerror}); allow reading it") from error
     except _UNDECODABLE as error:
         raise UnreadableImage(
-            f"{path}: cannot be decoded ({error}); fetch the file again, or save it anew as PNG"
+            f"{path}: cannot be decoded ({_said(error)}); fetch the file again, or save it anew as PNG"
         ) from error
+
+
+def _said(error: BaseException) -> str:
+    """Return the first line of a message, or the kind of an error that has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _check_header(path: Path, image: PIL.ImageFile.ImageFile) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(_too_large(path, f"{image.width} x {image.height} is "))
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
-        raise UnreadableImage(
-            f"{path}: holds {frames} frames or pages; save the one you mean as a file of its own"
-        )
+    # How many there are is not asked: to count the pages of a TIFF, Pillow takes the square of their number.
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise UnreadableImage(f"{path}: holds several frames or pages; save the one you mean as a file of its own")
     if image.format != "PNG" and not deep.is_tiff(image) and image.mode not in _STORED_MODES:
         raise UnreadableImage(_needs_a_profile(path, image.mode))
 

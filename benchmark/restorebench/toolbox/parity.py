@@ -40,7 +40,7 @@ class Fixtures:
 
     def arrays(self, name: str) -> Arrays:
         """Read one file of arrays."""
-        with np.load(self.folder / f"{name}.npz") as stored:
+        with np.load(self.folder / f"{name}.npz", allow_pickle=False) as stored:
             return dict(stored)
 
     def facts(self, name: str) -> dict[str, Any]:

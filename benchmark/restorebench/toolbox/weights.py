@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,8 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             held: Any = load_file(path)
+        elif _is_compressed(path):
+            raise ValueError("compressed, which torch never writes: a small file may unpack to any size")
         else:
             held = torch.load(path, map_location="cpu", weights_only=True)
     except (
@@ -170,6 +173,14 @@ def read(path: Path) -> dict[str, Tensor]:
     ) as error:  # a broken pickle makes any of the builtin ones, KeyError and AttributeError among them
         raise RestorebenchError(f"weights {path}: {_trouble(path, error)}") from error
     return unwrapped(held, path)
+
+
+def _is_compressed(path: Path) -> bool:
+    """Tell an archive of which some part is compressed."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist())
 
 
 def _trouble(path: Path, error: Exception) -> str:
@@ -205,6 +216,8 @@ def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
     for name, value in held.items():
         if str(value.layout) != "torch.strided" or value.is_quantized:
             raise RestorebenchError(f"weights {path}: {name} is sparse or quantised; store it as a plain tensor")
+        if value.device.type != "cpu" or value.nbytes > value.untyped_storage().nbytes():
+            raise RestorebenchError(f"weights {path}: {name} names more numbers than the file holds")
     prefix = "module." if all(str(name).startswith("module.") for name in held) else ""
     return {str(name).removeprefix(prefix): value for name, value in held.items()}
 

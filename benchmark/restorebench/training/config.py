@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.marked_yaml import parse_value, read
 from restorebench.toolbox.options import PluginOptions
 
 if TYPE_CHECKING:
@@ -129,10 +129,7 @@ def load(path: Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     """
     if not path.is_file():
         raise MissingResource(f"{path}: no such file")
-    try:
-        raw = _mapping(_parsed(path.read_text(encoding="utf-8"), str(path)), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RestorebenchError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    raw = _mapping(parse_value(read(path), str(path)), str(path))
     changes = [_change(text) for text in overrides]
     for keys, value in changes:
         place = raw
@@ -165,14 +162,7 @@ def _change(text: str) -> tuple[list[str], Any]:
     keys, separator, value = text.partition("=")
     if not separator:
         raise RestorebenchError(f"--set {text}: expected KEY=VALUE")
-    return keys.split("."), _parsed(value, f"--set {text}")
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RestorebenchError(f"{where}: not YAML ({str(error).splitlines()[0]})") from error
+    return keys.split("."), parse_value(value, f"--set {text}")
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -180,7 +170,7 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise RestorebenchError(f"{where}: expected keys with values, got {value!r}")
+        raise RestorebenchError(f"{where}: expected keys with values, got {value!r:.60}")
     return value
 
 

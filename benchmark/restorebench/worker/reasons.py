@@ -6,6 +6,8 @@ from restorebench.catalog import first_line
 from restorebench.errors import ContractViolation, UnreadableImage
 from restorebench.worker.restoring import TooLarge, out_of_memory
 
+_LONGEST = 1000  # characters of a message; a plugin's may be any number, for every image, in journal and tables
+
 
 def reason(error: BaseException, prefix: str = "") -> str:
     """Name the kind of a failure, then what it says, in one line.
@@ -28,4 +30,5 @@ def _said(error: BaseException) -> str:
         text = first_line(error)
     except Exception:  # its __str__ is a plugin's too
         return "(its message cannot be printed)"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

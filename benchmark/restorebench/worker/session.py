@@ -225,7 +225,7 @@ class Session:
         for place, sample in samples.items():
             path = self.run_folder / job["outputs"][place]
             exact = path.with_suffix(".npy")
-            restored = np.load(exact) if exact.exists() else images.read(path)
+            restored = np.load(exact, allow_pickle=False) if exact.exists() else images.read(path)
             shown = images.to_tensor([restored]).to(self.device)
             (found,) = score(shown, [sample], asked, self.device)
             records[place] = Record(

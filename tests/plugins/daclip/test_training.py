@@ -282,7 +282,7 @@ def test_the_command_reads_yaml_with_paths_relative_to_it(pairs, tmp_path, capsy
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("iterations: [", "not YAML"),
+        ("iterations: [", "not valid YAML"),
         ("iterations: 0", "config.yaml: output: Field required"),
         ("output: x\niterations: 1\ndata: {}", "give either `pairs` or `clean`"),
         ("output: x\niterations: 1\ndata: {clean: y}\nfoo: 1", "foo: Extra inputs"),
