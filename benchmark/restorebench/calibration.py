@@ -15,8 +15,9 @@ from restorebench.catalog import discover
 from restorebench.errors import MissingResource, RestorebenchError, UnknownName, nearest
 from restorebench.oneoff import prepared
 from restorebench.records import OK, DetectionRecord
-from restorebench.runner import Watcher, execute
+from restorebench.runner import execute
 from restorebench.settings import Settings
+from restorebench.stages import Watcher
 from restorebench.tasks import CLEAN
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

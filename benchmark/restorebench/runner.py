@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench import costs, downloads, engines, estimates, origin, planning, schedule
+from restorebench import estimates, origin, planning, schedule, stages
 from restorebench import journal as journals
 from restorebench import suite as suites
 from restorebench.catalog import discover, first_line, require_unbroken
 from restorebench.contracts import resolve
-from restorebench.costs import Costs
 from restorebench.errors import BrokenPlugin, SuiteError
-from restorebench.estimates import Estimate, Ledger
-from restorebench.events import Done, Event, Loaded, Note
-from restorebench.jobs import Job, Setup
 from restorebench.journal import Journal
-from restorebench.layout import ESTIMATE, SCORES
-from restorebench.manifest import environment, manifest
+from restorebench.layout import SCORES
+from restorebench.manifest import manifest
 from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
-from restorebench.records import FAILED, OK, WHOLE_IMAGE, DetectionRecord, Record
-from restorebench.settings import Settings, cache_folder, offline
-from restorebench.stopping import Stop, Stopped
+from restorebench.records import FAILED, OK, WHOLE_IMAGE, Record
+from restorebench.settings import Settings
+from restorebench.stages import Place, Watcher, environment_key
+from restorebench.stopping import Stop
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:
     from restorebench.tables import Tables
-
-
-@dataclass(frozen=True)
-class Started:
-    """A stage begins, with the jobs it will do."""
-
-    stage: str
-    jobs: tuple[Job, ...]
-
-
-Watcher = Callable[[Event | Started], None]
-Place = tuple[str, str, int]
-"""Digest of a cell, sample and repetition: what a record is about."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +84,7 @@ def execute(
     # pandas takes a second to import; it does so while the first worker starts.
     preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
     preloading.start()
-    with _stage(plan, settings, watch, stop) as stage:
+    with stages.opened(plan, settings, run_folder(plan, settings), watch, stop) as stage:
         journal = stage.journal
         jobs = () if settings.scoring_only else schedule.detector_jobs(plan, journal, settings.retry_failed)
         stage.work("detect", jobs)
@@ -122,42 +103,11 @@ def calibrate(
     Raises:
         RestorebenchError, Stopped: as `execute`.
     """
-    with _stage(plan, settings, watch, stop) as stage:
+    with stages.opened(plan, settings, run_folder(plan, settings), watch, stop) as stage:
         detecting = schedule.detector_jobs(plan, stage.journal, settings.retry_failed)
         stage.work("detect", estimates.unseen(stage.costs, detecting))
         restoring = schedule.restorer_jobs(plan, stage.journal, settings.retry_failed).jobs
         stage.work("restore", estimates.unseen(stage.costs, restoring))
-
-
-@contextmanager
-def _stage(plan: Plan, settings: Settings, watch: Watcher, stop: Stop | None) -> Iterator[_Stage]:
-    """Open the run folder and start the engine."""
-    folder = run_folder(plan, settings)
-    stop = Stop() if stop is None else stop
-    engine, told = engines.chosen(settings), setup(plan, settings, folder)
-    with journals.opened(folder, settings.fresh) as journal, engine(told, settings, stop) as run_jobs:
-        if not settings.scoring_only:
-            origin.require_same_suite(journal, plan)
-            journal.remember("run", origin.describe(plan, settings))
-        known = costs.load(settings.device, plan.suite.threads)
-        yield _Stage(plan, settings, journal, known, run_jobs, watch, stop)
-
-
-def _tell_downloads(plan: Plan, jobs: Sequence[Job], watch: Watcher) -> None:
-    """Say what is about to be downloaded, and under which licence."""
-    for text in () if offline() else downloads.announced(plan, jobs, cache_folder()):
-        watch(Note(text))
-
-
-def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:
-    """Keep what the numbers are computed with; a run that computes nothing leaves it as it was."""
-    key = _environment_key(settings.scoring_only)
-    if jobs or journal.recall(key) is None:
-        journal.remember(key, environment(settings.workers, settings.device, settings.engine))
-
-
-def _environment_key(scoring_only: bool) -> str:
-    return "environment of scores" if scoring_only else "environment"
 
 
 def report_again(folder: Path, plugins: Sequence[Path] = ()) -> Result:
@@ -194,7 +144,7 @@ def report(
     tables = build(board, records, detections)
     folder = journal.folder / SCORES if scoring_only else journal.folder
     folder.mkdir(exist_ok=True)
-    computed_with = journal.recall(_environment_key(scoring_only)) or {}
+    computed_with = journal.recall(environment_key(scoring_only)) or {}
     text = json.dumps(manifest(plan, computed_with), indent=2, ensure_ascii=False)
     files = [folder / "manifest.json"]
     atomic_write_text(files[0], text + "\n")
@@ -220,107 +170,3 @@ def _with_failure(record: Record, failed_now: Mapping[Place, str]) -> Record:
     if record.status != OK or why is None or record.unscored:
         return record
     return replace(record, unscored={WHOLE_IMAGE: why})
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """What both stages of a run need to do their jobs."""
-
-    plan: Plan
-    settings: Settings
-    journal: Journal
-    costs: Costs
-    run_jobs: Callable[[Sequence[Job]], Iterator[Event]]
-    watch: Watcher
-    stop: Stop
-    timed: list[dict[str, Any]] = field(default_factory=list)
-
-    def work(self, name: str, jobs: tuple[Job, ...]) -> dict[Place, str]:
-        """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed.
-
-        Raises:
-            Stopped: not all was done, as somebody asked to stop.
-        """
-        _remember_environment(self.journal, self.settings, jobs)
-        _tell_downloads(self.plan, jobs, self.watch)
-        self.watch(Started(name, jobs))
-        left = sum(len(job.samples) for job in jobs)
-        failed_now: dict[Place, str] = {}
-        expected, ledger = estimates.estimate(self.plan, self.costs, jobs), estimates.Ledger(self.plan)
-        for event in self._events(jobs, ledger):
-            ledger.add(event)
-            if isinstance(event, Loaded) and event.parameters is not None:
-                self.journal.add_cell(event.cell.digest, {"parameters": event.parameters})
-            elif isinstance(event, Done):
-                left -= len(event.records)
-                failed_now |= self._put_down(event)
-            self.watch(event)
-        self._remember(name, expected, ledger)
-        if self.stop.signal is not None and left:
-            raise Stopped(self.stop.signal, left)
-        return failed_now
-
-    def _events(self, jobs: tuple[Job, ...], ledger: Ledger) -> Iterator[Event]:
-        """Run jobs: on several workers the longest groups first, once it is known which those are."""
-        if self.settings.workers < 2:
-            yield from self.run_jobs(jobs)
-            return
-        first = estimates.unseen(self.costs, jobs)
-        if first:
-            yield from self.run_jobs(first)
-            ledger.teach(self.costs)
-        done = {id(job) for job in first}
-        rest = [job for job in jobs if id(job) not in done]
-        yield from self.run_jobs(estimates.longest_first(self.plan, self.costs, rest))
-
-    def _remember(self, name: str, expected: Mapping[str, Estimate], ledger: Ledger) -> None:
-        """Keep what the stage took for the next plan, and show it beside what was expected."""
-        if self.settings.one_off or self.settings.scoring_only:
-            return
-        ledger.teach(self.costs)
-        costs.save(self.settings.device, self.plan.suite.threads, self.costs)
-        self.timed.extend(ledger.rows(expected, self.journal.folder))
-        if not self.timed:
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.timed[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.timed)
-        atomic_write_text(self.journal.folder / ESTIMATE, text.getvalue())
-        if name == "restore":
-            self.watch(Note(ledger.summary(expected)))
-
-    def _put_down(self, event: Done) -> dict[Place, str]:
-        digests = schedule.score_digests(self.plan)
-        restored = [_scored(record, event.job) for record in event.records if isinstance(record, Record)]
-        if event.job.mode == "detect":
-            self.journal.add_detections(r for r in event.records if isinstance(r, DetectionRecord))
-        elif event.job.mode == "restore":
-            self.journal.add_records(restored, digests)
-            failed = (record for record in restored if record.status == FAILED)
-            return {(r.digest, r.sample, r.repetition): r.reason for r in failed}
-        else:
-            self.journal.add_scores(restored, digests)
-        return {}
-
-
-def _scored(record: Record, job: Job) -> Record:
-    """Let a failure say that it leaves the columns of its job without scores."""
-    if record.status != FAILED:
-        return record
-    columns = job.columns or [column[0] for column in job.cell.columns]
-    return replace(record, unscored=dict.fromkeys(columns, record.reason))
-
-
-def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:
-    """Gather what every worker of a run is told."""
-    suite = plan.suite
-    return Setup(
-        run_folder=str(folder.resolve()),
-        threads=suite.threads,
-        device=settings.device,
-        roots={name: str(path) for name, path in plan.roots.items()},
-        cache=str(cache_folder()),
-        offline=offline(),
-        limits=suite.limits.model_dump(),
-    )

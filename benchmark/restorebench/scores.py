@@ -16,8 +16,9 @@ from restorebench.oneoff import prepared
 from restorebench.origin import reopen
 from restorebench.plan import Plan
 from restorebench.records import FAILED, Record
-from restorebench.runner import Result, Watcher, execute, prepare
+from restorebench.runner import Result, execute, prepare
 from restorebench.settings import Settings
+from restorebench.stages import Watcher
 from restorebench.toolbox.cells import csv_text, guarded
 
 

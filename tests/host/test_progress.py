@@ -11,7 +11,7 @@ from restorebench.cli import progress
 from restorebench.events import Done, Note
 from restorebench.jobs import CellSpec, Job
 from restorebench.records import Record
-from restorebench.runner import Started
+from restorebench.stages import Started
 
 
 def job(place, name="daclip", tell="task", dataset="d", kind="restorer"):

@@ -10,8 +10,8 @@ import pytest
 
 from restorebench.events import Done
 from restorebench.plan import Request
-from restorebench.runner import setup
 from restorebench.settings import Settings
+from restorebench.stages import setup
 from restorebench.worker.session import Session
 
 IN_PROCESS = {"workers": 0}

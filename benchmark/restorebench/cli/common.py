@@ -15,8 +15,8 @@ from restorebench.cli import options
 from restorebench.errors import RestorebenchError, RunFolderError
 
 if TYPE_CHECKING:
-    from restorebench.runner import Watcher
     from restorebench.settings import Settings
+    from restorebench.stages import Watcher
 
 PluginOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin, in YAML.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from restorebench.jobs import CellSpec, Job
-    from restorebench.runner import Watcher
+    from restorebench.stages import Watcher
 
 LINE_SECONDS = 60
 """Shortest time between two lines that say how far a stage is."""

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from restorebench.estimates import Estimate
     from restorebench.jobs import Job
     from restorebench.plan import Plan
-    from restorebench.runner import Result, Watcher
+    from restorebench.runner import Result
     from restorebench.settings import Settings
+    from restorebench.stages import Watcher
     from restorebench.stopping import Stop
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from restorebench.errors import MissingResource, RestorebenchError
 from restorebench.marked_yaml import parse_value, read
 from restorebench.toolbox.options import PluginOptions
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 class Reuse(PluginOptions):
@@ -147,7 +144,7 @@ def load(path: Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     return anchored(model, path.resolve().parent)
 
 
-def _misfit(error: ErrorDetails, path: Path, overridden: Sequence[Sequence[str]]) -> str:
+def _misfit(error: Mapping[str, Any], path: Path, overridden: Sequence[Sequence[str]]) -> str:
     """Say what does not fit and where it was given: in the file, or on the command line."""
     place = [str(part) for part in error["loc"]]
     key = ".".join(place)
