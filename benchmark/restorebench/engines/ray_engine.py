@@ -1,8 +1,8 @@
 """Hand groups to Ray's actors, and lose none of them when actors or machines are lost.
 
 The queues stay here, with the driver: what is next, what a cell has spent, what is given up. An actor is given one
-group per call and has the next one waiting. When it is lost, its groups go back into the queues and another
-actor takes its place, which may be on another machine.
+group per call. When it is lost, its group goes back into the queues and another actor takes its place, perhaps on
+another machine.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ LOSSES_PER_WORKER = 5
 """How many actors may be lost, per worker asked for, before a single group comes back."""
 CPUS_PER_THREAD = 0.9
 """What an actor asks for: with whole ones, two actors on two CPUs leave no room for anything else of Ray's."""
-_CALLS = 2  # one that works and one that waits
 _LISTENING_SECONDS = 0.5  # a signal does not end it, and whoever stops a run does not like to wait
 
 
@@ -65,14 +64,15 @@ class _Actor:
     number: int
     handle: Any  # of a class that Ray makes
     arriving: Any  # a reference to its Surroundings; None once they are known
-    calls: dict[Any, Work] = field(default_factory=dict)  # references to Answers, in the order of the calls
+    call: Any = None  # a reference to the Answer it works on
+    work: Work | None = None
     loaded: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # by digest of a cell
 
     @property
     def references(self) -> list[Any]:
-        return [*self.calls, *([] if self.arriving is None else [self.arriving])]
+        return [reference for reference in (self.call, self.arriving) if reference is not None]
 
 
 class _Actors:
@@ -110,10 +110,8 @@ class _Actors:
             self._connect()
         self._queues.add(jobs)
         self._heard = time.monotonic()
-        while any(actor.calls for actor in self._actors) or (self._queues and not self._stop):
-            if self._stop:
-                self._call_back()
-            else:
+        while any(actor.work for actor in self._actors) or (self._queues and not self._stop):
+            if not self._stop:
                 self._hand_out()
             yield from self._queues.happened()
             yield from self._hear()
@@ -143,15 +141,12 @@ class _Actors:
     # ------------------------------------------------------------ handing out work
 
     def _hand_out(self) -> None:
-        busy = sum(bool(actor.calls) for actor in self._actors)
+        busy = sum(actor.work is not None for actor in self._actors)
         while len(self._actors) < min(self._settings.workers, len(self._queues) + busy):
             self._start()
-        for calls in range(_CALLS):
-            for actor in self._actors:
-                # Towards the end a group that waits behind another would be missed by an actor without one.
-                enough = calls == 0 or len(self._queues) > len(self._actors)
-                if actor.arriving is None and len(actor.calls) == calls and enough:
-                    self._send(actor)
+        for actor in self._actors:
+            if actor.arriving is None and actor.work is None:
+                self._send(actor)
 
     def _start(self) -> None:
         number = next(n for n in range(len(self._actors) + 1) if all(n != actor.number for actor in self._actors))
@@ -165,15 +160,8 @@ class _Actors:
             return
         job = work.job
         elsewhere = self._queues.spent(job) - actor.spent[job.cell.digest]
-        actor.calls[actor.handle.run.remote(job, elsewhere)] = work
+        actor.call, actor.work = actor.handle.run.remote(job, elsewhere), work
         actor.loaded, actor.sources = cell_name(job), job.cell.sources
-
-    def _call_back(self) -> None:
-        """Take back what waits behind the groups at work."""
-        for actor in self._actors:
-            for reference in list(actor.calls)[1:]:
-                ray.cancel(reference)
-                self._queues.requeue(actor.calls.pop(reference))
 
     # ------------------------------------------------------------ hearing from actors
 
@@ -201,7 +189,9 @@ class _Actors:
                     require_same(heard)
                     actor.arriving = None
                 else:
-                    yield from self._answered(actor, actor.calls.pop(reference), heard)
+                    assert actor.work is not None  # there is one with every call
+                    work, actor.call, actor.work = actor.work, None, None
+                    yield from self._answered(actor, work, heard)
 
     def _answered(self, actor: _Actor, work: Work, answer: Answer) -> Iterator[Event]:
         self._lost = 0
@@ -217,7 +207,7 @@ class _Actors:
     # ------------------------------------------------------------ when actors are lost, or never come
 
     def _replace(self, actor: _Actor, error: RayError) -> Note:
-        """Take an actor's groups back; another will be started for them.
+        """Take an actor's group back; another will be started for it.
 
         Raises:
             RestorebenchError: too many were lost, one after the other, without a group coming back.
@@ -225,10 +215,7 @@ class _Actors:
         self._actors.remove(actor)
         with contextlib.suppress(RayError):
             ray.kill(actor.handle)  # Ray may only have lost sight of it
-        calls = list(actor.calls.values())
-        for work in reversed(calls[1:]):
-            self._queues.requeue(work)
-        for work in calls[:1]:  # what it was doing
+        if (work := actor.work) is not None:
             work.killed += 1
             reason = f"killed: its actor was lost {work.killed} times"
             self._queues.try_again(work, work.killed <= LOST_ATTEMPTS, reason)
@@ -244,7 +231,7 @@ class _Actors:
     def _require_room(self) -> None:
         """Notice that Ray has no place for a single actor; those that work may take their time."""
         waited = time.monotonic() - self._heard
-        if waited > START_SECONDS and not any(actor.calls for actor in self._actors):
+        if waited > START_SECONDS and not any(actor.work for actor in self._actors):
             raise RestorebenchError(
                 f"Ray found no place in {waited:.0f} s for an actor with {self._needs}; it has {_resources()}"
             )
