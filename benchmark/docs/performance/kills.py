@@ -67,18 +67,29 @@ class Findings:
 
 
 def marked(mark: str) -> dict[int, str]:
-    """Find the processes that inherited a mark, other than zombies: {process: what it is}."""
-    found = {}
+    """Find the processes that inherited a mark, and what these have started: {process: what it is}; no zombies.
+
+    Ray writes titles over the environment of its actors, which are found by their parents.
+    """
+    parents: dict[int, int] = {}
+    commands: dict[int, str] = {}
+    found: set[int] = set()
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{MARK}={mark}".encode() not in (place / "environ").read_bytes():
-                continue
             command = (place / "cmdline").read_text().replace("\0", " ")
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if f"{MARK}={mark}".encode() in (place / "environ").read_bytes():
+                found.add(int(place.name))
         except OSError:  # it is gone by now
             continue
-        kind = "worker" if "restorebench.worker" in command else "actor" if "GroupActor" in command else "other"
-        found[int(place.name)] = kind
-    return found
+        commands[int(place.name)] = command
+    while more := {process for process, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {process: _kind(commands[process]) for process in found if commands.get(process)}
+
+
+def _kind(command: str) -> str:
+    return "worker" if "restorebench.worker" in command else "actor" if "GroupActor" in command else "other"
 
 
 def command(folder: Path, out: str, engine: str) -> list[str]:
