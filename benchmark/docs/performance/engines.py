@@ -1,10 +1,10 @@
-"""Run one suite in several ways and compare: `python engines.py [--photographs 20] [--many 2000]`.
+"""Run one suite in several ways and compare: `python engines.py [tables] [throughput] [memory]`.
 
 Ten tasks, each with so many photographs, and three restorers, one of them learned, on one local worker,
 on two, on two actors of Ray, and on two of which one gets SIGKILL every five seconds: all tables must be
-the same bytes. The learned restorer with batch size 8 against 1: the greatest difference of a PSNR. The
-learned restorer on one actor and on two: throughput, start and end of the run left out. Many images on
-two actors: memory of all processes from image 100 to the last. Needs an otherwise idle machine, Linux,
+the same bytes. The learned restorer with batch size 8 against 1: the greatest difference of a PSNR. A
+restorer bound by computing on one worker and on two: throughput, start of the run left out. Many images
+on two actors: memory of all processes from image 100 to the last. Needs an otherwise idle machine, Linux,
 and `pip install 'restorebench[ray]'`.
 """
 
@@ -33,6 +33,8 @@ from overhead import photographs
 from restorebench import TEN_NAMES
 
 LEARNED = "airnet-compact"
+HEAVY = {"name": "daclip-compact", "options": {"steps": 10}}
+"""Bound by computing: the rest of a group, to degrade, to score and to write down, takes a few per cent."""
 KILL_EVERY = 5.0  # s
 _LOOK_EVERY = 0.25  # s
 
@@ -55,9 +57,18 @@ def write_suite(folder: Path, name: str, **keys: Any) -> None:
 
 
 def run(
-    folder: Path, suite: str, out: str, *options: str, every: Callable[[str, float], None] = lambda m, s: None
+    folder: Path,
+    suite: str,
+    out: str,
+    *options: str,
+    every: Callable[[str, float], None] = lambda m, s: None,
+    weigh: bool = False,
 ) -> tuple[float, Seen]:
-    """Run a suite; return its seconds and what was seen. every: is told the mark of its processes and the time."""
+    """Run a suite; return its seconds and what was seen.
+
+    every: is told the mark of its processes and the time. weigh: look at their memory, which takes some time
+    of the processor too.
+    """
     mark, began = uuid.uuid4().hex, time.monotonic()
     told = ["run", f"{suite}.yaml", "--out", out, "--device", "cpu", "--quiet", *options]
     with (folder / "log").open("ab") as log:
@@ -71,7 +82,7 @@ def run(
     seen: Seen = []
     while process.poll() is None:
         seconds = time.monotonic() - began
-        seen.append((seconds, done(folder / out), memory_mib(mark)))
+        seen.append((seconds, done(folder / out), memory_mib(mark) if weigh else 0.0))
         every(mark, seconds)
         time.sleep(_LOOK_EVERY)
     if process.returncode:
@@ -129,7 +140,7 @@ def psnr(folder: Path) -> dict[tuple[str, str], float]:
     return {(row["task"], row["sample"]): float(row["psnr@rgb"]) for row in rows}
 
 
-def same_tables(folder: Path, count: int) -> None:
+def same_tables(folder: Path, given: argparse.Namespace) -> None:
     """Compare the tables of four ways to run one suite."""
     write_suite(folder, "same")
     kill = Killer()
@@ -140,7 +151,8 @@ def same_tables(folder: Path, count: int) -> None:
         "Ray, 2 actors, one killed every 5 s": (("--engine", "ray", "--workers", "2"), kill),
     }
     first: dict[str, bytes] = {}
-    print(f"| ten tasks, three restorers, {10 * count} images | s | leaderboard.csv, records.csv |\n|---|---|---|")
+    print(f"| ten tasks, three restorers, {10 * given.photographs} images | s | leaderboard.csv, records.csv |")
+    print("|---|---|---|")
     for number, (way, (options, every)) in enumerate(ways.items()):
         seconds, _ = run(folder, "same", f"way-{number}", *options, every=every)
         found = {name: (folder / f"way-{number}" / name).read_bytes() for name in TABLES}
@@ -155,27 +167,30 @@ def same_tables(folder: Path, count: int) -> None:
     )
 
 
-def throughput(folder: Path) -> None:
-    """Compare one actor with two."""
-    write_suite(folder, "learned", restorers=[LEARNED])
-    rates = []
-    for workers in (1, 2):
-        options = ("--engine", "ray", "--workers", str(workers))
-        _, seen = run(folder, "learned", f"actors-{workers}", *options)
-        rates.append(rate(seen))
-    print(
-        f"{LEARNED}: {rates[0]:.2f} images/s on one actor, {rates[1]:.2f} on two: {rates[1] / rates[0]:.2f} times"
-    )
+def throughput(folder: Path, given: argparse.Namespace) -> None:
+    """Compare one worker with two, of either engine."""
+    write_suite(folder, "heavy", restorers=[HEAVY])
+    for engine in ("local", "ray"):
+        rates = []
+        for workers in (1, 2):
+            options = ("--engine", engine, "--workers", str(workers), "--limit", "8")
+            _, seen = run(folder, "heavy", f"{engine}-{workers}", *options)
+            rates.append(rate(seen))
+        times = rates[1] / rates[0]
+        print(
+            f"--engine {engine}: {rates[0]:.2f} images/s on one, {rates[1]:.2f} on two: {times:.2f} times",
+            flush=True,
+        )
 
 
-def flatness(folder: Path, many: int) -> None:
+def flatness(folder: Path, given: argparse.Namespace) -> None:
     """Watch the memory over many images."""
-    per_task = many // 10
+    per_task = given.many // 10
     (folder / "many").mkdir()
     photographs(folder / "many", per_task)
     dataset = {"name": "synthetic", "options": {"clean": "many", "severities": [3]}}
     write_suite(folder, "flat", restorers=[LEARNED], metrics=["psnr"], datasets=[dataset])
-    _, seen = run(folder, "flat", "flat", "--engine", "ray", "--workers", "2")
+    _, seen = run(folder, "flat", "flat", "--engine", "ray", "--workers", "2", weigh=True)
     held = {count: mib for _, count, mib in seen if 0 < count < 10 * per_task}
     early = next(mib for count, mib in held.items() if count >= 100)
     late = list(held.values())[-1]
@@ -183,8 +198,12 @@ def flatness(folder: Path, many: int) -> None:
     print(f"{100 * (late / early - 1):+.1f} %")
 
 
+PARTS = {"tables": same_tables, "throughput": throughput, "memory": flatness}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--photographs", type=int, default=20, help="of each task")
     parser.add_argument("--many", type=int, default=2000, help="images to watch the memory over")
     given = parser.parse_args()
@@ -192,9 +211,8 @@ def main() -> None:
         folder = Path(name)
         (folder / "clean").mkdir()
         photographs(folder / "clean", given.photographs)
-        same_tables(folder, given.photographs)
-        throughput(folder)
-        flatness(folder, given.many)
+        for part in given.parts or PARTS:
+            PARTS[part](folder, given)
 
 
 if __name__ == "__main__":
