@@ -170,8 +170,8 @@ class Ledger:
     def teach(self, costs: Costs) -> None:
         """Tell what was measured to what remembers."""
         for each in self._cells.values():
-            if each.cost is not None:
-                costs.add(each.cell, each.cost)
+            if (cost := each.cost) is not None:
+                costs.add(each.cell, cost)
 
     def summary(self, expected: Mapping[str, Estimate]) -> str:
         """Say in one line what the stage took, beside what was expected, and how evenly its workers ended."""

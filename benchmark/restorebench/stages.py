@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +21,7 @@ from restorebench.plan import Plan
 from restorebench.records import FAILED, DetectionRecord, Record
 from restorebench.settings import Settings, cache_folder, offline
 from restorebench.stopping import Stop, Stopped
+from restorebench.toolbox.cells import csv_text, guarded
 from restorebench.toolbox.files import atomic_write_text
 
 
@@ -116,11 +115,9 @@ class Stage:
         self.timed.extend(ledger.rows(expected, self.journal.folder))
         if not self.timed:
             return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.timed[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.timed)
-        atomic_write_text(self.journal.folder / ESTIMATE, text.getvalue())
+        cells = [["" if value is None else value for value in row.values()] for row in self.timed]
+        texts = [[guarded(cell) if isinstance(cell, str) else str(cell) for cell in row] for row in cells]
+        atomic_write_text(self.journal.folder / ESTIMATE, csv_text([list(self.timed[0]), *texts]))
         if name == "restore":
             self.watch(Note(ledger.summary(expected)))
 

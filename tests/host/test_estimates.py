@@ -142,6 +142,13 @@ def test_a_run_says_what_was_expected_beside_what_it_took(run, tmp_path):
     )  # headers of tiny files
 
 
+def test_a_label_is_no_formula_in_the_estimate(run, tmp_path):
+    run([{"name": "identity", "label": "=1+1"}], settings={"workers": 0})
+    with (tmp_path / "run" / "estimate.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["name"] == "'=1+1"
+
+
 def test_calibrating_keeps_its_work_and_prints_the_plan(call, pairs, tmp_path):
     (tmp_path / "s.yaml").write_text(
         "suite: s\ntasks: [noisy]\nclean_inputs: false\nmetrics: [psnr]\nrestorers: [identity, global-affine]\n"

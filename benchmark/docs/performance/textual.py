@@ -91,7 +91,7 @@ def with_a_loop(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         try:
             return work()
         finally:
-            guidance.match, guidance.transfer, Pointwise.forward = kept  # type: ignore[method-assign]
+            guidance.match, guidance.transfer, Pointwise.forward = kept  # type: ignore[method-assign]  # as it was
 
     return looped
 
