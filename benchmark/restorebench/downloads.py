@@ -17,14 +17,14 @@ from restorebench.toolbox.options import validated_options
 def announced(plan: Plan, jobs: Sequence[Job], cache: Path) -> list[str]:
     """Describe what jobs need and the cache folder lacks: a line per repository of the hub."""
     lacking: dict[tuple[str, str], dict[str, WeightFile]] = defaultdict(dict)
-    for file in _needed(plan, {job.cell.digest for job in jobs if job.mode != "score"}):
+    for file in needed(plan, {job.cell.digest for job in jobs if job.mode != "score"}):
         if (repository := weights.repository(file)) and not weights.present(file, cache):
             lacking[repository, file.licence][file.name] = file
     return [_line(*place, list(files.values()), cache) for place, files in lacking.items()]
 
 
-def _needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
-    """Yield the files of the cells that will run."""
+def needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
+    """Yield the published weights of the cells with these digests."""
     cells: tuple[DetectorCell | RestorerCell, ...] = (*plan.detector_cells, *plan.restorer_cells)
     for cell in cells:
         card = cell.entry.card

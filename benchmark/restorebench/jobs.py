@@ -57,7 +57,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker is told once, when it starts."""
+    """What a worker is told once, when it starts.
+
+    The last two are for engines that have to find it a place. inputs: the files and folders that it may read.
+    peak_mib: the most memory that a group has taken before, None where nobody knows.
+    """
 
     run_folder: str
     threads: int
@@ -66,3 +70,5 @@ class Setup:
     cache: str
     offline: bool
     limits: Mapping[str, float | None] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    peak_mib: float | None = None

@@ -124,6 +124,12 @@ def detections(plan: Plan, journal: Journal) -> Iterator[DetectionRecord]:
                 yield record
 
 
+def cell_specs(plan: Plan) -> tuple[CellSpec, ...]:
+    """List what workers have to know of each cell that can run."""
+    detecting = [_detector_spec(plan, cell) for cell in plan.detector_cells]
+    return (*detecting, *(_restorer_spec(plan, cell) for cell in plan.restorer_cells if not cell.skipped))
+
+
 def score_digests(plan: Plan) -> dict[str, str]:
     """Return the digest of every column by its name."""
     return {column.name: column.digest for column in plan.columns}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from restorebench import costs, downloads, engines, estimates, origin, schedule
+from restorebench import costs, downloads, engines, estimates, inputs, origin, schedule
 from restorebench import journal as journals
 from restorebench.costs import Costs
 from restorebench.estimates import Estimate, Ledger
@@ -46,12 +46,12 @@ def opened(plan: Plan, settings: Settings, folder: Path, watch: Watcher, stop: S
         RestorebenchError: the folder cannot be used or holds another suite, or the engine is not there.
     """
     stop = Stop() if stop is None else stop
-    engine, told = engines.chosen(settings), setup(plan, settings, folder)
+    engine, known = engines.chosen(settings), costs.load(settings.device, plan.suite.threads)
+    told = setup(plan, settings, folder, known)
     with journals.opened(folder, settings.fresh) as journal, engine(told, settings, stop) as run_jobs:
         if not settings.scoring_only:
             origin.require_same_suite(journal, plan)
             journal.remember("run", origin.describe(plan, settings))
-        known = costs.load(settings.device, plan.suite.threads)
         yield Stage(plan, settings, journal, known, run_jobs, watch, stop)
 
 
@@ -161,9 +161,10 @@ def environment_key(scoring_only: bool) -> str:
     return "environment of scores" if scoring_only else "environment"
 
 
-def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:
+def setup(plan: Plan, settings: Settings, folder: Path, known: Costs) -> Setup:
     """Gather what every worker of a run is told."""
     suite = plan.suite
+    costs_of_cells = [cost for cell in schedule.cell_specs(plan) if (cost := known.of(cell)) is not None]
     return Setup(
         run_folder=str(folder.resolve()),
         threads=suite.threads,
@@ -172,4 +173,6 @@ def setup(plan: Plan, settings: Settings, folder: Path) -> Setup:
         cache=str(cache_folder()),
         offline=offline(),
         limits=suite.limits.model_dump(),
+        inputs=inputs.inputs(plan, cache_folder()),
+        peak_mib=max((cost.peak_mib for cost in costs_of_cells if cost.peak_mib is not None), default=None),
     )

@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 import pytest
 
+from restorebench.costs import Costs
+from restorebench.errors import MissingResource
 from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.settings import Settings
@@ -47,6 +49,13 @@ def test_a_failing_metric_costs_its_column_alone(run, tmp_path, metric, why):
     assert {(r["score"], r["reason"]) for r in table(tmp_path, "failures.csv")} == {(f"{metric}@rgb", why)}
     _, again = run(["identity"], plugins=["moody.py"], metrics=["psnr", metric], settings=IN_PROCESS)
     assert not modes(again)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_metric_whose_weights_were_there_and_are_gone_ends_the_run(run, workers):
+    """Another machine may lack them: with a column for some images only, tables would depend on who was free."""
+    with pytest.raises(MissingResource, match=r"^metric lost-since@rgb: backbone not in the cache; get it$"):
+        run(["identity"], plugins=["moody.py"], metrics=["psnr", "lost-since"], settings={"workers": workers})
 
 
 @pytest.mark.faults
@@ -102,9 +111,8 @@ def test_a_network_that_scores_saved_images_sees_both_on_its_device(run, tmp_pat
     keys = {"plugins": ["moody.py"], "save": "all", "settings": IN_PROCESS}
     run(["identity"], **keys)
     result, events = run(["identity"], metrics=["psnr", "same-device"], **keys)
-    told = setup(
-        result.plan, Settings(device="meta"), tmp_path / "run"
-    )  # a device like no other, and always there
+    settings = Settings(device="meta")  # a device like no other, and always there
+    told = setup(result.plan, settings, tmp_path / "run", Costs({}))
     session = Session(asdict(told))
     for job in [asdict(event.job) for event in events if isinstance(event, Done)]:
         assert session.handle({"type": "load", "cell": job["cell"]})["type"] == "ready"

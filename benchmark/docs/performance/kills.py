@@ -29,6 +29,8 @@ from restorebench import TEN_NAMES
 
 WORKERS = 2
 TABLES = ("leaderboard.csv", "records.csv")
+VICTIMS = {"local": ("driver", "worker"), "ray": ("driver", "worker", "actor", "worker", "actor")}
+"""Whom to kill, one as likely as the next. A driver takes all others along, and Ray is slow to start."""
 ENDING_SECONDS = 30.0
 """How long a process may outlive its driver before it counts as left behind."""
 MARK = "RESTOREBENCH_KILLS_MARK"
@@ -121,14 +123,12 @@ def disturbed(folder: Path, out: str, engine: str, wanted: int, rng: random.Rand
                 break
             except subprocess.TimeoutExpired:
                 pass
-            victims: dict[str, list[int]] = {"driver": [driver.pid]}
-            for process, kind in marked(mark).items():
-                if kind != "other":
-                    victims.setdefault(kind, []).append(process)
-            kind = rng.choice(sorted(victims))
+            found = {process: kind for process, kind in marked(mark).items() if process != driver.pid}
+            kind = rng.choice(VICTIMS[engine])  # one that does not live yet or any more is not killed
+            victims = [driver.pid] if kind == "driver" else [each for each in found if found[each] == kind]
             try:
-                os.kill(rng.choice(victims[kind]), signal.SIGKILL)
-            except ProcessLookupError:
+                os.kill(rng.choice(victims), signal.SIGKILL)
+            except (ProcessLookupError, IndexError):
                 continue
             seen.kills[kind] += 1
             if kind == "driver":

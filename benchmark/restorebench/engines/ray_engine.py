@@ -8,8 +8,8 @@ another machine.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
+import platform
 import secrets
 import time
 from collections import defaultdict
@@ -21,13 +21,14 @@ from typing import Any
 
 from restorebench import versions
 from restorebench.engines import RunJobs
-from restorebench.errors import DeviceError, RestorebenchError, from_worker
+from restorebench.errors import RestorebenchError, RunFolderError, from_worker
 from restorebench.events import Done, Event, Note
 from restorebench.jobs import Job, Setup
 from restorebench.queues import Queues, Work, cell_name
 from restorebench.settings import Settings
 from restorebench.stopping import Stop
 from restorebench.supervisor import START_SECONDS
+from restorebench.toolbox.files import atomic_write_bytes
 
 try:
     import ray
@@ -38,15 +39,17 @@ except ModuleNotFoundError as error:
 
 from ray.exceptions import RayError, RayTaskError
 
-from restorebench.engines import ray_cluster
-from restorebench.engines.ray_actor import Answer, GroupActor, Surroundings
+from restorebench.engines import ray_cluster, ray_resources
+from restorebench.engines.ray_actor import Answer, GroupActor, Settled, Surroundings
+from restorebench.engines.ray_placement import Glimpse, glimpse
+from restorebench.engines.ray_source import RemoteSource
 
 LOST_ATTEMPTS = 10
 """How often a group is tried again after its actor was lost, which is hardly ever the group's doing."""
 LOSSES_PER_WORKER = 5
 """How many actors may be lost, per worker asked for, before a single group comes back."""
-CPUS_PER_THREAD = 0.9
-"""What an actor asks for: with whole ones, two actors on two CPUs leave no room for anything else of Ray's."""
+_PATIENCE_SECONDS = 60
+"""How long an actor may look for a place before that is told."""
 _LISTENING_SECONDS = 0.5  # a signal does not end it, and whoever stops a run does not like to wait
 
 
@@ -63,7 +66,9 @@ class _Actor:
 
     number: int
     handle: Any  # of a class that Ray makes
-    arriving: Any  # a reference to its Surroundings; None once they are known
+    arriving: Any  # a reference to its Surroundings, then perhaps to Settled; None once it can work
+    host: str = ""  # not known at first
+    began: float = field(default_factory=time.monotonic)
     call: Any = None  # a reference to the Answer it works on
     work: Work | None = None
     loaded: str = ""
@@ -86,19 +91,23 @@ class _Actors:
         self._actors: list[_Actor] = []
         self._connection = ExitStack()
         self._class: Any = None  # what Ray makes of GroupActor, once connected
-        self._needs: dict[str, Any] = {}
+        self._needs: dict[str, float] = {}
         self._mark = Path(setup.run_folder) / "logs" / f"driver-{secrets.token_hex(8)}"
+        self._glimpses: dict[str, Glimpse] = {}
+        self._source: RemoteSource | None = None
         self._lost = 0
         self._heard = 0.0
+        self._told_late = False
 
     def __enter__(self) -> _Actors:
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._connection:
-            for actor in self._actors:
+            handles = [actor.handle for actor in self._actors]
+            for handle in handles if self._source is None else [*handles, self._source.handle]:
                 with contextlib.suppress(RayError):
-                    ray.kill(actor.handle)
+                    ray.kill(handle)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """Run jobs to their end, yielding what happens.
@@ -125,13 +134,13 @@ class _Actors:
         if address is None:
             address = self._connection.enter_context(ray_cluster.started(workers * threads))
         self._connection.enter_context(ray_cluster.joined(address))
-        gpus = gpus_per_worker(self._settings, _resources().get("GPU", 0))
-        if not gpus:
+        self._needs = ray_resources.needs(self._settings, self._setup)
+        if not self._needs["num_gpus"]:
             self._setup = replace(self._setup, device="cpu")
-        self._needs = {"num_cpus": CPUS_PER_THREAD * threads, "num_gpus": gpus}
         # An actor that Ray restarts by itself repeats a group without end, should the group be what ends it: the
         # driver counts, as the supervisor does. So neither max_restarts nor max_task_retries are set.
-        self._class = ray.remote(**self._needs, scheduling_strategy="SPREAD")(GroupActor)
+        self._class = ray.remote(GroupActor).options(**self._needs, scheduling_strategy="SPREAD")
+        self._glimpses = {path: glimpse(path) for path in self._setup.inputs}
         self._mark.parent.mkdir(parents=True, exist_ok=True)
         for left in self._mark.parent.glob("driver-*"):  # by a driver that was killed
             left.unlink()
@@ -152,7 +161,7 @@ class _Actors:
         number = next(n for n in range(len(self._actors) + 1) if all(n != actor.number for actor in self._actors))
         told = {name: text for name, text in os.environ.items() if name.startswith("RESTOREBENCH_")}
         handle = self._class.remote(self._setup, number, str(Path.cwd()), told)
-        self._actors.append(_Actor(number, handle, handle.surroundings.remote(str(self._mark))))
+        self._actors.append(_Actor(number, handle, handle.surroundings.remote(str(self._mark), self._glimpses)))
 
     def _send(self, actor: _Actor) -> None:
         work = self._queues.take(actor.loaded, lambda job: job.cell.sources == actor.sources)
@@ -172,7 +181,7 @@ class _Actors:
         ray.wait(asked, num_returns=1, timeout=_LISTENING_SECONDS)
         ready = set(ray.wait(asked, num_returns=len(asked), timeout=0)[0])
         if not ready:
-            self._require_room()
+            yield from self._without_place()
         for actor in list(self._actors):
             for reference in actor.references:
                 if reference not in ready:
@@ -186,23 +195,58 @@ class _Actors:
                     break
                 self._heard = time.monotonic()
                 if isinstance(heard, Surroundings):
-                    require_same(heard)
+                    yield from self._arrived(actor, heard)
+                elif isinstance(heard, Settled):
                     actor.arriving = None
+                    if heard.error is not None:
+                        raise _from_there(actor.host, heard.error)
                 else:
                     assert actor.work is not None  # there is one with every call
                     work, actor.call, actor.work = actor.work, None, None
                     yield from self._answered(actor, work, heard)
 
+    def _arrived(self, actor: _Actor, place: Surroundings) -> Iterator[Note]:
+        """Have an actor fetch what its machine does not see."""
+        require_same(place)
+        known = {other.host for other in self._actors}
+        actor.host, actor.arriving = place.host, None
+        if not place.missing:
+            return
+        if place.host not in known:
+            more = f" and {len(place.missing) - 1} more" if len(place.missing) > 1 else ""
+            yield Note(f"{place.host} does not see {place.missing[0]}{more}: sent there, unless it was before")
+        if self._source is None:
+            self._source = RemoteSource([*self._setup.inputs, self._setup.run_folder])
+        actor.arriving = actor.handle.settle.remote(place.missing, self._source)
+
     def _answered(self, actor: _Actor, work: Work, answer: Answer) -> Iterator[Event]:
         self._lost = 0
         self._queues.spend(work.job, answer.seconds)
         actor.spent[work.job.cell.digest] += answer.seconds
+        self._put_down(actor, answer)
         for event in answer.events:
             yield replace(event, worker=actor.number) if isinstance(event, Done) else event
         if answer.error is not None:
-            raise from_worker(*answer.error)
+            raise _from_there(actor.host, answer.error)
         if answer.given_up is not None:
             self._queues.give_up(work.job.cell, answer.given_up)
+
+    def _put_down(self, actor: _Actor, answer: Answer) -> None:
+        """Keep the files and the log that an actor could not put into the run folder itself."""
+        folder = Path(self._setup.run_folder)
+        try:
+            for name, data in answer.files.items():
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                atomic_write_bytes(target, data)
+            if answer.log:
+                log = folder / "logs" / f"actor-{actor.number}" / "worker-0.log"
+                log.parent.mkdir(parents=True, exist_ok=True)
+                with log.open("ab") as file:
+                    file.write(answer.log)
+        except OSError as error:
+            place = error.filename or folder
+            raise RunFolderError(f"{place}: {error.strerror}; give --out another folder") from error
 
     # ------------------------------------------------------------ when actors are lost, or never come
 
@@ -228,56 +272,39 @@ class _Actors:
             )
         return Note(f"an actor was lost, and is replaced: {why}")
 
-    def _require_room(self) -> None:
-        """Notice that Ray has no place for a single actor; those that work may take their time."""
+    def _without_place(self) -> Iterator[Note]:
+        """Notice actors that Ray has no place for; those that work may take their time.
+
+        Raises:
+            RestorebenchError: it has found none for a single one.
+        """
         waited = time.monotonic() - self._heard
-        if waited > START_SECONDS and not any(actor.work for actor in self._actors):
-            raise RestorebenchError(
-                f"Ray found no place in {waited:.0f} s for an actor with {self._needs}; it has {_resources()}"
-            )
-
-
-def gpus_per_worker(settings: Settings, there: float) -> float:
-    """Say what each actor asks for, by default an even share of those that are `there`; 0 has it use the CPU.
-
-    Raises:
-        DeviceError: the device is none that Ray can give.
-    """
-    device, asked = settings.device, settings.gpus_per_worker
-    if device not in {"auto", "cpu", "cuda:0"}:
-        raise DeviceError(f"--device {device}: Ray chooses among GPUs; use auto, cpu or cuda")
-    if device == "cpu" and asked:
-        raise DeviceError(f"--gpus-per-worker {asked:g} is of no use with --device cpu")
-    if asked is None:
-        share = 1 / math.ceil(settings.workers / there) if there and device != "cpu" else 0.0
-        asked = math.floor(share * 10_000) / 10_000  # Ray counts in such parts
-    if (asked or device == "cuda:0") and not there:
-        option = f"--gpus-per-worker {asked:g}" if asked else f"--device {device}"
-        raise DeviceError(f"{option}: this Ray has no GPU; use --device cpu")
-    if device == "cuda:0" and not asked:
-        raise DeviceError("--gpus-per-worker 0 leaves no GPU to --device cuda")
-    return asked
+        seeking = [actor for actor in self._actors if not actor.host]
+        asked = f"an actor with {ray_resources.described(self._needs)}; it has {ray_resources.described()}"
+        if waited > START_SECONDS and len(seeking) == len(self._actors):
+            raise RestorebenchError(f"Ray found no place in {waited:.0f} s for {asked}")
+        late = [actor for actor in seeking if time.monotonic() - actor.began > _PATIENCE_SECONDS]
+        if late and not self._told_late:
+            self._told_late = True
+            yield Note(f"Ray has found no place yet for {len(late)} of {len(self._actors)} workers: for {asked}")
 
 
 def require_same(place: Surroundings) -> None:
-    """Refuse a machine that lacks what is here.
+    """Refuse a machine that has other versions of what numbers depend on.
 
     Raises:
-        RestorebenchError: it does not see a folder, or has other versions of what numbers depend on.
+        RestorebenchError: it has.
     """
-    if place.missing:
-        raise RestorebenchError(
-            f"{place.host} does not see {place.missing[0]}: --engine ray needs folders that all machines share"
-        )
     here, there = versions.installed(), place.versions
     if other := [name for name in here if here[name] != there.get(name)]:
         different = ", ".join(f"{name} {there.get(name) or 'missing'}, not {here[name]}" for name in other)
         raise RestorebenchError(f"{place.host} has {different}: numbers need the same versions everywhere")
 
 
-def _resources() -> dict[str, float]:
-    """Return what all machines of the Ray have together, such as `CPU` and `GPU`."""
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]  # Ray's has no annotation
+def _from_there(host: str, error: tuple[str, str]) -> RestorebenchError:
+    """Make an error of an actor again, saying where it is if that is not here."""
+    kind, message = error
+    return from_worker(kind, message if host == platform.node() else f"{host}: {message}")
 
 
 def _in_one_line(error: RayError) -> str:

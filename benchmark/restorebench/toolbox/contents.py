@@ -31,7 +31,7 @@ class Contents:
 
     def files(self, model: BaseModel | None) -> dict[str, str]:
         """Map the paths in options to what they hold: `sha256:...`, `folder:...` or `missing: PATH`."""
-        return {str(path): self._of(path) for path in _paths({} if model is None else model.model_dump())}
+        return {str(path): self._of(path) for path in paths({} if model is None else model.model_dump())}
 
     def _replaced(self, value: Any, plain: Any) -> Any:
         """Go through options and their JSON form side by side."""
@@ -57,11 +57,12 @@ class Contents:
         return self._known[path]
 
 
-def _paths(value: Any) -> list[Path]:
+def paths(value: Any) -> list[Path]:
+    """List the paths in options, as pydantic's `model_dump` gives them, however deep."""
     if isinstance(value, Path):
         return [value]
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, _SEVERAL) else ()
-    return [path for part in parts for path in _paths(part)]
+    return [path for part in parts for path in paths(part)]
 
 
 def _content(path: Path) -> str:

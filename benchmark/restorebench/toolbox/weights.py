@@ -65,15 +65,27 @@ def fetch_folder(files: Sequence[WeightFile], runtime: Runtime) -> Path:
 
 def present(file: WeightFile, cache: Path) -> bool:
     """Tell whether a published file is in the cache folder; nothing is downloaded or checked."""
-    if (cache / "weights" / file.name).is_file():
-        return True
+    return bool(cached(file, cache))
+
+
+def cached(file: WeightFile, cache: Path) -> tuple[Path, ...]:
+    """Return where in the cache folder a published file is, and what is needed beside to find it there again.
+
+    Nothing where it is not there; nothing is downloaded or checked.
+    """
+    by_hand = cache / "weights" / file.name
+    if by_hand.is_file():
+        return (by_hand,)
     match = _HUB.fullmatch(file.url)
     if match is None:
-        return False
+        return ()
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(match["repo"], match["file"], cache / "hub", match["revision"])
-    return isinstance(found, str)
+    if not isinstance(found, str):
+        return ()
+    named = cache / "hub" / f"models--{match['repo'].replace('/', '--')}" / "refs" / match["revision"]
+    return (Path(found), named) if named.is_file() else (Path(found),)
 
 
 def repository(file: WeightFile) -> str:

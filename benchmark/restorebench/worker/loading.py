@@ -12,7 +12,7 @@ import torch
 from restorebench.catalog import Catalog, discover
 from restorebench.contracts import DataRequest, Dataset, MetricInfo, Runtime, resolve
 from restorebench.digests import digest
-from restorebench.errors import BrokenPlugin, ContractViolation
+from restorebench.errors import BrokenPlugin, ContractViolation, MissingResource
 from restorebench.toolbox.options import validated_options
 from restorebench.worker.reasons import reason
 from restorebench.worker.scoring import LoadedMetric
@@ -125,6 +125,9 @@ class Shelf:
                 metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
                 loaded[column] = LoadedMetric(card, protocol, metric)
             except Exception as error:
+                if isinstance(error, MissingResource) and card.unavailable is not None:
+                    # The plan found it there: on this machine it is not, or not any more.
+                    raise MissingResource(f"metric {column}: {error}") from error
                 traceback.print_exc()
                 why = reason(error, f"metric {column}: while loading: ")
                 loaded[column] = LoadedMetric(card, protocol, None, why)

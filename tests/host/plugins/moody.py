@@ -5,7 +5,15 @@ from pathlib import Path
 
 import torch
 
-from restorebench import Detection, DetectorInfo, MetricInfo, RestorerInfo, ScoringProtocol, hookimpl
+from restorebench import (
+    Detection,
+    DetectorInfo,
+    MetricInfo,
+    MissingResource,
+    RestorerInfo,
+    ScoringProtocol,
+    hookimpl,
+)
 from restorebench.toolbox import seeding
 
 RGB = ScoringProtocol(name="rgb", summary="RGB, 8 bits, nothing cropped")
@@ -29,6 +37,10 @@ def blackens(restored, clean):
 def same_device(restored, clean):
     assert restored.device == clean.device, f"{restored.device} against {clean.device}"
     return torch.ones(len(restored))
+
+
+def lose(options, runtime, protocol):
+    raise MissingResource("backbone not in the cache; get it")
 
 
 METRICS = {
@@ -100,7 +112,16 @@ def restorebench_metrics():
             protocols=(RGB,),
             higher_is_better=True,
             network=True,
-        )
+        ),
+        MetricInfo(
+            name="lost-since",
+            version="1",
+            summary="Was there when the run was planned.",
+            load=lose,
+            protocols=(RGB,),
+            higher_is_better=True,
+            unavailable=lambda: "",
+        ),
     ]
 
 

@@ -1,0 +1,275 @@
+"""Machines that do not see the driver's files get them once, and what they make comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from restorebench.engines.ray_actor import GroupActor
+from restorebench.engines.ray_keeper import descendants
+from restorebench.engines.ray_placement import Placement, glimpse, sees
+from restorebench.errors import RestorebenchError
+from restorebench.events import Note
+from restorebench.inputs import inputs
+from restorebench.jobs import CellSpec, Job, Setup
+from restorebench.runner import prepare
+from restorebench.settings import Settings
+from restorebench.toolbox.files import files_below
+
+PLUGINS = Path(__file__).parent / "plugins"
+APART = ["unshare", "--map-root-user", "--mount", "--uts"]
+
+
+def left_by(folder):
+    """Read what a run leaves and what must not depend on who ran it."""
+    tables = [folder / name for name in ("records.csv", "leaderboard.csv", "failures.csv")]
+    images = [file for part in ("outputs", "samples") for file in files_below(folder / part)]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in [*tables, *images]}
+
+
+# ---------------------------------------------------------------- two machines
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """A Ray of two: this machine, which has no CPU to give, and `node7`, which sees nothing of the folder `data`.
+
+    Gives (address, data, folder of node7's cache).
+    """
+    pytest.importorskip("ray")
+    if not shutil.which("unshare") or subprocess.run([*APART, "true"], capture_output=True).returncode:
+        pytest.skip("nobody may hide folders from a process here (unshare --mount)")
+    data, own = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("node7")
+    short = Path(subprocess.check_output(["mktemp", "-d", "/tmp/apart-XXXXXX"], text=True).strip())
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    start = f"{Path(sys.executable).with_name('ray')} start --block --disable-usage-stats"
+    head = f"{start} --head --port {port} --num-cpus 0 --include-dashboard false --temp-dir {short}"
+    hidden = (
+        f"hostname node7 && mount -t tmpfs none {data} && exec {start} --num-cpus 2 --address 127.0.0.1:{port}"
+    )
+    environment = {**os.environ, "RESTOREBENCH_HOME": str(own), "RAY_AUTH_MODE": "disabled"}
+    started = []
+    try:
+        for command in (["sh", "-c", f"exec {head}"], [*APART, "sh", "-c", hidden]):
+            with (short / "log").open("ab") as log:
+                started.append(
+                    subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+                )
+            until = time.monotonic() + 60
+            while (short / "log").read_text().count("Ray runtime started") < len(started):
+                assert time.monotonic() < until, (short / "log").read_text()
+                time.sleep(0.2)
+        yield f"127.0.0.1:{port}", data, own
+    finally:
+        for process in reversed(started):
+            for each in [*descendants(process.pid), process.pid]:  # asked politely they take half a minute
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
+            process.wait(60)
+        shutil.rmtree(short, ignore_errors=True)
+
+
+@pytest.fixture
+def suite(apart, run, pairs):
+    """Run a suite of which node7 sees nothing: data, plugin, the file that an option names, run folder."""
+    address, data, _ = apart
+    shutil.copytree(pairs, data / "pairs", dirs_exist_ok=True)
+    shutil.copy(PLUGINS / "scaling.py", data)
+    (data / "factor.txt").write_text("0.9")
+
+    def carry_out(out, workers, **keys):
+        ray = {"engine": "ray", "address": address} if workers == 2 else {}
+        return run(
+            [{"name": "scaling", "options": {"factor": str(data / "factor.txt")}}, "identity"],
+            plugins=[data / "scaling.py"],
+            datasets=[{"name": "paired-folder", "options": {"path": str(data / "pairs")}}],
+            **{"save": "all", "samples": 1, **keys},
+            settings={"workers": workers, "out": data / out, **ray},
+        )
+
+    return carry_out
+
+
+@pytest.mark.slow
+def test_a_machine_that_sees_nothing_leaves_the_same_bytes(suite, apart):
+    _, data, own = apart
+    suite("here", 1)
+    result, events = suite("there", 2)
+    told = [event.text for event in events if isinstance(event, Note)]
+    assert f"node7 does not see {data}/there and 3 more: sent there, unless it was before" in told
+    assert result.failed == 1
+    assert f"ValueError: {data}/factor.txt is too much" in (data / "there" / "records.csv").read_text()
+    assert left_by(data / "there") == left_by(data / "here")
+    logs = [file.read_text() for file in files_below(data / "there" / "logs")]
+    assert any("is too much" in log for log in logs)
+    assert not (data / "there" / "logs" / "actor-0" / "in-use").exists()
+    before = {file: file.stat().st_mtime_ns for file in files_below(own / "placed" / "files")}
+    suite("there", 2, metrics=["psnr", "ssim"])  # what was saved is scored, and nothing sent again
+    suite("here", 1, metrics=["psnr", "ssim"])
+    assert left_by(data / "there") == left_by(data / "here")
+    assert {file: file.stat().st_mtime_ns for file in files_below(own / "placed" / "files")} == before
+    assert not [file for file in files_below(own / "placed") if file.suffix == ".part"]
+
+
+# ---------------------------------------------------------------- the parts, without a Ray
+
+
+class Folder:
+    """Gives files of this machine, and counts what it is asked for."""
+
+    def __init__(self, *given):
+        pytest.importorskip("ray")
+        from restorebench.engines.ray_source import Source
+
+        self._source = Source([str(path) for path in given])
+        self.read_from = Counter()
+
+    def items(self, paths):
+        return self._source.items(paths)
+
+    def read(self, path, start):
+        self.read_from[path] += 1
+        time.sleep(0.02)
+        return self._source.read(path, start)
+
+
+def setup(tmp_path, **told):
+    known = {"run_folder": str(tmp_path / "run"), "roots": {}, "cache": str(tmp_path / "cache")} | told
+    return Setup(threads=1, device="cpu", offline=True, **known)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Two files of weights in a driver's cache, and a folder of data with a link that leads nowhere."""
+    for name in ("cache/weights/a.pth", "cache/weights/b.pth", "data/set/x.png", "data/set/y.png"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    (tmp_path / "data" / "set" / "gone").symlink_to("nowhere")
+    return [str(tmp_path / "cache" / "weights" / name) for name in ("a.pth", "b.pth")]
+
+
+def test_paths_lead_to_what_was_sent_and_back(tmp_path, weights):
+    data = str(tmp_path / "data" / "set")
+    told = setup(tmp_path, inputs=(*weights, data), roots={"data": str(tmp_path / "data")})
+    place = Placement(told, (weights[0], data), Folder(tmp_path), tmp_path / "own")
+    here = place.setup(tmp_path / "own")
+    assert here.run_folder == told.run_folder
+    # What the machine sees of the cache comes too: weights are looked for in one folder.
+    assert {file.name for file in files_below(Path(here.cache))} == {"a.pth", "b.pth"}
+    assert here.roots == {"data": f"{place.tree}{tmp_path}/data"}
+    cell = CellSpec("d", "restorer", "x", "x", {"at": [data, "data/set"]}, {f"file:{data}/x.png": "code"}, {})
+    moved = place.here(Job(cell, (0,), ("a",), "restore"))
+    assert moved.cell.options == {"at": [f"{place.tree}{data}", "data/set"]}
+    assert moved.cell.sources == {f"file:{place.tree}{data}/x.png": "code"}
+    assert Path(moved.cell.options["at"][0], "y.png").read_text() == "data/set/y.png"
+    assert place.there(moved) == Job(cell, (0,), ("a",), "restore")
+
+
+def test_actors_of_one_machine_fetch_a_file_once(tmp_path, weights):
+    source = Folder(tmp_path)
+    told = setup(tmp_path, inputs=tuple(weights))
+    found = []
+
+    def settle():
+        found.append(Placement(told, weights, source, tmp_path / "own").tree)
+
+    threads = [threading.Thread(target=settle) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and len(set(found)) == 1
+    assert source.read_from == dict.fromkeys(weights, 1)
+    (tmp_path / "cache" / "weights" / "b.pth").write_text("other")
+    later = Folder(tmp_path)
+    assert Placement(told, weights, later, tmp_path / "own").tree != found[0]
+    assert later.read_from == {weights[1]: 1}
+
+
+def test_a_file_that_changes_while_it_is_sent_is_refused(tmp_path, weights):
+    class Changing(Folder):
+        def read(self, path, start):
+            return super().read(path, start).swapcase()
+
+    with pytest.raises(RestorebenchError, match=r"a\.pth: changed while it was sent; the same command again"):
+        Placement(setup(tmp_path, inputs=tuple(weights)), weights, Changing(tmp_path), tmp_path / "own")
+    assert not list((tmp_path / "own" / "placed" / "files").iterdir())
+
+
+def test_files_of_others_are_not_given(tmp_path, weights):
+    source = Folder(tmp_path / "data")
+    for path in (weights[0], f"{tmp_path}/data/../cache/weights/a.pth", "/etc/passwd"):
+        with pytest.raises(RestorebenchError, match="is none of the run's files"):
+            source.read(path, 0)
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, weights):
+    (tmp_path / "own").write_text("a file")
+    actor = GroupActor(setup(tmp_path, inputs=tuple(weights)), 0, str(tmp_path), {})
+    actor._own_cache = tmp_path / "own"
+    kind, message = actor.settle(weights, Folder(tmp_path)).error
+    assert kind == "RestorebenchError"
+    assert message.startswith(f"{tmp_path}/own/placed") and "make room there, or name another folder" in message
+    assert "\n" not in message
+
+
+def test_run_folders_of_actors_that_are_gone_are_removed(tmp_path, weights):
+    told = setup(tmp_path)
+    first = Placement(told, [told.run_folder], Folder(tmp_path), tmp_path / "own")
+    second = Placement(told, [told.run_folder], Folder(tmp_path), tmp_path / "own")
+    (second.scratch / "outputs").mkdir()
+    (second.scratch / "outputs" / "a.png").write_text("image")
+    (second.scratch / "logs").mkdir()
+    (second.scratch / "logs" / "worker-0.log").write_text("log")
+    assert second.take_written() == {"outputs/a.png": b"image"}
+    assert second.take_written() == {}
+    assert second.there(f"at {second.scratch}/outputs") == f"at {told.run_folder}/outputs"
+    gone = first.scratch
+    del first  # and with it its lock
+    third = Placement(told, [told.run_folder], Folder(tmp_path), tmp_path / "own")
+    assert not gone.exists() and second.scratch.exists() and third.scratch.exists()
+
+
+def test_a_folder_with_something_else_in_it_is_not_the_same(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        (folder / "images").mkdir(parents=True)
+        for number in range(250):
+            (folder / f"{number}.png").write_text("x" * number)
+    seen = glimpse(str(here))
+    assert len(seen) < 126
+    assert sees(str(there), seen)
+    (there / "new").touch()
+    assert sees(str(there), seen)
+    (there / "0.png").write_text("longer")
+    assert not sees(str(there), seen)
+    assert not sees(str(tmp_path / "nothing"), seen)
+    assert not sees(str(there), glimpse(str(here / "3.png")))
+
+
+def test_inputs_are_what_options_sources_and_the_cache_hold(tmp_path, pairs):
+    suite = tmp_path / "s.yaml"
+    (tmp_path / "factor.txt").write_text("1")
+    suite.write_text(
+        "suite: s\ntasks: [noisy]\nmetrics: [psnr]\n"
+        "restorers: [identity, {name: scaling, options: {factor: factor.txt}}]\n"
+        "datasets: [{name: paired-folder, options: {path: '${data}'}}]\n"
+    )
+    plugin = PLUGINS / "scaling.py"
+    settings = Settings(plugins=[plugin], data=pairs)
+    plan = prepare(str(suite), settings)
+    assert set(inputs(plan, tmp_path)) == {str(plugin), str(tmp_path / "factor.txt"), str(pairs)}
