@@ -13,6 +13,8 @@ from typing import Any
 
 from restorebench import channel
 
+_PATIENCE_SECONDS = 10
+"""How long a message may pause: a worker that hangs in the middle of one must not stop the driver."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -48,8 +50,8 @@ class Child:
             channel.send(self._to_write, dict(message))
 
     def receive(self) -> dict[str, Any] | None:
-        """Read one message; None when the worker has died."""
-        return channel.receive(self.reading)
+        """Read one message; None when the worker has died, or stops in the middle of it."""
+        return channel.receive(self.reading, _PATIENCE_SECONDS)
 
     def kill(self) -> None:
         """End the worker and all it has started, at once."""

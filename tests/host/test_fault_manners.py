@@ -38,6 +38,7 @@ ALONE = {
     "takes-all-descriptors": "error: OSError: [Errno 24] Too many open files",
     "closes-pipes": "crash: ",
     "writes-into-pipes": "crash: it closed its pipes",
+    "announces": "crash: it closed its pipes",
     "patches": "crash: ",
     "hogs": "out-of-memory: ",
 }

@@ -97,16 +97,16 @@ class GroupActor:
         """Do a group. spent_elsewhere: how many seconds its cell has been at work on other actors."""
         queues, place = self._supervisor.queues, self._placement
         queues.spent_elsewhere(job, spent_elsewhere)
-        before, events, error = queues.spent(job), list[Event](), None
+        before, events, files, error = queues.spent(job), list[Event](), dict[str, bytes](), None
         try:
             with place.with_outputs(job.outputs):
                 for event in self._supervisor.run([place.here(job)]):
                     events.append(_as_asked(event, job))
-        except RestorebenchError as met:
+            files = place.take_written()
+        except (RestorebenchError, OSError) as met:
             error = (type(met).__name__, str(met))
         seconds, given_up = queues.spent(job) - before, queues.given_up(job.cell)
-        answer = Answer(tuple(events), seconds, given_up, error, place.take_written(), self._new_log())
-        return place.there(answer)
+        return place.there(Answer(tuple(events), seconds, given_up, error, files, self._new_log()))
 
     @cached_property
     def _supervisor(self) -> Supervisor:

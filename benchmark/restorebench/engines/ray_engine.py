@@ -278,15 +278,19 @@ class _Actors:
         Raises:
             RestorebenchError: it has found none for a single one.
         """
-        waited = time.monotonic() - self._heard
+        now = time.monotonic()
         seeking = [actor for actor in self._actors if not actor.host]
-        asked = f"an actor with {ray_resources.described(self._needs)}; it has {ray_resources.described()}"
-        if waited > START_SECONDS and len(seeking) == len(self._actors):
-            raise RestorebenchError(f"Ray found no place in {waited:.0f} s for {asked}")
-        late = [actor for actor in seeking if time.monotonic() - actor.began > _PATIENCE_SECONDS]
+        if now - self._heard > START_SECONDS and len(seeking) == len(self._actors):
+            raise RestorebenchError(f"Ray found no place in {now - self._heard:.0f} s for {self._asked()}")
+        late = [actor for actor in seeking if now - actor.began > _PATIENCE_SECONDS]
         if late and not self._told_late:
             self._told_late = True
-            yield Note(f"Ray has found no place yet for {len(late)} of {len(self._actors)} workers: for {asked}")
+            yield Note(
+                f"Ray has found no place yet for {len(late)} of {len(self._actors)} workers: for {self._asked()}"
+            )
+
+    def _asked(self) -> str:
+        return f"an actor with {ray_resources.described(self._needs)}; it has {ray_resources.described()}"
 
 
 def require_same(place: Surroundings) -> None:

@@ -45,13 +45,21 @@ def glimpse(path: str) -> Glimpse:
     place = Path(path)
     if not place.is_dir():
         return {"": _size(place)}
-    names = sorted(each.name for each in place.iterdir())
+    try:
+        names = sorted(each.name for each in place.iterdir())
+    except OSError:  # what may not be read here is read nowhere
+        return {}
     return {name: _size(place / name) for name in names[:: 1 + len(names) // _GLIMPSED]}
 
 
 def sees(path: str, glimpsed: Glimpse) -> bool:
     """Tell whether what was glimpsed elsewhere is here too. What has come to a folder since does not matter."""
-    return all(Path(path, name).exists() and _size(Path(path, name)) == size for name, size in glimpsed.items())
+    try:
+        return all(
+            Path(path, name).exists() and _size(Path(path, name)) == size for name, size in glimpsed.items()
+        )
+    except OSError:  # it may not be looked at
+        return False
 
 
 def _size(place: Path) -> int:

@@ -51,6 +51,13 @@ def writes_into_pipes(images):
     return images.clone()
 
 
+def announces(images):
+    for descriptor in range(3, 60):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"\0\0\1\0{")
+    time.sleep(600)
+
+
 def recurses(images):
     return recurses(images)
 
@@ -92,6 +99,7 @@ RUDE = {
     "takes-all-descriptors": takes_all_descriptors,
     "closes-pipes": closes_pipes,
     "writes-into-pipes": writes_into_pipes,
+    "announces": announces,
     "patches": patches,
 }
 
