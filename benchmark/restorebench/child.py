@@ -15,6 +15,7 @@ from restorebench import channel
 
 _PATIENCE_SECONDS = 10
 """How long a message may pause: a worker that hangs in the middle of one must not stop the driver."""
+_GUARD_SECONDS = 2
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -55,6 +56,9 @@ class Child:
 
     def kill(self) -> None:
         """End the worker and all it has started, at once."""
+        self._process.terminate()  # which its guard heeds, and ends also those that have left its group
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=_GUARD_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._close()

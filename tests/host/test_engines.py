@@ -17,11 +17,11 @@ import pytest
 
 from restorebench import engines, versions
 from restorebench.engines.ray_actor import Answer, GroupActor, Surroundings
-from restorebench.engines.ray_keeper import descendants
 from restorebench.errors import DeviceError, RestorebenchError
 from restorebench.events import Done, Loaded, Note
 from restorebench.jobs import CellSpec, Job, Setup
 from restorebench.plan import Request
+from restorebench.processes import descendants
 from restorebench.runner import execute, prepare
 from restorebench.settings import Settings
 from restorebench.stopping import Stop
@@ -196,7 +196,7 @@ def test_after_a_sigkill_of_the_driver_nothing_of_ray_remains_and_a_run_continue
     commands = [Path(f"/proc/{process}/cmdline").read_text() for process in started]
     folders = {found[0] for text in commands if (found := re.search(r"/tmp/restorebench-ray-\w+", text))}
     assert len(folders) == 1
-    assert sum("restorebench.worker" in text for text in commands) == 2
+    assert sum("restorebench.worker" in text for text in commands) == 2 * 2  # each with its guard
     driver.kill()
     driver.wait()
     assert ended(started) == []

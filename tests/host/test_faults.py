@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import pytest
 
 from restorebench.events import Done
 from restorebench.plan import Request
+from restorebench.processes import descendants
+
+PLUGINS = Path(__file__).parent / "plugins"
 
 pytestmark = pytest.mark.faults
 
@@ -93,6 +98,13 @@ def test_a_foreign_sigkill_is_tried_again(run, tmp_path, monkeypatch):
     assert reasons(result, "killed-once") == [""] * 3
 
 
+@pytest.mark.slow
+def test_a_worker_whose_guard_is_killed_ends_too(run):
+    result, _ = run(["ends-its-guard", "identity"], settings={"request": Request(limit=1)})
+    assert reasons(result, "ends-its-guard") == ["killed: SIGKILL 4 times, perhaps for lack of memory"]
+    assert reasons(result, "identity") == [""]
+
+
 def test_what_failed_for_good_is_not_run_again_unless_asked(run):
     first, _ = run(["raises"], settings={"workers": 0})
     assert first.failed == 3
@@ -136,11 +148,37 @@ def test_what_a_plugin_started_ends_with_its_worker(run, tmp_path, monkeypatch, 
     result, _ = run([restorer], limits={"image_seconds": 5}, settings={"request": Request(limit=1)})
     assert reasons(result, restorer) == [reason]
     started = (tmp_path / "mark").read_text().split()
-    assert len(started) == 3 * attempts
-    until = time.monotonic() + 10  # a killed process takes a moment to end
-    while (left := [process for process in started if lives(process)]) and time.monotonic() < until:
+    assert len(started) == 4 * attempts
+    assert left_of(started) == []
+
+
+@pytest.mark.slow
+def test_what_a_plugin_started_ends_with_the_driver(pairs, tmp_path, monkeypatch, observe):
+    mark = tmp_path / "mark"
+    monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(mark))
+    suite = tmp_path / "s.yaml"
+    suite.write_text(
+        "suite: s\ntasks: [noisy]\nrestorers: [hangs-with-children]\nmetrics: [psnr]\n"
+        f"datasets: [{{name: paired-folder, options: {{path: {pairs}}}}}]\n"
+    )
+    command = [sys.executable, "-m", "restorebench", "run", suite, "--plugin", PLUGINS / "faulty.py"]
+    driver = subprocess.Popen([*map(str, command), "--out", str(tmp_path / "run"), "-q"])
+    until = time.monotonic() + 60
+    while not (mark.exists() and len(mark.read_text().split()) == 4) and time.monotonic() < until:
         time.sleep(0.05)
-    assert left == []
+    started = [*mark.read_text().split(), *map(str, descendants(driver.pid))]
+    driver.kill()
+    driver.wait()
+    assert left_of(started) == []
+    observe(f"{len(started)} processes", "all ended with the driver")
+
+
+def left_of(processes):
+    """Return the processes that live on; one that is killed takes a moment to end."""
+    until = time.monotonic() + 10
+    while (left := [process for process in processes if lives(process)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
 
 
 ODD_SAMPLES = {

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import os
-import signal
 import sys
 
 from restorebench import channel
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from restorebench.processes import continue_guarded
 
 
 def main() -> None:
     reading, writing, parent = (int(text) for text in sys.argv[1:4])
+    continue_guarded(parent, reading, writing)  # whatever plugins start ends with the worker, or with its driver
     faulthandler.enable()
-    # A worker deep in native code would not notice a closed pipe: the kernel ends it with its driver.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     _keep_private(reading, writing)
 
     from restorebench.worker.session import Session, devices  # imports torch

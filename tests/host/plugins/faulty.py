@@ -53,20 +53,28 @@ def hangs_on_bright(images):
 
 
 def ends_its_supervisor(images):
+    guard = Path(f"/proc/{os.getppid()}/stat").read_text()
+    os.kill(int(guard.rpartition(")")[2].split()[1]), signal.SIGKILL)
+    return hangs(images)
+
+
+def ends_its_guard(images):
     os.kill(os.getppid(), signal.SIGKILL)
     return hangs(images)
 
 
 def start_children():
-    """Start a process by fork, as torch's data loaders do, one through a shell and one as plugins should."""
+    """Start a process by fork, as torch's data loaders do, one through a shell, one directly; and a daemon."""
     note = Path(os.environ["RESTOREBENCH_TEST_MARK"])
     if (forked := os.fork()) == 0:
         time.sleep(600)
         os._exit(0)
     os.system(f"sleep 600 & echo $! >> {note}")
     started = subprocess.Popen(["sleep", "600"])
+    alone = ["sh", "-c", "sleep 600 > /dev/null 2>&1 & echo $!"]
+    daemon = subprocess.run(alone, stdout=subprocess.PIPE, start_new_session=True, text=True).stdout
     with note.open("a") as file:
-        file.write(f"{forked}\n{started.pid}\n")
+        file.write(f"{forked}\n{started.pid}\n{daemon}")
 
 
 def hangs_with_children(images):
@@ -105,6 +113,7 @@ FAULTS = {
     "hangs": hangs,
     "hangs-on-bright": hangs_on_bright,
     "ends-its-supervisor": ends_its_supervisor,
+    "ends-its-guard": ends_its_guard,
     "hangs-with-children": hangs_with_children,
     "crashes-with-children": crashes_with_children,
     "segfaults": segfaults,
