@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from restorebench.cli.options import tell
 from restorebench.events import Done, Note
 from restorebench.records import FAILED
 
@@ -135,7 +136,7 @@ class _Lines(_Counts):
         return f"{text}, {whole.rate}, about {left} left"
 
     def _print(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
 
 
 @contextmanager
