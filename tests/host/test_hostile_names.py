@@ -142,5 +142,22 @@ def test_commands_on_images_keep_strange_file_names(call, tmp_path):
     assert {unguarded(row["sample"]) for row in cells(tmp_path / "found.csv")} == wanted
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("command", ["run --workers 0", "run --dry-run", "validate"])
+def test_a_label_in_a_suite_drives_no_terminal(call, pairs, tmp_path, command):
+    """YAML writes escapes in letters, so that a suite whose text is harmless may hold them."""
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy, hazy]\nmetrics: [psnr]\nclean_inputs: false\n"
+        'datasets: [{name: paired-folder, label: "d\\e[31m", options: {path: pairs}}]\n'
+        'restorers: [{name: identity, label: "r\\e]0;title\\a\\u202e"}]\n'
+        'detectors: [{name: statistics, label: "t\\e[2J"}]\n'
+    )
+    first, *rest = command.split()
+    code, out, told = call(first, "s.yaml", *rest)
+    assert code == 0, told
+    assert not {"\x1b", "\a", "\u202e"} & {*out, *told}
+    assert "\\x1b[31m holds no images for hazy" in out + told
+
+
 def test_the_longest_names_fit_into_a_file_name():
     assert len(triple_name("x" * 4000, "\u5b57" * 300, "z" * 300, "0" * 16)) <= 255

@@ -13,6 +13,7 @@ import typer
 
 from restorebench.errors import DeviceError
 from restorebench.stopping import Stopped
+from restorebench.toolbox.cells import visible
 
 SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]
 Data = Annotated[
@@ -67,7 +68,7 @@ def device(text: str) -> str:
 def tell(text: str) -> None:
     """Print a line on stderr; where nobody reads that any more, go on in silence: a run is worth more."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stderr.fileno())
