@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -307,6 +309,15 @@ def test_a_file_that_options_name_is_known_by_its_content(made_here, photographs
     assert (
         len({before, changed, with_files("moved.pt", "other"), with_files("gone.pt"), with_files("lost.pt")}) == 5
     )
+
+
+def test_a_pipe_in_a_folder_of_weights_is_not_waited_for(made_here, photographs):
+    (photographs / "folder").mkdir()
+    os.mkfifo(photographs / "folder" / "a.bin")
+    for place in ("folder", "folder/a.bin"):
+        restorers = [{"name": "files", "options": {"weights": str(photographs / place)}}]
+        with pytest.raises(MissingResource, match=r"a\.bin: is a pipe or a device, not a file"):
+            plan(made_here, photographs, restorers=restorers)
 
 
 def test_a_linked_folder_counts_by_what_it_holds(made_here, photographs):
