@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import options
+from restorebench.errors import SuiteError
 from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _shown(plan: Plan, quiet: bool) -> Iterator[tuple[Watcher, Stop]]:
     from restorebench.cli.progress import watching
     from restorebench.stopping import heeded
 
-    for note in plan.notes if not quiet else ():
+    for note in (*plan.notes, *plan.missing) if not quiet else ():
         options.tell(f"note: {note}")
     with options.interruptible("the same command again continues"), watching(quiet) as watch, heeded() as stop:
         yield watch, stop
@@ -166,7 +167,7 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
             *_expected(expected.get(cell.digest)), cell.digest, f"skipped: {cell.skipped}" if cell.skipped else "",
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
-    for note in plan.notes:
+    for note in (*plan.notes, *plan.missing):
         print(visible(f"note: {note}"))
     images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
     still = sum(len(job.samples) for job in left if job.mode == "restore")
@@ -233,6 +234,8 @@ def validate(
 
     settings = Settings(data=data, plugins=tuple(plugin or ()), overrides=tuple(overrides or ()))
     plan = runner.prepare(suite, settings)
+    if plan.missing:
+        raise SuiteError("\n".join(plan.missing))
     for note in plan.notes:
         print(visible(f"note: {note}"))
     print(
