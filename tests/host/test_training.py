@@ -119,6 +119,20 @@ def test_missing_weights_of_a_finished_run_come_again(options, tmp_path):
     assert (tmp_path / "out" / "weights.pth").is_file()
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_killed_process_of_the_loader_is_no_full_disk(options, monkeypatch, hidden):
+    def interrupted(held, path):
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        finally:
+            if hidden:  # as where torch closes an archive
+                raise RuntimeError("unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(RestorebenchError, match="a process that prepares data was killed"):
+        go(options())
+
+
 @pytest.mark.parametrize("iterations", [1, 2])
 def test_a_finished_run_says_so_and_where_its_files_are(options, tmp_path, iterations):
     go(options())
