@@ -22,7 +22,7 @@ _SPEC = importlib.util.spec_from_file_location("strange", Path(__file__).parent 
 strange = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(strange)
 
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("=+-@'\t\r\n\",a\0", max_size=6)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("=+-@'\t\r\n\",a\0\uff1d\uff20", max_size=6)
 
 
 def cells(path: Path) -> list[dict[str, str]]:
@@ -35,7 +35,8 @@ def test_any_text_comes_back_from_a_csv_file_and_none_is_a_formula(rows):
     text = csv_text([list(map(guarded, row)) for row in rows])
     read = list(csv.reader(iter(re.split("(?<=\n)", text)[:-1])))
     assert [list(map(unguarded, row)) for row in read] == rows
-    assert all(not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for row in read for cell in row)
+    formulas = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+    assert all(not cell.startswith(formulas) for row in read for cell in row)
 
 
 @given(st.text(max_size=20))
