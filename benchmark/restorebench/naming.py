@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from restorebench.plan import Request, ScoreColumn
 from restorebench.suite import LoadedSuite, explain_options
 from restorebench.tasks import CLEAN, canonical, components
 from restorebench.toolbox import weights
+from restorebench.toolbox.contents import paths_in
 from restorebench.toolbox.options import options_model, validated_options
 from restorebench.toolbox.places import cache_folder
 
@@ -28,7 +30,8 @@ class Named:
     """A suite's names, looked up; options are complete with defaults and JSON-ready.
 
     loaded: the suite, its paths made absolute. restorers: what each `tell` names is a detector's label, if any.
-    problems: what is wrong. notes: what is left out, and why.
+    problems: what is wrong. notes: what is left out, and why. missing: files that options name and are
+    not there.
     """
 
     loaded: LoadedSuite
@@ -39,6 +42,7 @@ class Named:
     datasets: list[tuple[DatasetEntry, dict[str, Any]]]
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
@@ -61,6 +65,7 @@ class _Names:
         self.request = request
         self.problems = problems
         self.notes: list[str] = []
+        self.missing: list[str] = []
 
     def look_up(self) -> Named:
         tasks = self._tasks()
@@ -88,6 +93,7 @@ class _Names:
             datasets,
             tuple(dict.fromkeys(self.problems)),
             tuple(self.notes),
+            tuple(self.missing),
         )
 
     def _tasks(self) -> list[str]:
@@ -200,6 +206,7 @@ class _Names:
                 self.problems.append(f"{where}{label!r} told {item.tell!r} is listed twice; give it a `label`")
             seen[label, item.tell] = place
             if plugin is not None and (wanted is None or label in wanted):
+                self._files_there(plugin.card, options, "restorers", place)
                 chosen.append((item, plugin, options))
         return chosen
 
@@ -239,11 +246,21 @@ class _Names:
             if item.optional and not tells and (file := _absent(entry.card, options)):
                 self.notes.append(f"detector {label} is optional and left out: {file} is not in {cache_folder()}")
             else:
+                self._files_there(entry.card, options, "detectors", place)
                 chosen[label] = (item, entry, options)
         for told_by in dict.fromkeys(item.tell for item, _, _ in restorers):
             if told_by not in {*NOT_DETECTORS, *seen} and (unlisted := self._unlisted(told_by)):
                 chosen[told_by] = (DetectorEntry(name=told_by), *unlisted)
         return list(chosen.values())
+
+    def _files_there(self, card: Card, options: Mapping[str, Any], key: str, place: int) -> None:
+        """Note the paths in options at which there is nothing; what a dataset lacks it says itself."""
+        with suppress(ValidationError, RestorebenchError):  # noted of the options before
+            model = validated_options(card, options)
+            for keys, path in paths_in({} if model is None else model.model_dump()):
+                if not path.exists():
+                    where = self.loaded.placed(key, place, "options", *keys)
+                    self.missing.append(f"{where}{path}: no such file or folder; correct the path")
 
     def _unlisted(self, detector: str) -> tuple[Entry, dict[str, Any]] | None:
         """Take a detector that only tells restorers, with its default options."""

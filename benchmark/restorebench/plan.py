@@ -117,6 +117,7 @@ class Plan:
     """Everything that will run, in the order of every table.
 
     tasks: those asked for, whether or not anything can be run of them. limit: images taken of each, None for all.
+    missing: files that options of restorers and detectors name and are not there, which costs their cells alone.
     """
 
     loaded: LoadedSuite
@@ -128,6 +129,7 @@ class Plan:
     restorer_cells: tuple[RestorerCell, ...]
     notes: tuple[str, ...]
     limit: int | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def suite(self) -> Suite:

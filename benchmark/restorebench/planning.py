@@ -70,6 +70,7 @@ class _Planner:
             tuple(restorer_cells),
             tuple(self.notes),
             self.request.limit,
+            named.missing,
         )
 
     def _data_cells(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -48,7 +49,9 @@ def heeded() -> Iterator[Stop]:
         stop.signal = signal.Signals(number)
         # Not print: the signal may have come in the middle of one.
         text = f"\n{stop.signal.name}: finishing the images at work; once more ends at once\n"
-        os.write(sys.stderr.fileno(), text.encode())
+        # After Ctrl-C on `... 2>&1 | tee log` nobody reads it: tee ends by the same signal.
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), text.encode())
 
     before = {number: signal.signal(number, ask) for number in _HEEDED}
     try:

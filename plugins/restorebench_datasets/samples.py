@@ -52,7 +52,7 @@ def list_images(folder: Path) -> dict[str, Path]:
     for path in sorted(files_below(folder)):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if hidden or path.suffix.lower() not in SUFFIXES:
             continue
         stem = inside.with_suffix("").as_posix()
         if stem in found:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import pickle
 import sys
-import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from restorebench import MissingResource, RestorebenchError
+from restorebench import RestorebenchError
 from restorebench.toolbox import weights
 from restorebench.toolbox.files import replaced
 
@@ -67,7 +66,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _refuse(*given: object, **named: object) -> NoReturn:
-    raise pickle.UnpicklingError("a file of torch before 1.6; save it anew with torch")
+    raise pickle.UnpicklingError("not by our unpickler")
 
 
 def tensors(path: Path) -> dict[str, Tensor]:
@@ -77,27 +76,21 @@ def tensors(path: Path) -> dict[str, Tensor]:
         MissingResource: there is no such file.
         RestorebenchError: it is broken, or holds no tensors.
     """
-    if not path.is_file():
-        raise MissingResource(f"weights {path}: no such file")
+    weights.require_plain(path)
     if path.suffix == ".safetensors":
         return weights.read(path)
-    if _is_a_program(path):
-        raise RestorebenchError(f"weights {path}: a compiled program, not a checkpoint; get the checkpoint itself")
+    if not weights.begins(path, weights.ARCHIVE):
+        # Torch reads older files by other means than our unpickler, and unpacks what is in them.
+        no_archive = ValueError("it is no archive, as torch writes them")
+        old = "a file of torch before 1.6; save it anew with torch"
+        why = old if weights.begins(path, weights.OLD) else weights.trouble(path, no_archive)
+        raise RestorebenchError(f"weights {path}: {why}")
     safe = SimpleNamespace(Unpickler=_Unpickler, load=_refuse, __name__="safe")
     try:
         held = torch.load(path, map_location="cpu", pickle_module=safe, weights_only=False)
     except Exception as error:  # a broken pickle makes any of the builtin ones
-        said = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]  # torch goes on at length
-        raise RestorebenchError(f"weights {path}: no checkpoint that can be read ({said})") from error
+        raise RestorebenchError(f"weights {path}: {weights.trouble(path, error)}") from error
     return weights.unwrapped(held, path)
-
-
-def _is_a_program(path: Path) -> bool:
-    """Tell TorchScript, which torch would load by other means than our unpickler."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from restorebench import Runtime
 
 INSTALL = "pip install 'restorebench[diffbir]'"
+_OWN = (None, "eager", "sdpa")
+"""How layers may be computed without code from elsewhere."""
 _FOLDERS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
@@ -97,6 +99,10 @@ def network(kind: Any, folder: Path) -> Any:
     Raises:
         RestorebenchError: the folder is incomplete or another part's.
     """
+    if (folder / "config.json").is_file() and _names_code(_config(folder / "config.json")):
+        raise RestorebenchError(
+            f"{folder}/config.json: names code for its layers; remove every `*_implementation`"
+        )
     # Both libraries fall back on pickles, and on remote conversions of them, where there is no .safetensors file.
     found, told = _pretrained(kind, folder, output_loading_info=True, use_safetensors=True)
     if missing := sorted(told["missing_keys"]):
@@ -119,15 +125,23 @@ def _pretrained(kind: Any, folder: Path, **how: Any) -> Any:
         raise RestorebenchError(f"{folder}: no {kind.__name__} can be loaded ({said}); get it anew") from error
 
 
+def _names_code(config: Any) -> bool:  # Any: JSON
+    """Tell whether a configuration names an implementation, whose code transformers would get from the hub."""
+    if isinstance(config, dict):
+        named = [value for key, value in config.items() if key.endswith("_implementation")]
+        return any(name not in _OWN for name in named) or any(map(_names_code, config.values()))
+    return isinstance(config, list) and any(map(_names_code, config))
+
+
 def _config(path: Path) -> dict[str, Any]:
-    """Read a scheduler's configuration.
+    """Read the configuration of a part.
 
     Raises:
         RestorebenchError: it is missing or no JSON.
     """
     try:
         found: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RestorebenchError(f"{path}: unreadable ({error}); get it anew") from error
     return found
 

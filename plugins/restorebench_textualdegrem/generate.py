@@ -40,7 +40,13 @@ def write_guidance(source: Path, output: Path, settings: Generation, runtime: Ru
     generator = load(settings, runtime, DTYPES[settings.precision])
     for target, path in missing.items():
         degraded = images.to_tensor([images.read(path)]).to(runtime.device)
-        images.write_png(target, images.from_tensor(generator(degraded))[0])
+        (drawn,) = images.from_tensor(generator(degraded))
+        try:
+            images.write_png(target, drawn)
+        except OSError as error:
+            raise RestorebenchError(
+                f"{target}: cannot be written ({error.strerror}); make room, or name another folder"
+            ) from error
     return len(missing)
 
 

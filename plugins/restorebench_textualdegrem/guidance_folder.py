@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 _SUFFIXES = tuple(form for suffix in images.SUFFIXES for form in (suffix, suffix.upper()))
 
 
+def _stays_inside(stem: str) -> bool:
+    """Tell whether a name, which comes from data, leads to no place outside a folder."""
+    return ".." not in stem.split("/") and not stem.startswith("/")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is longer than a file system takes
+        return False
+
+
 class GuidanceFolder:
     """`FOLDER/TASK/ID.png`, or `FOLDER/ID.png` for any task; any suffix of an image, and any size."""
 
@@ -30,10 +42,9 @@ class GuidanceFolder:
             RestorebenchError: there are several.
         """
         _, _, name = sample.partition("/")
-        stems = dict.fromkeys((sample, name))
-        found = [
-            path for stem in stems for suffix in _SUFFIXES if (path := self.folder / f"{stem}{suffix}").is_file()
-        ]
+        stems = [stem for stem in dict.fromkeys((sample, name)) if _stays_inside(stem)]
+        paths = [self.folder / f"{stem}{suffix}" for stem in stems for suffix in _SUFFIXES]
+        found = [path for path in paths if _is_file(path)]
         if not found:
             raise MissingResource(
                 f"guidance folder {self.folder}: no image for {sample}; expected {sample}.png, or {name}.png for"

@@ -52,8 +52,7 @@ class Mapper(nn.Module):
         first, patches = tokens[:, 0], tokens[:, 1:]
         found = []
         for word in range(self.words):
-            # a submodule's type is not known
-            of_patches: _WordNetwork = self.get_submodule(f"mapping_patch_{word}")  # type: ignore[assignment]
+            of_patches: _WordNetwork = self.get_submodule(f"mapping_patch_{word}")  # type: ignore[assignment]  # a Module
             found.append(self.get_submodule(f"mapping_{word}")(first) + of_patches.mean(patches))
         return torch.stack(found, dim=1)
 

@@ -712,3 +712,18 @@ def test_a_metric_that_cannot_be_computed_here_is_said_by_every_command_and_brie
         assert call(*command)[1].count("lpips@rgb cannot be computed here") == 1
     assert "backbone not in" in call("list", "metrics")[1]
     assert "unavailable metric lpips: AlexNet backbone not in" in call("doctor")[1]
+
+
+def test_weights_that_are_not_there_are_told_by_validate_and_before_a_run(call, tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nclean_inputs: false\nmetrics: [psnr]\ndatasets: [{name: synthetic, options:"
+        " {crop: 32}}]\nrestorers: [identity, {name: airnet, options: {weights: lost.pth}}]\n"
+    )
+    what = (
+        f"s.yaml:6:48: restorers[1].options.weights: {tmp_path}/lost.pth: no such file or folder; correct the path"
+    )
+    assert call("validate", "s.yaml") == (2, "", f"restorebench: {what}\n")
+    code, out, _ = call("run", "s.yaml", "--dry-run")
+    assert code == 0 and f"note: {what}" in out
+    code, _, told = call("run", "s.yaml", "--limit", "1", "--workers", "0", "--device", "cpu")
+    assert code == 3 and told.startswith(f"note: {what}\n")

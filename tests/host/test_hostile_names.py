@@ -22,7 +22,7 @@ _SPEC = importlib.util.spec_from_file_location("strange", Path(__file__).parent 
 strange = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(strange)
 
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("=+-@'\t\r\n\",a\0", max_size=6)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.text("=+-@'\t\r\n\",a\0\uff1d\uff20", max_size=6)
 
 
 def cells(path: Path) -> list[dict[str, str]]:
@@ -35,7 +35,8 @@ def test_any_text_comes_back_from_a_csv_file_and_none_is_a_formula(rows):
     text = csv_text([list(map(guarded, row)) for row in rows])
     read = list(csv.reader(iter(re.split("(?<=\n)", text)[:-1])))
     assert [list(map(unguarded, row)) for row in read] == rows
-    assert all(not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for row in read for cell in row)
+    formulas = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+    assert all(not cell.startswith(formulas) for row in read for cell in row)
 
 
 @given(st.text(max_size=20))
@@ -140,6 +141,23 @@ def test_commands_on_images_keep_strange_file_names(call, tmp_path):
     assert "\x1b" not in out and "\u202e" not in out and "\\x1b[31mred" in out
     code, out, told = call("detect", "in", "--csv", "found.csv", "--workers", "0")
     assert {unguarded(row["sample"]) for row in cells(tmp_path / "found.csv")} == wanted
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("command", ["run --workers 0", "run --dry-run", "validate"])
+def test_a_label_in_a_suite_drives_no_terminal(call, pairs, tmp_path, command):
+    """YAML writes escapes in letters, so that a suite whose text is harmless may hold them."""
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy, hazy]\nmetrics: [psnr]\nclean_inputs: false\n"
+        'datasets: [{name: paired-folder, label: "d\\e[31m", options: {path: pairs}}]\n'
+        'restorers: [{name: identity, label: "r\\e]0;title\\a\\u202e"}]\n'
+        'detectors: [{name: statistics, label: "t\\e[2J"}]\n'
+    )
+    first, *rest = command.split()
+    code, out, told = call(first, "s.yaml", *rest)
+    assert code == 0, told
+    assert not {"\x1b", "\a", "\u202e"} & {*out, *told}
+    assert "\\x1b[31m holds no images for hazy" in out + told
 
 
 def test_the_longest_names_fit_into_a_file_name():

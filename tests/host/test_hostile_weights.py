@@ -5,6 +5,7 @@ What takes a path is found in the catalogue, so that a new plugin is tested with
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import typing
@@ -15,7 +16,10 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import BaseModel
+from restorebench_airnet.train.config import AirNetTraining
+from restorebench_daclip.train import __main__ as daclip_train
 from restorebench_diffbir import convert
+from restorebench_textualdegrem.train import __main__ as textual_train
 
 from restorebench import Batch, RestorebenchError, Runtime
 from restorebench.catalog import discover
@@ -273,3 +277,52 @@ def test_a_saved_array_of_objects_is_not_unpickled(planted, run, tmp_path, obser
         np.save(path, np.array([planted], dtype=object), allow_pickle=True)
     result, _ = run(["identity"], settings={"workers": 0}, **{**metrics, "metrics": ["psnr", "ssim"]})
     assert result.failed
+
+
+BACKBONES = {"stable_diffusion": "PLANTED", "clip": "PLANTED"}
+TRAININGS = {
+    (daclip_train, "tower"): {},
+    (daclip_train, "controller"): {"pretrained": "PLANTED"},
+    (daclip_train, "restorer"): {"controller": "PLANTED"},
+    (textual_train, "mapper"): {"backbones": BACKBONES},
+    (textual_train, "clean-mapper"): {"backbones": BACKBONES, "mapper": "PLANTED"},
+    (textual_train, "restorer"): {
+        "backbone": "nafnet",
+        "size": "tiny",
+        "patch": 32,
+        "alike": "PLANTED",
+        "guidance": "drawn",
+    },
+}
+"""All that a training reads beside images and tables."""
+NO_WEIGHTS = {"output", "data", "validation", "guidance", "validation_guidance", "captions"}
+
+
+def test_every_path_that_a_training_reads_is_planted():
+    assert set(TRAININGS) == {(m, stage) for m in (daclip_train, textual_train) for stage in m.STAGES}
+    assert not [keys for keys in paths_in(AirNetTraining) if keys[0] not in NO_WEIGHTS]
+    for (module, stage), raw in TRAININGS.items():
+        read = {keys for keys in paths_in(module.STAGES[stage].options) if keys[0] not in NO_WEIGHTS}
+        assert {keys[0] for keys in read} == {key for key, value in raw.items() if "PLANTED" in str(value)}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("module", "stage"),
+    [key for key, raw in TRAININGS.items() if raw],
+    ids=lambda part: part if isinstance(part, str) else part.__name__.split(".")[0],
+)
+def test_no_training_runs_what_a_file_holds(planted, tmp_path, observe, module, stage):
+    if module is textual_train:
+        pytest.importorskip("diffusers", reason="needs the extra: pip install 'restorebench[diffbir]'")
+    data = {"data": {"clean": "embedded", "limit": 1, "tasks": ["noisy"]}, "output": str(tmp_path / "out")}
+    (tmp_path / "drawn").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "drawn" / "astronaut.png")  # the one photograph that is taken
+    for place in planted.places:
+        raw = json.dumps({**data, "iterations": 1, "batch_size": 1, **TRAININGS[module, stage]})
+        (tmp_path / "c.yaml").write_text(raw.replace("PLANTED", str(place)))
+        with pytest.raises(SystemExit) as stopped:
+            module.main([stage, str(tmp_path / "c.yaml"), "--cache", str(tmp_path / "cache")])
+        told = str(stopped.value.code)
+        observe("exit 1", told)
+        assert len(told.splitlines()) == 1 and str(place) in told

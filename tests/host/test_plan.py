@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -307,6 +309,41 @@ def test_a_file_that_options_name_is_known_by_its_content(made_here, photographs
     assert (
         len({before, changed, with_files("moved.pt", "other"), with_files("gone.pt"), with_files("lost.pt")}) == 5
     )
+
+
+def test_files_that_are_not_there_are_named_with_their_places(made_here, photographs):
+    (photographs / "b.pt").touch()
+    text = """
+suite: test
+datasets: [{name: synthetic, options: {clean: clean}}]
+restorers:
+- {name: files, options: {weights: gone.pt, parts: [b.pt, lost]}}
+- {name: nested, options: {part: {file: far/c.pt}}}
+"""
+    made = build(suites.loads(text, "s.yaml", photographs), made_here, Request())
+    assert list(made.missing) == [
+        f"s.yaml:{place}: {photographs}/{name}: no such file or folder; correct the path"
+        for place, name in (
+            ("5:27: restorers[0].options.weights", "gone.pt"),
+            ("5:59: restorers[0].options.parts[1]", "lost"),
+            ("6:35: restorers[1].options.part.file", "far/c.pt"),
+        )
+    ]
+
+
+def test_what_a_restorer_lacks_is_not_told_where_it_was_not_asked_for(made_here, photographs):
+    restorers = ["identity", {"name": "files", "options": {"weights": "gone.pt"}}]
+    made = plan(made_here, photographs, request=Request(restorers=("identity",)), restorers=restorers)
+    assert made.missing == ()
+
+
+def test_a_pipe_in_a_folder_of_weights_is_not_waited_for(made_here, photographs):
+    (photographs / "folder").mkdir()
+    os.mkfifo(photographs / "folder" / "a.bin")
+    for place in ("folder", "folder/a.bin"):
+        restorers = [{"name": "files", "options": {"weights": str(photographs / place)}}]
+        with pytest.raises(MissingResource, match=r"a\.bin: is a pipe or a device, not a file"):
+            plan(made_here, photographs, restorers=restorers)
 
 
 def test_a_linked_folder_counts_by_what_it_holds(made_here, photographs):

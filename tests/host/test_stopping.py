@@ -114,6 +114,28 @@ def test_a_second_signal_does_not_wait(suite, monkeypatch):
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers_of)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_at_work_is_finished_though_nobody_reads_what_is_said(suite, workers):
+    """As after Ctrl-C on `restorebench run ... 2>&1 | tee log`, which ends tee as well."""
+    process = started(suite, workers)
+    wait_for(suite, 2)
+    process.stdout.close()
+    process.stderr.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert started(suite, 1).wait(timeout=60) == 0
+    assert len(begun(suite)) == IMAGES, "an image that was begun was done again"
+
+
+def test_a_run_goes_on_when_nobody_reads_how_far_it_is(suite):
+    keys = yaml.safe_load(suite.read_text())
+    suite.write_text(yaml.safe_dump({**keys, "restorers": [{"name": "identity", "label": "first"}, "counting"]}))
+    process = started(suite, 0)
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
+    assert len(begun(suite)) == IMAGES
+
+
 def test_signals_are_as_before_afterwards():
     before = signal.getsignal(signal.SIGTERM)
     with heeded() as stop:

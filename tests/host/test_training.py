@@ -119,6 +119,28 @@ def test_missing_weights_of_a_finished_run_come_again(options, tmp_path):
     assert (tmp_path / "out" / "weights.pth").is_file()
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_killed_process_of_the_loader_is_no_full_disk(options, monkeypatch, hidden):
+    def interrupted(held, path):
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        finally:
+            if hidden:  # as where torch closes an archive
+                raise RuntimeError("unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(RestorebenchError, match="a process that prepares data was killed"):
+        go(options())
+
+
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_a_finished_run_says_so_and_where_its_files_are(options, tmp_path, iterations):
+    go(options())
+    told = []
+    train(Line(options()), options(iterations=iterations), told.append)
+    assert told == [f"finished before, after 2 iterations; its weights are in {tmp_path / 'out'}"]
+
+
 def test_a_folder_in_use_is_refused(options, tmp_path):
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(RestorebenchError, match="another training runs"):
@@ -453,6 +475,10 @@ def test_packing_says_in_one_line_what_is_wrong(options, tmp_path):
     torch.save({"state_dict": {"a": torch.tensor([1e6])}}, tmp_path / "w.pth")
     with pytest.raises(RestorebenchError, match="a does not fit float16"):
         packing.pack(tmp_path / "w.pth", tmp_path / "x.safetensors", half=True)
+    for half in (False, True):
+        torch.save({"state_dict": {"a": torch.tensor([float("nan")])}}, tmp_path / "w.pth")
+        with pytest.raises(RestorebenchError, match=r"w\.pth: a holds NaN or infinity"):
+            packing.pack(tmp_path / "w.pth", tmp_path / "x.safetensors", half=half)
     assert not (tmp_path / "x.safetensors").exists()
 
 

@@ -163,7 +163,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, monkeypatch):
     with pytest.raises(RestorebenchError, match="might run code"):
         weights.read(Path("net.pt"))
     Path("raw.pt").write_bytes(pickle.dumps(_Harmful()))
-    with pytest.raises(RestorebenchError, match=r"might run code|no checkpoint"):
+    with pytest.raises(RestorebenchError, match="a pickle that torch did not write"):
         weights.read(Path("raw.pt"))
     assert not Path("harm-was-done").exists()
 
@@ -214,7 +214,9 @@ def test_a_file_without_tensors_is_refused(tmp_path, held):
         (b"\n<!DOCTYPE html><p>\xc3\xa9</p>", "a web page"),
         (b"junk", "a text file"),
         (b"a", "a text file"),
-        (b"\x80\x02}q\x00.", "truncated, or no checkpoint"),
+        (pickle.dumps({}, protocol=2), "a pickle that torch did not write"),
+        (pickle.dumps({"a": 1}), "a pickle that torch did not write"),
+        (b"PK\x03\x04" + bytes(100), "truncated, or no checkpoint"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
@@ -254,6 +256,20 @@ def test_a_compressed_checkpoint_is_refused_before_it_is_unpacked(tmp_path, laye
     assert (tmp_path / "bomb.pth").stat().st_size < 10_000
     with pytest.raises(RestorebenchError, match="may unpack to any size"):
         weights.read(tmp_path / "bomb.pth")
+    assert weights.notes(tmp_path / "bomb.pth") == {}
+
+
+@pytest.mark.faults
+def test_a_compiled_program_is_said_to_be_one(tmp_path):
+    torch.jit.script(torch.nn.Identity()).save(tmp_path / "net.pt")
+    with pytest.raises(RestorebenchError, match=r"a compiled program \(TorchScript\), not a checkpoint"):
+        weights.read(tmp_path / "net.pt")
+
+
+def test_weights_that_look_like_an_archive_near_their_end_are_read(tmp_path):
+    ends = torch.frombuffer(bytearray(b"PK\x05\x06" + bytes(18)), dtype=torch.uint8)
+    save_file({"a": ends}, tmp_path / "net.safetensors")
+    assert weights.read(tmp_path / "net.safetensors")["a"].tolist() == ends.tolist()
 
 
 @pytest.mark.faults

@@ -444,6 +444,16 @@ def test_linked_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None
     assert [sample.id for sample in found] == ["b", "x/a", "y/a"]
 
 
+@pytest.mark.parametrize(
+    ("make", "told"), [(os.mkfifo, "a pipe"), (lambda path: path.symlink_to("gone"), "no such")]
+)
+def test_what_is_called_an_image_and_is_no_file_is_not_left_out_silently(tmp_path: Path, make, told: str) -> None:
+    save(tmp_path / "a.png")
+    make(tmp_path / "b.png")
+    with pytest.raises(RestorebenchError, match=rf"b\.png: .*{told}"):
+        unpaired.index(Unpaired(path=tmp_path), request("hazy"))
+
+
 def test_unpaired_images_are_not_offered_as_clean_ones(tmp_path: Path) -> None:
     options = Unpaired(path=save(tmp_path / "rainy.png"))
     assert unpaired.index(options, request(CLEAN)) == []

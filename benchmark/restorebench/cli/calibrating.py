@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,7 +44,7 @@ def calibrate(
         given = common.plugin_options(option, weights)
         found = calibration.calibrate(folder, detector, options=given, settings=settings, watch=watch)
     if found.left_out:
-        print(f"note: {found.left_out}; left out", file=sys.stderr)
+        options.tell(f"note: {found.left_out}; left out")
     _print(detector, found)
     common.print_failures(found.failures)
 

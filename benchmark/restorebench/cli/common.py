@@ -102,9 +102,7 @@ def show(rows: list[list[str]], csv_file: Path | None) -> None:
 
 def print_failures(failures: Mapping[str, str]) -> None:
     """Say what went wrong by sample, and end with exit code 3 if anything did."""
-    from restorebench.toolbox.cells import visible
-
     for sample, reason in failures.items():
-        print(visible(f"failed: {sample}: {reason}"), file=sys.stderr)
+        options.tell(f"failed: {sample}: {reason}")
     if failures:
         raise typer.Exit(3)

@@ -65,7 +65,7 @@ def list_plugins(
         rows = [_describe(entry, verbose) for entry in catalog.of(kind.removesuffix("s"))]
     _print(rows, as_json)
     for broken in catalog.broken:
-        print(f"broken plugin {broken.plugin}: {broken.reason}", file=sys.stderr)
+        options.tell(f"broken plugin {broken.plugin}: {broken.reason}")
 
 
 def _by_plugin(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import typer
 
 from restorebench.errors import DeviceError
 from restorebench.stopping import Stopped
+from restorebench.toolbox.cells import visible
 
 SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]
 Data = Annotated[
@@ -63,14 +65,24 @@ def device(text: str) -> str:
     raise DeviceError(f"--device {text}: is not auto, cpu or cuda:i")
 
 
+def tell(text: str) -> None:
+    """Print a line on stderr; where nobody reads that any more, go on in silence: a run is worth more."""
+    try:
+        print(visible(text), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
+
+
 @contextmanager
 def interruptible(what_remains: str) -> Iterator[None]:
     """Let Ctrl-C end a command with one line that says what remains of it, and exit code 130; SIGTERM 143."""
     try:
         yield
     except Stopped as stopped:
-        print(f"restorebench: {stopped}; {what_remains}", file=sys.stderr)
+        tell(f"restorebench: {stopped}; {what_remains}")
         raise typer.Exit(128 + stopped.by) from None
     except KeyboardInterrupt:
-        print(f"restorebench: interrupted; {what_remains}", file=sys.stderr)
+        tell(f"restorebench: interrupted; {what_remains}")
         raise typer.Exit(130) from None

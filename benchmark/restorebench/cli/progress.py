@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from restorebench.cli.options import tell
 from restorebench.events import Done, Note
 from restorebench.records import FAILED
+from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -87,7 +89,7 @@ class _Counts:
         for job in jobs:
             title = _title(job.cell)
             if seen[title] > 1:  # two datasets of one task
-                title += f" ({job.cell.dataset['label']})"
+                title += visible(f" ({job.cell.dataset['label']})")
             self.cells.setdefault(job.cell.digest, _Tally(title)).total += len(job.samples)
             self.whole.total += len(job.samples)
 
@@ -101,7 +103,7 @@ class _Counts:
 
 def _title(cell: CellSpec) -> str:
     told = "" if cell.tell == "nothing" else f" [{cell.tell}]"
-    return f"{cell.dataset['task']} · {cell.label}{told}"
+    return visible(f"{cell.dataset['task']} · {cell.label}{told}")
 
 
 class _Lines(_Counts):
@@ -135,7 +137,7 @@ class _Lines(_Counts):
         return f"{text}, {whole.rate}, about {left} left"
 
     def _print(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
 
 
 @contextmanager
@@ -176,7 +178,7 @@ class _Bars(_Counts):
 
     def __call__(self, event: Any) -> None:
         if isinstance(event, Note):
-            self._progress.console.print(f"note: {event.text}", highlight=False, markup=False)
+            self._progress.console.print(visible(f"note: {event.text}"), highlight=False, markup=False)
         elif isinstance(event, Done):
             self._advance(event)
         elif hasattr(event, "jobs"):

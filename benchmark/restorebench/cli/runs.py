@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import options
+from restorebench.errors import SuiteError
+from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
     from restorebench.estimates import Estimate
@@ -121,8 +123,8 @@ def _shown(plan: Plan, quiet: bool) -> Iterator[tuple[Watcher, Stop]]:
     from restorebench.cli.progress import watching
     from restorebench.stopping import heeded
 
-    for note in plan.notes if not quiet else ():
-        print(f"note: {note}", file=sys.stderr)
+    for note in (*plan.notes, *plan.missing) if not quiet else ():
+        options.tell(f"note: {note}")
     with options.interruptible("the same command again continues"), watching(quiet) as watch, heeded() as stop:
         yield watch, stop
 
@@ -153,18 +155,20 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
     for detecting in plan.detector_cells:
         data = detecting.data
         table.add_row(
-            data.task, data.label, detecting.label, "", str(data.wanted), str(len(data.groups)),
+            data.task, visible(data.label), visible(detecting.label), "",
+            str(data.wanted), str(len(data.groups)),
             *_expected(expected.get(detecting.digest)), detecting.digest, "detector",
         )  # fmt: skip
     for cell in plan.restorer_cells:
         data = cell.data
         table.add_row(
-            data.task, data.label, cell.label, cell.tell, str(data.wanted), str(len(data.groups)),
+            data.task, visible(data.label), visible(cell.label), visible(cell.tell),
+            str(data.wanted), str(len(data.groups)),
             *_expected(expected.get(cell.digest)), cell.digest, f"skipped: {cell.skipped}" if cell.skipped else "",
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
-    for note in plan.notes:
-        print(f"note: {note}")
+    for note in (*plan.notes, *plan.missing):
+        print(visible(f"note: {note}"))
     images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
     still = sum(len(job.samples) for job in left if job.mode == "restore")
     print(estimates.summary(expected.values(), settings.workers))
@@ -198,7 +202,6 @@ def print_result(result: Result, every_column: bool = False) -> None:
     from rich.table import Table
 
     from restorebench.cli.summary import summary
-    from restorebench.toolbox.cells import visible
 
     board = result.tables.board
     rows = summary(result.tables, None if every_column else 2)
@@ -231,8 +234,10 @@ def validate(
 
     settings = Settings(data=data, plugins=tuple(plugin or ()), overrides=tuple(overrides or ()))
     plan = runner.prepare(suite, settings)
+    if plan.missing:
+        raise SuiteError("\n".join(plan.missing))
     for note in plan.notes:
-        print(f"note: {note}")
+        print(visible(f"note: {note}"))
     print(
         f"{plan.loaded.source}: valid; {len(plan.restorer_cells)} cells, {len(plan.detector_cells)} detector cells"
     )

@@ -11,7 +11,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-_CALCULATING = ("=", "+", "-", "@", "\t", "\r", "\n")
+_CALCULATING = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the full-width forms of the first four; some locales' spreadsheets take one for the other."""
 
 
 def guarded(text: str) -> str:

@@ -12,6 +12,7 @@ from restorebench.digests import digest
 from restorebench.errors import MissingResource
 from restorebench.toolbox.files import file_digest, files_below
 
+KeyPath = tuple[str | int, ...]
 _SEVERAL = (list, tuple, set, frozenset)
 
 
@@ -59,15 +60,33 @@ class Contents:
 
 def paths(value: Any) -> list[Path]:
     """List the paths in options, as pydantic's `model_dump` gives them, however deep."""
+    return [path for _, path in paths_in(value)]
+
+
+def paths_in(value: Any, place: KeyPath = ()) -> list[tuple[KeyPath, Path]]:
+    """List all paths in options, with the keys and numbers that lead to each."""
     if isinstance(value, Path):
-        return [value]
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, _SEVERAL) else ()
-    return [path for part in parts for path in paths(part)]
+        return [(place, value)]
+    parts = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, _SEVERAL) else ()
+    )
+    return [found for key, part in parts for found in paths_in(part, (*place, key))]
 
 
 def _content(path: Path) -> str:
     """Hash a file's bytes, or the names and bytes of all files of a folder."""
     if path.is_dir():
         files = sorted(files_below(path))
-        return "folder:" + digest([[file.relative_to(path).as_posix(), file_digest(file)] for file in files])
-    return "sha256:" + file_digest(path) if path.exists() else f"missing: {path}"
+        return "folder:" + digest([[file.relative_to(path).as_posix(), _hashed(file)] for file in files])
+    return "sha256:" + _hashed(path) if path.exists() else f"missing: {path}"
+
+
+def _hashed(path: Path) -> str:
+    """Hash a file; a pipe or a device, which may never end, is none.
+
+    Raises:
+        MissingResource: it is one of those.
+    """
+    if path.exists() and not path.is_file():
+        raise MissingResource(f"{path}: is a pipe or a device, not a file; remove it, or correct the path")
+    return file_digest(path)

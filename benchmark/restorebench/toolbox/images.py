@@ -131,6 +131,8 @@ def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes
     """Open a file after checking its header; turn what the decoders raise into an UnreadableImage."""
     if not path.exists():
         raise MissingResource(f"{path}: no such image file; check the path")
+    if not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+        raise UnreadableImage(f"{path}: is a pipe or a device, not a file; remove it")
     if path.stat().st_size > MAX_BYTES:
         raise UnreadableImage(f"{path}: larger than {MAX_BYTES:,} bytes; crop or tile the image first")
     try:

@@ -28,6 +28,13 @@ _HUB = re.compile(r"https://huggingface\.co/(?P<repo>[^/]+/[^/]+)/resolve/(?P<re
 _FOREIGN = re.compile("GLOBAL|allowlisted|Trying to call reduce")
 """What torch says of a checkpoint that would import or call something."""
 
+_PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+
+ARCHIVE = b"PK\x03\x04"
+"""What a file begins with that torch takes for an archive, as it writes them since 1.6."""
+OLD = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+"""What one begins with that it wrote before: `torch.serialization.MAGIC_NUMBER`."""
+
 _PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\n\r")
 
 _ANEW = "delete it, and digests are recorded anew at the next use"
@@ -170,32 +177,48 @@ def read(path: Path) -> dict[str, Tensor]:
     import torch
     from safetensors.torch import load_file
 
-    if not path.is_file():
-        what = "a folder; name the file in it" if path.is_dir() else "no such file"
-        raise MissingResource(f"weights {path}: {what}")
+    require_plain(path)
     try:
         if path.suffix == ".safetensors":
             held: Any = load_file(path)
-        elif _is_compressed(path):
-            raise ValueError("compressed, which torch never writes: a small file may unpack to any size")
         else:
             held = torch.load(path, map_location="cpu", weights_only=True)
     except (
         Exception
     ) as error:  # a broken pickle makes any of the builtin ones, KeyError and AttributeError among them
-        raise RestorebenchError(f"weights {path}: {_trouble(path, error)}") from error
+        raise RestorebenchError(f"weights {path}: {trouble(path, error)}") from error
     return unwrapped(held, path)
 
 
-def _is_compressed(path: Path) -> bool:
-    """Tell an archive of which some part is compressed."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist())
+def require_plain(path: Path) -> None:
+    """Refuse what torch must not even be given: what is no file, a compiled program, or compressed.
+
+    Raises:
+        MissingResource: there is no such file.
+        RestorebenchError: it is one of the others, or cannot be read.
+    """
+    if not path.is_file():
+        what = "a folder; name the file in it" if path.is_dir() else "no such file"
+        raise MissingResource(f"weights {path}: {what}")
+    try:
+        if not begins(path, ARCHIVE):
+            return
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except Exception as error:  # what damaged archives raise has no common type
+        raise RestorebenchError(f"weights {path}: {trouble(path, error)}") from error
+    if any(part.filename.endswith("/constants.pkl") for part in parts):
+        raise RestorebenchError(
+            f"weights {path}: a compiled program (TorchScript), not a checkpoint; get the checkpoint itself"
+        )
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise RestorebenchError(
+            f"weights {path}: compressed, which torch never writes: a small file may unpack to any size;"
+            " save it anew with torch"
+        )
 
 
-def _trouble(path: Path, error: Exception) -> str:
+def trouble(path: Path, error: Exception) -> str:
     """Say why a file could not be loaded: by how it begins, or by what torch says of it."""
     try:
         with path.open("rb") as stream:
@@ -213,7 +236,15 @@ def _trouble(path: Path, error: Exception) -> str:
             "holds more than tensors and plain values, and might run code; refused"
             " (save its state dictionary alone)"
         )
+    if head.startswith(_PICKLE) and not head.startswith(OLD):
+        return "a pickle that torch did not write, which may hold anything; save its tensors with torch.save"
     return f"truncated, or no checkpoint at all ({_first_sentence(error)})"
+
+
+def begins(path: Path, mark: bytes) -> bool:
+    """Tell whether a file begins with some bytes."""
+    with path.open("rb") as stream:
+        return stream.read(len(mark)) == mark
 
 
 def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
@@ -253,9 +284,10 @@ def notes(weights: object) -> Mapping[str, Any]:
     import torch
     from safetensors import safe_open
 
-    if not isinstance(weights, Path) or not weights.is_file():
+    if not isinstance(weights, Path):
         return {}
     try:
+        require_plain(weights)
         if weights.suffix == ".safetensors":
             with safe_open(weights, "pt") as opened:
                 found: Any = json.loads((opened.metadata() or {}).get("notes", "{}"))

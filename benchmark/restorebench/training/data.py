@@ -166,9 +166,14 @@ def watched() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if not tells_of_a_loader(error):
             raise
         raise RestorebenchError(_KILLED) from error
+
+
+def tells_of_a_loader(error: RuntimeError) -> bool:
+    """Tell torch's word of a killed process of a loader, also where closing a file has hidden it."""
+    return "DataLoader worker" in f"{error} {error.__context__}"
 
 
 class _Told(Dataset[dict[str, Any] | RestorebenchError]):

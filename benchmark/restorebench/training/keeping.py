@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from restorebench.errors import RestorebenchError, RunFolderError
 from restorebench.toolbox.files import atomic_write_text, replaced
 from restorebench.training.config import Training
+from restorebench.training.data import tells_of_a_loader
 from restorebench.training.optimising import Averaged
 
 CHECKPOINT = "checkpoint.pt"
@@ -166,10 +167,13 @@ def owned(folder: Path) -> Iterator[None]:
 
 
 def _write(held: Any, path: Path) -> None:
+    # A loader's process that is killed is told of in the middle of any line, this one too.
     with writing(path), replaced(path) as temporary:
         try:
             torch.save(held, temporary)
         except RuntimeError as error:  # so torch says that the disk is full
+            if tells_of_a_loader(error):
+                raise
             raise OSError(str(error).partition("\n")[0]) from error
 
 

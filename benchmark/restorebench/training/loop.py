@@ -121,6 +121,8 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
     validated = any(name.startswith("validation/") for entry in log.entries[-1:] for name in entry)
     if world.leads and start == options.iterations and not validated:
         validate(start)  # it was cut off after the last checkpoint
+    if world.leads and start >= options.iterations:
+        report(f"finished before, after {start} iterations; its weights are in {options.output}")
     for iteration in range(start + 1, options.iterations + 1):
         began = time.perf_counter()
         for group, base in zip(optimiser.param_groups, base_rates(options), strict=True):

@@ -31,8 +31,8 @@ def pack(source: Path, target: Path, half: bool) -> int:
     Tensors that a file has under two names are kept under the first. half: floating ones as float16.
 
     Raises:
-        RestorebenchError: the source holds no weights, one of them is too large for float16, or the target has
-            another suffix.
+        RestorebenchError: the source holds no weights, one of them is no number or too large for float16, or the
+            target has another suffix.
         RunFolderError: the target cannot be written.
     """
     if target.suffix != ".safetensors":  # by which `weights.read` knows the format
@@ -45,6 +45,8 @@ def pack(source: Path, target: Path, half: bool) -> int:
             continue
         seen.add(place)
         stored = value.half() if half and value.is_floating_point() else value
+        if not torch.isfinite(value).all():
+            raise RestorebenchError(f"{source}: {name} holds NaN or infinity; its training went wrong")
         if not torch.isfinite(stored).all():
             raise RestorebenchError(f"{source}: {name} does not fit float16; pack it without --half")
         kept[name] = stored.contiguous()

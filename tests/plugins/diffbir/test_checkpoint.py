@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tarfile
 from argparse import Namespace
 from collections import OrderedDict
 
@@ -251,11 +252,32 @@ def test_converting_keeps_types_and_shared_memory_apart(tmp_path, kind):
     assert found["half"].tolist() == [0, 1, 2, 3]
 
 
+def old_torch(path):
+    torch.save({"a": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
+
+
+def old_archive(path):
+    """Torch would unpack a named pipe from it, and then wait for somebody to write into that."""
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("storages")
+        member.type = tarfile.FIFOTYPE
+        archive.addfile(member)
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("make", "target", "message"),
     [
-        (lambda path: path.write_bytes(b"nothing"), "o.safetensors", "no checkpoint that can be read"),
-        (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "o.safetensors", "no checkpoint that can be read"),
+        (lambda path: path.write_bytes(b"nothing"), "o.safetensors", "a text file, not weights"),
+        (lambda path: path.write_bytes(b""), "o.safetensors", "truncated, or no checkpoint at all"),
+        (
+            lambda path: path.write_bytes(pickle.dumps({"a": 1})),
+            "o.safetensors",
+            "a pickle that torch did not write",
+        ),
+        (lambda path: path.mkdir(), "o.safetensors", "a folder; name the file in it"),
+        (old_torch, "o.safetensors", "a file of torch before 1.6; save it anew"),
+        (old_archive, "o.safetensors", "it is no archive, as torch writes them"),
         (lambda path: torch.save({"a": 1}, path), "o.safetensors", "holds no named tensors"),
         (lambda path: torch.jit.script(torch.nn.Identity()).save(path), "o.safetensors", "a compiled program"),
         (lambda path: None, "o.safetensors", "no such file"),

@@ -78,3 +78,14 @@ def test_what_is_wrong_is_one_line(folder, monkeypatch, arguments, message):
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit, match=message):
         main(arguments)
+
+
+def test_a_full_disk_is_one_line(folder, monkeypatch):
+    def refuse(path, image):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(images, "write_png", refuse)
+    with pytest.raises(
+        SystemExit, match=r"error: .*a\.png: cannot be written \(No space left on device\); make room"
+    ):
+        main([str(folder / "LQ"), str(folder / "out"), *GIVEN])

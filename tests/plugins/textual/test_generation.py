@@ -160,9 +160,27 @@ def empty_weights(folder):
     (folder.stable_diffusion / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
 
 
+def kernels(folder):
+    """What transformers takes for layers whose code it gets from the hub, where `kernels` is installed."""
+    path = folder.stable_diffusion / "text_encoder" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "attn_implementation": "evil/kernel"}))
+
+
+def kernels_within(folder):
+    path = folder.clip / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "vision_config": {"_attn_implementation": "e/k"}}))
+
+
+def nested_deeply(folder):
+    (folder.clip / "config.json").write_text("[" * 100_000)
+
+
 @pytest.mark.parametrize(
     ("spoil", "kind", "message"),
     [
+        (kernels, RestorebenchError, "text_encoder/config.json: names code for its layers"),
+        (kernels_within, RestorebenchError, "config.json: names code for its layers"),
+        (nested_deeply, RestorebenchError, "config.json: unreadable"),
         (no_vae, MissingResource, r"sd: no folder `vae`; put Stable Diffusion 2\.1-base there.*licence"),
         (no_clip, MissingResource, r"clip: no config\.json; put CLIP ViT-H/14 there.*licence"),
         (another_prediction, RestorebenchError, "prediction_type is 'v_prediction'"),

@@ -57,6 +57,17 @@ def test_a_file_or_a_folder_that_is_not_there_is_named(tmp_path):
         GuidanceFolder(tmp_path / "gone")
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "sample", ["noisy/../secret", "noisy/sub/../../secret", "noisy/{}/secret", "noisy/" + "x/" * 3000]
+)
+def test_no_name_leads_out_of_the_folder(tmp_path, sample):
+    write(tmp_path / "secret.png")
+    (tmp_path / "guidance" / "noisy" / "sub").mkdir(parents=True)
+    with pytest.raises(MissingResource, match="no image for noisy/"):
+        GuidanceFolder(tmp_path / "guidance").path(sample.format(tmp_path))
+
+
 def test_guidance_of_any_size_is_that_of_its_image(tmp_path):
     write(tmp_path / "noisy" / "a.png", 30, 11, 1)
     write(tmp_path / "b.png", 8, 70, 2)
