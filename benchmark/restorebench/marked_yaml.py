@@ -146,7 +146,10 @@ def parse(text: str, source: str) -> tuple[dict[str, Any], Marks, list[str]]:
         raise SuiteError(f"{source}: is empty; a suite needs at least `suite:` and `datasets:`")
     if not isinstance(root, yaml.MappingNode):
         raise SuiteError(f"{source}:1:1: expected `key: value` pairs at the top, such as `suite: my-suite`")
-    return reader.build(root), Marks(source, reader.marks), reader.problems
+    raw = reader.build(root)
+    if raw is None:  # the whole has a tag
+        raise SuiteError(reader.problems[0])
+    return raw, Marks(source, reader.marks), reader.problems
 
 
 def parse_value(text: str, origin: str) -> Any:

@@ -52,6 +52,12 @@ HOSTILE = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("text", ["!mine\nsuite: x\n", "!!set {a, b}\n", "!:\n~:\n"])
+def test_a_suite_that_is_tagged_as_a_whole_is_refused(text):
+    with pytest.raises(SuiteError, match=r"^bad\.yaml:\d:\d: is tagged '.*'; only plain values are read$"):
+        suites.loads(text, "bad.yaml")
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_suite_is_refused_soon_and_shortly(case, observe):
     text, message = HOSTILE[case]
