@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from restorebench.errors import MissingResource, RestorebenchError
 from restorebench.toolbox.places import cache_folder
 from restorebench.training.config import Training, load
+from restorebench.training.data import KILLED, tells_of_a_loader
 from restorebench.training.loop import Stage, train
 
 
@@ -53,4 +56,16 @@ def run(program: str, stages: Mapping[str, Recipe], recipes: Path, arguments: Se
         options = load(path, recipe.options, given.overrides)
         train(recipe.build(options, given.cache), options)
     except RestorebenchError as error:
-        sys.exit(f"error: {error}")
+        _end(str(error))
+    except RuntimeError as error:
+        if not tells_of_a_loader(error):
+            raise
+        _end(KILLED)  # torch has told of another one while the first was being told
+
+
+def _end(message: str) -> NoReturn:
+    """End with a line, and let torch say no more of killed processes."""
+    while signal.getsignal(signal.SIGCHLD) != signal.SIG_DFL:
+        with contextlib.suppress(RuntimeError):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    sys.exit(f"error: {message}")

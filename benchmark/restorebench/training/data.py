@@ -21,10 +21,11 @@ from restorebench.training.sources import Pair, Source
 if TYPE_CHECKING:
     from restorebench.contracts import Image
 
-_KILLED = (
+KILLED = (
     "a process that prepares data was killed, often for want of memory; the same command goes on from the last"
     " checkpoint, with fewer `workers` if you like"
 )
+"""What to tell where torch tells of a loader."""
 
 
 class Pairs:
@@ -152,7 +153,7 @@ def _handed_over(loader: DataLoader[Any]) -> Iterator[Any]:
         except StopIteration:
             return
         except (ConnectionError, EOFError) as error:
-            raise RestorebenchError(_KILLED) from error
+            raise RestorebenchError(KILLED) from error
         yield batch
 
 
@@ -168,7 +169,7 @@ def watched() -> Iterator[None]:
     except RuntimeError as error:
         if not tells_of_a_loader(error):
             raise
-        raise RestorebenchError(_KILLED) from error
+        raise RestorebenchError(KILLED) from error
 
 
 def tells_of_a_loader(error: RuntimeError) -> bool:
