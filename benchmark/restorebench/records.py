@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
 OK = "ok"
 FAILED = "failed"
@@ -45,6 +46,12 @@ class Execution:
         return f"{self.device.partition(':')[0]} x{self.threads} {self.precision}{batch}"
 
 
+def _inside(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("leads out of the run folder")
+    return path
+
+
 @dataclass(frozen=True)
 class Record:
     """One image restored by one restorer, or the failure to do so.
@@ -54,7 +61,7 @@ class Record:
     `restore` call, this image's share of its group. warm: False for the first group of a loaded plugin.
     pixels: height times width. peak_mib: the most its group held while it was restored, of the process with
     all its libraries and weights or of a GPU's allocations; None where the system does not tell.
-    digest: of the cell it belongs to.
+    digest: of the cell it belongs to. output: the saved image, below the run folder, whoever wrote the journal.
     """
 
     digest: str
@@ -67,7 +74,7 @@ class Record:
     unscored: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     degraded_digest: str = ""
-    output: str = ""
+    output: Annotated[str, AfterValidator(_inside)] = ""
     seconds: float | None = None
     warm: bool = True
     pixels: int = 0

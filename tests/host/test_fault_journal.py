@@ -105,6 +105,9 @@ SPOILT = {
     "with a record that is no JSON": lambda path: told(path, ("UPDATE outcomes SET record = '{'", ())),
     "with a record of another version": lambda path: told(path, ("UPDATE outcomes SET record = '{\"a\": 1}'", ())),
     "with a record nested deeply": lambda path: told(path, ("UPDATE outcomes SET record = ?", ("[" * 100_000,))),
+    "with an image of another folder": lambda path: told(
+        path, ("UPDATE outcomes SET record = json_set(record, '$.output', '../../secret.png')", ())
+    ),
     "with a score that is text": lambda path: told(path, ("UPDATE scores SET value = 'much'", ())),
     "with facts that are no JSON": facts(lambda text: text[:50]),
     "with facts that are a list": facts(lambda text: "[1]"),
