@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -171,6 +172,52 @@ def test_what_a_plugin_started_ends_with_the_driver(pairs, tmp_path, monkeypatch
     driver.wait()
     assert left_of(started) == []
     observe(f"{len(started)} processes", "all ended with the driver")
+
+
+JUMPING = """
+import itertools, time
+jumps = itertools.cycle((0, -86400 * 400, 86400 * 4000, -3, 7200))
+true = time.time
+time.time = lambda: true() + next(jumps)
+time.time_ns = lambda: int(time.time() * 1e9)
+"""
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps_changes_no_number(pairs, tmp_path, observe):
+    """By hours, days and years, forth and back, at every look, in the driver and its workers."""
+    (tmp_path / "jumping").mkdir()
+    (tmp_path / "jumping" / "sitecustomize.py").write_text(JUMPING)
+    jumps = [sys.executable, "-c", "import time; print(len({time.time() // 86400 for _ in range(5)}))"]
+    seen = subprocess.run(
+        jumps, env={**os.environ, "PYTHONPATH": str(tmp_path / "jumping")}, stdout=subprocess.PIPE
+    )
+    assert int(seen.stdout) >= 3
+    suite = tmp_path / "s.yaml"
+    suite.write_text(
+        "suite: s\ntasks: [noisy]\nrestorers: [identity, classical]\nmetrics: [psnr]\n"
+        f"datasets: [{{name: paired-folder, options: {{path: {pairs}}}}}]\n"
+    )
+    for out, path in {"steady": tmp_path, "jumping": tmp_path / "jumping"}.items():
+        command = [
+            sys.executable,
+            "-m",
+            "restorebench",
+            "run",
+            str(suite),
+            "--out",
+            str(tmp_path / out / "run"),
+            "-q",
+        ]
+        (tmp_path / out).mkdir(exist_ok=True)
+        done = subprocess.run(
+            [*command, "--workers", "2"], env={**os.environ, "PYTHONPATH": str(path)}, timeout=100
+        )
+        assert done.returncode == 0
+    for table in ("records.csv", "leaderboard.csv"):
+        tables = [(tmp_path / out / "run" / table).read_bytes() for out in ("steady", "jumping")]
+        assert tables[0] == tables[1]
+    observe("2 runs", "the same bytes")
 
 
 def left_of(processes):
