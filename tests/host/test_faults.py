@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from restorebench.errors import RestorebenchError
 from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.processes import descendants
@@ -125,6 +127,19 @@ def test_a_plugin_that_uses_up_its_time_is_stopped(run):
 def test_a_plugin_that_loads_too_long_fails_without_stopping_the_run(run):
     result, _ = run(["identity"], limits={"load_seconds": 0.001})
     assert reasons(result, "identity") == ["timeout: loading took more than 0.001 s"] * 3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_with_a_file_more_than_was_planned_end_the_run(run, pairs, workers):
+    """Jobs name samples by number: each would be another one's."""
+
+    def add(event):
+        for name in ("GT", "LQ"):
+            shutil.copy(pairs / "noisy" / name / "a-dark.png", pairs / "noisy" / name / "0-new.png")
+
+    told = rf"^dataset paired-folder \({pairs}\): noisy has 4 samples, and 3 were planned; make its files the same"
+    with pytest.raises(RestorebenchError, match=told):
+        run(["identity"], watch=add, settings={"workers": workers})
 
 
 def lives(process):
