@@ -19,13 +19,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from restorebench import versions
+from restorebench import costs, versions
 from restorebench.engines import RunJobs
 from restorebench.errors import RestorebenchError, RunFolderError, from_worker
 from restorebench.events import Done, Event, Note
 from restorebench.jobs import Job, Setup
 from restorebench.queues import Queues, Work, cell_name
-from restorebench.settings import Settings
+from restorebench.settings import Settings, cache_folder
 from restorebench.stopping import Stop
 from restorebench.supervisor import START_SECONDS
 from restorebench.toolbox.files import atomic_write_bytes
@@ -281,7 +281,10 @@ class _Actors:
         now = time.monotonic()
         seeking = [actor for actor in self._actors if not actor.host]
         if now - self._heard > START_SECONDS and len(seeking) == len(self._actors):
-            raise RestorebenchError(f"Ray found no place in {now - self._heard:.0f} s for {self._asked()}")
+            raise RestorebenchError(
+                f"Ray found no place in {now - self._heard:.0f} s for {self._asked()}; ask for fewer threads or"
+                f" GPUs, or delete {cache_folder() / costs.FILE}, which says what memory plugins took"
+            )
         late = [actor for actor in seeking if now - actor.began > _PATIENCE_SECONDS]
         if late and not self._told_late:
             self._told_late = True
