@@ -18,7 +18,7 @@ import pytest
 
 from restorebench.engines.ray_actor import GroupActor
 from restorebench.engines.ray_placement import Placement, glimpse, sees
-from restorebench.errors import RestorebenchError
+from restorebench.errors import RestorebenchError, RunFolderError
 from restorebench.inputs import inputs
 from restorebench.jobs import CellSpec, Job, Setup
 from restorebench.processes import descendants
@@ -241,6 +241,27 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, weights):
     assert kind == "RestorebenchError"
     assert message.startswith(f"{tmp_path}/own/placed") and "make room there, or name another folder" in message
     assert "\n" not in message
+
+
+def test_a_full_disk_under_a_run_folder_of_its_own_is_told_with_the_place_to_make_room(tmp_path, monkeypatch):
+    told = setup(tmp_path)
+    actor = GroupActor(told, 0, str(tmp_path), {})
+    actor._own_cache = tmp_path / "own"
+    actor.settle([told.run_folder], Folder(tmp_path))
+
+    def run(jobs):
+        yield from ()
+        raise RunFolderError(
+            f"{actor._placement.scratch}/outputs: No space left on device; give --out another folder"
+        )
+
+    monkeypatch.setattr(actor._supervisor, "run", run)
+    answer = actor.run(Job(CellSpec("d", "restorer", "x", "x", {}, {}, {}), (0,), ("a",), "restore"), 0.0)
+    assert answer.error == (
+        "RunFolderError",
+        f"{told.run_folder}/outputs: No space left on device; give --out another folder, or make room in"
+        f" {tmp_path}/own/placed/runs, which stands for it there",
+    )
 
 
 def test_run_folders_of_actors_that_are_gone_are_removed(tmp_path, weights):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from restorebench import versions
 from restorebench.engines.ray_placement import Files, Glimpse, Placement, sees
-from restorebench.errors import RestorebenchError
+from restorebench.errors import RestorebenchError, RunFolderError
 from restorebench.events import Done, Event, Loaded
 from restorebench.jobs import Job, Setup
 from restorebench.settings import cache_folder
@@ -106,7 +106,11 @@ class GroupActor:
         except (RestorebenchError, OSError) as met:
             error = (type(met).__name__, str(met))
         seconds, given_up = queues.spent(job) - before, queues.given_up(job.cell)
-        return place.there(Answer(tuple(events), seconds, given_up, error, files, self._new_log()))
+        answer = place.there(Answer(tuple(events), seconds, given_up, error, files, self._new_log()))
+        if place.scratch is None or answer.error is None or answer.error[0] != RunFolderError.__name__:
+            return answer
+        text = f"{answer.error[1]}, or make room in {place.scratch.parent}, which stands for it there"
+        return replace(answer, error=(answer.error[0], text))
 
     @cached_property
     def _supervisor(self) -> Supervisor:
