@@ -79,7 +79,7 @@ class GroupActor:
 
         mark: a file in the run folder that the driver has just made. glimpses: what the driver sees of each input.
         """
-        missing = [] if Path(mark).exists() else [self._setup.run_folder]
+        missing = [] if sees(mark, {"": 0}) else [self._setup.run_folder]
         missing += [path for path, seen in glimpses.items() if not sees(path, seen)]
         return Surroundings(platform.node(), versions.installed(), tuple(missing))
 
