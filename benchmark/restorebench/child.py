@@ -80,7 +80,9 @@ class Child:
         self.kill()
         if code is None:
             return "it closed its pipes"
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code >= 0:
+            return f"exit code {code}"
+        return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
 
     def _close(self) -> None:
         self._process.wait()

@@ -34,6 +34,17 @@ class Cost:
     peak_mib: float | None
     pixels: int
 
+    def __post_init__(self) -> None:
+        """Refuse what was not measured: the file they are read from may be damaged.
+
+        Raises:
+            ValueError: a value is no number, negative or not finite.
+        """
+        for name, value in vars(self).items():
+            number = isinstance(value, int | float) and 0 <= value < math.inf
+            if not number and (name, value) != ("peak_mib", None):
+                raise ValueError(f"{name} is {value!r}")
+
     def seconds(self, pixels: int) -> float:
         """Say how long so many pixels take, in s, once the plugin is loaded."""
         return self.seconds_per_megapixel * pixels / 1e6

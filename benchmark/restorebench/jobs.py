@@ -13,10 +13,10 @@ class CellSpec:
 
     sources: plugins to import, and which code each must be, as `Entry.code`.
     kind: `restorer`, `detector`, or `scores` where nothing but metrics is needed. dataset: name, label, options,
-    task and seed of its data. columns: those to score, as (column name, metric name, protocol name). save: folder
-    below the run folder for restored images, or "". triples: how many degraded/clean/restored triples to keep, in
-    triples_folder below the run folder. batch_size: the suite's, which groups may stay below. resize: factor by
-    which a detector sees the images resized.
+    task and seed of its data, and how many samples that has. columns: those to score, as (column name, metric
+    name, protocol name). save: folder below the run folder for restored images, or "". triples: how many
+    degraded/clean/restored triples to keep, in triples_folder below the run folder. batch_size: the suite's, which
+    groups may stay below. resize: factor by which a detector sees the images resized.
     """
 
     digest: str

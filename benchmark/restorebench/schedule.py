@@ -263,6 +263,7 @@ def _dataset(plan: Plan, cell: RestorerCell | DetectorCell) -> dict[str, Any]:
         "options": data.options,
         "task": data.task,
         "seed": plan.suite.seed,
+        "samples": len(data.samples),
     }
 
 

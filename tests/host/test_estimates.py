@@ -115,6 +115,10 @@ def test_costs_are_kept_by_device_and_survive_damage(tmp_path, monkeypatch):
     for text in ("", "[]", "{", json.dumps({"format": 1, "devices": {"x": {"y": {"z": 1}}}})):
         (tmp_path / costs.FILE).write_text(text)
         assert costs.load("cpu", 1).of(spec("a")) is None
+    for name, value in [("peak_mib", "big"), ("peak_mib", float("nan")), ("pixels", None), ("load_seconds", -1.0)]:
+        spoilt = {"x": {"y": {"z": {**vars(COST), name: value}}}}
+        (tmp_path / costs.FILE).write_text(json.dumps({"format": 1, "devices": spoilt}))
+        assert costs._read(tmp_path / costs.FILE) == {}
     costs.save("cpu", 1, known)
     assert costs.load("cpu", 1).of(spec("a")) == COST
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from restorebench.child import Child
+from restorebench.errors import RestorebenchError
 from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.processes import descendants
@@ -126,6 +130,31 @@ def test_a_plugin_that_uses_up_its_time_is_stopped(run):
 def test_a_plugin_that_loads_too_long_fails_without_stopping_the_run(run):
     result, _ = run(["identity"], limits={"load_seconds": 0.001})
     assert reasons(result, "identity") == ["timeout: loading took more than 0.001 s"] * 3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_with_a_file_more_than_was_planned_end_the_run(run, pairs, workers):
+    """Jobs name samples by number: each would be another one's."""
+
+    def add(event):
+        for name in ("GT", "LQ"):
+            shutil.copy(pairs / "noisy" / name / "a-dark.png", pairs / "noisy" / name / "0-new.png")
+
+    told = rf"^dataset paired-folder \({pairs}\): noisy has 4 samples, and 3 were planned; make its files the same"
+    with pytest.raises(RestorebenchError, match=told):
+        run(["identity"], watch=add, settings={"workers": workers})
+
+
+@pytest.mark.slow
+def test_a_child_of_a_plugins_child_keeps_its_own_files(run):
+    result, _ = run(["forks-twice"])
+    assert reasons(result, "forks-twice") == [""] * 3
+
+
+def test_a_worker_that_ends_by_a_signal_without_a_name_is_told_of(tmp_path):
+    worker = Child(tmp_path / "log", 1, "")
+    os.kill(worker._process.pid, signal.SIGRTMIN + 6)
+    assert worker.death() == f"signal {signal.SIGRTMIN + 6}"
 
 
 def lives(process):

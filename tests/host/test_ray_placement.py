@@ -18,7 +18,7 @@ import pytest
 
 from restorebench.engines.ray_actor import GroupActor
 from restorebench.engines.ray_placement import Placement, glimpse, sees
-from restorebench.errors import RestorebenchError
+from restorebench.errors import RestorebenchError, RunFolderError
 from restorebench.inputs import inputs
 from restorebench.jobs import CellSpec, Job, Setup
 from restorebench.processes import descendants
@@ -243,6 +243,27 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, weights):
     assert "\n" not in message
 
 
+def test_a_full_disk_under_a_run_folder_of_its_own_is_told_with_the_place_to_make_room(tmp_path, monkeypatch):
+    told = setup(tmp_path)
+    actor = GroupActor(told, 0, str(tmp_path), {})
+    actor._own_cache = tmp_path / "own"
+    actor.settle([told.run_folder], Folder(tmp_path))
+
+    def run(jobs):
+        yield from ()
+        raise RunFolderError(
+            f"{actor._placement.scratch}/outputs: No space left on device; give --out another folder"
+        )
+
+    monkeypatch.setattr(actor._supervisor, "run", run)
+    answer = actor.run(Job(CellSpec("d", "restorer", "x", "x", {}, {}, {}), (0,), ("a",), "restore"), 0.0)
+    assert answer.error == (
+        "RunFolderError",
+        f"{told.run_folder}/outputs: No space left on device; give --out another folder, or make room in"
+        f" {tmp_path}/own/placed/runs, which stands for it there",
+    )
+
+
 def test_run_folders_of_actors_that_are_gone_are_removed(tmp_path, weights):
     told = setup(tmp_path)
     first = Placement(told, [told.run_folder], Folder(tmp_path), tmp_path / "own")
@@ -275,6 +296,53 @@ def test_a_folder_with_something_else_in_it_is_not_the_same(tmp_path):
     assert not sees(str(there), seen)
     assert not sees(str(tmp_path / "nothing"), seen)
     assert not sees(str(there), glimpse(str(here / "3.png")))
+
+
+def test_a_folder_of_empty_folders_is_not_the_same(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for name in ("hazy/GT", "hazy/LQ", "noisy/GT", "noisy/LQ"):
+        for folder in (here, there):
+            (folder / name).mkdir(parents=True)
+        for number in range(100):
+            (here / name / f"{number}.png").write_text("image")
+    seen = glimpse(str(here))
+    assert len(seen) < 126
+    assert not sees(str(there), seen)
+    shutil.copytree(here, there, dirs_exist_ok=True)
+    assert sees(str(there), seen)
+    (here / "itself").symlink_to(here)
+    assert len(glimpse(str(here))) < 126
+
+
+def test_a_machine_on_which_the_run_folder_cannot_be_looked_at_does_not_see_it(tmp_path):
+    told = setup(tmp_path)
+    actor = GroupActor(told, 0, str(tmp_path), {})
+    assert actor.surroundings(str(tmp_path / ("x" * 300)), {}).missing == (told.run_folder,)
+
+
+def test_folders_named_with_two_dots_and_empty_ones_come_too(tmp_path, weights):
+    (tmp_path / "empty").mkdir()
+    dots, empty = f"{tmp_path}/cache/../data/set", str(tmp_path / "empty")
+    place = Placement(setup(tmp_path), (dots, empty), Folder(dots, empty), tmp_path / "own")
+    assert {file.name for file in Path(place.here(dots)).iterdir()} == {"x.png", "y.png"}
+    assert list(Path(place.here(empty)).iterdir()) == []
+    assert sees(empty, glimpse(empty)) and not sees(f"{empty}/not", glimpse(empty))
+    with pytest.raises(RestorebenchError, match="is none of the run's files"):
+        Folder(dots).read(f"{dots}/../../cache/weights/a.pth", 0)
+
+
+def test_what_was_deleted_of_a_tree_comes_again_and_nothing_else(tmp_path, weights):
+    told = setup(tmp_path, inputs=tuple(weights))
+    tree = Placement(told, weights, Folder(tmp_path), tmp_path / "own").tree
+    kept = {file.read_text(): file for file in files_below(tmp_path / "own" / "placed" / "files")}
+    for file in (Path(f"{tree}{weights[0]}"), kept["cache/weights/a.pth"]):
+        file.unlink()
+    part = kept["cache/weights/a.pth"].with_name(f"{kept['cache/weights/a.pth'].name}.part")
+    part.touch(0o444)  # by one that was killed
+    again = Folder(tmp_path)
+    assert Placement(told, weights, again, tmp_path / "own").tree == tree
+    assert again.read_from == {weights[0]: 1}
+    assert Path(f"{tree}{weights[0]}").read_text() == "cache/weights/a.pth"
 
 
 def test_inputs_are_what_options_sources_and_the_cache_hold(tmp_path, pairs):

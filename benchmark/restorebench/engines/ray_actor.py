@@ -16,7 +16,7 @@ from pathlib import Path
 
 from restorebench import versions
 from restorebench.engines.ray_placement import Files, Glimpse, Placement, sees
-from restorebench.errors import RestorebenchError
+from restorebench.errors import RestorebenchError, RunFolderError
 from restorebench.events import Done, Event, Loaded
 from restorebench.jobs import Job, Setup
 from restorebench.settings import cache_folder
@@ -79,7 +79,7 @@ class GroupActor:
 
         mark: a file in the run folder that the driver has just made. glimpses: what the driver sees of each input.
         """
-        missing = [] if Path(mark).exists() else [self._setup.run_folder]
+        missing = [] if sees(mark, {"": 0}) else [self._setup.run_folder]
         missing += [path for path, seen in glimpses.items() if not sees(path, seen)]
         return Surroundings(platform.node(), versions.installed(), tuple(missing))
 
@@ -102,11 +102,18 @@ class GroupActor:
             with place.with_outputs(job.outputs):
                 for event in self._supervisor.run([place.here(job)]):
                     events.append(_as_asked(event, job))
-            files = place.take_written()
         except (RestorebenchError, OSError) as met:
             error = (type(met).__name__, str(met))
+        try:
+            files = place.take_written()
+        except OSError as met:  # no record may name an image that does not come along
+            events, error = [], error or (type(met).__name__, str(met))
         seconds, given_up = queues.spent(job) - before, queues.given_up(job.cell)
-        return place.there(Answer(tuple(events), seconds, given_up, error, files, self._new_log()))
+        answer = place.there(Answer(tuple(events), seconds, given_up, error, files, self._new_log()))
+        if place.scratch is None or answer.error is None or answer.error[0] != RunFolderError.__name__:
+            return answer
+        text = f"{answer.error[1]}, or make room in {place.scratch.parent}, which stands for it there"
+        return replace(answer, error=(answer.error[0], text))
 
     @cached_property
     def _supervisor(self) -> Supervisor:

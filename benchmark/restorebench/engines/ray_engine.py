@@ -19,13 +19,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from restorebench import versions
+from restorebench import costs, versions
 from restorebench.engines import RunJobs
 from restorebench.errors import RestorebenchError, RunFolderError, from_worker
 from restorebench.events import Done, Event, Note
 from restorebench.jobs import Job, Setup
 from restorebench.queues import Queues, Work, cell_name
-from restorebench.settings import Settings
+from restorebench.settings import Settings, cache_folder
 from restorebench.stopping import Stop
 from restorebench.supervisor import START_SECONDS
 from restorebench.toolbox.files import atomic_write_bytes
@@ -97,7 +97,7 @@ class _Actors:
         self._source: RemoteSource | None = None
         self._lost = 0
         self._heard = 0.0
-        self._told_late = False
+        self._told_of_late = False
 
     def __enter__(self) -> _Actors:
         return self
@@ -281,10 +281,13 @@ class _Actors:
         now = time.monotonic()
         seeking = [actor for actor in self._actors if not actor.host]
         if now - self._heard > START_SECONDS and len(seeking) == len(self._actors):
-            raise RestorebenchError(f"Ray found no place in {now - self._heard:.0f} s for {self._asked()}")
+            raise RestorebenchError(
+                f"Ray found no place in {now - self._heard:.0f} s for {self._asked()}; ask for fewer threads or"
+                f" GPUs, or delete {cache_folder() / costs.FILE}, which says what memory plugins took"
+            )
         late = [actor for actor in seeking if now - actor.began > _PATIENCE_SECONDS]
-        if late and not self._told_late:
-            self._told_late = True
+        if late and not self._told_of_late:
+            self._told_of_late = True
             yield Note(
                 f"Ray has found no place yet for {len(late)} of {len(self._actors)} workers: for {self._asked()}"
             )
@@ -312,6 +315,6 @@ def _from_there(host: str, error: tuple[str, str]) -> RestorebenchError:
 
 
 def _in_one_line(error: RayError) -> str:
-    """Say what Ray says, without its stack trace: the first line and the last."""
+    """Say what Ray says, which may be a page: the first line and the last, each in short."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
+    return " ".join(f"{line:.150}" for line in dict.fromkeys((lines[0], lines[-1])))

@@ -34,7 +34,7 @@ FOLDER = "placed"
 
 
 Glimpse = Mapping[str, int]
-"""Sizes in bytes of a file, named "", or of some things in a folder by name; -1 for what is no file."""
+"""Size in bytes of a file or folder, named "", and of some things below it by name; -1 for what is no file."""
 
 
 def glimpse(path: str) -> Glimpse:
@@ -43,13 +43,20 @@ def glimpse(path: str) -> Glimpse:
     A folder is often there with nothing mounted on it, or with another user's files.
     """
     place = Path(path)
-    if not place.is_dir():
-        return {"": _size(place)}
+    return {"": _size(place)} | (dict(_glimpsed(place, _GLIMPSED)) if place.is_dir() else {})
+
+
+def _glimpsed(folder: Path, most: int) -> Iterator[tuple[str, int]]:
+    """Look at up to so many things in a folder, and share that number out to the folders among them."""
     try:
-        names = sorted(each.name for each in place.iterdir())
+        names = sorted(each.name for each in folder.iterdir())
     except OSError:  # what may not be read here is read nowhere
-        return {}
-    return {name: _size(place / name) for name in names[:: 1 + len(names) // _GLIMPSED]}
+        return
+    chosen = names[:: 1 + len(names) // most]
+    for name in chosen:
+        yield name, _size(folder / name)
+        if (share := (most - 1) // len(chosen)) and (folder / name).is_dir():
+            yield from ((f"{name}/{below}", size) for below, size in _glimpsed(folder / name, share))
 
 
 def sees(path: str, glimpsed: Glimpse) -> bool:
@@ -68,7 +75,7 @@ def _size(place: Path) -> int:
 
 @dataclass(frozen=True)
 class Item:
-    """A file of the driver: its absolute path, its size in bytes and what it holds."""
+    """A file of the driver: its absolute path, its size in bytes and what it holds; "" for an empty folder."""
 
     path: str
     bytes: int
@@ -79,7 +86,7 @@ class Files(Protocol):
     """What gives the driver's files to others."""
 
     def items(self, paths: Sequence[str]) -> list[Item]:
-        """List the files at or below paths; what is not there is left out."""
+        """List the files at or below paths, and those that are empty folders; what is not there is left out."""
 
     def read(self, path: str, start: int) -> bytes:
         """Return `PART_BYTES` of a file, fewer at its end."""
@@ -106,7 +113,7 @@ class Placement:
         self.tree: Path | None = None
         self.scratch: Path | None = None
         self._setup = setup
-        self._place = cache / FOLDER
+        self._folder = cache / FOLDER
         self._moved: list[str] = []
         if not missing or files is None:
             return
@@ -124,7 +131,7 @@ class Placement:
                 self.scratch = self._make_scratch()
         except OSError as error:
             raise RestorebenchError(
-                f"{error.filename or self._place}: {error.strerror}; make room there, or name another folder by"
+                f"{error.filename or self._folder}: {error.strerror}; make room there, or name another folder by"
                 " RESTOREBENCH_HOME where its Ray is started"
             ) from error
 
@@ -200,32 +207,35 @@ class Placement:
 
     def _bring(self, paths: Sequence[str]) -> Path:
         items = self._files.items(paths)
-        tree = self._place / "trees" / digest([asdict(item) for item in items])
-        tree.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._place / "lock"):  # others on this machine wait, and find it done
-            if tree.is_dir():
-                return tree
-            part = tree.with_suffix(".part")
-            shutil.rmtree(part, ignore_errors=True)  # of one that was killed
-            part.mkdir()
+        tree = self._folder / "trees" / digest([asdict(item) for item in items])
+        tree.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._folder / "lock"):  # others on this machine wait, and find it done
             for item in items:
-                kept, target = self._place / "files" / item.sha256, part / item.path.lstrip("/")
-                if not kept.is_file():
-                    kept.parent.mkdir(exist_ok=True)
-                    _receive(item, self._files, kept)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    os.link(kept, target)
-                except OSError:  # a file system without links, or with too many to one file
-                    shutil.copyfile(kept, target)
-            part.replace(tree)
+                target = tree / os.path.normpath(item.path).lstrip("/")
+                if not item.sha256:
+                    target.mkdir(parents=True, exist_ok=True)
+                elif not _holds(target, item):  # one by one: who makes room may have deleted a part of them
+                    self._link(item, target)
         return tree
+
+    def _link(self, item: Item, target: Path) -> None:
+        """Put a file where it belongs, from those that are kept."""
+        kept = self._folder / "files" / item.sha256
+        if not _holds(kept, item):
+            kept.parent.mkdir(exist_ok=True)
+            _receive(item, self._files, kept)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(kept, target)
+        except OSError:  # a file system without links, or with too many to one file
+            shutil.copyfile(kept, target)
 
     def _make_scratch(self) -> Path:
         """Make a run folder of this process's own, and remove those of others that are gone."""
-        runs = self._place / "runs"
+        runs = self._folder / "runs"
         runs.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._place / "lock"):
+        with FileLock(self._folder / "lock"):
             for left in runs.iterdir():
                 with contextlib.suppress(Timeout), FileLock(left / _IN_USE, timeout=0):
                     shutil.rmtree(left, ignore_errors=True)
@@ -242,6 +252,7 @@ def _receive(item: Item, files: Files, target: Path) -> None:
     """Write a file part by part, under its name only once it is whole."""
     found, size = hashlib.sha256(), 0
     part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)  # of one that was killed, perhaps when nobody might write to it any more
     with part.open("wb") as stream:
         while size < item.bytes:
             data = files.read(item.path, size)
@@ -257,9 +268,13 @@ def _receive(item: Item, files: Files, target: Path) -> None:
     part.replace(target)
 
 
+def _holds(place: Path, item: Item) -> bool:
+    return place.is_file() and place.stat().st_size == item.bytes
+
+
 def _writable(folder: Path) -> bool:
     """Tell whether a folder, or the first there is above it, may be written."""
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    existing = next(place for place in (folder, *folder.parents) if sees(str(place), {"": -1}))
     return os.access(existing, os.W_OK)
 
 

@@ -58,7 +58,7 @@ class Source:
         self._items: dict[str, list[Item]] = {}
 
     def items(self, paths: Sequence[str]) -> list[Item]:
-        """List the files at or below paths, each once; what is not there is left out."""
+        """List the files at or below paths, each once, and empty folders; what is not there is left out."""
         found = {item.path: item for path in paths for item in self._below(path)}
         return [found[path] for path in sorted(found)]
 
@@ -74,14 +74,20 @@ class Source:
                 place = Path(path)
                 found = files_below(place) if place.is_dir() else [place] if place.exists() else []
                 regular = [file for file in found if file.is_file()]  # neither links to nothing nor sockets
-                self._items[path] = [Item(str(f), f.stat().st_size, file_digest(f)) for f in regular]
+                empty = [Item(path, 0, "")] if place.is_dir() and not regular else []
+                self._items[path] = [Item(str(f), f.stat().st_size, file_digest(f)) for f in regular] or empty
         return self._items[path]
 
     @contextlib.contextmanager
     def _reading(self, path: str) -> Iterator[None]:
-        if ".." in Path(path).parts or not any(Path(path).is_relative_to(given) for given in self._given):
+        if not any(_below(path, given) for given in self._given):
             raise RestorebenchError(f"{path}: is none of the run's files")
         try:
             yield
         except OSError as error:
             raise RestorebenchError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
+
+
+def _below(path: str, folder: Path) -> bool:
+    """Tell whether a path is a folder, or lies below it; the folder itself may be named with `..`."""
+    return Path(path).is_relative_to(folder) and ".." not in Path(path).relative_to(folder).parts

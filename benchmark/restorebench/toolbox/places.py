@@ -12,8 +12,8 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Return where plugins may keep downloads: RESTOREBENCH_HOME, else below the user's cache folder."""
     if home := os.environ.get("RESTOREBENCH_HOME"):
-        return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restorebench"
+        return Path(home).absolute()  # so that it means the same in processes with another working folder
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "restorebench"
 
 
 def offline() -> bool:

@@ -33,9 +33,11 @@ def main() -> None:
 def _keep_private(*descriptors: int) -> None:
     """Keep the pipes from what a plugin starts: while such a process held them, a crash would go unnoticed."""
 
+    held = list(descriptors)
+
     def close() -> None:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        while held:  # a child of a child may have files of its own under these numbers
+            os.close(held.pop())
 
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)

@@ -12,7 +12,8 @@ import torch
 from restorebench.catalog import Catalog, discover
 from restorebench.contracts import DataRequest, Dataset, MetricInfo, Runtime, resolve
 from restorebench.digests import digest
-from restorebench.errors import BrokenPlugin, ContractViolation, MissingResource
+from restorebench.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError
+from restorebench.toolbox.contents import paths
 from restorebench.toolbox.options import validated_options
 from restorebench.worker.reasons import reason
 from restorebench.worker.scoring import LoadedMetric
@@ -112,7 +113,16 @@ class Shelf:
     def _load_data(self, dataset: Mapping[str, Any]) -> Any:
         card = self.catalog.find("dataset", dataset["name"])
         request = DataRequest(dataset["task"], dataset["seed"], self._runtime.roots, self.catalog.find)
-        return resolve(card.load)(validated_options(card, dataset["options"]), request)
+        options = validated_options(card, dataset["options"])
+        data = resolve(card.load)(options, request)
+        # Jobs name samples by number: with a file more or less each would be another one's.
+        if len(data) != dataset["samples"]:
+            named = ", ".join(map(str, paths({} if options is None else options.model_dump())))
+            raise RestorebenchError(
+                f"dataset {card.name} ({named or 'no path'}): {dataset['task']} has {len(data)} samples, and"
+                f" {dataset['samples']} were planned; make its files the same everywhere, and start again"
+            )
+        return data
 
     def _load_metrics(self, columns: Sequence[Sequence[str]]) -> dict[str, LoadedMetric]:
         loaded = {}

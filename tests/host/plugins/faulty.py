@@ -52,6 +52,22 @@ def hangs_on_bright(images):
     return hangs(images) if float(images.mean()) > 0.6 else images.clone()
 
 
+def forks_twice(images):
+    child = os.fork()
+    if not child:
+        pipes = [os.pipe() for _ in range(20)]  # some have the numbers that the worker's own had
+        if grandchild := os.fork():
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+        try:
+            for end in (end for pipe in pipes for end in pipe):
+                os.fstat(end)
+            os._exit(0)
+        except OSError:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    return images.clone()
+
+
 def ends_its_supervisor(images):
     guard = Path(f"/proc/{os.getppid()}/stat").read_text()
     os.kill(int(guard.rpartition(")")[2].split()[1]), signal.SIGKILL)
@@ -112,6 +128,7 @@ FAULTS = {
     "raises": raises,
     "hangs": hangs,
     "hangs-on-bright": hangs_on_bright,
+    "forks-twice": forks_twice,
     "ends-its-supervisor": ends_its_supervisor,
     "ends-its-guard": ends_its_guard,
     "hangs-with-children": hangs_with_children,
