@@ -103,10 +103,10 @@ def load(device: str, threads: int) -> Costs:
     return Costs(_read(cache_folder() / FILE).get(device_name(device, threads), {}))
 
 
-def save(device: str, threads: int, costs: Costs) -> None:
+def save(device: str, threads: int, costs: Costs) -> str:
     """Write what is known of the device that a run used, beside what other runs have written meanwhile.
 
-    A cache folder that cannot be written costs the next estimate, and no run: nothing is raised.
+    A cache folder that cannot be written costs the next estimate, and no run: that is said, and nothing raised.
     """
     path, name = cache_folder() / FILE, device_name(device, threads)
     try:
@@ -115,8 +115,9 @@ def save(device: str, threads: int, costs: Costs) -> None:
             devices = {each: Costs(known).raw() for each, known in _read(path).items()}
             devices[name] = devices.get(name, {}) | costs.raw()
             atomic_write_text(path, json.dumps({"format": FORMAT, "devices": devices}, indent=1, sort_keys=True))
-    except OSError:
-        return
+    except OSError as error:
+        return f"{path}: {error.strerror}; what this run took is not remembered for estimates"
+    return ""
 
 
 def _read(path: Path) -> dict[str, dict[str, dict[str, Cost]]]:

@@ -217,7 +217,9 @@ def opened(folder: Path, fresh: bool = False) -> Iterator[Journal]:
         place = Path(error.filename) if isinstance(error.filename, str) else folder
         if error.errno not in _FOLDER_ERRORS or not place.absolute().is_relative_to(_topmost(folder)):
             raise
-        raise RunFolderError(f"{place}: {error.strerror}; give --out a folder that can be written") from error
+        raise RunFolderError(
+            f"{place}: {error.strerror}; give --out another folder, or copy the run where it can be written"
+        ) from error
 
 
 _FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
@@ -279,7 +281,12 @@ def _connect(database: Path) -> sqlite3.Connection:
 
 
 def _move_aside(folder: Path) -> None:
+    """Put an earlier journal aside, and before it its tables: they would look like the new run's."""
     stamp = time.strftime("%Y%m%dT%H%M%S") + f"-{os.getpid()}"
+    for table in [path for path in folder.iterdir() if path.is_file()]:
+        if not table.name.startswith(".") and ".sqlite" not in table.name:
+            (folder / f"run-{stamp}").mkdir(exist_ok=True)
+            table.rename(folder / f"run-{stamp}" / table.name)
     for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
         if (folder / name).exists():
             (folder / name).rename(folder / name.replace(FILE, f"run-{stamp}.sqlite"))

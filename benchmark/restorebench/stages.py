@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -111,7 +112,10 @@ class Stage:
         if self.settings.one_off or self.settings.scoring_only:
             return
         ledger.teach(self.costs)
-        costs.save(self.settings.device, self.plan.suite.threads, self.costs)
+        if self.settings.engine == "local" and (crowd := crowded(self.settings.workers * self.plan.suite.threads)):
+            self.watch(Note(crowd))
+        elif unwritten := costs.save(self.settings.device, self.plan.suite.threads, self.costs):
+            self.watch(Note(unwritten))
         self.timed.extend(ledger.rows(expected, self.journal.folder))
         if not self.timed:
             return
@@ -154,6 +158,14 @@ def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[J
     key = environment_key(settings.scoring_only)
     if jobs or journal.recall(key) is None:
         journal.remember(key, environment(settings.workers, settings.device, settings.engine))
+
+
+def crowded(threads: int) -> str:
+    """Say that there are more threads than cores, whose times say little; an empty string if there are not."""
+    cores = len(os.sched_getaffinity(0))
+    if threads <= cores:
+        return ""
+    return f"{threads} threads on {cores} cores: times are those of a crowd, and not remembered for estimates"
 
 
 def environment_key(scoring_only: bool) -> str:

@@ -222,7 +222,7 @@ def test_a_run_with_nothing_left_to_do_starts_no_ray(run, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"engine": "rey"}, "--engine rey: is not local or ray"),
+        ({"engine": "rey"}, "--engine rey: there is no such engine; use local or ray"),
         ({"address": "auto"}, "--address is for --engine ray"),
         ({"gpus_per_worker": 1}, "--gpus-per-worker is for --engine ray"),
         ({"engine": "ray", "workers": 0}, "--workers 0 runs in this very process"),

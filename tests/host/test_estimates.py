@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import pytest
 
 from restorebench import costs, estimates
 from restorebench.costs import Cost, Costs
-from restorebench.events import Done, Loaded
+from restorebench.events import Done, Loaded, Note
 from restorebench.jobs import CellSpec, Job
 from restorebench.plan import DataCell
 from restorebench.records import Record
@@ -126,8 +127,21 @@ def test_costs_are_kept_by_device_and_survive_damage(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path / "file")
-    costs.save("cpu", 1, Costs({}))
+    told = costs.save("cpu", 1, Costs({}))
+    assert told == f"{tmp_path}/file/costs.json: File exists; what this run took is not remembered for estimates"
     assert costs.load("cpu", 1).of(spec("a")) is None
+
+
+def test_what_more_threads_than_cores_took_is_told_and_not_remembered(run, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
+    kept = []
+    monkeypatch.setattr(costs, "save", lambda *given: kept.append(given) or "")
+    for workers, threads in ((1, 1), (2, 1), (1, 2)):
+        _, events = run(["identity"], out=f"{workers}{threads}", threads=threads, settings={"workers": workers})
+        notes = [event.text for event in events if isinstance(event, Note)]
+        crowd = "2 threads on 1 cores: times are those of a crowd, and not remembered for estimates"
+        assert (crowd in notes) == (workers * threads > 1)
+    assert len(kept) == 2  # of the detecting and the restoring of the first
 
 
 def test_a_run_says_what_was_expected_beside_what_it_took(run, tmp_path):

@@ -134,9 +134,14 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
         pass
 
 
-def test_fresh_puts_the_old_journal_aside(tmp_path):
+def test_fresh_puts_the_old_journal_and_its_tables_aside(tmp_path):
     with journals.opened(tmp_path) as journal:
         journal.add_records([record()], DIGESTS)
+    (tmp_path / "leaderboard.csv").write_text("a table")
+    (tmp_path / "outputs").mkdir()
     with journals.opened(tmp_path, fresh=True) as journal:
         assert journal.records("cell") == {}
-    assert len(list(tmp_path.glob("run-*.sqlite"))) == 1
+    (aside,) = tmp_path.glob("run-*.sqlite")
+    assert aside.with_suffix("").joinpath("leaderboard.csv").read_text() == "a table"
+    assert {path.name for path in tmp_path.iterdir()} >= {".lock", "outputs", journals.FILE}
+    assert not (tmp_path / "leaderboard.csv").exists()

@@ -198,6 +198,9 @@ def doctor(plugin: options.Plugin = None) -> None:
     print(f"platform: {system}{'' if system == 'Linux' else ' (not supported: workers need Linux)'}")
     for name in ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pandas", "pillow", "lpips"):
         print(f"  {name} {version(name) or 'MISSING: pip install -e . again'}")
+    for name, extra in {"ray": "ray", "diffusers": "diffbir", "transformers": "diffbir"}.items():
+        lacking = f"not installed: pip install 'restorebench[{extra}]'"
+        print(f"  {name} {version(name) or lacking}")
     print(f"cores: {os.cpu_count()}; disk free here: {shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB")
     print(f"cache: {cache_folder()}")
     print(f"devices: {_devices() if importlib.util.find_spec('torch') else 'torch is missing'}")

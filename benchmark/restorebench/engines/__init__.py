@@ -42,7 +42,7 @@ def chosen(settings: Settings) -> Engine:
 
         return ray_engine.opened
     if settings.engine != "local":
-        raise RestorebenchError(f"--engine {settings.engine}: is not local or ray")
+        raise RestorebenchError(f"--engine {settings.engine}: there is no such engine; use local or ray")
     if settings.address is not None or settings.gpus_per_worker is not None:
         option = "--gpus-per-worker" if settings.address is None else "--address"
         raise RestorebenchError(f"{option} is for --engine ray")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from restorebench.errors import RestorebenchError
 
@@ -92,9 +93,12 @@ def joined(address: str) -> Iterator[None]:
     try:
         with _own_handler():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        why = " ".join(str(error).split())
-        raise RestorebenchError(f"--address {address}: no Ray can be joined there: {why}") from None
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        why = " ".join(str(error).split()).partition(". ")[0]
+        raise RestorebenchError(
+            f"--address {address}: no Ray can be joined there: {why}; name it as auto or HOST:PORT, and where it"
+            " asks for a token, set RAY_AUTH_MODE=token here too and bring its ~/.ray/auth_token"
+        ) from None
     try:
         yield
     finally:

@@ -134,6 +134,9 @@ class _Actors:
         if address is None:
             address = self._connection.enter_context(ray_cluster.started(workers * threads))
         self._connection.enter_context(ray_cluster.joined(address))
+        if self._settings.address is not None:  # there may be several, and `auto` takes the latest
+            where = ray.get_runtime_context().gcs_address
+            self._queues.events.append(Note(f"joined the Ray at {where}: {ray_resources.described()}"))
         self._needs = ray_resources.needs(self._settings, self._setup)
         if not self._needs["num_gpus"]:
             self._setup = replace(self._setup, device="cpu")
