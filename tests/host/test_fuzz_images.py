@@ -134,7 +134,7 @@ def png_chunks(data: bytearray, draw: random.Random) -> bytes:
     chosen = draw.randrange(len(chunks))
     name, content = chunks[chosen]
     what = draw.randrange(5)
-    if what == 0 and name == b"IHDR":
+    if what == 0 and name == b"IHDR" and len(content) >= 8:
         struct.pack_into(">I", content, draw.choice((0, 4)), draw.choice(ODD))
     elif what == 1 and name == b"IDAT":
         content[:] = zlib.compress(draw.randbytes(draw.choice((0, 10, 10_000))) * draw.choice((1, 100)))
@@ -152,7 +152,7 @@ def png_chunks(data: bytearray, draw: random.Random) -> bytes:
 def jpeg_segments(data: bytearray, draw: random.Random) -> bytes:
     """Change sizes, sampling, tables or lengths of a JPEG's segments, or put odd ones between them."""
     places = [
-        place for place in range(2, len(data) - 10) if data[place] == 0xFF and data[place + 1] not in (0, 0xFF)
+        place for place in range(2, len(data) - 12) if data[place] == 0xFF and data[place + 1] not in (0, 0xFF)
     ]
     if not data.startswith(b"\xff\xd8") or not places:
         return some_bytes(data, draw)
