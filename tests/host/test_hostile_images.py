@@ -58,6 +58,18 @@ def tiff_of(height: int, width: int) -> bytes:
     return bytes(data)
 
 
+def deep_tiff_without_rows() -> bytes:
+    """A 16-bit TIFF that says its height sixteen times, at no place of the file."""
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.zeros((16, 16, 3), np.uint16), photometric="rgb", metadata=None)
+    data = bytearray(stream.getvalue())
+    (start,) = struct.unpack_from("<I", data, 4)
+    for entry in range(start + 2, start + 2 + 12 * data[start], 12):
+        if struct.unpack_from("<H", data, entry)[0] == 257:
+            struct.pack_into("<II", data, entry + 4, 16, 0)
+    return bytes(data)
+
+
 def webp_of(height: int, width: int) -> bytes:
     bits = struct.pack("<I", (width - 1) | (height - 1) << 14)
     content = b"VP8L" + struct.pack("<I", 6) + b"\x2f" + bits + b"\0"
@@ -99,6 +111,7 @@ HOSTILE = {
     "tiff of 4 billion x 1": lambda: tiff_of(1, 2**32 - 1),
     "webp of 16,384 x 16,384": lambda: webp_of(16384, 16384),
     "png of 0 x 0": lambda: png(width=0, height=0),
+    "16-bit tiff without rows": deep_tiff_without_rows,
     "16-bit tiff that unpacks to 200 MB": lambda: deep_tiff(200_000_000),
     "png with a million empty parts": lambda: png(chunk(b"tEXt", b"") * 1_000_000),
     "png with a text of 200 MB": lambda: png(chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000), 9))),

@@ -77,7 +77,8 @@ def read_tiff(path: Path, most_pixels: int) -> Deep:
                 f"{path}: 16-bit TIFF of an unusual layout (axes {page.axes}, photometric {page.photometric}, "
                 f"{page.dtype}); convert it to 16-bit grey or interleaved RGB"
             )
-        if page.imagewidth * page.imagelength > most_pixels or page.imagedepth != 1 or page.samplesperpixel > 4:
+        pixels = page.imagewidth * page.imagelength  # none where it could not make sense of a tag
+        if not 0 < pixels <= most_pixels or page.imagedepth != 1 or not 0 < page.samplesperpixel <= 4:
             raise UnreadableImage(f"{path}: its tags contradict each other on its size; save it anew")
         if page.compression not in _PACKINGS:
             kind = getattr(page.compression, "name", page.compression)
