@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import binary_dilation, median_filter
 
-from restorebench_classical.uncompleted import harmonic
+from restorebench.toolbox.holes import harmonic
 
 if TYPE_CHECKING:
     from restorebench import Image

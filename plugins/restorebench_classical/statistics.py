@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, grey_opening, median_filter, minimum_filter, uniform_filter
 
+from restorebench.toolbox.holes import white_mask
 from restorebench_classical.noise import estimate_sigma
 from restorebench_classical.shadow import most_likely
-from restorebench_classical.uncompleted import white_mask
 
 if TYPE_CHECKING:
     from restorebench import Image

@@ -14,7 +14,7 @@ from restorebench_classical.fit import CROP_PX
 from restorebench_classical.methods import METHODS, plan
 from restorebench_classical.noise import estimate_sigma
 from restorebench_classical.restorers import Classical
-from restorebench_classical.uncompleted import fill, white_mask
+from restorebench_classical.uncompleted import fill
 from restorebench_classical.yardsticks import GlobalAffine, Identity
 from restorebench_datasets import synthetic
 from restorebench_datasets.options import Synthetic
@@ -22,6 +22,7 @@ from restorebench_datasets.options import Synthetic
 from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError, Training, synthesisers
 from restorebench.catalog import discover
 from restorebench.toolbox import photographs
+from restorebench.toolbox.holes import white_mask
 from restorebench.toolbox.images import quantise, read, write_png
 from restorebench.toolbox.synthesis import centre_crop, degrade, psnr
 
