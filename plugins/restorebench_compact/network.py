@@ -1,0 +1,233 @@
+"""The network: a U-Net on the picture, led by what is measured on the whole of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebench_compact.overview import GRID_PLANES, STATISTICS
+
+KINDS = 11  # the ten tasks in order, then clean
+INPUT_PLANES = 13
+TONE_PLANES = 7  # logarithms of a factor and an offset per channel, and the logarithm of one exponent
+MULTIPLE = 16  # sides of what the network takes, in px: half, quarter, eighth, sixteenth
+_LEAST = 0.002  # half a grey level: powers of what is darker are not taken
+_CALM = 0.1  # the last layers move slowly: one step of Adam moves all of their many weights at once
+_LARGEST = math.log(20.0)  # of a factor; severity 5 of low light needs about 6
+
+
+class View(NamedTuple):
+    """A part of a picture, and what is known of the whole.
+
+    image: (B, 3, H, W) in [0, 1]; filled: the same with exactly white holes filled; holes: (B, 1, H, W), 1 in
+    holes; statistics: (B, STATISTICS) and grid: (B, GRID_PLANES, 64, 64) of the whole picture, as `overview` gives
+    them; box: (B, 4), top, left, bottom, right of the part as shares of the whole. H and W are multiples of 16.
+    """
+
+    image: Tensor
+    filled: Tensor
+    holes: Tensor
+    statistics: Tensor
+    grid: Tensor
+    box: Tensor
+
+
+class Pooled(NamedTuple):
+    """Means over pixels of the deepest features and of their squares, (B, C) each."""
+
+    mean: Tensor
+    square: Tensor
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture, and residual blocks there on the way down and up."""
+
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    down: tuple[int, ...] = (1, 1, 1)
+    up: tuple[int, ...] = (1, 1, 1)
+    middle: int = 2
+    after: int = 1
+    lead: int = 128
+
+    def notes(self) -> dict[str, Any]:
+        """Return the sizes as a file of weights keeps them."""
+        return {"sizes": asdict(self)}
+
+
+class Block(nn.Module):
+    """x + conv(relu(conv(x))), nearly the identity at first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        _start(self.first, math.sqrt(2))
+        _start(self.second, 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = self.second(F.relu(self.first(x)))
+        return x + added
+
+
+class Overview(nn.Module):
+    """Features of the whole picture: where things lie (B, 32, 16, 16), and what it is like (B, 192)."""
+
+    PLACES, WIDTH = 32, 192
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near = nn.Sequential(
+            nn.Conv2d(GRID_PLANES, 24, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(24, self.PLACES, 3, stride=2, padding=1),
+            nn.ReLU(),
+        )
+        self.far = nn.Sequential(nn.Conv2d(self.PLACES, 64, 3, stride=2, padding=1), nn.ReLU())
+        self.numbers = nn.Sequential(nn.Linear(STATISTICS, 64), nn.ReLU())
+        for layer in (*self.near, *self.far, *self.numbers):
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                _start(layer, math.sqrt(2))
+
+    def forward(self, statistics: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        places = self.near(grid)
+        deep = self.far(places)
+        numbers = self.numbers(statistics)
+        return places, torch.cat([numbers, deep.mean(dim=(2, 3)), deep.amax(dim=(2, 3))], dim=1)
+
+
+class Compact(nn.Module):
+    """Restore a part of a picture, and tell what the picture is degraded by.
+
+    The result is G (v + R') + B with v = x where nothing is missing, the filled image in holes as far as the
+    network wants it; G and B change slowly over the picture, and an exponent bends tones. All begin at the
+    identity.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        widths = sizes.widths
+        deepest = widths[-1]
+        self.stem = nn.Conv2d(4 * INPUT_PLANES, widths[0], 3, padding=1)
+        _start(self.stem, 1.4)
+        self.down = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, sizes.down, strict=False))
+        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths))
+        self.middle = _blocks(deepest, sizes.middle)
+        self.overview = Overview()
+        self.place = nn.Conv2d(Overview.PLACES, deepest, 1)
+        self.lead = nn.Sequential(nn.Linear(Overview.WIDTH + 2 * deepest, sizes.lead), nn.ReLU())
+        _start(self.lead[0], math.sqrt(2))
+        self.modulation = nn.Linear(sizes.lead, 2 * deepest)
+        self.after = _blocks(deepest, sizes.after)
+        self.grow = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in pairwise(widths))
+        self.up = nn.ModuleList(_blocks(w, n) for w, n in zip(widths, sizes.up, strict=False))
+        self.local_tone = nn.Conv2d(widths[1], TONE_PLANES, 3, padding=1)
+        self.global_tone = nn.Linear(sizes.lead + STATISTICS, TONE_PLANES)
+        self.detail = nn.Conv2d(widths[0], 16, 3, padding=1)
+        self.kinds = nn.Linear(sizes.lead, KINDS)
+        for layer in (*self.shrink, *self.grow, self.place, self.kinds):
+            _start(layer, 1.0)
+        for layer in (self.modulation, self.local_tone, self.global_tone, self.detail):
+            _start(layer, 0.0)
+
+    def encode(self, view: View) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Return the deepest features, those on the way down, and what the overview says of the whole."""
+        planes = torch.cat([view.image, view.filled, view.holes, *openings(view.image)], dim=1)
+        x = self.stem(F.pixel_unshuffle(4 * (planes - 0.5), 2))
+        skips = []
+        for blocks, shrink in zip(self.down, self.shrink, strict=True):
+            x = blocks(x)
+            skips.append(x)
+            x = shrink(x)
+        places, whole = self.overview(view.statistics, view.grid)
+        x = x + self.place(_cut(places, view.box, x.shape[2:]))
+        return self.middle(x), skips, whole
+
+    @staticmethod
+    def pool(deepest: Tensor) -> Pooled:
+        """Average the deepest features over pixels."""
+        return Pooled(deepest.mean(dim=(2, 3)), deepest.square().mean(dim=(2, 3)))
+
+    def forward(self, view: View, pooled: Pooled | None = None) -> tuple[Tensor, Tensor]:
+        """Return the part restored (B, 3, H, W), not clipped, and logits of what degrades the picture (B, 11).
+
+        pooled: of the whole picture, where the view is one tile of it.
+        """
+        x, skips, whole = self.encode(view)
+        mean, square = pooled or self.pool(x)
+        lead = self.lead(torch.cat([whole, mean, (square + 1e-6).sqrt()], dim=1))
+        factor, offset = self.modulation(lead)[:, :, None, None].chunk(2, dim=1)
+        x = self.after(x * (1 + factor) + offset)
+        features = []
+        for blocks, grow, skip in zip(reversed(self.up), reversed(self.grow), reversed(skips), strict=True):
+            x = blocks(F.pixel_shuffle(grow(x), 2) + skip)
+            features.append(x)
+        tone = F.interpolate(self.local_tone(features[-2]), scale_factor=4, mode="bilinear", align_corners=False)
+        tone = tone + self.global_tone(torch.cat([lead, view.statistics], dim=1))[:, :, None, None]
+        detail = F.pixel_shuffle(self.detail(features[-1]), 2)
+        return _composed(view, tone, detail), self.kinds(lead)
+
+
+def _composed(view: View, tone: Tensor, detail: Tensor) -> Tensor:
+    """Put tone and detail together with what is known."""
+    trust = view.holes * torch.sigmoid(detail[:, 3:] + 1)
+    tone = _CALM * tone
+    x = view.image + trust * (view.filled - view.image) + _CALM * detail[:, :3]
+    bright = x.clamp_min(_LEAST)
+    x = x + (bright ** tone[:, 6:].clamp(-1.5, 1.5).exp() - bright)
+    return tone[:, :3].clamp(-_LARGEST, _LARGEST).exp() * x + tone[:, 3:6]
+
+
+def openings(image: Tensor) -> list[Tensor]:
+    """Return grey openings along rows, with windows of 7 and 15 px: they take away thin bright streaks."""
+    found = []
+    for step, half in ((3, 3), (7, 7)):
+        padded = F.pad(image, (half, half, 0, 0), mode="replicate")
+        least = _along(torch.minimum, padded, step)
+        found.append(_along(torch.maximum, F.pad(least, (half, half, 0, 0), mode="replicate"), step))
+    return found
+
+
+def _along(extreme: Any, x: Tensor, step: int) -> Tensor:
+    """Take the extreme of windows of 7 (step 3) or 15 px (step 7) along rows by doubling shorter ones."""
+    width = 1
+    while 2 * width <= step + 1:
+        x = extreme(x[..., :-width], x[..., width:])
+        width *= 2
+    found: Tensor = extreme(x[..., :-step], x[..., step:])
+    return found
+
+
+def _cut(places: Tensor, box: Tensor, size: Sequence[int]) -> Tensor:
+    """Sample features of the whole picture at the pixels of the box, (B, C, *size)."""
+    axes = [
+        (torch.arange(length, device=box.device) + 0.5) / length * (box[:, last, None] - box[:, first, None])
+        + box[:, first, None]
+        for length, first, last in zip(size, (0, 1), (2, 3), strict=True)
+    ]  # (B, h) and (B, w), shares of the whole
+    down, right = (2 * axis - 1 for axis in axes)
+    points = torch.stack(
+        [right[:, None, :].expand(-1, size[0], -1), down[:, :, None].expand(-1, -1, size[1])], dim=3
+    )
+    return F.grid_sample(places, points, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
+
+
+def _start(layer: nn.Module, gain: float) -> None:
+    """Draw weights from N(0, gain^2 / inputs), biases zero (LeCun's rule at gain 1)."""
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    inputs = layer.weight[0].numel()
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(inputs))
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)

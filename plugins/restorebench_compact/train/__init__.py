@@ -1,0 +1,1 @@
+"""Training: `python -m restorebench_compact.train CONFIG`."""
