@@ -82,6 +82,13 @@ def schedule(
     theta = _theta(kind, steps)
     cumulative = torch.cumsum(theta, dim=0) - theta[0]
     dt = -1 / cumulative[-1] * math.log(epsilon)
+    return from_reversion(theta, cumulative, dt, scale, 1.0 if trained_steps is None else trained_steps / steps)
+
+
+def from_reversion(
+    theta: Tensor, cumulative: Tensor, dt: Tensor, scale: float, time_scale: float = 1.0
+) -> Schedule:
+    """Build a schedule from the speed of reversion; the arguments are the fields of `Schedule`."""
     return Schedule(
         theta=theta,
         sigma=torch.sqrt(scale**2 * 2 * theta),
@@ -89,7 +96,7 @@ def schedule(
         sigma_bar=torch.sqrt(scale**2 * (1 - torch.exp(-2 * cumulative * dt))),
         dt=dt,
         scale=scale,
-        time_scale=1.0 if trained_steps is None else trained_steps / steps,
+        time_scale=time_scale,
     )
 
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from restorebench.errors import RestorebenchError
 from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.processes import descendants
+from tests.waiting import left_of, wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -157,14 +157,6 @@ def test_a_worker_that_ends_by_a_signal_without_a_name_is_told_of(tmp_path):
     assert worker.death() == f"signal {signal.SIGRTMIN + 6}"
 
 
-def lives(process):
-    """Tell whether a process runs; a zombie whose parent never asks for it does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("restorer", "reason", "attempts"),
@@ -193,9 +185,7 @@ def test_what_a_plugin_started_ends_with_the_driver(pairs, tmp_path, monkeypatch
     )
     command = [sys.executable, "-m", "restorebench", "run", suite, "--plugin", PLUGINS / "faulty.py"]
     driver = subprocess.Popen([*map(str, command), "--out", str(tmp_path / "run"), "-q"])
-    until = time.monotonic() + 60
-    while not (mark.exists() and len(mark.read_text().split()) == 4) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_for(lambda: mark.exists() and len(mark.read_text().split()) == 4)
     started = [*mark.read_text().split(), *map(str, descendants(driver.pid))]
     driver.kill()
     driver.wait()
@@ -247,14 +237,6 @@ def test_a_clock_that_jumps_changes_no_number(pairs, tmp_path, observe):
         tables = [(tmp_path / out / "run" / table).read_bytes() for out in ("steady", "jumping")]
         assert tables[0] == tables[1]
     observe("2 runs", "the same bytes")
-
-
-def left_of(processes):
-    """Return the processes that live on; one that is killed takes a moment to end."""
-    until = time.monotonic() + 10
-    while (left := [process for process in processes if lives(process)]) and time.monotonic() < until:
-        time.sleep(0.05)
-    return left
 
 
 ODD_SAMPLES = {

@@ -25,6 +25,7 @@ from restorebench.processes import descendants
 from restorebench.runner import prepare
 from restorebench.settings import Settings
 from restorebench.toolbox.files import files_below
+from tests.waiting import wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"
 APART = ["unshare", "--map-root-user", "--mount", "--uts"]
@@ -67,10 +68,7 @@ def apart(tmp_path_factory):
                 started.append(
                     subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
                 )
-            until = time.monotonic() + 60
-            while (short / "log").read_text().count("Ray runtime started") < len(started):
-                assert time.monotonic() < until, (short / "log").read_text()
-                time.sleep(0.2)
+            wait_for(lambda: (short / "log").read_text().count("Ray runtime started") >= len(started))
         yield f"127.0.0.1:{port}", data, own
     finally:
         for process in reversed(started):

@@ -21,6 +21,7 @@ from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.runner import execute, prepare, report_again
 from restorebench.settings import Settings
+from tests.waiting import wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"
 KILLS = int(os.environ.get("RESTOREBENCH_TEST_KILLS", "3"))
@@ -111,14 +112,6 @@ def workers_of(drivers):
     return [words for words in found if int(words[-1]) in drivers]
 
 
-def wait_for(claim, seconds):
-    """Wait until a claim holds, and tell whether it does."""
-    end = time.monotonic() + seconds
-    while not (held := claim()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return held
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_kills_and_worker_counts_leave_the_same_bytes_and_no_process(tmp_path):
@@ -150,7 +143,7 @@ def test_kills_and_worker_counts_leave_the_same_bytes_and_no_process(tmp_path):
         driver.communicate()
     finish("--out", killed)
     assert tables(straight) == tables(killed) == tables(two)
-    assert wait_for(lambda: not workers_of(drivers), 5), workers_of(drivers)
+    wait_for(lambda: not workers_of(drivers))
 
 
 @pytest.fixture
@@ -190,7 +183,7 @@ def finished(folder):
 @pytest.mark.slow
 def test_what_was_finished_before_a_kill_is_not_restored_again(tallied, tmp_path):
     driver = tallied(seconds=0.5)
-    assert wait_for(lambda: finished(tmp_path / "run") >= 2, 120)
+    wait_for(lambda: finished(tmp_path / "run") >= 2)
     driver.kill()
     driver.wait()
     before = (tmp_path / "tally").read_text().split()[: finished(tmp_path / "run")]
@@ -203,11 +196,11 @@ def test_what_was_finished_before_a_kill_is_not_restored_again(tallied, tmp_path
 @pytest.mark.slow
 def test_a_worker_deep_in_a_plugin_dies_with_its_driver(tallied, tmp_path):
     driver = tallied(seconds=600)
-    assert wait_for((tmp_path / "tally").exists, 120)
+    wait_for((tmp_path / "tally").exists)
     assert workers_of({driver.pid})
     driver.kill()
     driver.wait()
-    assert wait_for(lambda: not workers_of({driver.pid}), 5)
+    wait_for(lambda: not workers_of({driver.pid}))
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import yaml
 from PIL import Image
 
 from restorebench.stopping import heeded
+from tests.waiting import wait_for
 
 IMAGES = 6
 COUNTING = Path(__file__).parent / "plugins" / "counting.py"
@@ -52,12 +52,9 @@ def begun(suite):
     return tally.read_text().split() if tally.exists() else []
 
 
-def wait_for(suite, count):
-    for _ in range(600):
-        if len(begun(suite)) >= count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{len(begun(suite))} images were begun, not {count}")
+def wait_for_images(suite, count):
+    """Wait until so many images were begun."""
+    wait_for(lambda: len(begun(suite)) >= count)
 
 
 def children(process):
@@ -77,7 +74,7 @@ def test_a_signal_lets_the_images_at_work_finish(suite, number, code, workers, e
     if engine == "ray":
         pytest.importorskip("ray", reason="needs ray: pip install 'restorebench[ray]'")
     process = started(suite, workers, engine=engine)
-    wait_for(suite, 2)
+    wait_for_images(suite, 2)
     workers_of = children(process)
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
@@ -103,7 +100,7 @@ def test_a_signal_lets_the_images_at_work_finish(suite, number, code, workers, e
 def test_a_second_signal_does_not_wait(suite, monkeypatch):
     monkeypatch.setenv("RESTOREBENCH_TEST_SECONDS", "60")
     process = started(suite, 1)
-    wait_for(suite, 1)
+    wait_for_images(suite, 1)
     workers_of = children(process)
     process.send_signal(signal.SIGTERM)
     assert "finishing" in process.stderr.readline() + process.stderr.readline()
@@ -118,7 +115,7 @@ def test_a_second_signal_does_not_wait(suite, monkeypatch):
 def test_an_image_at_work_is_finished_though_nobody_reads_what_is_said(suite, workers):
     """As after Ctrl-C on `restorebench run ... 2>&1 | tee log`, which ends tee as well."""
     process = started(suite, workers)
-    wait_for(suite, 2)
+    wait_for_images(suite, 2)
     process.stdout.close()
     process.stderr.close()
     process.send_signal(signal.SIGINT)

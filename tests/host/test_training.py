@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from restorebench.training import data, packing, sources, validating
 from restorebench.training.config import Average, Training, load
 from restorebench.training.loop import train
 from restorebench.training.optimising import Averaged, Lion, base_rates, optimiser_of, rate
+from tests.waiting import wait_for
 
 
 class Line:
@@ -205,9 +205,7 @@ def test_a_killed_process_of_the_loader_is_one_line_and_the_checkpoint_stays(pai
     command = [sys.executable, "-m", "restorebench_daclip.train", "tower", str(tmp_path / "c.yaml")]
     training = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     checkpoint = tmp_path / "out" / "checkpoint.pt"
-    until = time.monotonic() + 120
-    while not checkpoint.exists() and training.poll() is None and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_for(lambda: checkpoint.exists() or training.poll() is not None)
     for child in Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split():
         os.kill(int(child), signal.SIGKILL)
     _, error = training.communicate(timeout=60)
