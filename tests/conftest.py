@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from restorebench import cli, costs
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,35 +9,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from restorebench.contracts import (
-    Batch,
-    DataRequest,
-    Dataset,
+from restorebench.contract.cards import (
     DatasetInfo,
-    Degradation,
     DegradationInfo,
-    Degraded,
-    Detection,
-    Detector,
     DetectorInfo,
-    Metric,
     MetricInfo,
-    Reporter,
     ReporterInfo,
-    Restorer,
     RestorerInfo,
-    Runtime,
-    Sample,
-    SampleInfo,
     ScoringProtocol,
     Space,
     Stage,
     Tiling,
     Training,
-    WeightFile,
     resolve,
 )
-from restorebench.errors import (
+from restorebench.contract.errors import (
     ContractViolation,
     Fallback,
     MissingResource,
@@ -46,11 +32,27 @@ from restorebench.errors import (
     UnreadableImage,
     nearest,
 )
-from restorebench.hookspecs import hookimpl
-from restorebench.tasks import CLEAN, TEN, TEN_NAMES, Task, components, composite
+from restorebench.contract.hookspecs import hookimpl
+from restorebench.contract.tasks import CLEAN, TEN, TEN_NAMES, Task, components, composite
+from restorebench.contract.values import (
+    Batch,
+    DataRequest,
+    Dataset,
+    Degradation,
+    Degraded,
+    Detection,
+    Detector,
+    Metric,
+    Reporter,
+    Restorer,
+    Runtime,
+    Sample,
+    SampleInfo,
+    WeightFile,
+)
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image as Image  # for annotations: there is nothing to import at run time
+    from restorebench.contract.values import Image as Image
 
 __version__ = "0.1.0"
 
@@ -99,7 +101,7 @@ __all__ = [
 
 _LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.oneoff")
 _LATE |= {"score": "restorebench.scores", "calibrate": "restorebench.calibration"}
-_LATE |= dict.fromkeys(("discover", "synthesisers"), "restorebench.catalog")
+_LATE |= {"discover": "restorebench.contract.catalog", "synthesisers": "restorebench.toolbox.synthesis"}
 
 
 def __getattr__(name: str) -> Any:

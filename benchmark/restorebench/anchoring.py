@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from restorebench.catalog import Catalog
-from restorebench.errors import RestorebenchError
+from restorebench.contract.catalog import Catalog
+from restorebench.contract.errors import RestorebenchError
 from restorebench.marked_yaml import KeyPath
 from restorebench.substitution import Overridden
 from restorebench.suite import LoadedSuite

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from restorebench import leaderboard, statistics
+from restorebench.contract.tasks import CLEAN
 from restorebench.digests import digest
 from restorebench.leaderboard import AVERAGE, Cell, Row
 from restorebench.records import OK, Board
-from restorebench.tasks import CLEAN
 
 CAPTURED = "average-captured"
 EVERY_DATASET = "*"

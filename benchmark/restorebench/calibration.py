@@ -11,14 +11,14 @@ import numpy as np
 
 from restorebench import detection
 from restorebench import journal as journals
-from restorebench.catalog import discover
-from restorebench.errors import MissingResource, RestorebenchError, UnknownName, nearest
+from restorebench.contract.catalog import discover
+from restorebench.contract.errors import MissingResource, RestorebenchError, UnknownName, nearest
+from restorebench.contract.tasks import CLEAN
 from restorebench.oneoff import prepared
 from restorebench.records import OK, DetectionRecord
 from restorebench.runner import execute
 from restorebench.settings import Settings
 from restorebench.stages import Watcher
-from restorebench.tasks import CLEAN
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Heard = Mapping[str, Sequence[DetectionRecord]]

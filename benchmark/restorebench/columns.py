@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from restorebench.catalog import Entry
-from restorebench.contracts import MetricInfo, resolve
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import MetricInfo, resolve
+from restorebench.contract.catalog import Entry
 from restorebench.digests import digest
-from restorebench.guarding import guarded
 from restorebench.plan import ScoreColumn
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from restorebench.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError
 from restorebench.events import Done, Event
 from restorebench.plan import Plan
 from restorebench.records import OK, Record

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from restorebench.contract.tasks import CLEAN, components, composite
 from restorebench.records import OK, DetectionRecord
-from restorebench.tasks import CLEAN, components, composite
 
 _BINS = 15
 NONE = "none"

@@ -10,10 +10,10 @@ import pandas as pd
 
 from restorebench import detection
 from restorebench.averages import EVERY_DATASET, spread
+from restorebench.contract.tasks import CLEAN
 from restorebench.digests import digest
 from restorebench.leaderboard import AVERAGE, Row
 from restorebench.records import Board, DetectionRecord, DetectorCellFacts
-from restorebench.tasks import CLEAN
 
 
 def detection_tables(

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from restorebench.contracts import DetectorInfo, RestorerInfo, WeightFile, resolve
-from restorebench.guarding import guarded
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import DetectorInfo, RestorerInfo, resolve
+from restorebench.contract.values import WeightFile
 from restorebench.jobs import Job
 from restorebench.plan import DetectorCell, Plan, RestorerCell
 from restorebench.toolbox import weights

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from restorebench.catalog import Catalog
-from restorebench.contracts import Card
+from restorebench.contract.cards import Card
+from restorebench.contract.catalog import Catalog
 from restorebench.downloads import needed
 from restorebench.plan import DetectorCell, Plan, RestorerCell
 from restorebench.toolbox import weights

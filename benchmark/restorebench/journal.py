@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from restorebench.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError
 from restorebench.records import OK, DetectionRecord, Record, detection_from, record_from
 
 FILE = "run.sqlite"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebench import versions
-from restorebench.catalog import Catalog
+from restorebench.contract.catalog import Catalog
 from restorebench.hardware import gpus, memory_limit_mib, processor
 from restorebench.plan import DetectorCell, Plan, RestorerCell
 

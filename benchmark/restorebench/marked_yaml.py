@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from restorebench.errors import SuiteError
+from restorebench.contract.errors import SuiteError
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000  # also after aliases are expanded: anchors that explode stop here

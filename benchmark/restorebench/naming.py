@@ -10,15 +10,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from restorebench.anchoring import anchored
-from restorebench.catalog import Catalog, Entry
 from restorebench.columns import lay_out
-from restorebench.contracts import Card, DetectorInfo, MetricInfo, ScoringProtocol, WeightFile, resolve
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import Card, DetectorInfo, MetricInfo, ScoringProtocol, resolve
+from restorebench.contract.catalog import Catalog, Entry
+from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
+from restorebench.contract.tasks import CLEAN, canonical, components
+from restorebench.contract.values import WeightFile
 from restorebench.entries import NOT_DETECTORS, DatasetEntry, DetectorEntry, RestorerEntry
-from restorebench.errors import RestorebenchError, UnknownName, nearest
-from restorebench.guarding import guarded
 from restorebench.plan import Request, ScoreColumn
 from restorebench.suite import LoadedSuite, explain_options
-from restorebench.tasks import CLEAN, canonical, components
 from restorebench.toolbox import weights
 from restorebench.toolbox.contents import paths_in
 from restorebench.toolbox.options import options_model, validated_options

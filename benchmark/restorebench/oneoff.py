@@ -13,15 +13,15 @@ from typing import Any
 from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
+from restorebench.contract.errors import RestorebenchError
+from restorebench.contract.tasks import components
 from restorebench.delivery import Delivery, Existing
-from restorebench.errors import RestorebenchError
 from restorebench.events import Event, Note
 from restorebench.plan import DataCell, Plan, Request
 from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, execute, prepare
 from restorebench.settings import Settings
 from restorebench.stages import Started, Watcher
-from restorebench.tasks import components
 from restorebench.toolbox.images import SUFFIXES, has_16_bits, has_alpha
 from restorebench.versions import version
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from restorebench import journal as journals
-from restorebench.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError
 from restorebench.journal import Journal
 from restorebench.plan import DetectorCell, Plan, Request, RestorerCell
 from restorebench.settings import Settings

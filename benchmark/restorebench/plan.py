@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from restorebench.catalog import Catalog, Entry
-from restorebench.contracts import MetricInfo, RestorerInfo, SampleInfo
+from restorebench.contract.cards import MetricInfo, RestorerInfo
+from restorebench.contract.catalog import Catalog, Entry
+from restorebench.contract.values import SampleInfo
 from restorebench.digests import digest
 from restorebench.records import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.suite import LoadedSuite, Suite

@@ -8,16 +8,23 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from restorebench.catalog import Catalog, Entry
-from restorebench.contracts import DataRequest, DatasetInfo, DetectorInfo, RestorerInfo, SampleInfo, resolve
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import DatasetInfo, DetectorInfo, RestorerInfo, resolve
+from restorebench.contract.catalog import Catalog, Entry
+from restorebench.contract.errors import (
+    BrokenPlugin,
+    ContractViolation,
+    MissingResource,
+    RestorebenchError,
+    SuiteError,
+)
+from restorebench.contract.tasks import CLEAN, components
+from restorebench.contract.values import DataRequest, SampleInfo
 from restorebench.digests import digest
 from restorebench.entries import DatasetEntry, DetectorEntry, RestorerEntry
-from restorebench.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError, SuiteError
-from restorebench.guarding import guarded
 from restorebench.naming import Named, look_up
 from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCell, ScoreColumn
 from restorebench.suite import LoadedSuite
-from restorebench.tasks import CLEAN, components
 from restorebench.toolbox.contents import Contents
 from restorebench.toolbox.options import validated_options
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from restorebench import estimates, origin, planning, schedule, stages
 from restorebench import journal as journals
 from restorebench import suite as suites
-from restorebench.catalog import discover, first_line, require_unbroken
-from restorebench.contracts import resolve
-from restorebench.errors import BrokenPlugin, SuiteError
+from restorebench.contract.cards import resolve
+from restorebench.contract.catalog import discover, first_line, require_unbroken
+from restorebench.contract.errors import BrokenPlugin, SuiteError
 from restorebench.journal import Journal
 from restorebench.layout import SCORES
 from restorebench.manifest import manifest

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from restorebench.contract.tasks import components
 from restorebench.jobs import CellSpec, Job
 from restorebench.journal import Journal, Key
 from restorebench.layout import outputs_folder, triple_name, triples_folder
 from restorebench.plan import DetectorCell, Plan, RestorerCell, ScoreColumn
 from restorebench.records import FAILED, OK, TRANSIENT, DetectionRecord, Record
-from restorebench.tasks import components
 
 
 @dataclass(frozen=True)

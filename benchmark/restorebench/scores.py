@@ -9,7 +9,7 @@ from typing import Any
 
 from restorebench import journal as journals
 from restorebench import schedule
-from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.events import Note
 from restorebench.marked_yaml import Marks
 from restorebench.oneoff import prepared

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from restorebench.errors import SuiteError, nearest
+from restorebench.contract.errors import SuiteError, nearest
 from restorebench.marked_yaml import KeyPath, Marks, parse_value
 
 _DEEPEST_VARIABLE = 8

@@ -12,10 +12,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from restorebench import substitution
+from restorebench.contract.errors import SuiteError, UnknownName, nearest
+from restorebench.contract.tasks import TEN_NAMES
 from restorebench.entries import DatasetEntry, DetectorEntry, Limits, RestorerEntry, Strict
-from restorebench.errors import SuiteError, UnknownName, nearest
 from restorebench.marked_yaml import KeyPath, Marks, parse, read
-from restorebench.tasks import TEN_NAMES
 
 _LONGEST_LINE = 400  # of a message, in characters: keys and tags of a hostile file may be as long as itself
 _MOST_LINES = 50

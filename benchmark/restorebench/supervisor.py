@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebench.child import Child, visible_devices
-from restorebench.errors import DeviceError, RestorebenchError, from_worker
+from restorebench.contract.errors import DeviceError, RestorebenchError, from_worker
 from restorebench.events import Done, Event, Loaded, Note
 from restorebench.jobs import Job, Setup
 from restorebench.queues import Queues, Work, cell_name, plugin_work

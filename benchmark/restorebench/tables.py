@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from restorebench import averages, leaderboard
+from restorebench.contract.tasks import composite
 from restorebench.detection_tables import detection_tables
 from restorebench.leaderboard import Cell, Row
 from restorebench.records import OK, Board, DetectionRecord, Record
-from restorebench.tasks import composite
 
 
 @dataclass(frozen=True)

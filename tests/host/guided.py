@@ -17,7 +17,7 @@ import atheris
 
 with atheris.instrument_imports(include=["restorebench", "yaml", "tifffile", "PIL", "safetensors"]):
     from restorebench import RestorebenchError, suite
-    from restorebench.catalog import discover
+    from restorebench.contract.catalog import discover
     from restorebench.naming import look_up
     from restorebench.plan import Request
     from restorebench.toolbox import images, weights

@@ -12,7 +12,7 @@ from PIL import Image
 
 from restorebench import cli, detection
 from restorebench.calibration import calibrate, fitted_factor, quality, rescaled
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.records import DetectionRecord
 from restorebench.settings import Settings
 

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from restorebench import RestorerInfo, catalog, hookimpl
-from restorebench.errors import BrokenPlugin, DuplicateName, UnknownName
-from restorebench.tasks import TEN_NAMES
+from restorebench import RestorerInfo, hookimpl
+from restorebench.contract import catalog
+from restorebench.contract.errors import BrokenPlugin, DuplicateName, UnknownName
+from restorebench.contract.tasks import TEN_NAMES
 
 
 def card(name="mine", **facts):

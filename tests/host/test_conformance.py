@@ -215,7 +215,7 @@ def test_an_option_without_a_default_may_have_a_value_for_tests():
 
 
 def test_a_plugin_that_imports_torch_for_its_card_is_caught(tmp_path):
-    from restorebench.catalog import discover
+    from restorebench.contract.catalog import discover
 
     path = tmp_path / "heavy.py"
     path.write_text(
@@ -382,7 +382,7 @@ def test_a_paired_folder_conforms_where_its_options_point_at_data(pairs):
     ["numpy", "nan", "path", "tuple-key", "float64", "other-size", "not-finite", "not-a-sample"],
 )
 def test_a_sample_that_a_run_refuses_is_caught(name):
-    from restorebench.catalog import discover
+    from restorebench.contract.catalog import discover
 
     catalog = discover([Path(__file__).parent / "plugins" / "careless.py"])
     (card,) = (entry.card for entry in catalog.of("dataset") if entry.card.name == "careless")

@@ -9,7 +9,7 @@ import pytest
 from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
-from restorebench.errors import SuiteError
+from restorebench.contract.errors import SuiteError
 from restorebench.runner import execute, prepare
 from restorebench.settings import Settings
 from restorebench.toolbox.images import resized

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from restorebench import engines, versions
+from restorebench.contract.errors import DeviceError, RestorebenchError
 from restorebench.engines.ray_actor import Answer, GroupActor, Surroundings
-from restorebench.errors import DeviceError, RestorebenchError
 from restorebench.events import Done, Loaded, Note
 from restorebench.jobs import CellSpec, Job, Setup
 from restorebench.plan import Request

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from restorebench.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError
 from restorebench.events import Done
 
 pytestmark = pytest.mark.faults
@@ -132,7 +132,7 @@ def test_a_folder_that_is_removed_while_the_run_goes_on(run, tmp_path, observe, 
 
 
 def test_an_input_that_is_removed_while_the_run_goes_on_is_one_line(run, pairs, tmp_path):
-    from restorebench.errors import RestorebenchError
+    from restorebench.contract.errors import RestorebenchError
 
     def remove(event):
         (pairs / "noisy" / "LQ" / "c-bright.png").unlink(missing_ok=True)

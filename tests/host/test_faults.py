@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from restorebench.child import Child
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.processes import descendants

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from restorebench import suite as suites
-from restorebench.catalog import discover
-from restorebench.errors import RestorebenchError
+from restorebench.contract.catalog import discover
+from restorebench.contract.errors import RestorebenchError
 from restorebench.naming import look_up
 from restorebench.plan import Request
 

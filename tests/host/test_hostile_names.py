@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.layout import triple_name
 from restorebench.toolbox.cells import csv_text, guarded, unguarded, visible
 

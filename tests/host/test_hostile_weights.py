@@ -22,9 +22,9 @@ from restorebench_diffbir import convert
 from restorebench_textualdegrem.train import __main__ as textual_train
 
 from restorebench import Batch, RestorebenchError, Runtime
-from restorebench.catalog import discover
-from restorebench.contracts import resolve
-from restorebench.tasks import TEN
+from restorebench.contract.cards import resolve
+from restorebench.contract.catalog import discover
+from restorebench.contract.tasks import TEN
 from restorebench.toolbox.options import options_model, validated
 from restorebench.training import packing
 from restorebench.training.config import Data, Training

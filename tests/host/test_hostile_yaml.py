@@ -7,7 +7,7 @@ import time
 import pytest
 
 from restorebench import suite as suites
-from restorebench.errors import RestorebenchError, SuiteError
+from restorebench.contract.errors import RestorebenchError, SuiteError
 from restorebench.training.config import Training
 from restorebench.training.config import load as load_training
 

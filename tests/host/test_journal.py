@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from restorebench import journal as journals
-from restorebench.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError
 from restorebench.records import DetectionRecord, Execution, Record, detection_from, record_from
 
 DIGESTS = {"psnr@rgb": "p1", "ssim@rgb": "s1"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from restorebench import runner
-from restorebench.catalog import discover
-from restorebench.errors import RunFolderError
+from restorebench.contract.catalog import discover
+from restorebench.contract.errors import RunFolderError
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*(ROOT / "benchmark" / "restorebench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from restorebench import suite as suites
-from restorebench.catalog import discover, require_unbroken
-from restorebench.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
+from restorebench.contract.catalog import discover, require_unbroken
+from restorebench.contract.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
 from restorebench.plan import Request
 from restorebench.planning import build
 

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from restorebench import catalog, runner
-from restorebench.errors import BrokenPlugin, RunFolderError
+from restorebench import runner
+from restorebench.contract import catalog
+from restorebench.contract.errors import BrokenPlugin, RunFolderError
 from restorebench.settings import Settings
 from restorebench.suite import LoadedSuite, Suite
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.engines.ray_actor import GroupActor
 from restorebench.engines.ray_placement import Placement, glimpse, sees
-from restorebench.errors import RestorebenchError, RunFolderError
 from restorebench.inputs import inputs
 from restorebench.jobs import CellSpec, Job, Setup
 from restorebench.processes import descendants

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from restorebench import runner, scores, versions
-from restorebench.errors import BrokenPlugin, RunFolderError
+from restorebench.contract.errors import BrokenPlugin, RunFolderError
 from restorebench.settings import Settings
 
 WEIGHTY = """
 from pathlib import Path
 from restorebench import Detection, DetectorInfo, RestorerInfo, hookimpl
-from restorebench.contracts import WeightFile
+from restorebench.contract.cards import WeightFile
 from restorebench.toolbox.options import PluginOptions
 
 class Options(PluginOptions):

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import pytest
 
+from restorebench.contract.errors import MissingResource
 from restorebench.costs import Costs
-from restorebench.errors import MissingResource
 from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.settings import Settings

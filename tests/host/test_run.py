@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from restorebench import oneoff
-from restorebench.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError
 from restorebench.events import Done
 from restorebench.plan import Request
 from restorebench.runner import execute, prepare, report_again

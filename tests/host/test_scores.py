@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from restorebench import runner, scores
-from restorebench.errors import RestorebenchError, RunFolderError, SuiteError
+from restorebench.contract.errors import RestorebenchError, RunFolderError, SuiteError
 from restorebench.events import Done
 from restorebench.settings import Settings
 

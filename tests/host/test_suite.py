@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restorebench import suite as suites
-from restorebench.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
+from restorebench.contract.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
 from restorebench.marked_yaml import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from restorebench.plan import Request
 from restorebench.runner import prepare

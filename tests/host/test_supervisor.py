@@ -9,7 +9,7 @@ import pytest
 
 from restorebench import channel, supervisor
 from restorebench.child import visible_devices
-from restorebench.errors import DeviceError
+from restorebench.contract.errors import DeviceError
 from restorebench.events import Done
 from restorebench.jobs import CellSpec, Job, Setup
 from restorebench.queues import Queues, Work

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from restorebench import MissingResource, RestorebenchError, Runtime, WeightFile
-from restorebench.errors import WeightsMismatch
+from restorebench.contract.errors import WeightsMismatch
 from restorebench.toolbox import weights
 from restorebench.toolbox.files import file_digest
 

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from restorebench.catalog import discover
+from restorebench.contract.catalog import discover
 from restorebench.testing import checks
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 from restorebench import TEN_NAMES, MissingResource, composite
 from restorebench import suite as suites
-from restorebench.catalog import discover
+from restorebench.contract.catalog import discover
 from restorebench.plan import Request
 from restorebench.planning import build
 

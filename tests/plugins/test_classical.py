@@ -20,7 +20,7 @@ from restorebench_datasets import synthetic
 from restorebench_datasets.options import Synthetic
 
 from restorebench import TEN_NAMES, Batch, DataRequest, Detection, RestorebenchError, Training, synthesisers
-from restorebench.catalog import discover
+from restorebench.contract.catalog import discover
 from restorebench.toolbox import photographs
 from restorebench.toolbox.holes import white_mask
 from restorebench.toolbox.images import quantise, read, write_png

@@ -10,7 +10,7 @@ import restorebench_airnet
 import restorebench_daclip
 
 from restorebench import TEN, TEN_NAMES, Batch, Runtime, synthesisers
-from restorebench.catalog import discover
+from restorebench.contract.catalog import discover
 from restorebench.testing import checks
 from restorebench.toolbox import images, photographs
 from restorebench.toolbox.files import file_digest

@@ -18,7 +18,7 @@ from restorebench_datasets.manifest import KINDS
 from restorebench_datasets.options import Paired, Unpaired
 
 from restorebench import CLEAN, TEN_NAMES, DataRequest, MissingResource, RestorebenchError, UnreadableImage
-from restorebench.contracts import resolve
+from restorebench.contract.cards import resolve
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("RESTOREBENCH_SHARED", PROJECT.parent / "shared"))

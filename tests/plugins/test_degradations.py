@@ -20,7 +20,7 @@ from restorebench_degradations import restorebench_degradations, strength
 from restorebench_degradations.levels import at
 
 from restorebench import TEN, TEN_NAMES, RestorebenchError
-from restorebench.contracts import resolve
+from restorebench.contract.cards import resolve
 from restorebench.toolbox import images, seeding
 from restorebench.toolbox.photographs import embedded, listed
 from restorebench.toolbox.synthesis import centre_crop, degrade, psnr

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from restorebench_degradations import options, restorebench_degradations
 
 from restorebench import TEN_NAMES, Degraded, RestorebenchError, Stage, components
-from restorebench.contracts import DegradationInfo, resolve
-from restorebench.tasks import Task
+from restorebench.contract.cards import DegradationInfo, resolve
+from restorebench.contract.tasks import Task
 from restorebench.toolbox import seeding
 
 CARDS = {card.name: card for card in restorebench_degradations()}

@@ -15,7 +15,7 @@ from restorebench_degradations.uncompleted import AREAS
 from scipy.ndimage import convolve
 
 from restorebench import Degraded
-from restorebench.contracts import resolve
+from restorebench.contract.cards import resolve
 from restorebench.toolbox import seeding
 from restorebench.toolbox.filters import guided_filter
 

@@ -21,7 +21,7 @@ from scipy.ndimage import convolve
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from restorebench.contracts import resolve
+from restorebench.contract.cards import resolve
 
 CARDS = {card.name: card for card in restorebench_metrics()}
 PIXEL_CARDS = [card for card in CARDS.values() if not card.network]

@@ -14,7 +14,7 @@ from restorebench_metrics.backbones import BACKBONES, checkpoints, unavailable
 from restorebench_metrics.lpips import build, distance, load
 
 from restorebench import MissingResource
-from restorebench.contracts import resolve
+from restorebench.contract.cards import resolve
 from restorebench.toolbox.scoring import prepare
 
 CARDS = {card.name: card for card in restorebench_metrics() if card.network}

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.ndimage
 from PIL import Image
 
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox import images, photographs
 from restorebench.toolbox.images import pixel_digest
 from restorebench.toolbox.seeding import generator

@@ -36,8 +36,9 @@ from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.unet import UNIVERSAL, UNet
 from torch import Tensor
 
-from restorebench import TEN, Batch, RestorerInfo, Runtime, catalog
-from restorebench.contracts import resolve
+from restorebench import TEN, Batch, RestorerInfo, Runtime
+from restorebench.contract import catalog
+from restorebench.contract.cards import resolve
 from restorebench.toolbox import rule_weights, tiling
 from restorebench.toolbox.options import validated_options
 from restorebench.toolbox.photographs import embedded

@@ -36,7 +36,8 @@ from restorebench_textualdegrem.transfer import transfer
 from torch import Tensor, nn
 from turns import spread
 
-from restorebench import TEN, Batch, Runtime, catalog
+from restorebench import TEN, Batch, Runtime
+from restorebench.contract import catalog
 from restorebench.toolbox.pointwise import Pointwise
 from restorebench.worker import restoring
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from restorebench.cli import calibrating, images, information, runs
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import options
-from restorebench.errors import RestorebenchError, RunFolderError
+from restorebench.contract.errors import RestorebenchError, RunFolderError
 
 if TYPE_CHECKING:
     from restorebench.settings import Settings

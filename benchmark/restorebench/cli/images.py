@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restorebench.cli import common, options
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 
 if TYPE_CHECKING:
     from restorebench.delivery import Existing

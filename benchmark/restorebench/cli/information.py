@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import options
-from restorebench.contracts import CARD_TYPES, MetricInfo
-from restorebench.errors import RestorebenchError, UnknownName, nearest
+from restorebench.contract.cards import CARD_TYPES, MetricInfo
+from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydantic.fields import FieldInfo
 
-    from restorebench.catalog import Entry
-    from restorebench.contracts import Card
+    from restorebench.contract.cards import Card
+    from restorebench.contract.catalog import Entry
 
 _KINDS = [f"{kind}s" for kind in CARD_TYPES]
 
@@ -37,7 +37,7 @@ def list_plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List what is installed."""
-    from restorebench.catalog import discover
+    from restorebench.contract.catalog import discover
 
     known = [*_KINDS, "tasks", "protocols", "suites", "plugins"]
     if kind not in known:
@@ -109,8 +109,8 @@ def _unavailable(entry: Entry) -> str:
 def _weights(entry: Entry) -> str:
     from pydantic import ValidationError
 
-    from restorebench.contracts import resolve
-    from restorebench.guarding import guarded
+    from restorebench.contract.blame import guarded
+    from restorebench.contract.cards import resolve
     from restorebench.toolbox.options import validated_options
 
     resources = getattr(entry.card, "resources", None)
@@ -132,7 +132,7 @@ def _weights(entry: Entry) -> str:
 
 def _options(card: Card) -> list[dict[str, Any]] | str:
     """List a card's options with their defaults, None where one is required; or say why they cannot be listed."""
-    from restorebench.guarding import guarded
+    from restorebench.contract.blame import guarded
     from restorebench.toolbox.options import options_model
 
     try:
@@ -188,7 +188,7 @@ def doctor(plugin: options.Plugin = None) -> None:
     import platform
     import shutil
 
-    from restorebench.catalog import discover
+    from restorebench.contract.catalog import discover
     from restorebench.settings import cache_folder
     from restorebench.versions import version
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from restorebench.errors import DeviceError
+from restorebench.contract.errors import DeviceError
 from restorebench.stopping import Stopped
 from restorebench.toolbox.cells import visible
 

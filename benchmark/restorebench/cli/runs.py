@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import options
-from restorebench.errors import SuiteError
+from restorebench.contract.errors import SuiteError
 from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:

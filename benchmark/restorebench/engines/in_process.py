@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+from restorebench.contract.errors import DeviceError, from_worker
 from restorebench.engines import RunJobs
-from restorebench.errors import DeviceError, from_worker
 from restorebench.events import Done, Event, Loaded, failures
 from restorebench.jobs import Job, Setup
 from restorebench.queues import cell_name, plugin_work

@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 
 from restorebench import versions
+from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.engines.ray_placement import Files, Glimpse, Placement, sees
-from restorebench.errors import RestorebenchError, RunFolderError
 from restorebench.events import Done, Event, Loaded
 from restorebench.jobs import Job, Setup
 from restorebench.settings import cache_folder

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 
 _ENDING_SECONDS = 30
 _ANSWER_SECONDS = 20

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from restorebench import costs, versions
+from restorebench.contract.errors import RestorebenchError, RunFolderError, from_worker
 from restorebench.engines import RunJobs
-from restorebench.errors import RestorebenchError, RunFolderError, from_worker
 from restorebench.events import Done, Event, Note
 from restorebench.jobs import Job, Setup
 from restorebench.queues import Queues, Work, cell_name

@@ -19,8 +19,8 @@ from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
+from restorebench.contract.errors import RestorebenchError
 from restorebench.digests import digest
-from restorebench.errors import RestorebenchError
 from restorebench.jobs import Setup
 from restorebench.toolbox.files import files_below
 

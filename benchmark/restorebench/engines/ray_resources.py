@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import ray
 
-from restorebench.errors import DeviceError
+from restorebench.contract.errors import DeviceError
 from restorebench.jobs import Setup
 from restorebench.settings import Settings
 

@@ -11,8 +11,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from restorebench.contract.errors import RestorebenchError
 from restorebench.engines.ray_placement import PART_BYTES, Item
-from restorebench.errors import RestorebenchError
 from restorebench.toolbox.files import file_digest, files_below
 
 

@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from restorebench.catalog import Catalog, Entry, discover
-from restorebench.contracts import (
+from restorebench.contract.cards import (
     CARD_TYPES,
     Card,
     DatasetInfo,
@@ -27,7 +26,8 @@ from restorebench.contracts import (
     MetricInfo,
     RestorerInfo,
 )
-from restorebench.errors import ContractViolation, UnknownName, nearest
+from restorebench.contract.catalog import Catalog, Entry, discover
+from restorebench.contract.errors import ContractViolation, UnknownName, nearest
 from restorebench.testing import cards, datasets, degradations, detectors, metrics, restorers
 from restorebench.testing.subject import Subject
 

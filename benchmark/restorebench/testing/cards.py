@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from restorebench.contracts import resolve
+from restorebench.contract.cards import resolve
 from restorebench.testing.subject import Subject
 from restorebench.toolbox.options import validated_options
 
@@ -21,7 +21,7 @@ def card_is_inert(subject: Subject) -> None:
     if not subject.entry.source:
         return
     code = (
-        "import json, sys; from restorebench.catalog import discover; "
+        "import json, sys; from restorebench.contract.catalog import discover; "
         f"broken = discover(only=[{subject.entry.source!r}]).broken; "
         f"heavy = [name for name in {_HEAVY!r} if name in sys.modules]; "
         "print(json.dumps([heavy, [plugin.reason for plugin in broken]]))"

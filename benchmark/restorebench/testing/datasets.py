@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from restorebench.contracts import DataRequest, Sample, SampleInfo, resolve
-from restorebench.errors import ContractViolation
-from restorebench.tasks import CLEAN, TEN_NAMES, components
+from restorebench.contract.cards import resolve
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.tasks import CLEAN, TEN_NAMES, components
+from restorebench.contract.values import DataRequest, Sample, SampleInfo
 from restorebench.testing.subject import Subject, hold_image
 
 _KINDS_OF_SAMPLE = ("captured", "published", "derived", "synthetic")

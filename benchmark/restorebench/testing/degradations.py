@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restorebench.contracts import Degraded
+from restorebench.contract.values import Degraded
 from restorebench.testing.subject import SIZES, Subject, hold_image, hold_json, photograph
 from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench.contract.values import Image
 
 
 def degrades_every_size(subject: Subject) -> None:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from restorebench.contracts import Detection
-from restorebench.errors import ContractViolation
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.values import Detection
 from restorebench.testing.subject import BATCH_TOLERANCE, SIZES, Subject, images_of
 
 if TYPE_CHECKING:

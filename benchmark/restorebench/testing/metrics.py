@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restorebench.contracts import Metric, ScoringProtocol
-from restorebench.errors import ContractViolation
+from restorebench.contract.cards import ScoringProtocol
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.values import Metric
 from restorebench.testing.subject import Subject, images_of, largest_difference
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from restorebench.contracts import Batch, Detection, Tiling
-from restorebench.errors import ContractViolation
-from restorebench.tasks import TEN_NAMES
+from restorebench.contract.cards import Tiling
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.tasks import TEN_NAMES
+from restorebench.contract.values import Batch, Detection
 from restorebench.testing.subject import BATCH_TOLERANCE, SIZES, Subject, images_of, largest_difference
 
 if TYPE_CHECKING:

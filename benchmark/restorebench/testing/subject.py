@@ -8,16 +8,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
-from restorebench.catalog import Catalog, Entry
-from restorebench.contracts import Runtime, resolve
-from restorebench.errors import ContractViolation
+from restorebench.contract.cards import resolve
+from restorebench.contract.catalog import Catalog, Entry
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.values import Runtime
 from restorebench.settings import cache_folder
 from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from restorebench.contracts import Image
+    from restorebench.contract.values import Image
 
 SIZES = ((1, 1), (17, 23), (64, 48))
 """Heights and widths every restorer, detector and degradation has to cope with."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from restorebench.contract.errors import MissingResource
 from restorebench.digests import digest
-from restorebench.errors import MissingResource
 from restorebench.toolbox.files import file_digest, files_below
 
 KeyPath = tuple[str | int, ...]

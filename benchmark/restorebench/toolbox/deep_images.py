@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import PIL.Image
 import PIL.ImageFile
 
-from restorebench.errors import UnreadableImage
+from restorebench.contract.errors import UnreadableImage
 
 if TYPE_CHECKING:
     import numpy as np

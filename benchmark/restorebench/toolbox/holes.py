@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, diags_array
 from scipy.sparse.linalg import cg
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench.contract.values import Image
 
     Mask = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 

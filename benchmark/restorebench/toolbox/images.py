@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import PIL.Image
 import PIL.ImageFile
 
-from restorebench.errors import MissingResource, UnreadableImage
+from restorebench.contract.errors import MissingResource, UnreadableImage
 from restorebench.toolbox import deep_images as deep
 from restorebench.toolbox.files import replaced
 from restorebench.toolbox.wholeness import is_cluttered, may_be_truncated, tiff_end
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from restorebench.contracts import Image
+    from restorebench.contract.values import Image
 
     Stored = np.ndarray[Any, np.dtype[np.uint8] | np.dtype[np.uint16]]  # (H, W) or (H, W, channels)
 

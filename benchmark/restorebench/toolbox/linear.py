@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.contract.errors import MissingResource, RestorebenchError
 from restorebench.toolbox.files import replaced
 
 Array = np.ndarray[Any, Any]

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from restorebench.contracts import Card, kind_of, resolve
-from restorebench.errors import RestorebenchError
-from restorebench.guarding import guarded
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import Card, kind_of, resolve
+from restorebench.contract.errors import RestorebenchError
 
 Temperature = Annotated[
     float,

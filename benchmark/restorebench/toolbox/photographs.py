@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.contract.errors import MissingResource, RestorebenchError
 from restorebench.toolbox.files import file_digest
 from restorebench.toolbox.images import SUFFIXES
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from restorebench.contracts import ScoringProtocol, Space
+from restorebench.contract.cards import ScoringProtocol, Space
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restorebench.contract.catalog import discover
+from restorebench.contract.tasks import TEN, TEN_NAMES
+from restorebench.contract.values import Runtime
 from restorebench.toolbox.images import pixel_digest, quantise
+from restorebench.toolbox.options import loaded
 from restorebench.toolbox.seeding import generator
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from restorebench.contracts import Degradation, Image
+    from restorebench.contract.values import Degradation, Image
 
 PERFECT = 100.0
 """What the PSNR of equal images counts as, in dB, as in the tables."""
+
+
+def synthesisers(tasks: Sequence[str] = TEN_NAMES) -> Mapping[str, Degradation]:
+    """Load the degradations of tasks with their default options, for scripts that fit, train and measure.
+
+    This looks for all plugins: call it once.
+    """
+    find = discover().find
+    runtime = Runtime("cpu", 1, Path(), {}, True, TEN, find)
+    return {task: loaded(find("degradation", task), {}, runtime) for task in tasks}
 
 
 def generator_for(clean: Image, task: str, severity: int, seed: int = 0) -> np.random.Generator:

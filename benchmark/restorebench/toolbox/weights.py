@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from restorebench.errors import MissingResource, RestorebenchError, WeightsMismatch
+from restorebench.contract.errors import MissingResource, RestorebenchError, WeightsMismatch
 from restorebench.toolbox.files import atomic_write_text, file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from restorebench.contracts import Runtime, WeightFile
+    from restorebench.contract.values import Runtime, WeightFile
 
 LOCK = "weights.json"
 """In the cache folder: the sha256 of every published file, recorded when it was first used."""

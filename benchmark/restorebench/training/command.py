@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from restorebench.errors import MissingResource, RestorebenchError
+from restorebench.contract.errors import MissingResource, RestorebenchError
 from restorebench.toolbox.places import cache_folder
 from restorebench.training.config import Training, load
 from restorebench.training.data import KILLED, tells_of_a_loader

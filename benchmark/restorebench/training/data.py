@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox import images
 from restorebench.toolbox.seeding import generator
 from restorebench.training.config import Training
 from restorebench.training.sources import Pair, Source
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench.contract.values import Image
 
 KILLED = (
     "a process that prepares data was killed, often for want of memory; the same command goes on from the last"

@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from restorebench.errors import RestorebenchError, RunFolderError
+from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.toolbox.files import atomic_write_text, replaced
 from restorebench.training.config import Training
 from restorebench.training.data import tells_of_a_loader

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.training.config import Training
 from restorebench.training.data import watched
 from restorebench.training.keeping import Kept, Log, owned, writing

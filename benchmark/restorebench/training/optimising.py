@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from restorebench.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError
 from restorebench.training.config import Average, Training
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from restorebench.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.toolbox import photographs, weights
 from restorebench.toolbox.files import file_digest, replaced
 from restorebench.training.keeping import CHECKPOINT, HISTORY, logged, writing

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from restorebench.catalog import synthesisers
-from restorebench.errors import MissingResource, RestorebenchError
-from restorebench.tasks import TEN_NAMES
+from restorebench.contract.errors import MissingResource, RestorebenchError
+from restorebench.contract.tasks import TEN_NAMES
 from restorebench.toolbox import images, photographs
-from restorebench.toolbox.synthesis import degrade
+from restorebench.toolbox.synthesis import degrade, synthesisers
 from restorebench.training.config import Data, Training
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench.contract.values import Image
 
 _LQ, _GT = "LQ", "GT"
 SIZES, SATURATIONS = (0.8, 1.0), (0.6, 1.3)

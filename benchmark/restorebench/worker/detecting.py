@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from restorebench.contracts import Detection, Detector, DetectorInfo
-from restorebench.errors import ContractViolation
-from restorebench.tasks import CLEAN
+from restorebench.contract.cards import DetectorInfo
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.tasks import CLEAN
+from restorebench.contract.values import Detection, Detector
 
 
 def detect(detector: Detector, card: DetectorInfo, images: Tensor) -> list[Detection]:

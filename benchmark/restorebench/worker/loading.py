@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from restorebench.catalog import Catalog, discover
-from restorebench.contracts import DataRequest, Dataset, MetricInfo, Runtime, resolve
+from restorebench.contract.cards import MetricInfo, resolve
+from restorebench.contract.catalog import Catalog, discover
+from restorebench.contract.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError
+from restorebench.contract.values import DataRequest, Dataset, Runtime
 from restorebench.digests import digest
-from restorebench.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError
 from restorebench.toolbox.contents import paths
 from restorebench.toolbox.options import validated_options
 from restorebench.worker.reasons import reason

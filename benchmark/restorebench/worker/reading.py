@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from restorebench.contracts import Dataset, Sample
-from restorebench.errors import ContractViolation
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.values import Dataset, Sample
 
 
 def read(data: Dataset, place: int) -> Sample:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from restorebench.catalog import first_line
-from restorebench.errors import ContractViolation, UnreadableImage
+from restorebench.contract.catalog import first_line
+from restorebench.contract.errors import ContractViolation, UnreadableImage
 from restorebench.worker.restoring import TooLarge, out_of_memory
 
 _LONGEST = 1000  # characters of a message; a plugin's may be any number, for every image, in journal and tables

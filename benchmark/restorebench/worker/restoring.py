@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from restorebench.contracts import Batch, Restorer, RestorerInfo, Tiling
-from restorebench.errors import ContractViolation, Fallback
+from restorebench.contract.cards import RestorerInfo, Tiling
+from restorebench.contract.errors import ContractViolation, Fallback
+from restorebench.contract.values import Batch, Restorer
 from restorebench.toolbox import tiling
 from restorebench.worker import memory
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restorebench.contracts import Sample
-from restorebench.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError
+from restorebench.contract.values import Sample
 from restorebench.toolbox import images
 
 if TYPE_CHECKING:
-    from restorebench.contracts import Image
+    from restorebench.contract.values import Image
 
 
 def save_output(path: Path, restored: Image, unrounded: bool) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restorebench.contracts import Metric, MetricInfo, Sample, ScoringProtocol
-from restorebench.errors import ContractViolation
+from restorebench.contract.cards import MetricInfo, ScoringProtocol
+from restorebench.contract.errors import ContractViolation
+from restorebench.contract.values import Metric, Sample
 from restorebench.toolbox import images
 from restorebench.toolbox.scoring import crop_map, prepare
 from restorebench.worker.reasons import reason

@@ -11,14 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from restorebench.contracts import (
-    Batch,
-    Detection,
-    DetectorInfo,
-    RestorerInfo,
-    Sample,
-)
-from restorebench.errors import ContractViolation, RestorebenchError, RunFolderError, UnreadableImage
+from restorebench.contract.cards import DetectorInfo, RestorerInfo
+from restorebench.contract.errors import ContractViolation, RestorebenchError, RunFolderError, UnreadableImage
+from restorebench.contract.values import Batch, Detection, Sample
 from restorebench.layout import output_name, safe_name, triple_name
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, seeding

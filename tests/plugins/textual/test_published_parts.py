@@ -14,8 +14,8 @@ from restorebench_textualdegrem.options import Generation, GuidedRestoration
 
 from restorebench import TEN, MissingResource, Runtime, downloads, planning
 from restorebench import suite as suites
-from restorebench.catalog import discover
-from restorebench.errors import WeightsMismatch
+from restorebench.contract.catalog import discover
+from restorebench.contract.errors import WeightsMismatch
 from restorebench.toolbox import weights
 
 WORDS = ["a</w>", "photo</w>", "of</w>", "s</w>"]

@@ -22,11 +22,10 @@ from typing import Any
 
 import pluggy
 
-from restorebench import hookspecs
-from restorebench.contracts import CARD_TYPES, Card, Degradation, DegradationInfo, Runtime
-from restorebench.errors import BrokenPlugin, DuplicateName, UnknownName, nearest
-from restorebench.tasks import TEN, TEN_NAMES, Task
-from restorebench.toolbox.options import loaded
+from restorebench.contract import hookspecs
+from restorebench.contract.cards import CARD_TYPES, Card, DegradationInfo
+from restorebench.contract.errors import BrokenPlugin, DuplicateName, UnknownName, nearest
+from restorebench.contract.tasks import TEN, TEN_NAMES, Task
 
 _HOOKS: Mapping[str, str] = {kind: f"restorebench_{kind}s" for kind in CARD_TYPES}
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -159,16 +158,6 @@ def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> C
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
             broken.append(Broken(plugin, source, f"{type(error).__name__}: {first_line(error)}"))
     return Catalog(tuple(entries), tuple(broken))
-
-
-def synthesisers(tasks: Sequence[str] = TEN_NAMES) -> Mapping[str, Degradation]:
-    """Load the degradations of tasks with their default options, for scripts that fit, train and measure.
-
-    This looks for all plugins: call it once.
-    """
-    find = discover().find
-    runtime = Runtime("cpu", 1, Path(), {}, True, TEN, find)
-    return {task: loaded(find("degradation", task), {}, runtime) for task in tasks}
 
 
 def require_unbroken(catalog: Catalog, paths: Sequence[Path]) -> None:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from restorebench.contracts import Card, kind_of
-from restorebench.errors import BrokenPlugin, RestorebenchError
+from restorebench.contract.cards import Card, kind_of
+from restorebench.contract.errors import BrokenPlugin, RestorebenchError
 
-_HOST = Path(__file__).resolve().parent
+_HOST = Path(__file__).resolve().parent.parent
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pluggy
 
-from restorebench.contracts import (
+from restorebench.contract.cards import (
     DatasetInfo,
     DegradationInfo,
     DetectorInfo,
