@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from restorebench import detection
-from restorebench import journal as journals
 from restorebench.contract.catalog import discover
 from restorebench.contract.errors import MissingResource, RestorebenchError, UnknownName, nearest
 from restorebench.contract.tasks import CLEAN
+from restorebench.journal import journal as journals
 from restorebench.oneoff import prepared
 from restorebench.records import OK, DetectionRecord
 from restorebench.runner import execute
 from restorebench.settings import Settings
 from restorebench.stages import Watcher
+from restorebench.tables import detector_scores
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Heard = Mapping[str, Sequence[DetectionRecord]]
@@ -104,7 +104,7 @@ def calibrate(
     heard = {task: [record for record in records if record.status == OK] for task, records in said.items()}
     _require_probabilities(detector, heard, failures)
     factor = fitted_factor(heard)
-    pairs = [pair for task, records in heard.items() for pair in detection.confidences(task, records)]
+    pairs = [pair for task, records in heard.items() for pair in detector_scores.confidences(task, records)]
     return Calibration(
         images=len(pairs),
         top1=sum(right for _, right in pairs) / len(pairs),
@@ -205,12 +205,12 @@ def fitted_factor(heard: Heard) -> float:
 def quality(heard: Heard) -> Quality:
     """Score what was said."""
     logarithms, truths, _ = _table(heard)
-    briers = {task: detection.brier(task, records) or 0.0 for task, records in heard.items()}
-    pairs = [pair for task, records in heard.items() for pair in detection.confidences(task, records)]
+    briers = {task: detector_scores.brier(task, records) or 0.0 for task, records in heard.items()}
+    pairs = [pair for task, records in heard.items() for pair in detector_scores.confidences(task, records)]
     return Quality(
         nll=_loss(logarithms, truths),
         brier=sum(briers[task] * len(records) for task, records in heard.items()) / len(truths),
-        calibration_error=detection.calibration_error(pairs) or 0.0,
+        calibration_error=detector_scores.calibration_error(pairs) or 0.0,
     )
 
 

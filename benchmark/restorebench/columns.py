@@ -9,8 +9,8 @@ from itertools import product
 from restorebench.contract.blame import guarded
 from restorebench.contract.cards import MetricInfo, resolve
 from restorebench.contract.catalog import Entry
-from restorebench.digests import digest
 from restorebench.plan import ScoreColumn
+from restorebench.toolbox.digests import digest
 
 
 @dataclass(frozen=True)

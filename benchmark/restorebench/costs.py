@@ -11,9 +11,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from restorebench.digests import digest
 from restorebench.hardware import gpus, processor
 from restorebench.jobs import CellSpec
+from restorebench.toolbox.digests import digest
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.places import cache_folder
 

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
 from restorebench.contract.errors import RestorebenchError
 from restorebench.contract.tasks import components
 from restorebench.delivery import Delivery, Existing
 from restorebench.events import Event, Note
+from restorebench.journal import journal as journals
 from restorebench.plan import DataCell, Plan, Request
 from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import Result, execute, prepare

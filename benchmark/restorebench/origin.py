@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from restorebench import journal as journals
 from restorebench.contract.errors import RunFolderError
-from restorebench.journal import Journal
+from restorebench.journal import journal as journals
+from restorebench.journal.journal import Journal
 from restorebench.plan import DetectorCell, Plan, Request, RestorerCell
 from restorebench.settings import Settings
 from restorebench.suite import LoadedSuite, Suite

@@ -14,9 +14,9 @@ from typing import Any
 from restorebench.contract.cards import MetricInfo, RestorerInfo
 from restorebench.contract.catalog import Catalog, Entry
 from restorebench.contract.values import SampleInfo
-from restorebench.digests import digest
 from restorebench.records import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.suite import LoadedSuite, Suite
+from restorebench.toolbox.digests import digest
 
 
 @dataclass(frozen=True)

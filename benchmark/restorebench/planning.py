@@ -20,12 +20,12 @@ from restorebench.contract.errors import (
 )
 from restorebench.contract.tasks import CLEAN, components
 from restorebench.contract.values import DataRequest, SampleInfo
-from restorebench.digests import digest
 from restorebench.entries import DatasetEntry, DetectorEntry, RestorerEntry
 from restorebench.naming import Named, look_up
 from restorebench.plan import DataCell, DetectorCell, Plan, Request, RestorerCell, ScoreColumn
 from restorebench.suite import LoadedSuite
 from restorebench.toolbox.contents import Contents
+from restorebench.toolbox.digests import digest
 from restorebench.toolbox.options import validated_options
 
 

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restorebench import estimates, origin, planning, schedule, stages
-from restorebench import journal as journals
 from restorebench import suite as suites
 from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import discover, first_line, require_unbroken
 from restorebench.contract.errors import BrokenPlugin, SuiteError
-from restorebench.journal import Journal
-from restorebench.layout import SCORES
-from restorebench.manifest import manifest
+from restorebench.journal import journal as journals
+from restorebench.journal.journal import Journal
+from restorebench.journal.layout import SCORES
 from restorebench.naming import look_up
 from restorebench.plan import Plan, Request, with_parameters
 from restorebench.records import FAILED, OK, WHOLE_IMAGE, Record
 from restorebench.settings import Settings
 from restorebench.stages import Place, Watcher, environment_key
 from restorebench.stopping import Stop
+from restorebench.tables.manifest import manifest
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:
-    from restorebench.tables import Tables
+    from restorebench.tables.build import Tables
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def execute(
         Stopped: it was asked to stop before all was done. What was done is kept; no tables are written.
     """
     # pandas takes a second to import; it does so while the first worker starts.
-    preloading = threading.Thread(target=import_module, args=("restorebench.tables",), daemon=True)
+    preloading = threading.Thread(target=import_module, args=("restorebench.tables.build",), daemon=True)
     preloading.start()
     with stages.opened(plan, settings, run_folder(plan, settings), watch, stop) as stage:
         journal = stage.journal
@@ -136,7 +136,7 @@ def report(
     Raises:
         BrokenPlugin: a reporter failed; all others have written.
     """
-    from restorebench.tables import build
+    from restorebench.tables.build import build
 
     board = with_parameters(plan.board, journal.parameters())
     records = [_with_failure(record, failed_now) for record in schedule.records(plan, journal)]

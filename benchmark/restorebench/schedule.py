@@ -10,8 +10,8 @@ from typing import Any
 
 from restorebench.contract.tasks import components
 from restorebench.jobs import CellSpec, Job
-from restorebench.journal import Journal, Key
-from restorebench.layout import outputs_folder, triple_name, triples_folder
+from restorebench.journal.journal import Journal, Key
+from restorebench.journal.layout import outputs_folder, triple_name, triples_folder
 from restorebench.plan import DetectorCell, Plan, RestorerCell, ScoreColumn
 from restorebench.records import FAILED, OK, TRANSIENT, DetectionRecord, Record
 

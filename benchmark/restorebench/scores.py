@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from restorebench import journal as journals
 from restorebench import schedule
 from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.events import Note
+from restorebench.journal import journal as journals
 from restorebench.marked_yaml import Marks
 from restorebench.oneoff import prepared
 from restorebench.origin import reopen

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from restorebench import costs, downloads, engines, estimates, inputs, origin, schedule
-from restorebench import journal as journals
 from restorebench.costs import Costs
 from restorebench.estimates import Estimate, Ledger
 from restorebench.events import Done, Event, Loaded, Note
 from restorebench.jobs import Job, Setup
-from restorebench.journal import Journal
-from restorebench.layout import ESTIMATE
-from restorebench.manifest import environment
+from restorebench.journal import journal as journals
+from restorebench.journal.journal import Journal
+from restorebench.journal.layout import ESTIMATE
 from restorebench.plan import Plan
 from restorebench.records import FAILED, DetectionRecord, Record
 from restorebench.settings import Settings, cache_folder, offline
 from restorebench.stopping import Stop, Stopped
+from restorebench.tables.manifest import environment
 from restorebench.toolbox.cells import csv_text, guarded
 from restorebench.toolbox.files import atomic_write_text
 

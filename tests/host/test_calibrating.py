@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebench import cli, detection
+from restorebench import cli
 from restorebench.calibration import calibrate, fitted_factor, quality, rescaled
 from restorebench.contract.errors import RestorebenchError
 from restorebench.records import DetectionRecord
 from restorebench.settings import Settings
+from restorebench.tables import detector_scores
 
 PLUGIN = Path(__file__).parent / "plugins" / "seeing.py"
 COLOURS = ("noisy", "hazy", "rainy")
@@ -100,9 +101,9 @@ def test_the_figures_are_those_of_the_detector_track(folder):
         "noisy": [DetectionRecord("d", "a", "ok", probabilities={"noisy": 0.6, "hazy": 0.4})] * 3,
         "hazy": [DetectionRecord("d", "b", "ok", probabilities={"noisy": 0.7, "hazy": 0.3})],
     }
-    pairs = [pair for task, records in heard.items() for pair in detection.confidences(task, records)]
+    pairs = [pair for task, records in heard.items() for pair in detector_scores.confidences(task, records)]
     found = quality(heard)
-    assert found.calibration_error == detection.calibration_error(pairs)
+    assert found.calibration_error == detector_scores.calibration_error(pairs)
     assert found.brier == pytest.approx((3 * 2 * 0.4**2 + 2 * 0.7**2) / 4)
     assert found.nll == pytest.approx(-(3 * np.log(0.6) + np.log(0.3)) / 4)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restorebench.detection import brier, by_label, calibration_error, confusion, score
 from restorebench.records import DetectionRecord
+from restorebench.tables.detector_scores import brier, by_label, calibration_error, confusion, score
 
 
 def said(labels, probabilities=None, status="ok"):

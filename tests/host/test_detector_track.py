@@ -6,10 +6,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from restorebench import journal as journals
 from restorebench import schedule
 from restorebench import suite as suites
 from restorebench.contract.errors import SuiteError
+from restorebench.journal import journal as journals
 from restorebench.runner import execute, prepare
 from restorebench.settings import Settings
 from restorebench.toolbox.images import resized

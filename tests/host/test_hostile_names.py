@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from restorebench.contract.errors import RestorebenchError
-from restorebench.layout import triple_name
+from restorebench.journal.layout import triple_name
 from restorebench.toolbox.cells import csv_text, guarded, unguarded, visible
 
 LABEL = '=HYPERLINK("http://x")|<script>\u202e'

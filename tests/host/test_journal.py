@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from restorebench import journal as journals
 from restorebench.contract.errors import RunFolderError
+from restorebench.journal import journal as journals
 from restorebench.records import DetectionRecord, Execution, Record, detection_from, record_from
 
 DIGESTS = {"psnr@rgb": "p1", "ssim@rgb": "s1"}

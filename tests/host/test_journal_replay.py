@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorebench import journal as journals
+from restorebench.journal import journal as journals
 from restorebench.records import Board, CellFacts, Column, Record, SampleFacts
-from restorebench.tables import build
+from restorebench.tables.build import build
 
 SAMPLES = tuple(SampleFacts(name, name[0], "captured") for name in ("a1", "a2", "b", "c", "=d"))
 COLUMNS = (Column("psnr@rgb", True), Column("ssim@rgb", True))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restorebench.layout import output_name, outputs_folder, safe_name, triple_name, triples_folder
+from restorebench.journal.layout import output_name, outputs_folder, safe_name, triple_name, triples_folder
 
 names = st.text(alphabet="abA/_.-~@, \0é", min_size=1, max_size=6) | st.text(min_size=1, max_size=300)
 marked = names.map(safe_name)  # what a naming rule gives back is the likeliest clash

@@ -18,7 +18,7 @@ from restorebench.records import (
     Record,
     SampleFacts,
 )
-from restorebench.tables import build
+from restorebench.tables.build import build
 
 PSNR = Column("psnr@rgb", True, 2, "dB")
 

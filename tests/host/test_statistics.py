@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from restorebench.statistics import DRAWS, _bootstrapped, average_interval, interval
+from restorebench.tables.intervals import DRAWS, _bootstrapped, average_interval, interval
 
 
 def names(count):

@@ -9,7 +9,7 @@ from restorebench_reports.as_csv import Csv, as_text
 from restorebench_reports.as_markdown import Markdown
 
 from restorebench.records import Board, CellFacts, Column, Record, SampleFacts
-from restorebench.tables import build
+from restorebench.tables.build import build
 
 
 @pytest.fixture

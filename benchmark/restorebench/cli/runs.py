@@ -178,7 +178,8 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
 
 def _outstanding(plan: Plan, settings: Settings) -> tuple[tuple[Job, ...], bool]:
     """List what the run folder lacks, and tell whether a run began there that is to be kept."""
-    from restorebench import journal, runner, schedule
+    from restorebench import runner, schedule
+    from restorebench.journal import journal
 
     folder = runner.run_folder(plan, settings)
     with journal.looked_at(folder) as found:

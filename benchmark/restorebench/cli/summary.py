@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from restorebench.leaderboard import AVERAGE
+from restorebench.tables.leaderboard import AVERAGE
 
 if TYPE_CHECKING:
     from restorebench.records import Column
-    from restorebench.tables import Tables
+    from restorebench.tables.build import Tables
 
 
 def summary(tables: Tables, metrics: int | None = 2) -> list[list[str]]:

@@ -186,4 +186,4 @@ class Metric(typing.Protocol):
 
 class Reporter(typing.Protocol):
     def write(self, tables: Any, folder: Path) -> list[Path]:
-        """Write `restorebench.tables.Tables` into a folder and return the files made."""
+        """Write `restorebench.tables.build.Tables` into a folder and return the files made."""

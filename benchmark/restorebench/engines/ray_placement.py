@@ -20,8 +20,8 @@ from typing import Any, Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from restorebench.contract.errors import RestorebenchError
-from restorebench.digests import digest
 from restorebench.jobs import Setup
+from restorebench.toolbox.digests import digest
 from restorebench.toolbox.files import files_below
 
 Data = TypeVar("Data")

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from restorebench.contract.errors import MissingResource
-from restorebench.digests import digest
+from restorebench.toolbox.digests import digest
 from restorebench.toolbox.files import file_digest, files_below
 
 KeyPath = tuple[str | int, ...]

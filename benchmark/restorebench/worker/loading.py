@@ -13,8 +13,8 @@ from restorebench.contract.cards import MetricInfo, resolve
 from restorebench.contract.catalog import Catalog, discover
 from restorebench.contract.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError
 from restorebench.contract.values import DataRequest, Dataset, Runtime
-from restorebench.digests import digest
 from restorebench.toolbox.contents import paths
+from restorebench.toolbox.digests import digest
 from restorebench.toolbox.options import validated_options
 from restorebench.worker.reasons import reason
 from restorebench.worker.scoring import LoadedMetric

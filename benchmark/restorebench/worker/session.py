@@ -14,7 +14,7 @@ import torch
 from restorebench.contract.cards import DetectorInfo, RestorerInfo
 from restorebench.contract.errors import ContractViolation, RestorebenchError, RunFolderError, UnreadableImage
 from restorebench.contract.values import Batch, Detection, Sample
-from restorebench.layout import output_name, safe_name, triple_name
+from restorebench.journal.layout import output_name, safe_name, triple_name
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
 from restorebench.toolbox import images, seeding
 from restorebench.worker import detecting, reading, restoring

@@ -8,12 +8,12 @@ from dataclasses import asdict, fields
 
 import pandas as pd
 
-from restorebench import detection
-from restorebench.averages import EVERY_DATASET, spread
 from restorebench.contract.tasks import CLEAN
-from restorebench.digests import digest
-from restorebench.leaderboard import AVERAGE, Row
 from restorebench.records import Board, DetectionRecord, DetectorCellFacts
+from restorebench.tables import detector_scores
+from restorebench.tables.averages import EVERY_DATASET, spread
+from restorebench.tables.leaderboard import AVERAGE, Row
+from restorebench.toolbox.digests import digest
 
 
 def detection_tables(
@@ -33,42 +33,44 @@ def detection_tables(
     for cell in board.detector_cells:
         said = [heard[cell.digest][s.id] for s in cell.samples if s.id in heard.get(cell.digest, {})]
         base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
-        scores = asdict(detection.score(cell.task, said))
+        scores = asdict(detector_scores.score(cell.task, said))
         row = base | scores | {"status": _heard_status(cell, len(said)), "digest": cell.digest}
         rows.append(row)
         answers[cell.dataset, cell.detector].append((cell.task, said))
         if cell.task != CLEAN:
             group = EVERY_DATASET if split else cell.dataset, cell.detector
             groups[group].append(row)
-            sure[group] += detection.confidences(cell.task, said)
-        counts = detection.confusion(said)
+            sure[group] += detector_scores.confidences(cell.task, said)
+        counts = detector_scores.confusion(said)
         counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
     for key, held in groups.items():
         average = _average(board, *key, held)
         if average.get("calibration_error") is not None:
-            average["calibration_error"] = detection.calibration_error(sure[key])
+            average["calibration_error"] = detector_scores.calibration_error(sure[key])
         rows.append(average)
     labels = [
         {"dataset": dataset, "detector": detector} | asdict(scores)
         for (dataset, detector), tasks in answers.items()
-        for scores in detection.by_label(tasks)
+        for scores in detector_scores.by_label(tasks)
     ]
-    names = [*("task", "dataset", "detector"), *_names(detection.Scores), *("status", "digest")]
+    names = [*("task", "dataset", "detector"), *_names(detector_scores.Scores), *("status", "digest")]
     return (
-        _numeric(pd.DataFrame(rows, columns=names), detection.Scores),
+        _numeric(pd.DataFrame(rows, columns=names), detector_scores.Scores),
         _numeric(
-            pd.DataFrame(labels, columns=["dataset", "detector", *_names(detection.LabelScores)]),
-            detection.LabelScores,
+            pd.DataFrame(labels, columns=["dataset", "detector", *_names(detector_scores.LabelScores)]),
+            detector_scores.LabelScores,
         ),
         pd.DataFrame(counted, columns=["task", "dataset", "detector", "verdict", "images"]),
     )
 
 
-def _names(kind: type[detection.Scores | detection.LabelScores]) -> list[str]:
+def _names(kind: type[detector_scores.Scores | detector_scores.LabelScores]) -> list[str]:
     return [field.name for field in fields(kind)]
 
 
-def _numeric(frame: pd.DataFrame, kind: type[detection.Scores | detection.LabelScores]) -> pd.DataFrame:
+def _numeric(
+    frame: pd.DataFrame, kind: type[detector_scores.Scores | detector_scores.LabelScores]
+) -> pd.DataFrame:
     """Make scores float even where a whole column is blank."""
     counts = {"label", "images", "failed", "present", "named"}
     return frame.astype({name: float for name in _names(kind) if name not in counts})
@@ -90,7 +92,7 @@ def _average(board: Board, dataset: str, detector: str, group: Sequence[Row]) ->
     lacking = dict.fromkeys([*(task for task in board.tasks if task not in held), *holes])
     notes = [*[board.share] * bool(board.share), *shares]
     notes += [f"incomplete: {', '.join(lacking)}"] * bool(lacking)
-    for name in _names(detection.Scores):
+    for name in _names(detector_scores.Scores):
         known = [r[name] for r in group if r[name] is not None]
         if name in {"images", "failed"}:
             row[name] = sum(known)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from restorebench import averages, leaderboard
 from restorebench.contract.tasks import composite
-from restorebench.detection_tables import detection_tables
-from restorebench.leaderboard import Cell, Row
 from restorebench.records import OK, Board, DetectionRecord, Record
+from restorebench.tables import averages, leaderboard
+from restorebench.tables.detector_tables import detection_tables
+from restorebench.tables.leaderboard import Cell, Row
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from restorebench import leaderboard, statistics
 from restorebench.contract.tasks import CLEAN
-from restorebench.digests import digest
-from restorebench.leaderboard import AVERAGE, Cell, Row
 from restorebench.records import OK, Board
+from restorebench.tables import intervals, leaderboard
+from restorebench.tables.leaderboard import AVERAGE, Cell, Row
+from restorebench.toolbox.digests import digest
 
 CAPTURED = "average-captured"
 EVERY_DATASET = "*"
@@ -116,5 +116,5 @@ def _put_means(
         tasks = [cell.scored(column.name, captured) for cell in group]
         if all(values for values, _ in tasks) and all(id(cell) in sound[column.name] for cell in group):
             row[column.name] = sum(sum(values) / len(values) for values, _ in tasks) / len(tasks)
-            seed = statistics.seed_from(digest(row["digest"], column.name))
-            leaderboard.put_interval(row, column.name, statistics.average_interval(tasks, seed))
+            seed = intervals.seed_from(digest(row["digest"], column.name))
+            leaderboard.put_interval(row, column.name, intervals.average_interval(tasks, seed))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from restorebench.digests import digest
+from restorebench.toolbox.digests import digest
 
 SCORES = "scores"
 """Where below a run folder the tables of `score RUN` go: the run's own stay as they are."""

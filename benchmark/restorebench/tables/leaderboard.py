@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from restorebench import statistics
-from restorebench.digests import digest
 from restorebench.records import OK, Board, CellFacts, Column, Record
+from restorebench.tables import intervals
+from restorebench.toolbox.digests import digest
 from restorebench.toolbox.synthesis import PERFECT
 
 CAP = PERFECT
@@ -127,12 +127,12 @@ def _row(board: Board, cell: Cell, gain: float | None, rank: int | None) -> Row:
         values, scenes = cell.scored(column.name)
         if values:
             row[column.name] = sum(values) / len(values)
-            seed = statistics.seed_from(digest(facts.row_digest, column.name))
-            put_interval(row, column.name, statistics.interval(values, scenes, seed))
+            seed = intervals.seed_from(digest(facts.row_digest, column.name))
+            put_interval(row, column.name, intervals.interval(values, scenes, seed))
     return row | {"gain": gain, "rank": rank, "status": status(board, cell), "digest": facts.row_digest}
 
 
-def put_interval(row: Row, name: str, interval: statistics.Interval | None) -> None:
+def put_interval(row: Row, name: str, interval: intervals.Interval | None) -> None:
     """Put the ends of a column's interval into a row; blank where there is none."""
     row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
 
@@ -213,7 +213,7 @@ def ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[i
     rivals: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
     for cell in cells:
         values, scenes = cell.scored(column.name, captured)
-        enough = len(set(scenes)) >= statistics.MIN_SCENES_FOR_RANK
+        enough = len(set(scenes)) >= intervals.MIN_SCENES_FOR_RANK
         if id(cell) in sound and not cell.facts.yardstick and enough:
             mean = round(sum(values) / len(values), _RANK_DECIMALS)
             rivals[cell.facts.dataset, cell.facts.task].append((id(cell), mean))
