@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from restorebench import cli, costs
+from restorebench import cli
 from restorebench.contract.errors import RestorebenchError
+from restorebench.schedule.todo import costs
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from restorebench.cli import app
-from restorebench.suite import Suite
+from restorebench.suite.model import Suite
 
 HERE = Path(__file__).resolve().parent
 

@@ -99,8 +99,8 @@ __all__ = [
     "resolve",
 ]
 
-_LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.oneoff")
-_LATE |= {"score": "restorebench.scores", "calibrate": "restorebench.calibration"}
+_LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.commands.images")
+_LATE |= {"score": "restorebench.commands.scores", "calibrate": "restorebench.commands.calibration"}
 _LATE |= {"discover": "restorebench.contract.catalog", "synthesisers": "restorebench.toolbox.synthesis"}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, TypeAdapter
 
@@ -92,6 +92,33 @@ class DetectionRecord:
     reason: str = ""
     labels: tuple[str, ...] = ()
     probabilities: Mapping[str, float] = field(default_factory=dict)
+
+
+Key = tuple[str, int]
+"""A sample and a repetition."""
+
+
+Place = tuple[str, str, int]
+"""Digest of a cell, sample and repetition: what a record is about."""
+
+
+class Kept(Protocol):
+    """What was done of each cell, by its digest, as tables ask for it; a journal is one."""
+
+    def records(self, cell: str) -> Mapping[Key, Record]:
+        """Return what was restored, without scores."""
+
+    def scores(self, cell: str) -> Mapping[Key, Mapping[str, float | None]]:
+        """Return scores by the digest of their column."""
+
+    def unscored(self, cell: str) -> Mapping[Key, Mapping[str, str]]:
+        """Return why scores are missing, by the digest of their column."""
+
+    def detections(self, cell: str) -> Mapping[str, DetectionRecord]:
+        """Return detections by sample."""
+
+    def parameters(self) -> Mapping[str, int]:
+        """Return how many parameters the restorer of each cell has, by the digest of the cell."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebench import suite as suites
 from restorebench.runner import execute, prepare
-from restorebench.settings import Settings
+from restorebench.suite import loading as suites
+from restorebench.suite.model import Suite
+from restorebench.suite.settings import Settings
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -49,7 +50,7 @@ def run(pairs, tmp_path, observe):
             "clean_inputs": False,
             **keys,
         }
-        loaded = suites.LoadedSuite(suites.Suite.model_validate(raw), "test", tmp_path)
+        loaded = suites.LoadedSuite(Suite.model_validate(raw), "test", tmp_path)
         defaults = {"out": tmp_path / out, "plugins": [PLUGINS / name for name in plugins], "device": "cpu"}
         chosen = Settings(**{**defaults, **(settings or {})})
         events = []

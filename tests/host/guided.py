@@ -16,10 +16,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["restorebench", "yaml", "tifffile", "PIL", "safetensors"]):
-    from restorebench import RestorebenchError, suite
+    from restorebench import RestorebenchError
     from restorebench.contract.catalog import discover
-    from restorebench.naming import look_up
-    from restorebench.plan import Request
+    from restorebench.plan.names import look_up
+    from restorebench.suite import loading
+    from restorebench.suite.settings import Request
     from restorebench.toolbox import images, weights
 
 FOLDER = Path(tempfile.mkdtemp(prefix="guided-"))
@@ -44,8 +45,8 @@ def suites(data: bytes) -> None:
     path.write_bytes(data)
     with contextlib.suppress(RestorebenchError):
         try:
-            look_up(suite.load(str(path), (), data=FOLDER), CATALOG, Request())
-        except suite.InvalidSuite as error:
+            look_up(loading.load(str(path), (), data=FOLDER), CATALOG, Request())
+        except loading.InvalidSuite as error:
             if error.rest is not None:
                 look_up(error.rest, CATALOG, Request())
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from restorebench import cli
-from restorebench.calibration import calibrate, fitted_factor, quality, rescaled
+from restorebench.commands.calibration import calibrate, fitted_factor, quality, rescaled
 from restorebench.contract.errors import RestorebenchError
 from restorebench.records import DetectionRecord
-from restorebench.settings import Settings
+from restorebench.suite.settings import Settings
 from restorebench.tables import detector_scores
 
 PLUGIN = Path(__file__).parent / "plugins" / "seeing.py"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from restorebench.cli import progress
-from restorebench.delivery import Delivery
+from restorebench.commands.delivery import Delivery
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,12 +6,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from restorebench import schedule
-from restorebench import suite as suites
 from restorebench.contract.errors import SuiteError
 from restorebench.journal import journal as journals
 from restorebench.runner import execute, prepare
-from restorebench.settings import Settings
+from restorebench.suite import loading as suites
+from restorebench.suite.settings import Settings
+from restorebench.tables import outcomes
 from restorebench.toolbox.images import resized
 
 HALF = {"name": "ruler", "label": "half", "resize": 0.5}
@@ -31,7 +31,7 @@ def judged(run):
 
 def spoken(result):
     with journals.opened(result.folder) as journal:
-        return {(said.digest, said.sample): said for said in schedule.detections(result.plan, journal)}
+        return {(said.digest, said.sample): said for said in outcomes.detections(result.plan, journal)}
 
 
 def test_a_detector_sees_what_its_entry_resizes(judged):

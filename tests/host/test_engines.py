@@ -16,16 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from restorebench import engines, versions
 from restorebench.contract.errors import DeviceError, RestorebenchError
-from restorebench.engines.ray_actor import Answer, GroupActor, Surroundings
-from restorebench.events import Done, Loaded, Note
-from restorebench.jobs import CellSpec, Job, Setup
-from restorebench.plan import Request
-from restorebench.processes import descendants
+from restorebench.engine import choosing, environment
+from restorebench.engine.events import Done, Loaded, Note
+from restorebench.engine.ray.actor import Answer, GroupActor, Surroundings
+from restorebench.engine.stopping import Stop
 from restorebench.runner import execute, prepare
-from restorebench.settings import Settings
-from restorebench.stopping import Stop
+from restorebench.suite.settings import Request, Settings
+from restorebench.worker.jobs import CellSpec, Job, Setup
+from restorebench.worker.processes import descendants
 from tests.waiting import command_line, left_of, lives, wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"
@@ -51,7 +50,7 @@ IN_ITS_OWN = {  # each takes seconds: test_faults has these and others with one 
 def address():
     """A Ray with two CPUs, for all tests here: it takes seconds to start."""
     pytest.importorskip("ray")
-    from restorebench.engines import ray_cluster
+    from restorebench.engine.ray import cluster as ray_cluster
 
     with ray_cluster.started(2) as found:
         yield found
@@ -200,7 +199,7 @@ def test_after_a_sigkill_of_the_driver_nothing_of_ray_remains_and_a_run_continue
 
 def test_a_run_with_nothing_left_to_do_starts_no_ray(run, monkeypatch):
     pytest.importorskip("ray")
-    from restorebench.engines import ray_cluster
+    from restorebench.engine.ray import cluster as ray_cluster
 
     run(["identity"], settings={"workers": 0})
     monkeypatch.delattr(ray_cluster, "started")
@@ -219,15 +218,15 @@ def test_a_run_with_nothing_left_to_do_starts_no_ray(run, monkeypatch):
 )
 def test_options_that_no_engine_takes_are_refused(settings, complaint):
     with pytest.raises(RestorebenchError, match=complaint):
-        engines.chosen(Settings(**settings))
+        choosing.chosen(Settings(**settings))
 
 
 def test_a_lack_of_ray_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "restorebench.engines.ray_engine", raising=False)
-    monkeypatch.delattr(engines, "ray_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "restorebench.engine.ray.engine", raising=False)
+    monkeypatch.delattr("restorebench.engine.ray.engine", raising=False)
     with pytest.raises(RestorebenchError, match=r"^--engine ray needs ray: pip install 'restorebench\[ray\]'$"):
-        engines.chosen(Settings(engine="ray"))
+        choosing.chosen(Settings(engine="ray"))
 
 
 # ---------------------------------------------------------------- what the driver of actors decides, without a Ray
@@ -236,7 +235,7 @@ def test_a_lack_of_ray_is_one_line(monkeypatch):
 @pytest.fixture
 def ray_engine():
     pytest.importorskip("ray")
-    from restorebench.engines import ray_engine
+    from restorebench.engine.ray import engine as ray_engine
 
     return ray_engine
 
@@ -244,7 +243,7 @@ def ray_engine():
 @pytest.fixture
 def ray_resources():
     pytest.importorskip("ray")
-    from restorebench.engines import ray_resources
+    from restorebench.engine.ray import resources as ray_resources
 
     return ray_resources
 
@@ -316,7 +315,7 @@ def test_workers_without_a_place_are_told_of_once_and_end_a_run_that_has_no_othe
 
 
 def test_an_address_where_nobody_listens_is_one_line(ray_engine):
-    from restorebench.engines import ray_cluster
+    from restorebench.engine.ray import cluster as ray_cluster
 
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and does not listen
@@ -327,7 +326,7 @@ def test_an_address_where_nobody_listens_is_one_line(ray_engine):
 
 
 def test_a_machine_without_the_versions_is_named(ray_engine):
-    here = versions.installed()
+    here = environment.installed()
     with pytest.raises(RestorebenchError, match=r"^node7 has numpy 1\.0, not .*, scipy missing, not "):
         ray_engine.require_same(Surroundings("node7", {**here, "numpy": "1.0", "scipy": ""}, ()))
     ray_engine.require_same(Surroundings("node7", here, ()))

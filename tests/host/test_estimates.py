@@ -8,12 +8,12 @@ import os
 
 import pytest
 
-from restorebench import costs, estimates
-from restorebench.costs import Cost, Costs
-from restorebench.events import Done, Loaded, Note
-from restorebench.jobs import CellSpec, Job
-from restorebench.plan import DataCell
+from restorebench.engine.events import Done, Loaded, Note
+from restorebench.plan.plan import DataCell
 from restorebench.records import Record
+from restorebench.schedule.costs import Cost, Costs
+from restorebench.schedule.todo import costs, estimates
+from restorebench.worker.jobs import CellSpec, Job
 
 COST = Cost(seconds_per_megapixel=4.0, load_seconds=2.0, peak_mib=500.0, pixels=1000)
 
@@ -114,12 +114,12 @@ def test_costs_are_kept_by_device_and_survive_damage(tmp_path, monkeypatch):
     costs.save("cpu", 2, Costs({}))
     assert costs.load("cpu", 1).of(spec("a")) == COST
     for text in ("", "[]", "{", json.dumps({"format": 1, "devices": {"x": {"y": {"z": 1}}}})):
-        (tmp_path / costs.FILE).write_text(text)
+        (tmp_path / costs.COSTS).write_text(text)
         assert costs.load("cpu", 1).of(spec("a")) is None
     for name, value in [("peak_mib", "big"), ("peak_mib", float("nan")), ("pixels", None), ("load_seconds", -1.0)]:
         spoilt = {"x": {"y": {"z": {**vars(COST), name: value}}}}
-        (tmp_path / costs.FILE).write_text(json.dumps({"format": 1, "devices": spoilt}))
-        assert costs._read(tmp_path / costs.FILE) == {}
+        (tmp_path / costs.COSTS).write_text(json.dumps({"format": 1, "devices": spoilt}))
+        assert costs._read(tmp_path / costs.COSTS) == {}
     costs.save("cpu", 1, known)
     assert costs.load("cpu", 1).of(spec("a")) == COST
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from restorebench.contract.errors import RunFolderError
-from restorebench.events import Done
+from restorebench.engine.events import Done
 
 pytestmark = pytest.mark.faults
 

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from restorebench import child
-from restorebench.plan import Request
+from restorebench.engine import child
+from restorebench.suite.settings import Request
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

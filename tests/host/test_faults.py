@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from restorebench.child import Child
 from restorebench.contract.errors import RestorebenchError
-from restorebench.events import Done
-from restorebench.plan import Request
-from restorebench.processes import descendants
+from restorebench.engine.child import Child
+from restorebench.engine.events import Done
+from restorebench.suite.settings import Request
+from restorebench.worker.processes import descendants
 from tests.waiting import left_of, wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"

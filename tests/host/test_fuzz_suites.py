@@ -15,11 +15,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restorebench import suite as suites
 from restorebench.contract.catalog import discover
 from restorebench.contract.errors import RestorebenchError
-from restorebench.naming import look_up
-from restorebench.plan import Request
+from restorebench.plan.names import look_up
+from restorebench.suite import loading as suites
+from restorebench.suite.model import Suite
+from restorebench.suite.settings import Request
 
 EXAMPLES = int(os.environ.get("RESTOREBENCH_FUZZ", 0)) or 60
 AT_A_TIME = 500  # hypothesis remembers all that it has tried, which would look like a leak
@@ -76,7 +77,7 @@ ODD = (
     *('"\\ud800"', '"\\x1b"', "=1+1", "<script>", "&a [*a]", "{? [a]: b}", "clean", "identity"),
 )
 KEYS = (
-    *suites.Suite.model_fields,
+    *Suite.model_fields,
     "name",
     "options",
     "label",

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from restorebench import suite as suites
 from restorebench.contract.errors import RestorebenchError, SuiteError
+from restorebench.suite import loading as suites
 from restorebench.training.config import Training
 from restorebench.training.config import load as load_training
 

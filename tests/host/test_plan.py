@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebench import suite as suites
 from restorebench.contract.catalog import discover, require_unbroken
 from restorebench.contract.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
-from restorebench.plan import Request
-from restorebench.planning import build
+from restorebench.plan.build import build
+from restorebench.suite import loading as suites
+from restorebench.suite.model import Suite
+from restorebench.suite.settings import Request
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def plan(catalog, folder, request=Request(), **keys):
         "clean_inputs": False,
         **keys,
     }
-    return build(suites.LoadedSuite(suites.Suite.model_validate(raw), "test", folder), catalog, request)
+    return build(suites.LoadedSuite(Suite.model_validate(raw), "test", folder), catalog, request)
 
 
 def only(*tasks):

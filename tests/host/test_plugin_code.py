@@ -10,8 +10,9 @@ import pytest
 from restorebench import runner
 from restorebench.contract import catalog
 from restorebench.contract.errors import BrokenPlugin, RunFolderError
-from restorebench.settings import Settings
-from restorebench.suite import LoadedSuite, Suite
+from restorebench.suite.loading import LoadedSuite
+from restorebench.suite.model import Suite
+from restorebench.suite.settings import Settings
 
 PLUGIN = """
 import numpy as np

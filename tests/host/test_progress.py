@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from restorebench.cli import progress
-from restorebench.events import Done, Note
-from restorebench.jobs import CellSpec, Job
+from restorebench.engine.events import Done, Note
 from restorebench.records import Record
-from restorebench.stages import Started
+from restorebench.schedule.stage import Started
+from restorebench.worker.jobs import CellSpec, Job
 
 
 def job(place, name="daclip", tell="task", dataset="d", kind="restorer"):

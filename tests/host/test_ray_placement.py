@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from restorebench.contract.errors import RestorebenchError, RunFolderError
-from restorebench.engines.ray_actor import GroupActor
-from restorebench.engines.ray_placement import Placement, glimpse, sees
-from restorebench.inputs import inputs
-from restorebench.jobs import CellSpec, Job, Setup
-from restorebench.processes import descendants
+from restorebench.engine.ray.actor import GroupActor
+from restorebench.engine.ray.placement import Placement, glimpse, sees
 from restorebench.runner import prepare
-from restorebench.settings import Settings
+from restorebench.schedule.files import inputs
+from restorebench.suite.settings import Settings
 from restorebench.toolbox.files import files_below
+from restorebench.worker.jobs import CellSpec, Job, Setup
+from restorebench.worker.processes import descendants
 from tests.waiting import wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"
@@ -146,7 +146,7 @@ class Folder:
 
     def __init__(self, *given):
         pytest.importorskip("ray")
-        from restorebench.engines.ray_source import Source
+        from restorebench.engine.ray.source import Source
 
         self._source = Source([str(path) for path in given])
         self.read_from = Counter()

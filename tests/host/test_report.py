@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from restorebench import runner, scores, versions
+from restorebench import runner
+from restorebench.commands import scores
 from restorebench.contract.errors import BrokenPlugin, RunFolderError
-from restorebench.settings import Settings
+from restorebench.engine import environment
+from restorebench.suite.settings import Settings
 
 WEIGHTY = """
 from pathlib import Path
@@ -76,7 +78,7 @@ def test_a_report_keeps_the_environment_of_the_run(run, tmp_path, monkeypatch):
     before = written(tmp_path / "run")
     facts = json.loads(before["manifest.json"])
     assert (facts["workers"], facts["device"]) == (0, "cpu")
-    monkeypatch.setattr(versions, "version", lambda package: "99")
+    monkeypatch.setattr(environment, "version", lambda package: "99")
     runner.report_again(tmp_path / "run")
     assert written(tmp_path / "run") == before
 
@@ -100,7 +102,7 @@ def test_a_manifest_names_every_cell_with_its_files(run, tmp_path):
 def test_a_run_that_computes_nothing_keeps_the_environment_too(run, tmp_path, monkeypatch):
     run(["identity"], settings={"workers": 0})
     before = written(tmp_path / "run")
-    monkeypatch.setattr(versions, "version", lambda package: "99")
+    monkeypatch.setattr(environment, "version", lambda package: "99")
     run(["identity"], settings={"workers": 0})
     assert written(tmp_path / "run") == before
     run(["identity"], metrics=["psnr", "ssim"], settings={"workers": 0})

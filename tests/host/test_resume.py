@@ -9,11 +9,10 @@ from dataclasses import asdict
 import pytest
 
 from restorebench.contract.errors import MissingResource
-from restorebench.costs import Costs
-from restorebench.events import Done
-from restorebench.plan import Request
-from restorebench.settings import Settings
-from restorebench.stages import setup
+from restorebench.engine.events import Done
+from restorebench.schedule.costs import Costs
+from restorebench.schedule.stage import setup
+from restorebench.suite.settings import Request, Settings
 from restorebench.worker.session import Session
 
 IN_PROCESS = {"workers": 0}

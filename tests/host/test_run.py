@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebench import oneoff
+from restorebench.commands import images
 from restorebench.contract.errors import RunFolderError
-from restorebench.events import Done
-from restorebench.plan import Request
+from restorebench.engine.events import Done
 from restorebench.runner import execute, prepare, report_again
-from restorebench.settings import Settings
+from restorebench.suite.settings import Request, Settings
 from tests.waiting import wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"
@@ -59,7 +58,7 @@ def test_a_restorer_is_told_which_images_it_has(run, pairs, tmp_path):
     run(["blind"], plugins=("telling.py",), settings={"workers": 0}, out="blind")
     assert all(row["reason"].endswith("given") for row in rows(tmp_path / "blind" / "records.csv"))
     here = Settings(plugins=(PLUGINS / "telling.py",), device="cpu", workers=0)
-    outcome = oneoff.restore(pairs / "noisy" / "LQ", tmp_path / "out", "telling", settings=here)
+    outcome = images.restore(pairs / "noisy" / "LQ", tmp_path / "out", "telling", settings=here)
     assert {name: why.rpartition("given ")[2] for name, why in outcome.failures.items()} == {
         stem: f"noisy/{stem}" for stem in ("a-dark", "b-grey", "c-bright")
     }
@@ -91,7 +90,7 @@ def test_scores_of_saved_images_equal_those_in_memory(run, tmp_path):
 
 def test_a_limit_never_regroups(run):
     full, _ = run(["identity"], out="full", batch_size=2, settings={"workers": 0})
-    from restorebench.plan import Request
+    from restorebench.suite.settings import Request
 
     limited, _ = run(["identity"], out="few", batch_size=2, settings={"workers": 0, "request": Request(limit=1)})
     assert limited.tables.records.equals(full.tables.records.head(1))

@@ -7,10 +7,11 @@ import shutil
 
 import pytest
 
-from restorebench import runner, scores
+from restorebench import runner
+from restorebench.commands import scores
 from restorebench.contract.errors import RestorebenchError, RunFolderError, SuiteError
-from restorebench.events import Done
-from restorebench.settings import Settings
+from restorebench.engine.events import Done
+from restorebench.suite.settings import Settings
 
 HERE = Settings(workers=0, device="cpu")
 IN_PROCESS = {"workers": 0}

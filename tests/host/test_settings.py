@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from restorebench.settings import cache_folder
+from restorebench.suite.settings import cache_folder
 
 
 @pytest.mark.parametrize("value", [None, ""])

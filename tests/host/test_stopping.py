@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from restorebench.stopping import heeded
+from restorebench.engine.stopping import heeded
 from tests.waiting import wait_for
 
 IMAGES = 6

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restorebench import suite as suites
 from restorebench.contract.errors import MissingResource, RestorebenchError, SuiteError, UnknownName
-from restorebench.marked_yaml import MAX_BYTES, MAX_DEPTH, MAX_NODES
-from restorebench.plan import Request
 from restorebench.runner import prepare
-from restorebench.settings import Settings
-from restorebench.substitution import Overridden
+from restorebench.suite import loading as suites
+from restorebench.suite.marked_yaml import MAX_BYTES, MAX_DEPTH, MAX_NODES
+from restorebench.suite.model import Suite
+from restorebench.suite.settings import Request, Settings
+from restorebench.suite.substitution import Overridden
 
 MINIMAL = "suite: mine\ndatasets: [synthetic]\n"
 
@@ -196,7 +196,7 @@ def test_every_bundled_suite_is_valid(tmp_path):
 
 def test_the_schema_is_json_and_names_every_key():
     schema = json.loads(json.dumps(suites.schema()))
-    assert set(schema["properties"]) == set(suites.Suite.model_fields)
+    assert set(schema["properties"]) == set(Suite.model_fields)
 
 
 @given(st.text(alphabet="abs:{}[]&*-?!|>'\"%@` \n\t0.e${}", max_size=80))

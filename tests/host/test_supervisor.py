@@ -7,14 +7,15 @@ import time
 
 import pytest
 
-from restorebench import channel, supervisor
-from restorebench.child import visible_devices
 from restorebench.contract.errors import DeviceError
-from restorebench.events import Done
-from restorebench.jobs import CellSpec, Job, Setup
-from restorebench.queues import Queues, Work
+from restorebench.engine import supervisor
+from restorebench.engine.child import visible_devices
+from restorebench.engine.events import Done
+from restorebench.engine.queues import Queues, Work
+from restorebench.engine.supervisor import Supervisor
 from restorebench.records import Record
-from restorebench.supervisor import Supervisor
+from restorebench.worker import channel
+from restorebench.worker.jobs import CellSpec, Job, Setup
 
 
 def cell(name="identity", **facts):

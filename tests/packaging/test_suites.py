@@ -9,10 +9,10 @@ import PIL.Image
 import pytest
 
 from restorebench import TEN_NAMES, MissingResource, composite
-from restorebench import suite as suites
 from restorebench.contract.catalog import discover
-from restorebench.plan import Request
-from restorebench.planning import build
+from restorebench.plan.build import build
+from restorebench.suite import loading as suites
+from restorebench.suite.settings import Request
 
 # Degraded and clean names of the test sets of DA-CLIP; RESIDE-6k has several hazy images of one clean one.
 PUBLISHED = {

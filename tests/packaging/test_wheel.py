@@ -68,12 +68,12 @@ def test_nothing_else_lands_in_site_packages(names):
 
 def test_suites_are_found_inside_the_package(wheel, python, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "from restorebench.suite import bundled; print(bundled()['quickstart'])"
+    code = "from restorebench.suite.loading import bundled; print(bundled()['quickstart'])"
     answer = python("-P", "-c", code, path=[tmp_path / "site"])
     assert answer.stdout.strip() == str(tmp_path / "site" / "restorebench" / "suites" / "quickstart.yaml")
 
 
 def test_suites_are_found_in_a_checkout(python):
-    code = "from restorebench.suite import bundled; print(bundled()['quickstart'])"
+    code = "from restorebench.suite.loading import bundled; print(bundled()['quickstart'])"
     answer = python("-P", "-c", code, path=[ROOT / "benchmark"])
     assert answer.stdout.strip() == str(ROOT / "suites" / "quickstart.yaml")

@@ -7,7 +7,7 @@ import importlib.util
 
 import pytest
 
-from restorebench import suite as suites
+from restorebench.suite import loading as suites
 
 EXTRA = [name for name in ("diffusers", "transformers", "spandrel") if importlib.util.find_spec(name) is None]
 GUIDED = ("textual-restormer", "textual-nafnet", "textual-promptir")

@@ -11,7 +11,7 @@ import typer
 from restorebench.cli import common, options
 
 if TYPE_CHECKING:
-    from restorebench.calibration import Calibration
+    from restorebench.commands.calibration import Calibration
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +36,8 @@ def calibrate(
     Calibrate on other images than those you score it on: the figures after are those of the images it was fitted
     on. Put the result into the detector's options.
     """
-    from restorebench import calibration
-    from restorebench.plan import Request
+    from restorebench.commands import calibration
+    from restorebench.suite.settings import Request
 
     settings = replace(common.settings_of(plugin, device, workers), request=Request(limit=limit))
     with common.watched("nothing was kept") as watch:

@@ -15,8 +15,8 @@ from restorebench.cli import options
 from restorebench.contract.errors import RestorebenchError, RunFolderError
 
 if TYPE_CHECKING:
-    from restorebench.settings import Settings
-    from restorebench.stages import Watcher
+    from restorebench.schedule.stage import Watcher
+    from restorebench.suite.settings import Settings
 
 PluginOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin, in YAML.")
@@ -38,14 +38,14 @@ def watched(what_remains: str, cells: bool = False) -> Iterator[Watcher]:
 
 
 def settings_of(plugin: list[Path] | None, device: str, workers: int) -> Settings:
-    from restorebench.settings import Settings
+    from restorebench.suite.settings import Settings
 
     return Settings(plugins=tuple(plugin or ()), device=options.device(device), workers=workers)
 
 
 def plugin_options(pairs: list[str] | None, weights: str | None = None) -> Mapping[str, Any]:
     """Read `--option key=value` pairs, values in YAML; weights: the value of `weights`, as it is."""
-    from restorebench.marked_yaml import parse_value
+    from restorebench.suite.marked_yaml import parse_value
 
     found: dict[str, Any] = {}
     for pair in pairs or ():

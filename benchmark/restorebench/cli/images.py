@@ -11,8 +11,8 @@ from restorebench.cli import common, options
 from restorebench.contract.errors import RestorebenchError
 
 if TYPE_CHECKING:
-    from restorebench.delivery import Existing
-    from restorebench.oneoff import Outcome
+    from restorebench.commands.delivery import Existing
+    from restorebench.commands.images import Outcome
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; or x.png, for one image.")]
@@ -50,13 +50,13 @@ def restore(
     workers: options.Workers = 1,
 ) -> None:
     """Restore an image or a folder of images."""
-    from restorebench import oneoff
+    from restorebench.commands import images
 
     if task is not None and detector is not None:
         raise RestorebenchError("give --task or --detector, not both")
     existing = _existing(skip_existing, overwrite)
     with common.watched(f"what is finished is in {output}; --skip-existing continues") as watch:
-        outcome = oneoff.restore(
+        outcome = images.restore(
             source,
             output,
             restorer,
@@ -86,11 +86,11 @@ def degrade(
     workers: options.Workers = 1,
 ) -> None:
     """Degrade a clean image or a folder of them, under the same names; what made each lies beside it as JSON."""
-    from restorebench import oneoff
+    from restorebench.commands import images
 
     existing = _existing(skip_existing, overwrite)
     with common.watched(f"what is finished is in {output}; --skip-existing continues") as watch:
-        outcome = oneoff.degrade(
+        outcome = images.degrade(
             source,
             output,
             task,
@@ -116,14 +116,14 @@ def detect(
     workers: options.Workers = 1,
 ) -> None:
     """Say which degradations an image, or each image of a folder, shows."""
-    from restorebench import oneoff
+    from restorebench.commands import images
     from restorebench.toolbox.cells import guarded
 
     common.check_csv(csv_file)
     settings = common.settings_of(plugin, device, workers)
     with common.watched("nothing was kept") as watch:
         given = common.plugin_options(option, weights)
-        records = oneoff.detect(source, detector, options=given, settings=settings, watch=watch)
+        records = images.detect(source, detector, options=given, settings=settings, watch=watch)
     tasks = list(dict.fromkeys(name for record in records for name in record.probabilities))
     rows = [["sample", "labels", *tasks, "reason"]]
     for record in records:
@@ -153,7 +153,7 @@ def score(
     workers: options.Workers = 1,
 ) -> None:
     """Score two folders matched by stem, or a run's saved images again, into RUN/scores."""
-    from restorebench import scores
+    from restorebench.commands import scores
 
     common.check_csv(csv_file)
     settings = common.settings_of(plugin, device, workers)
@@ -194,7 +194,7 @@ def score(
 
 
 def _existing(skip: bool, overwrite: bool) -> Existing:
-    from restorebench.delivery import Existing
+    from restorebench.commands.delivery import Existing
 
     if skip and overwrite:
         raise RestorebenchError("give --skip-existing or --overwrite, not both")

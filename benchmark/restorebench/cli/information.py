@@ -43,7 +43,7 @@ def list_plugins(
     if kind not in known:
         raise UnknownName(f"nothing to list called {kind!r}{nearest(kind, known)}; try {', '.join(known)}")
     if kind == "suites":
-        from restorebench.suite import bundled
+        from restorebench.suite.loading import bundled
 
         _print([{"suite": name, "file": str(path)} for name, path in bundled().items()], as_json)
         return
@@ -98,7 +98,7 @@ def _unavailable(entry: Entry) -> str:
     """Say why a card cannot be used here; "" where it can."""
     if entry.unavailable or not isinstance(entry.card, MetricInfo):
         return entry.unavailable
-    from restorebench.columns import why_unavailable
+    from restorebench.plan.columns import why_unavailable
 
     try:
         return why_unavailable(entry.card)
@@ -189,8 +189,8 @@ def doctor(plugin: options.Plugin = None) -> None:
     import shutil
 
     from restorebench.contract.catalog import discover
-    from restorebench.settings import cache_folder
-    from restorebench.versions import version
+    from restorebench.engine.environment import version
+    from restorebench.suite.settings import cache_folder
 
     catalog = discover(tuple(plugin or ()))
     system = platform.system()

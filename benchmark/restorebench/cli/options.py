@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from restorebench.contract.errors import DeviceError
-from restorebench.stopping import Stopped
+from restorebench.engine.stopping import Stopped
 from restorebench.toolbox.cells import visible
 
 SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]

@@ -16,15 +16,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from restorebench.cli.options import tell
-from restorebench.events import Done, Note
+from restorebench.engine.events import Done, Note
 from restorebench.records import FAILED
 from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from restorebench.jobs import CellSpec, Job
-    from restorebench.stages import Watcher
+    from restorebench.schedule.stage import Watcher
+    from restorebench.worker.jobs import CellSpec, Job
 
 LINE_SECONDS = 60
 """Shortest time between two lines that say how far a stage is."""

@@ -19,13 +19,13 @@ from restorebench.contract.errors import SuiteError
 from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
-    from restorebench.estimates import Estimate
-    from restorebench.jobs import Job
-    from restorebench.plan import Plan
-    from restorebench.runner import Result
-    from restorebench.settings import Settings
-    from restorebench.stages import Watcher
-    from restorebench.stopping import Stop
+    from restorebench.engine.stopping import Stop
+    from restorebench.plan.plan import Plan
+    from restorebench.schedule.estimates import Estimate
+    from restorebench.schedule.stage import Watcher
+    from restorebench.suite.settings import Settings
+    from restorebench.tables.reporting import Result
+    from restorebench.worker.jobs import Job
 
 
 def register(app: typer.Typer) -> None:
@@ -67,8 +67,7 @@ def run(
 ) -> None:
     """Run a suite and write its leaderboard. The same command again continues where it stopped."""
     from restorebench import runner
-    from restorebench.plan import Request
-    from restorebench.settings import Settings
+    from restorebench.suite.settings import Request, Settings
 
     settings = Settings(
         out=out,
@@ -121,7 +120,7 @@ def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
 def _shown(plan: Plan, quiet: bool) -> Iterator[tuple[Watcher, Stop]]:
     """Show notes and progress; an interruption says how to go on."""
     from restorebench.cli.progress import watching
-    from restorebench.stopping import heeded
+    from restorebench.engine.stopping import heeded
 
     for note in (*plan.notes, *plan.missing) if not quiet else ():
         options.tell(f"note: {note}")
@@ -134,7 +133,7 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
     from rich.console import Console
     from rich.table import Table
 
-    from restorebench import costs, estimates
+    from restorebench.schedule import costs, estimates
 
     left, begun = _outstanding(plan, settings)
     expected = estimates.estimate(plan, costs.load(settings.device, plan.suite.threads), left)
@@ -178,13 +177,14 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
 
 def _outstanding(plan: Plan, settings: Settings) -> tuple[tuple[Job, ...], bool]:
     """List what the run folder lacks, and tell whether a run began there that is to be kept."""
-    from restorebench import runner, schedule
     from restorebench.journal import journal
+    from restorebench.schedule import todo
+    from restorebench.schedule.origin import run_folder
 
-    folder = runner.run_folder(plan, settings)
+    folder = run_folder(plan, settings)
     with journal.looked_at(folder) as found:
         known = journal.empty(folder) if found is None or settings.fresh else found
-        return schedule.outstanding(plan, known, settings.retry_failed), known is found
+        return todo.outstanding(plan, known, settings.retry_failed), known is found
 
 
 def _expected(cell: Estimate | None) -> tuple[str, str, str]:
@@ -231,7 +231,7 @@ def validate(
 ) -> None:
     """Check a suite, its plugins and its data; run nothing."""
     from restorebench import runner
-    from restorebench.settings import Settings
+    from restorebench.suite.settings import Settings
 
     settings = Settings(data=data, plugins=tuple(plugin or ()), overrides=tuple(overrides or ()))
     plan = runner.prepare(suite, settings)
@@ -246,7 +246,7 @@ def validate(
 
 def schema() -> None:
     """Print the JSON Schema of a suite file, for editors."""
-    from restorebench.suite import schema as suite_schema
+    from restorebench.suite.loading import schema as suite_schema
 
     print(json.dumps(suite_schema(), indent=2))
 

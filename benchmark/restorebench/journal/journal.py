@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from restorebench.contract.errors import RunFolderError
-from restorebench.records import OK, DetectionRecord, Record, detection_from, record_from
+from restorebench.records import OK, DetectionRecord, Key, Record, detection_from, record_from
 
 FILE = "run.sqlite"
 FORMAT = 2
@@ -46,7 +46,6 @@ _UNLESS_WORSE = f"""
 ON CONFLICT DO UPDATE SET status = excluded.status, record = excluded.record
 WHERE status <> '{OK}' OR excluded.status = '{OK}'"""
 
-Key = tuple[str, int]  # (sample, repetition)
 Entry = TypeVar("Entry")
 
 

@@ -17,6 +17,9 @@ SCORES = "scores"
 ESTIMATE = "estimate.csv"
 """In a run folder: what each cell of the last run was expected to take, beside what it took."""
 
+COSTS = "costs.json"
+"""In the cache folder: what cells of earlier runs took on this machine."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]")
 _LONGEST = 60  # three of them with their digests, and a cell's, fit into the 255 bytes of a file name
 
@@ -46,3 +49,8 @@ def triples_folder(dataset: str, task: str, data: str) -> str:
 def triple_name(sample: str, label: str, tell: str, cell: str) -> str:
     """Name the restored image of a triple."""
     return f"{safe_name(sample)},{safe_name(label)},{safe_name(tell)},{cell[:8]}.png"
+
+
+def environment_key(scoring_only: bool) -> str:
+    """Name the fact of a journal that says what its numbers, or its scores made later, were computed with."""
+    return "environment of scores" if scoring_only else "environment"

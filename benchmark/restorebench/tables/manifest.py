@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from restorebench import versions
 from restorebench.contract.catalog import Catalog
-from restorebench.hardware import gpus, memory_limit_mib, processor
-from restorebench.plan import DetectorCell, Plan, RestorerCell
-
-
-def environment(workers: int, device: str, engine: str) -> dict[str, Any]:
-    """Describe what computes a run, as JSON-ready data: software, hardware and how it is used.
-
-    device is as asked for; what each image was computed on is in cost.csv. memory_limit_mib: of this
-    process's control group, None without one. gpus: name, driver and memory of each, as nvidia-smi says.
-    """
-    return {
-        "engine": engine,
-        "workers": workers,
-        "device": device,
-        "versions": versions.installed(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
-        "memory_limit_mib": memory_limit_mib(),
-        "gpus": gpus(),
-        "git_commit": git_commit(Path(__file__).resolve().parent),
-    }
+from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 
 
 def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,18 +80,3 @@ def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
         "dataset": cell.data.label,
         "digest": cell.digest,
     }
-
-
-def git_commit(folder: Path) -> str:
-    """Return the commit a checkout is at, with `+` when it has changes; empty outside a checkout."""
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return described.stdout.strip()

@@ -12,7 +12,7 @@ from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import Catalog, Entry
 from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Runtime
-from restorebench.settings import cache_folder
+from restorebench.suite.settings import cache_folder
 from restorebench.toolbox.options import validated_options
 
 if TYPE_CHECKING:

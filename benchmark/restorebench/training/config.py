@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from restorebench.contract.errors import MissingResource, RestorebenchError
-from restorebench.marked_yaml import parse_value, read
+from restorebench.suite.marked_yaml import parse_value, read
 from restorebench.toolbox.options import PluginOptions
 
 

@@ -6,8 +6,8 @@ import faulthandler
 import os
 import sys
 
-from restorebench import channel
-from restorebench.processes import continue_guarded
+from restorebench.worker import channel
+from restorebench.worker.processes import continue_guarded
 
 
 def main() -> None:

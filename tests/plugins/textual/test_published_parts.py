@@ -12,10 +12,11 @@ import torch
 from restorebench_textualdegrem import published
 from restorebench_textualdegrem.options import Generation, GuidedRestoration
 
-from restorebench import TEN, MissingResource, Runtime, downloads, planning
-from restorebench import suite as suites
+from restorebench import TEN, MissingResource, Runtime, downloads
 from restorebench.contract.catalog import discover
 from restorebench.contract.errors import WeightsMismatch
+from restorebench.plan.plan import build
+from restorebench.suite import loading as suites
 from restorebench.toolbox import weights
 
 WORDS = ["a</w>", "photo</w>", "of</w>", "s</w>"]
@@ -171,4 +172,4 @@ def test_a_run_says_what_it_downloads_and_under_which_licence(tmp_path, monkeypa
 def planned(folder, *restorers):
     raw = {"suite": "s", "tasks": ["noisy"], "restorers": list(restorers), "clean_inputs": False}
     made = suites.made({**raw, "datasets": [{"name": "synthetic", "options": {"crop": 32}}]})
-    return planning.build(made, discover())
+    return build.build(made, discover())

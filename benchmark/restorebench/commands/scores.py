@@ -1,0 +1,186 @@
+"""score: two folders, as a suite made on the spot, or the saved images of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restorebench.commands.images import prepared
+from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError
+from restorebench.engine.events import Note
+from restorebench.journal import journal as journals
+from restorebench.plan.plan import Plan
+from restorebench.records import FAILED, Record
+from restorebench.runner import execute, prepare
+from restorebench.schedule import todo
+from restorebench.schedule.origin import reopen
+from restorebench.schedule.stage import Watcher
+from restorebench.suite.marked_yaml import Marks
+from restorebench.suite.settings import Settings
+from restorebench.tables import outcomes
+from restorebench.toolbox.cells import csv_text, guarded
+
+if TYPE_CHECKING:
+    from restorebench.tables.reporting import Result
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `score` gives.
+
+    rows: one per image, `{"sample": ..., "psnr@rgb": ...}`; None where there is no score. means: by column, over
+    the images that have a score, under the rules of every table. failures: what went wrong, by sample.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    means: Mapping[str, float | None]
+    failures: Mapping[str, str]
+
+    def csv(self) -> str:
+        """Lay the rows out as CSV, six decimals."""
+        rows = ([guarded(row["sample"]), *(number(row[name]) for name in self.means)] for row in self.rows)
+        return csv_text([["sample", *self.means], *rows])
+
+
+def number(value: float | None) -> str:
+    """Write a score with the six decimals of every CSV; nothing where there is none."""
+    return "" if value is None else f"{value:.6f}"
+
+
+def score(
+    restored: str | Path,
+    clean: str | Path,
+    *,
+    metrics: Sequence[str] = ("psnr", "ssim"),
+    protocols: Sequence[str] = ("rgb",),
+    settings: Settings = Settings(),
+    watch: Watcher = lambda event: None,
+) -> Scores:
+    """Score a folder of restored images, made by anything, against their ground truth, matched by stem.
+
+    Raises:
+        RestorebenchError: whatever is wrong with the folders, or a metric that cannot be used on their images.
+    """
+    for folder in (restored, clean):
+        if not Path(folder).is_dir():
+            raise MissingResource(f"{folder} is not a folder")
+    pair = {"degraded": str(Path(restored).absolute()), "clean": str(Path(clean).absolute())}
+    raw = {
+        "suite": "score",
+        "tasks": ["noisy"],  # a label only
+        "datasets": [{"name": "paired-folder", "options": pair}],
+        "restorers": ["identity"],
+        "metrics": list(metrics),
+        "protocols": list(protocols),
+    }
+    with prepared(raw, settings) as (plan, there, folder):
+        _require_all_columns(plan)
+        for note in plan.notes:
+            watch(Note(note))
+        result = execute(plan, there, watch)
+        with journals.opened(folder) as journal:
+            records = list(outcomes.records(plan, journal))
+    means = result.tables.leaderboard.iloc[0]
+    return Scores(
+        rows=tuple({"sample": record.sample, **record.scores} for record in records),
+        means={column.name: _known(means[column.name]) for column in plan.columns},
+        failures={record.sample: why for record in records if (why := _why_not_scored(record))},
+    )
+
+
+def _require_all_columns(plan: Plan) -> None:
+    """Refuse what was asked for and would be left out, before anything is computed."""
+    for cell in plan.restorer_cells:
+        scored = {column.name for column in cell.columns}
+        for column in plan.columns:
+            if column.unavailable:
+                raise RestorebenchError(f"{column.name} is not available: {column.unavailable}")
+            if column.name not in scored and cell.notes:
+                raise RestorebenchError(f"{'; '.join(cell.notes)}; leave out these metrics, or give larger images")
+            if column.name not in scored and column.card is not None:
+                raise RestorebenchError(
+                    f"{column.name} is for {', '.join(column.card.tasks)} alone, which two folders do not tell; "
+                    "leave it out, or score in a suite"
+                )
+
+
+def _why_not_scored(record: Record) -> str:
+    return record.reason if record.status == FAILED else "; ".join(record.unscored.values())
+
+
+def _known(value: float | None) -> float | None:
+    """Return a number of a pandas frame, in which None may have become NaN."""
+    return None if value is None or value != value else float(value)
+
+
+def rescore(
+    folder: str | Path,
+    *,
+    metrics: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    settings: Settings = Settings(),
+    watch: Watcher = lambda event: None,
+) -> Result:
+    """Score a run's saved images under each metric and each protocol given; nothing is restored again.
+
+    Without metrics, or without protocols, the run's own are taken. The tables go to `scores` below the run folder
+    and the run's own stay as they are; the scores themselves are kept, for a later run or `rescore`.
+
+    Raises:
+        RunFolderError: the folder holds no run, one that saved no images or lacks a plugin, or one whose data
+            changed since.
+        RestorebenchError: a score that was asked for cannot be had from the saved images.
+    """
+    origin = reopen(Path(folder), settings.plugins)
+    old = origin.loaded.suite
+    if old.save != "all":
+        raise RunFolderError(f"{folder} has no saved images to score; run its suite with --save all")
+    wanted = old.model_copy(
+        update={
+            "metrics": list(metrics or old.metrics),
+            "protocols": list(protocols or old.protocols),
+        }
+    )
+    again = replace(
+        origin.settings,
+        device=settings.device,
+        workers=settings.workers,
+        scoring_only=True,
+    )
+    marks = Marks(origin.loaded.source, overridden={("metrics",): "--metrics", ("protocols",): "--protocol"})
+    plan = prepare(replace(origin.loaded, suite=wanted, marks=marks), again)
+    origin.require_same(plan)
+    _require_scorable(plan, Path(folder), metrics)
+    for note in plan.notes:
+        watch(Note(note))
+    return execute(plan, again, watch)
+
+
+def _require_scorable(plan: Plan, folder: Path, asked: Sequence[str]) -> None:
+    """Refuse scores that the saved images cannot give, before anything is computed. asked: metrics, by name."""
+    for column in plan.columns:
+        if column.metric not in asked:
+            continue
+        if column.unavailable:
+            raise RestorebenchError(f"{column.name} is not available: {column.unavailable}")
+        if not any(column in cell.columns for cell in plan.restorer_cells):
+            why = {
+                note
+                for cell in plan.restorer_cells
+                for note in cell.notes
+                if note.startswith(f"no {column.name}:")
+            }
+            raise RestorebenchError("; ".join(sorted(why)) or f"{column.name} is for none of this run's tasks")
+    with journals.opened(folder) as journal:
+        rounded, gone = todo.unscorable(plan, journal)
+    if rounded:
+        raise RestorebenchError(
+            f"{', '.join(rounded)}: looks at images before they are rounded, and {folder} holds them at 8 bits;"
+            " leave it out, or add its protocol to the suite and run that with --save all"
+        )
+    if gone:
+        raise RestorebenchError(
+            f"{folder}: {max(gone.values())} saved images are gone; run its suite again with --save all"
+        )

@@ -1,0 +1,114 @@
+"""One worker process as the supervisor sees it: start it, talk to it, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from restorebench.worker import channel
+
+_PATIENCE_SECONDS = 10
+"""How long a message may pause: a worker that hangs in the middle of one must not stop the driver."""
+_GUARD_SECONDS = 2
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Child:
+    """A worker process with two private pipes. Its output goes to a log file of its own."""
+
+    def __init__(self, log: Path, threads: int, visible_devices: str | None) -> None:
+        """Start the worker. visible_devices: its CUDA_VISIBLE_DEVICES; None leaves the driver's."""
+        to_read, self._to_write = os.pipe()
+        self.reading, to_write = os.pipe()
+        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+        if visible_devices is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = visible_devices
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                # -P: a file called torch.py in the working folder must not be imported
+                [sys.executable, "-P", "-m", "restorebench.worker", str(to_read), str(to_write), str(os.getpid())],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(to_read, to_write),
+                start_new_session=True,  # so that what a plugin starts is ended with it
+            )
+        os.close(to_read)
+        os.close(to_write)
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message; a worker that has just died is noticed when it is next read."""
+        with contextlib.suppress(BrokenPipeError):
+            channel.send(self._to_write, dict(message))
+
+    def receive(self) -> dict[str, Any] | None:
+        """Read one message; None when the worker has died, or stops in the middle of it."""
+        return channel.receive(self.reading, _PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        """End the worker and all it has started, at once."""
+        self._process.terminate()  # which its guard heeds, and ends also those that have left its group
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=_GUARD_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._close()
+
+    def finish(self) -> None:
+        """Let an idle worker end by itself, and end it if it does not."""
+        os.close(self._to_write)
+        self._to_write = -1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2)
+        self.kill()
+
+    def death(self) -> str:
+        """Say how a worker whose pipe has closed came to its end: `SIGKILL`, `SIGSEGV`, `exit code 3`."""
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:  # it closed its pipe and lives on
+            code = None
+        self.kill()
+        if code is None:
+            return "it closed its pipes"
+        if code >= 0:
+            return f"exit code {code}"
+        return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+
+    def _close(self) -> None:
+        self._process.wait()
+        for descriptor in (self._to_write, self.reading):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._to_write = self.reading = -1
+
+
+def visible_devices(device: str, worker: int, gpus: int) -> str | None:
+    """Return the CUDA_VISIBLE_DEVICES of a worker, or None to leave it as it is.
+
+    device: `auto`, `cpu` or `cuda:N`, which counts among what the driver's own CUDA_VISIBLE_DEVICES shows.
+    That shows every GPU when it is not set and none when it is empty, and "" here hides every GPU too.
+    worker: its number; with several `gpus` (0: not known yet) workers go round them.
+    """
+    if device == "cpu":
+        return ""
+    variable = os.environ.get("CUDA_VISIBLE_DEVICES")
+    shown = None if variable is None else [part.strip() for part in variable.split(",") if part.strip()]
+    if device.startswith("cuda:"):
+        place = int(device[5:])
+    elif gpus > 1:
+        place = worker % gpus
+    else:
+        return None
+    if shown is None:
+        return str(place)
+    return shown[place] if place < len(shown) else ""

@@ -1,0 +1,51 @@
+"""What a run tells of itself while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from restorebench.records import FAILED, DetectionRecord, Record
+from restorebench.worker.jobs import CellSpec, Job
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A worker has loaded a cell's plugin, in so many seconds."""
+
+    cell: CellSpec
+    parameters: int | None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job has its outcomes: one record per image, failures among them.
+
+    seconds: of the worker that did it, loading left out. worker: its number.
+    """
+
+    job: Job
+    records: tuple[Record | DetectionRecord, ...]
+    seconds: float = 0.0
+    worker: int = 0
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth telling the user that is no failure."""
+
+    text: str
+
+
+Event = Loaded | Done | Note
+
+
+def failures(job: Job, reason: str) -> tuple[Record | DetectionRecord, ...]:
+    """Make a failure record for every image of a job."""
+    if job.mode == "detect":
+        return tuple(DetectionRecord(job.cell.digest, name, FAILED, reason) for name in job.ids)
+    told = [None if raw is None else tuple(sorted(raw["labels"])) for raw in job.told or [None] * len(job.ids)]
+    return tuple(
+        Record(job.cell.digest, name, job.repetition, FAILED, reason, told=labels)
+        for name, labels in zip(job.ids, told, strict=True)
+    )

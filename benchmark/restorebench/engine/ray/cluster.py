@@ -1,0 +1,129 @@
+"""Which Ray a run uses: one that is started on this machine for it alone, or a cluster that is joined."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from restorebench.contract.errors import RestorebenchError
+
+_ENDING_SECONDS = 30
+_ANSWER_SECONDS = 20
+# Ray listens to the whole network: let nobody in who has not the token that it keeps in the home folder.
+_PRIVATE = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
+
+
+@contextmanager
+def started(cpus: int) -> Iterator[str]:
+    """Start a Ray on this machine and give its address; it ends when this ends, or this process does, in any way.
+
+    cpus: how many it says it has, if that is more than there are. No dashboard, no usage reports, nothing on
+    this process's output. Its own files are in a folder of their own and are removed.
+
+    Raises:
+        RestorebenchError: it does not start.
+    """
+    keeper = subprocess.Popen(
+        [sys.executable, "-P", "-m", "restorebench.engine.ray.keeper", str(max(cpus, os.cpu_count() or 1))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **_PRIVATE},
+        start_new_session=True,  # Ctrl-C is this process's to handle
+    )
+    assert keeper.stdin is not None and keeper.stdout is not None  # they are pipes
+    try:
+        answer = keeper.stdout.readline().strip()
+        if not answer or answer.startswith("error: "):
+            raise RestorebenchError(f"Ray does not start here: {answer.removeprefix('error: ') or 'it ended'}")
+        with _as_private():
+            yield answer
+    finally:
+        keeper.stdin.close()
+        keeper.wait(_ENDING_SECONDS)
+        keeper.stdout.close()
+
+
+@contextmanager
+def _as_private() -> Iterator[None]:
+    """Let this process into a Ray that asks for a token."""
+    before = {name: os.environ.get(name) for name in _PRIVATE}
+    os.environ.update(_PRIVATE)
+    _read_variables_again()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        _read_variables_again()
+
+
+def _read_variables_again() -> None:
+    """Have Ray notice variables that were set after it was imported, the way it does itself after setting one."""
+    compiled: Any = ray._raylet
+    if hasattr(compiled, "AuthenticationTokenLoader"):  # Ray 2.52 or newer; before, there were no tokens
+        compiled.Config.initialize("")
+
+
+@contextmanager
+def joined(address: str) -> Iterator[None]:
+    """Connect this process to the Ray at an address: `auto`, or `HOST:PORT` from a machine that is part of it.
+
+    Raises:
+        RestorebenchError: there is none, or this process is connected already.
+    """
+    if ray.is_initialized():
+        raise RestorebenchError("this process uses Ray already: call ray.shutdown() before a run with engine ray")
+    _require_answer(address)
+    try:
+        with _own_handler():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        why = " ".join(str(error).split()).partition(". ")[0]
+        raise RestorebenchError(
+            f"--address {address}: no Ray can be joined there: {why}; name it as auto or HOST:PORT, and where it"
+            " asks for a token, set RAY_AUTH_MODE=token here too and bring its ~/.ray/auth_token"
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Notice an address where nobody listens: Ray 2.60 waits for it without end."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "://" in address:  # `auto`, which Ray looks up, and its clients' own
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+    except OSError as error:
+        raise RestorebenchError(f"--address {address}: no Ray answers there: {error.strerror or error}") from None
+
+
+@contextmanager
+def _own_handler() -> Iterator[None]:
+    """Keep what this process does on SIGTERM: Ray would set a handler of its own."""
+    if threading.current_thread() is not threading.main_thread():  # where Ray sets none, and none can be set
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)

@@ -1,0 +1,314 @@
+"""Feed groups to worker processes; outlive whatever a plugin does to its process.
+
+One worker per (plugin, device slot). One that hangs is killed, one that dies is replaced, and only the image
+that did it is lost; `queues` knows what is next. No torch here: workers are started by name.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from restorebench.contract.errors import DeviceError, RestorebenchError, from_worker
+from restorebench.engine.child import Child, visible_devices
+from restorebench.engine.events import Done, Event, Loaded, Note
+from restorebench.engine.queues import Queues, Work, cell_name, plugin_work
+from restorebench.engine.stopping import Stop
+from restorebench.records import detection_from, record_from
+from restorebench.worker.jobs import Job, Setup
+
+KILLED_ATTEMPTS = 3
+"""How often a group is tried again after a SIGKILL that was not ours, such as the kernel's."""
+CRASH_ATTEMPTS = 2
+START_ATTEMPTS = 3
+START_SECONDS = 600
+"""Longest time for a worker to start, which is to import torch: no plugin's doing, so no suite sets it."""
+_LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and whoever stops a run does not like to wait
+_GROWTH_MIB = 512  # a worker that has doubled and grown by this much is replaced
+
+
+@dataclass
+class _Slot:
+    """One place for a worker: the process, what it has loaded and what it is doing."""
+
+    number: int
+    child: Child | None = None
+    state: str = "absent"  # absent, starting, idle, loading, working
+    plugin: tuple[str, ...] = ()
+    loaded: str = ""
+    work: Work | None = None
+    deadline: float = 0.0
+    began: float = 0.0
+    first_mib: float = 0.0
+    starts_failed: int = 0
+
+    def rest(self) -> None:
+        """Note that the work is done, or is somebody else's now."""
+        self.work, self.state = None, "idle"
+
+    def vacate(self) -> None:
+        """Forget a worker that is gone, and its work."""
+        self.child, self.work, self.state, self.loaded = None, None, "absent", ""
+
+
+@dataclass
+class Supervisor:
+    """Runs jobs on up to `workers` processes. Use as a context manager: leaving it ends every worker."""
+
+    setup: Setup
+    workers: int
+    logs: Path
+    stop: Stop = field(default_factory=Stop)
+    slots: list[_Slot] = field(init=False)
+    queues: Queues = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = [_Slot(number) for number in range(max(1, self.workers))]
+        self._limits = self.setup.limits
+        self.queues = Queues(self._limits.get("plugin_seconds"))
+        self._load_crashes: dict[tuple[str, str], int] = defaultdict(int)
+        self._device: str | None = None  # not known until the first worker greets
+        self._gpus = 0
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for slot in self.slots:
+            if slot.child is not None:
+                if kind is None and slot.state == "idle":
+                    slot.child.finish()
+                else:
+                    slot.child.kill()
+                slot.vacate()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+        """Run jobs to their end, in order as far as workers allow, yielding what happens.
+
+        Once asked to stop it begins nothing, and ends when what is at work is done.
+
+        Raises:
+            RestorebenchError: the data cannot be read, the device is not there, or no worker starts.
+        """
+        self.queues.add(jobs)
+        while self._busy() if self.stop else self.queues or any(slot.work is not None for slot in self.slots):
+            if not self.stop:
+                self._assign()
+            yield from self.queues.happened()
+            self._wait()
+            yield from self.queues.happened()
+
+    def _busy(self) -> bool:
+        """Tell whether images are at work; a worker that starts or loads has none that could be lost."""
+        return any(slot.state == "working" for slot in self.slots)
+
+    # ------------------------------------------------------------ handing out work
+
+    def _assign(self) -> None:
+        for slot in self.slots:
+            if slot.state not in {"absent", "idle"}:
+                continue
+            if slot.number > 0 and self._device is None and self._may_have_gpus():
+                continue  # the first worker says how many GPUs there are; then the others are placed
+            work = self.queues.take(slot.loaded, partial(self._fits, slot))
+            if work is None:
+                continue
+            if slot.child is not None and not self._fits(slot, work.job):
+                slot.child.finish()
+                slot.vacate()
+            slot.work = work
+            if slot.child is None:
+                self._start(slot)
+            else:
+                self._dispatch(slot)
+
+    def _fits(self, slot: _Slot, job: Job) -> bool:
+        """Tell whether a slot's worker may take a job as it is."""
+        return slot.child is not None and slot.plugin == self._plugin(job)
+
+    def _plugin(self, job: Job) -> tuple[str, ...]:
+        """Name what shares a process: on a GPU one restorer, so that its memory is really released."""
+        shared = tuple(job.cell.sources)
+        return shared if self._device in {None, "cpu"} else (*shared, job.cell.kind, job.cell.name)
+
+    def _start(self, slot: _Slot) -> None:
+        log = self.logs / f"worker-{slot.number}.log"
+        slot.child = Child(log, self.setup.threads, visible_devices(self.setup.device, slot.number, self._gpus))
+        slot.state, slot.loaded, slot.first_mib = "starting", "", 0.0
+        slot.deadline = time.monotonic() + START_SECONDS
+
+    def _may_have_gpus(self) -> bool:
+        return self.setup.device != "cpu" and any(Path("/dev").glob("nvidia[0-9]*"))
+
+    def _dispatch(self, slot: _Slot) -> None:
+        """Send the slot's work, loading its cell first if something else is loaded."""
+        assert slot.child is not None and slot.work is not None  # only called with both
+        job = slot.work.job
+        if (reason := self.queues.hopeless(job)) is not None:  # another worker may have found out meanwhile
+            self.queues.fail(job, reason)
+            slot.rest()
+            return
+        slot.plugin = self._plugin(job)  # only now: it depends on the device, which the first greeting tells
+        now = slot.began = time.monotonic()
+        if slot.loaded != cell_name(job):
+            slot.state = "loading"
+            slot.deadline = now + self._limit("load_seconds")
+            slot.child.send({"type": "load", "cell": asdict(job.cell)})
+            return
+        slot.state = "working"
+        slot.deadline = now + self._limit("image_seconds") * len(job.samples)
+        if (left := self.queues.seconds_left(job)) is not None:
+            slot.deadline = min(slot.deadline, now + left)
+        slot.child.send({"type": "job", **asdict(job)})
+
+    def _limit(self, name: str) -> float:
+        return self._limits.get(name) or float("inf")
+
+    def _spend(self, slot: _Slot) -> None:
+        """Charge a job with its time, however it ended; to start and to load is free."""
+        if slot.work is not None and slot.state == "working":
+            self.queues.spend(slot.work.job, time.monotonic() - slot.began)
+
+    # ------------------------------------------------------------ hearing from workers
+
+    def _wait(self) -> None:
+        busy = [slot for slot in self.slots if slot.child is not None and slot.state != "idle"]
+        if not busy:
+            return
+        with selectors.DefaultSelector() as selector:
+            for slot in busy:
+                assert slot.child is not None  # busy slots have one
+                selector.register(slot.child.reading, selectors.EVENT_READ, slot)
+            left = min(slot.deadline for slot in busy) - time.monotonic()
+            for key, _ in selector.select(min(max(left, 0), _LONGEST_WAIT)):
+                self._hear(key.data)
+        now = time.monotonic()
+        for slot in busy:
+            if slot.child is not None and slot.state != "idle" and now >= slot.deadline:
+                self._overdue(slot)
+
+    def _hear(self, slot: _Slot) -> None:
+        assert slot.child is not None  # it was registered with one
+        self._spend(slot)  # whatever is heard of a worker that works ends its job
+        if (message := slot.child.receive()) is None:
+            self._died(slot)
+            return
+        handler = {
+            "hello": self._greeted,
+            "ready": self._ready,
+            "done": self._done,
+            "failed": self._failed,
+            "refused": self._refused,
+        }[message["type"]]
+        handler(slot, message)
+
+    def _greeted(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+        assert slot.child is not None and slot.work is not None
+        slot.starts_failed = 0
+        gpus = [name for name in message["devices"] if name.startswith("cuda")]
+        if self._device is None:
+            if self.setup.device.startswith("cuda") and not gpus:
+                raise DeviceError(
+                    f"--device {self.setup.device}: there is no such CUDA device here; use auto or cpu"
+                )
+            self._device = "cpu" if self.setup.device == "cpu" or not gpus else "cuda:0"
+            self._gpus = len(gpus)
+        slot.child.send({"type": "setup", **asdict(replace(self.setup, device=self._device))})
+        self._dispatch(slot)
+
+    def _ready(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+        assert slot.work is not None
+        slot.loaded = cell_name(slot.work.job)
+        seconds = time.monotonic() - slot.began
+        self.queues.events.append(Loaded(slot.work.job.cell, message["parameters"], seconds))
+        self._dispatch(slot)
+
+    def _done(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+        assert slot.work is not None and slot.child is not None
+        job = slot.work.job
+        build = detection_from if job.mode == "detect" else record_from
+        records = tuple(build(raw) for raw in message["records"])
+        self.queues.events.append(Done(job, records, time.monotonic() - slot.began, slot.number))
+        slot.rest()
+        resident = float(message["resident_mib"])
+        slot.first_mib = slot.first_mib or resident
+        if resident > max(2 * slot.first_mib, slot.first_mib + _GROWTH_MIB):
+            text = f"{job.cell.label}: its worker grew from {slot.first_mib:.0f} to {resident:.0f} MiB; replaced"
+            self.queues.events.append(Note(text))
+            slot.child.finish()
+            slot.vacate()
+
+    def _failed(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+        """Take a failure of the whole job; while loading it is one of the whole cell."""
+        assert slot.work is not None
+        job = slot.work.job
+        if slot.state == "loading":
+            self.queues.give_up(job.cell, message["reason"])
+            slot.loaded = ""
+        self.queues.fail(job, message["reason"])
+        slot.rest()
+
+    def _refused(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+        """Raise an error of the user's data in the driver, under the type it had in the worker."""
+        raise from_worker(message["error"], message["message"])
+
+    # ------------------------------------------------------------ when a worker hangs or dies
+
+    def _overdue(self, slot: _Slot) -> None:
+        assert slot.child is not None and slot.work is not None
+        slot.child.kill()
+        self._spend(slot)
+        state, job = slot.state, slot.work.job
+        slot.vacate()
+        if state == "starting":
+            raise RestorebenchError(f"a worker did not start in {START_SECONDS} s; see {self.logs}")
+        if state == "loading":
+            reason = f"timeout: loading took more than {self._limit('load_seconds'):g} s"
+            self.queues.give_up(job.cell, reason)
+            self.queues.fail(job, reason)
+            return
+        if (out_of_time := self.queues.hopeless(job)) is not None:
+            self.queues.fail(job, out_of_time)
+        elif len(job.samples) > 1:
+            self.queues.split(job)
+        else:
+            self.queues.fail(job, f"timeout: more than {self._limit('image_seconds'):g} s for one image")
+
+    def _died(self, slot: _Slot) -> None:
+        assert slot.child is not None and slot.work is not None  # idle workers are not listened to
+        how, log = slot.child.death(), slot.child.log
+        state, work = slot.state, slot.work
+        slot.vacate()
+        if state == "starting":
+            slot.starts_failed += 1
+            if slot.starts_failed >= START_ATTEMPTS:
+                raise RestorebenchError(f"workers end before they start ({how}); see {log}")
+            self.queues.requeue(work)
+        elif state == "loading":
+            self._died_loading(work, how)
+        elif how == "SIGKILL":
+            work.killed += 1
+            reason = f"killed: SIGKILL {work.killed} times, perhaps for lack of memory"
+            self.queues.try_again(work, work.killed <= KILLED_ATTEMPTS, reason)
+        else:
+            work.crashed += 1
+            alone = len(work.job.samples) == 1
+            self.queues.try_again(work, alone and work.crashed < CRASH_ATTEMPTS, f"crash: {how}")
+
+    def _died_loading(self, work: Work, how: str) -> None:
+        """Try to load again, or give the whole cell up."""
+        cell = work.job.cell
+        self._load_crashes[plugin_work(cell)] += 1
+        attempts = KILLED_ATTEMPTS + 1 if how == "SIGKILL" else CRASH_ATTEMPTS
+        if self._load_crashes[plugin_work(cell)] < attempts:
+            self.queues.requeue(work)
+            return
+        reason = f"{'killed' if how == 'SIGKILL' else 'crash'}: {how} while loading"
+        self.queues.give_up(cell, reason)
+        self.queues.fail(work.job, reason)

@@ -1,0 +1,272 @@
+"""Suite x catalogue -> plan. Reads image headers and bytes, decodes nothing, imports no torch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import DatasetInfo, DetectorInfo, RestorerInfo, resolve
+from restorebench.contract.catalog import Catalog, Entry
+from restorebench.contract.errors import (
+    BrokenPlugin,
+    ContractViolation,
+    MissingResource,
+    RestorebenchError,
+    SuiteError,
+)
+from restorebench.contract.tasks import CLEAN, components
+from restorebench.contract.values import DataRequest, SampleInfo
+from restorebench.plan.names import Named, look_up
+from restorebench.plan.plan import DataCell, DetectorCell, Plan, RestorerCell, ScoreColumn
+from restorebench.suite.loading import LoadedSuite
+from restorebench.suite.model import DatasetEntry, DetectorEntry, RestorerEntry
+from restorebench.suite.settings import Request
+from restorebench.toolbox.contents import Contents
+from restorebench.toolbox.digests import digest
+from restorebench.toolbox.options import validated_options
+
+
+def build(loaded: LoadedSuite, catalog: Catalog, request: Request = Request()) -> Plan:
+    """Plan a suite.
+
+    Raises:
+        SuiteError: names or options in the suite that do not exist, all of them, with their places.
+        MissingResource: data that are not there.
+    """
+    named = look_up(loaded, catalog, request)
+    if named.problems:
+        raise SuiteError("\n".join(named.problems))
+    return _Planner(named.loaded, catalog, request).plan(named)
+
+
+class _Planner:
+    """Lays cells out over the data, and notes which tasks a dataset has no images for."""
+
+    def __init__(self, loaded: LoadedSuite, catalog: Catalog, request: Request) -> None:
+        self.loaded = loaded
+        self.suite = loaded.suite
+        self.catalog = catalog
+        self.request = request
+        self.roots = dict(request.roots or {})
+        self.contents = Contents()
+        self.notes: list[str] = []
+
+    def plan(self, named: Named) -> Plan:
+        self.notes += named.notes
+        data = self._data_cells(named.tasks, named.datasets)
+        detector_cells = [
+            self._detector_cell(item, entry, options, cell)
+            for cell in data
+            for item, entry, options in named.detectors
+        ]
+        restorer_cells = [
+            self._restorer_cell(entry, plugin, options, cell, named.columns, detector_cells)
+            for cell in data
+            for entry, plugin, options in named.restorers
+        ]
+        return Plan(
+            self.loaded,
+            self.catalog,
+            self.roots,
+            tuple(named.tasks),
+            tuple(named.columns),
+            tuple(detector_cells),
+            tuple(restorer_cells),
+            tuple(self.notes),
+            self.request.limit,
+            named.missing,
+        )
+
+    def _data_cells(
+        self, tasks: Sequence[str], datasets: Sequence[tuple[DatasetEntry, dict[str, Any]]]
+    ) -> list[DataCell]:
+        cells: list[DataCell] = []
+        labels: set[str] = set()
+        for entry, options in datasets:
+            label = entry.label or entry.name
+            if label in labels:
+                raise SuiteError(f"{self.loaded.source}: two datasets are called {label!r}; give one a `label`")
+            labels.add(label)
+            mine = [task for task in tasks if entry.tasks is None or task in entry.tasks]
+            if not mine and self.request.tasks is not None:
+                continue  # none of its tasks was asked for this time
+            held = [cell for task in mine if (cell := self._data_cell(entry, options, task)).samples]
+            for task in mine:
+                if task not in {cell.task for cell in held}:
+                    self.notes.append(f"dataset {label} holds no images for {task}")
+            if not held:
+                raise MissingResource(
+                    f"dataset {label} holds no images for any of: {', '.join(mine)}; its options are {options}"
+                )
+            cells += held
+            if self.suite.clean_inputs:
+                cells.append(self._data_cell(entry, options, CLEAN))
+        order = {task: place for place, task in enumerate([*tasks, CLEAN])}
+        return sorted((cell for cell in cells if cell.samples), key=lambda cell: order[cell.task])
+
+    def _data_cell(self, entry: DatasetEntry, options: dict[str, Any], task: str) -> DataCell:
+        plugin = self.catalog.entry("dataset", entry.name)
+        card = plugin.card
+        assert isinstance(card, DatasetInfo)  # by construction: the entry's kind is dataset
+        used = _Used(self.catalog)
+        request = DataRequest(task, self.suite.seed, self.roots, used.find)
+        model = validated_options(card, options)
+        with self._placed(entry), guarded(card, f"listing its samples of {task}"):
+            samples = tuple(resolve(card.index)(model, request))
+            strangers = [sample for sample in samples if not isinstance(sample, SampleInfo)]
+            if strangers:
+                raise ContractViolation(f"dataset {card.name!r}: `index` returned a {type(strangers[0]).__name__}")
+        for sample in samples:
+            _hold_text(card.name, sample)
+        ids = [sample.id for sample in samples]
+        if len(set(ids)) != len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise RestorebenchError(f"dataset {entry.name}: sample id {twice!r} occurs twice in {task}")
+        limit = self.request.limit
+        wanted = len(samples) if limit is None else min(limit, len(samples))
+        listed = [asdict(sample) for sample in samples]
+        content = digest(card.name, plugin.edition, task, listed, *used.code())
+        groups = _groups(samples, wanted, self.suite.batch_size)
+        return DataCell(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
+
+    @contextmanager
+    def _placed(self, entry: DatasetEntry) -> Iterator[None]:
+        """Let what is wrong with data start with the place in the suite file that names them."""
+        try:
+            yield
+        except (BrokenPlugin, ContractViolation):
+            raise  # the plugin's doing, wherever it is named
+        except RestorebenchError as error:
+            place = self.suite.datasets.index(entry)
+            named = [key for key, value in entry.options.items() if isinstance(value, str) and value in str(error)]
+            where = self.loaded.placed("datasets", place, "options", *named[:1])
+            raise type(error)(f"{where}{error}") from error
+
+    def _detector_cell(
+        self, item: DetectorEntry, entry: Entry, options: dict[str, Any], data: DataCell
+    ) -> DetectorCell:
+        card = entry.card
+        assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
+        given, weights, files = self._identity(card, options)
+        # A detector that sees images as they are keeps the digest it had before there was `resize`.
+        resized = [] if item.resize == 1 else [["resize", item.resize]]
+        identity = digest("detector", card.name, entry.edition, given, weights, data.digest, *resized)
+        return DetectorCell(data, entry, options, item.label or item.name, identity, item.resize, files)
+
+    def _restorer_cell(
+        self,
+        item: RestorerEntry,
+        entry: Entry,
+        options: dict[str, Any],
+        data: DataCell,
+        columns: Sequence[ScoreColumn],
+        detector_cells: Sequence[DetectorCell],
+    ) -> RestorerCell:
+        card = entry.card
+        assert isinstance(card, RestorerInfo)  # by construction: the entry's kind is restorer
+        told_by = next((d.digest for d in detector_cells if d.data is data and d.label == item.tell), "")
+        told = told_by or item.tell
+        suite = self.suite
+        tile = [suite.tile, suite.tile_overlap] if suite.tile else None
+        given, weights, files = self._identity(card, options)
+        identity = digest(
+            "restorer",
+            card.name,
+            entry.edition,
+            given,
+            weights,
+            told,
+            data.digest,
+            suite.seed,
+            tile,
+        )
+        skipped = ""
+        if card.needs_task and item.tell == "nothing":
+            skipped = "it needs to be told the task; set `tell: task` or a detector"
+        meant = [column for column in columns if _applies(column, data)]
+        usable = tuple(column for column in meant if not _too_small(column, data))
+        notes = tuple(note for column in meant if (note := _too_small(column, data)))
+        repetitions = suite.repetitions if card.stochastic else 1
+        label = item.label or item.name
+        return RestorerCell(
+            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes, files
+        )
+
+    def _identity(
+        self, card: RestorerInfo | DetectorInfo, options: Mapping[str, Any]
+    ) -> tuple[Any, list[list[str]], dict[str, str]]:
+        """Return what a digest knows of a card's options and of its weights, and all files that these name."""
+        model = validated_options(card, options)
+        weights: list[list[str]] = []
+        if card.resources is not None:
+            with guarded(card, "naming its weights"):
+                weights = [[weight.name, weight.sha256] for weight in resolve(card.resources)(model)]
+        named = {name: f"sha256:{known}" if known else "" for name, known in weights}
+        return self.contents.identity(model), weights, named | self.contents.files(model)
+
+
+class _Used:
+    """Notes which cards of others, such as degradations, a dataset asks for while it lists its samples."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._entries: dict[tuple[str, str], Entry] = {}
+
+    def find(self, kind: str, name: str) -> Any:
+        entry = self._catalog.entry(kind, name)
+        self._entries[kind, name] = entry
+        return entry.card
+
+    def code(self) -> list[list[str]]:
+        """Say which code their cards came with; nothing of our own, whose versions the samples know."""
+        return sorted([kind, name, entry.code] for (kind, name), entry in self._entries.items() if entry.code)
+
+
+def _hold_text(dataset: str, sample: SampleInfo) -> None:
+    """Refuse what no journal and no table can hold: file names may be bytes that are no text."""
+    for field, value in (("id", sample.id), ("scene", sample.scene), ("kind", sample.kind)):
+        if not isinstance(value, str) or (field == "id" and not value):
+            raise ContractViolation(f"dataset {dataset!r}: the {field} of a sample is {value!r}, expected text")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise RestorebenchError(
+                f"dataset {dataset}: sample {value!r:.200} is not UTF-8; rename its file or folder"
+            ) from None
+
+
+def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tuple[tuple[int, ...], ...]:
+    """Cut each size class of the whole index into fixed batches; keep those that hold a wanted sample."""
+    classes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, sample in enumerate(samples):
+        classes[sample.height, sample.width].append(place)
+    groups = [
+        tuple(places[start : start + batch_size])
+        for places in classes.values()
+        for start in range(0, len(places), batch_size)
+    ]
+    return tuple(sorted(group for group in groups if group[0] < wanted))
+
+
+def _applies(column: ScoreColumn, data: DataCell) -> bool:
+    """Tell whether a column is scored in a cell: available, and meant for its task."""
+    card = column.card
+    return card is not None and (not card.tasks or bool(set(components(data.task)) & set(card.tasks)))
+
+
+def _too_small(column: ScoreColumn, data: DataCell) -> str:
+    """Say why the images of a cell are too small for a column, or return an empty string."""
+    card = column.card
+    assert card is not None  # only asked of columns that apply
+    protocol = card.protocol(column.protocol)
+    assert protocol is not None  # a column without its protocol has no card
+    smallest = min(min(sample.height, sample.width) for sample in data.samples)
+    cropped = smallest - 2 * protocol.crop_border
+    needed = max(1, card.minimum_size)
+    if cropped - cropped % protocol.crop_multiple >= needed:
+        return ""
+    return f"no {column.name}: it needs {needed} px a side, the smallest image has {cropped}"

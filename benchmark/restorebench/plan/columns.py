@@ -1,0 +1,68 @@
+"""Metrics times protocols -> the score columns of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import MetricInfo, resolve
+from restorebench.contract.catalog import Entry
+from restorebench.plan.plan import ScoreColumn
+from restorebench.toolbox.digests import digest
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """The columns, and the names of pairs that do not exist."""
+
+    columns: list[ScoreColumn]
+    undefined: list[str]
+
+    def notes(self) -> list[str]:
+        """Say what is left out or stays empty: one note for all pairs, and one per reason."""
+        notes = []
+        if self.undefined:
+            notes.append(f"left out, because these metrics have no such protocol: {', '.join(self.undefined)}")
+        for reason in dict.fromkeys(column.unavailable for column in self.columns if column.unavailable):
+            names = ", ".join(column.name for column in self.columns if column.unavailable == reason)
+            notes.append(f"{names} cannot be computed here, and stays empty: {reason}")
+        return notes
+
+
+def lay_out(metrics: Sequence[Entry], protocols: Sequence[str]) -> LaidOut:
+    """Pair every metric with every protocol, protocol by protocol."""
+    found = LaidOut([], [])
+    for protocol, entry in product(protocols, metrics):
+        column = _column(entry, protocol)
+        if column is None:
+            found.undefined.append(f"{entry.card.name}@{protocol}")
+        else:
+            found.columns.append(column)
+    return found
+
+
+def why_unavailable(card: MetricInfo) -> str:
+    """Say why a metric cannot be computed here; "" where it can.
+
+    Raises:
+        BrokenPlugin: the metric fails to say so.
+    """
+    if card.unavailable is None:
+        return ""
+    with guarded(card, "saying whether it is available"):
+        return str(resolve(card.unavailable)())
+
+
+def _column(entry: Entry, protocol: str) -> ScoreColumn | None:
+    """Describe one metric under one protocol; None where it has no such protocol."""
+    card = entry.card
+    assert isinstance(card, MetricInfo)  # by construction: the entry's kind is metric
+    found = card.protocol(protocol)
+    if found is None:
+        return None
+    reason = why_unavailable(card)
+    fields = {**asdict(found), "space": found.space.value}
+    number = digest(card.name, entry.edition, fields)
+    return ScoreColumn(f"{card.name}@{protocol}", card.name, protocol, number, None if reason else card, reason)

@@ -1,0 +1,77 @@
+"""What workers are told of the cells of a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from restorebench.journal.layout import outputs_folder, triples_folder
+from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn
+from restorebench.worker.jobs import CellSpec
+
+
+def cell_specs(plan: Plan) -> tuple[CellSpec, ...]:
+    """List what workers have to know of each cell that can run."""
+    detecting = [detector_spec(plan, cell) for cell in plan.detector_cells]
+    return (*detecting, *(restorer_spec(plan, cell) for cell in plan.restorer_cells if not cell.skipped))
+
+
+def _dataset(plan: Plan, cell: RestorerCell | DetectorCell) -> dict[str, Any]:
+    data = cell.data
+    return {
+        "name": data.name,
+        "label": data.label,
+        "options": data.options,
+        "task": data.task,
+        "seed": plan.suite.seed,
+        "samples": len(data.samples),
+    }
+
+
+def detector_spec(plan: Plan, cell: DetectorCell) -> CellSpec:
+    return CellSpec(
+        digest=cell.digest,
+        kind="detector",
+        name=cell.entry.card.name,
+        label=cell.label,
+        options=cell.options,
+        sources=plan.sources(cell),
+        dataset=_dataset(plan, cell),
+        resize=cell.resize,
+    )
+
+
+def restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
+    suite = plan.suite
+    folder = outputs_folder(cell.data.label, cell.data.task, cell.label, cell.tell, cell.digest)
+    return CellSpec(
+        digest=cell.digest,
+        kind="restorer",
+        name=cell.card.name,
+        label=cell.label,
+        options=cell.options,
+        sources=plan.sources(cell),
+        dataset=_dataset(plan, cell),
+        columns=[(column.name, column.metric, column.protocol) for column in cell.columns],
+        tell=cell.tell,
+        tile=suite.tile,
+        tile_overlap=suite.tile_overlap,
+        save=folder if suite.save == "all" else "",
+        save_float=suite.save == "all" and needs_floats(plan, cell),
+        triples=suite.samples,
+        triples_folder=folder_of_triples(cell),
+        batch_size=suite.batch_size,
+    )
+
+
+def folder_of_triples(cell: RestorerCell) -> str:
+    return triples_folder(cell.data.label, cell.data.task, cell.data.digest)
+
+
+def needs_floats(plan: Plan, cell: RestorerCell) -> bool:
+    """Tell whether a column looks at the output before it is rounded to 8 bits."""
+    return not all(quantised(plan, column) for column in cell.columns)
+
+
+def quantised(plan: Plan, column: ScoreColumn) -> bool:
+    protocol = plan.catalog.find("metric", column.metric).protocol(column.protocol)
+    return protocol is None or bool(protocol.quantised)

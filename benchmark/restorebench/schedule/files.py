@@ -1,0 +1,78 @@
+"""Which files workers need apart from packages: those that are there, and those that a run will download."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from restorebench.contract.blame import guarded
+from restorebench.contract.cards import Card, DetectorInfo, RestorerInfo, resolve
+from restorebench.contract.catalog import Catalog
+from restorebench.contract.values import WeightFile
+from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
+from restorebench.toolbox import weights
+from restorebench.toolbox.contents import paths
+from restorebench.toolbox.options import OptionsOf, options_model, validated_options
+from restorebench.worker.jobs import Job
+
+
+def inputs(plan: Plan, cache: Path) -> tuple[str, ...]:
+    """List what a plan's workers read, each once: plugin files, paths in options, weights that the cache holds.
+
+    A root is listed as a whole where no option names a part of it, since a plugin may look for anything there.
+    """
+    cells: tuple[DetectorCell | RestorerCell, ...] = (*plan.detector_cells, *plan.restorer_cells)
+    sources = {source for cell in cells for source in plan.sources(cell)}
+    found = [source.removeprefix("file:") for source in sorted(sources) if source.startswith("file:")]
+    for entry in plan.suite.datasets:
+        found += _named(plan.catalog, plan.catalog.find("dataset", entry.name), entry.options)
+    for cell in cells:
+        found += _named(plan.catalog, cell.entry.card, cell.options)
+    for file in needed(plan, {cell.digest for cell in cells}):
+        found += map(str, weights.cached(file, cache))
+    for root in plan.roots.values():
+        if not any(Path(path).is_relative_to(root) for path in found):
+            found.append(str(root))
+    return tuple(path for path in dict.fromkeys(found) if Path(path).exists())
+
+
+def _named(catalog: Catalog, card: Card, options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths in a card's options, and in those of other cards that they hold."""
+    model = options_model(card)
+    if model is None:
+        return
+    yield from map(str, paths(validated_options(card, options).model_dump()))
+    for name, field in model.model_fields.items():
+        for marker in field.metadata:
+            if isinstance(marker, OptionsOf):
+                for other, given in options.get(name, {}).items():
+                    yield from _named(catalog, catalog.find(marker.kind, other), given)
+
+
+def announced(plan: Plan, jobs: Sequence[Job], cache: Path) -> list[str]:
+    """Describe what jobs need and the cache folder lacks: a line per repository of the hub."""
+    lacking: dict[tuple[str, str], dict[str, WeightFile]] = defaultdict(dict)
+    for file in needed(plan, {job.cell.digest for job in jobs if job.mode != "score"}):
+        if (repository := weights.repository(file)) and not weights.present(file, cache):
+            lacking[repository, file.licence][file.name] = file
+    return [_line(*place, list(files.values()), cache) for place, files in lacking.items()]
+
+
+def needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
+    """Yield the published weights of the cells with these digests."""
+    cells: tuple[DetectorCell | RestorerCell, ...] = (*plan.detector_cells, *plan.restorer_cells)
+    for cell in cells:
+        card = cell.entry.card
+        assert isinstance(card, DetectorInfo | RestorerInfo)  # by construction of the plan
+        if cell.digest in digests and card.resources is not None:
+            with guarded(card, "naming its weights"):
+                yield from resolve(card.resources)(validated_options(card, cell.options))
+
+
+def _line(repository: str, licence: str, files: Sequence[WeightFile], cache: Path) -> str:
+    known = all(file.bytes for file in files)
+    size = f"{sum(file.bytes for file in files) / 1e6:.0f} MB" if known else "of a size that is not known"
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    return f"downloads {count}, {size}, of {repository} (licence: {licence}) to {cache}"

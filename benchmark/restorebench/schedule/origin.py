@@ -1,0 +1,163 @@
+"""What a run folder was made from: enough to report it or score it again, from any working folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from restorebench.contract.errors import RunFolderError
+from restorebench.journal import journal as journals
+from restorebench.journal.journal import Journal
+from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
+from restorebench.suite.loading import LoadedSuite
+from restorebench.suite.model import Suite
+from restorebench.suite.settings import Request, Settings
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run folder was made from. digests: of its cells and columns, by what tables call them."""
+
+    loaded: LoadedSuite
+    settings: Settings
+    digests: Mapping[str, str]
+
+    def require_same(self, plan: Plan) -> None:
+        """Refuse a plan that the folder's records no longer answer: its tables would lose what they hold.
+
+        A column of the run that the plan does not ask for is none of its tables', and is left alone.
+
+        Raises:
+            RunFolderError: data or a plugin changed since.
+        """
+        now = _digests(plan)
+        suite = self.loaded.suite
+        columns = {f"{metric}@{protocol}" for metric in suite.metrics for protocol in suite.protocols}
+        known = {name: digest for name, digest in self.digests.items() if digest}
+        left_out = {name for name in columns - now.keys() if plan.suite != suite}
+        changed = [name for name, digest in known.items() if name not in left_out and now.get(name) != digest]
+        if changed:
+            named = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+            raise RunFolderError(
+                f"{self.settings.out}: data or plugins changed since it was run ({named});"
+                " its tables are left as they are: run its suite again, or put back what changed"
+            )
+
+
+class _Facts(BaseModel):
+    """What `describe` wrote; digests: missing where the run never started."""
+
+    suite: Suite
+    source: str
+    folder: Path
+    data: Path | None
+    plugins: list[Path]
+    tasks: list[str] | None
+    restorers: list[str] | None
+    limit: int | None
+    overrides: list[str] = []
+    digests: dict[str, str] | None = None
+
+
+def _digests(plan: Plan) -> dict[str, str]:
+    cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
+    named = {f"{c.data.label}/{c.data.task}/{c.name}": c.digest for c in cells}
+    return named | {column.name: column.digest if column.card else "" for column in plan.columns}
+
+
+def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
+    """Say what it takes to plan this run again, from any working folder."""
+    request = settings.request
+    return {
+        "suite": plan.suite.model_dump(mode="json"),
+        "source": plan.loaded.source,
+        "folder": str(plan.loaded.folder),
+        "data": None if settings.data is None else str(settings.data.resolve()),
+        "plugins": [str(path.resolve()) for path in settings.plugins],
+        "tasks": request.tasks,
+        "restorers": request.restorers,
+        "limit": request.limit,
+        "overrides": plan.loaded.overrides,
+        "digests": _digests(plan),
+    }
+
+
+def require_same_suite(journal: Journal, plan: Plan) -> None:
+    """Refuse a folder that holds a run of a suite of another name: its tables would be replaced.
+
+    Raises:
+        RunFolderError: it does.
+    """
+    held = _facts(journal)
+    if held is not None and (name := held.suite.suite) != plan.suite.suite:
+        raise RunFolderError(
+            f"{journal.folder} holds suite {name}, not {plan.suite.suite}; give another --out,"
+            " or --fresh to put that run's journal aside and replace its tables"
+        )
+
+
+def reopen(folder: Path, plugins: Sequence[Path] = ()) -> Origin:
+    """Return what a run folder was made from.
+
+    plugins: files whose code the user wants run. A run folder may come from a stranger, so that what it names is
+    never imported for that alone.
+
+    Raises:
+        RunFolderError: the folder holds no run, or one made with plugin files that are not given.
+    """
+    if not (folder / journals.FILE).is_file():
+        raise RunFolderError(f"{folder} holds no run ({journals.FILE} is missing)")
+    with journals.opened(folder) as journal:
+        origin = _facts(journal)
+    if origin is None or origin.digests is None:
+        raise RunFolderError(f"{folder} holds a run that never started; run its suite again")
+    _require_given(folder, origin.plugins, plugins)
+    request = Request(
+        tasks=None if origin.tasks is None else tuple(origin.tasks),
+        restorers=None if origin.restorers is None else tuple(origin.restorers),
+        limit=origin.limit,
+    )
+    settings = Settings(
+        out=folder,
+        data=origin.data,
+        plugins=tuple(dict.fromkeys(path.resolve() for path in plugins)),
+        request=request,
+    )
+    loaded = LoadedSuite(origin.suite, origin.source, origin.folder, overrides=tuple(origin.overrides))
+    return Origin(loaded, settings, origin.digests)
+
+
+def _facts(journal: Journal) -> _Facts | None:
+    """Return what a journal says of its run; None where there is none.
+
+    Raises:
+        RunFolderError: it says something else, as a stranger's or another version's may.
+    """
+    held = journal.recall("run")
+    try:
+        return None if held is None else _Facts.model_validate(held)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RunFolderError(
+            f"{journal.folder} does not say what it was made from ({place or 'run'}: {error.errors()[0]['msg']});"
+            " give --fresh or another --out"
+        ) from error
+
+
+def _require_given(folder: Path, recorded: Sequence[Path], given: Sequence[Path]) -> None:
+    """Refuse to go on without plugin files; they are told by name, and their content is in the digests."""
+    lacking = [path for path in recorded if path.name not in {each.name for each in given}]
+    if lacking:
+        flags = " ".join(f"--plugin {path}" for path in lacking)
+        raise RunFolderError(
+            f"{folder} was made with plugin files, whose code is run for nobody who does not ask for it: {flags}"
+        )
+
+
+def run_folder(plan: Plan, settings: Settings) -> Path:
+    """Return where a run is kept: `runs/<suite>`, or what the user chose."""
+    return settings.out or Path("runs") / plan.suite.suite

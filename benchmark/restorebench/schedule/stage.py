@@ -1,0 +1,184 @@
+"""Do the jobs of a run, stage by stage, and put down what comes of them in the journal, in files and on screen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from restorebench.engine import choosing
+from restorebench.engine.environment import environment
+from restorebench.engine.events import Done, Event, Loaded, Note
+from restorebench.engine.stopping import Stop, Stopped
+from restorebench.journal import journal as journals
+from restorebench.journal.journal import Journal
+from restorebench.journal.layout import ESTIMATE, environment_key
+from restorebench.plan.plan import Plan, score_digests
+from restorebench.records import FAILED, DetectionRecord, Place, Record
+from restorebench.schedule import cell_specs, costs, estimates, files, origin
+from restorebench.schedule.costs import Costs
+from restorebench.schedule.estimates import Estimate, Ledger
+from restorebench.suite.settings import Settings, cache_folder, offline
+from restorebench.toolbox.cells import csv_text, guarded
+from restorebench.toolbox.files import atomic_write_text
+from restorebench.worker.jobs import Job, Setup
+
+
+@dataclass(frozen=True)
+class Started:
+    """A stage begins, with the jobs it will do."""
+
+    stage: str
+    jobs: tuple[Job, ...]
+
+
+Watcher = Callable[[Event | Started], None]
+
+
+@contextmanager
+def opened(plan: Plan, settings: Settings, folder: Path, watch: Watcher, stop: Stop | None) -> Iterator[Stage]:
+    """Open a run folder and get an engine ready.
+
+    Raises:
+        RestorebenchError: the folder cannot be used or holds another suite, or the engine is not there.
+    """
+    stop = Stop() if stop is None else stop
+    engine, known = choosing.chosen(settings), costs.load(settings.device, plan.suite.threads)
+    told = setup(plan, settings, folder, known)
+    with journals.opened(folder, settings.fresh) as journal, engine(told, settings, stop) as run_jobs:
+        if not settings.scoring_only:
+            origin.require_same_suite(journal, plan)
+            journal.remember("run", origin.describe(plan, settings))
+        yield Stage(plan, settings, journal, known, run_jobs, watch, stop)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a run needs to do the jobs of a stage, and to keep what comes of them."""
+
+    plan: Plan
+    settings: Settings
+    journal: Journal
+    costs: Costs
+    run_jobs: Callable[[Sequence[Job]], Iterator[Event]]
+    watch: Watcher
+    stop: Stop
+    timed: list[dict[str, Any]] = field(default_factory=list)
+
+    def work(self, name: str, jobs: tuple[Job, ...]) -> dict[Place, str]:
+        """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed.
+
+        Raises:
+            Stopped: not all was done, as somebody asked to stop.
+        """
+        _remember_environment(self.journal, self.settings, jobs)
+        _tell_downloads(self.plan, jobs, self.watch)
+        self.watch(Started(name, jobs))
+        left = sum(len(job.samples) for job in jobs)
+        failed_now: dict[Place, str] = {}
+        expected, ledger = estimates.estimate(self.plan, self.costs, jobs), estimates.Ledger(self.plan)
+        for event in self._events(jobs, ledger):
+            ledger.add(event)
+            if isinstance(event, Loaded) and event.parameters is not None:
+                self.journal.add_cell(event.cell.digest, {"parameters": event.parameters})
+            elif isinstance(event, Done):
+                left -= len(event.records)
+                failed_now |= self._put_down(event)
+            self.watch(event)
+        self._remember(name, expected, ledger)
+        if self.stop.signal is not None and left:
+            raise Stopped(self.stop.signal, left)
+        return failed_now
+
+    def _events(self, jobs: tuple[Job, ...], ledger: Ledger) -> Iterator[Event]:
+        """Run jobs: on several workers the longest groups first, once it is known which those are."""
+        if self.settings.workers < 2:
+            yield from self.run_jobs(jobs)
+            return
+        first = estimates.unseen(self.costs, jobs)
+        if first:
+            yield from self.run_jobs(first)
+            ledger.teach(self.costs)
+        done = {id(job) for job in first}
+        rest = [job for job in jobs if id(job) not in done]
+        yield from self.run_jobs(estimates.longest_first(self.plan, self.costs, rest))
+
+    def _remember(self, name: str, expected: Mapping[str, Estimate], ledger: Ledger) -> None:
+        """Keep what the stage took for the next plan, and show it beside what was expected."""
+        if self.settings.one_off or self.settings.scoring_only:
+            return
+        ledger.teach(self.costs)
+        if self.settings.engine == "local" and (crowd := crowded(self.settings.workers * self.plan.suite.threads)):
+            self.watch(Note(crowd))
+        elif unwritten := costs.save(self.settings.device, self.plan.suite.threads, self.costs):
+            self.watch(Note(unwritten))
+        self.timed.extend(ledger.rows(expected, self.journal.folder))
+        if not self.timed:
+            return
+        cells = [["" if value is None else value for value in row.values()] for row in self.timed]
+        texts = [[guarded(cell) if isinstance(cell, str) else str(cell) for cell in row] for row in cells]
+        atomic_write_text(self.journal.folder / ESTIMATE, csv_text([list(self.timed[0]), *texts]))
+        if name == "restore":
+            self.watch(Note(ledger.summary(expected)))
+
+    def _put_down(self, event: Done) -> dict[Place, str]:
+        digests = score_digests(self.plan)
+        restored = [_scored(record, event.job) for record in event.records if isinstance(record, Record)]
+        if event.job.mode == "detect":
+            self.journal.add_detections(r for r in event.records if isinstance(r, DetectionRecord))
+        elif event.job.mode == "restore":
+            self.journal.add_records(restored, digests)
+            failed = (record for record in restored if record.status == FAILED)
+            return {(r.digest, r.sample, r.repetition): r.reason for r in failed}
+        else:
+            self.journal.add_scores(restored, digests)
+        return {}
+
+
+def _scored(record: Record, job: Job) -> Record:
+    """Let a failure say that it leaves the columns of its job without scores."""
+    if record.status != FAILED:
+        return record
+    columns = job.columns or [column[0] for column in job.cell.columns]
+    return replace(record, unscored=dict.fromkeys(columns, record.reason))
+
+
+def _tell_downloads(plan: Plan, jobs: Sequence[Job], watch: Watcher) -> None:
+    """Say what is about to be downloaded, and under which licence."""
+    for text in () if offline() else files.announced(plan, jobs, cache_folder()):
+        watch(Note(text))
+
+
+def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:
+    """Keep what the numbers are computed with; a run that computes nothing leaves it as it was."""
+    key = environment_key(settings.scoring_only)
+    if jobs or journal.recall(key) is None:
+        journal.remember(key, environment(settings.workers, settings.device, settings.engine))
+
+
+def crowded(threads: int) -> str:
+    """Say that there are more threads than cores, whose times say little; an empty string if there are not."""
+    cores = len(os.sched_getaffinity(0))
+    if threads <= cores:
+        return ""
+    return f"{threads} threads on {cores} cores: times are those of a crowd, and not remembered for estimates"
+
+
+def setup(plan: Plan, settings: Settings, folder: Path, known: Costs) -> Setup:
+    """Gather what every worker of a run is told."""
+    suite = plan.suite
+    costs_of_cells = [cost for cell in cell_specs.cell_specs(plan) if (cost := known.of(cell)) is not None]
+    return Setup(
+        run_folder=str(folder.resolve()),
+        threads=suite.threads,
+        device=settings.device,
+        roots={name: str(path) for name, path in plan.roots.items()},
+        cache=str(cache_folder()),
+        offline=offline(),
+        limits=suite.limits.model_dump(),
+        inputs=files.inputs(plan, cache_folder()),
+        peak_mib=max((cost.peak_mib for cost in costs_of_cells if cost.peak_mib is not None), default=None),
+    )

@@ -1,0 +1,221 @@
+"""Plan and journal -> what is still to be done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from restorebench.contract.tasks import components
+from restorebench.journal.journal import Journal
+from restorebench.journal.layout import triple_name
+from restorebench.plan.plan import Plan, RestorerCell, ScoreColumn
+from restorebench.records import FAILED, OK, TRANSIENT, DetectionRecord, Key, Record
+from restorebench.schedule.cell_specs import (
+    detector_spec,
+    folder_of_triples,
+    needs_floats,
+    quantised,
+    restorer_spec,
+)
+from restorebench.worker.jobs import CellSpec, Job
+
+
+@dataclass(frozen=True)
+class Todo:
+    """Jobs to run, and failures that are known before anything runs."""
+
+    jobs: tuple[Job, ...]
+    failures: tuple[Record, ...] = ()
+
+
+def detector_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> tuple[Job, ...]:
+    """List the groups whose detections are missing, or failed in a way worth another try."""
+    jobs = []
+    for cell in plan.detector_cells:
+        known = journal.detections(cell.digest)
+        spec = detector_spec(plan, cell)
+        for group in cell.data.groups:
+            ids = tuple(cell.data.samples[place].id for place in group)
+            if not all(_settled(known.get(name), retry_failed) for name in ids):
+                jobs.append(Job(spec, group, ids, "detect", told=(None,) * len(ids)))
+    return tuple(jobs)
+
+
+def restorer_jobs(
+    plan: Plan, journal: Journal, retry_failed: bool = False, scoring_only: bool = False, foreseen: bool = False
+) -> Todo:
+    """List the groups that are not restored yet, and those that only lack scores.
+
+    scoring_only: leave out the former; what `unscorable` counts then stays empty. foreseen: take detections that
+    lack for empty ones, to know of the groups that wait for them.
+    """
+    jobs: list[Job] = []
+    unfounded: list[Record] = []
+    for cell in plan.restorer_cells:
+        if cell.skipped:
+            continue
+        known = _Known(journal, cell, retry_failed)
+        spec = restorer_spec(plan, cell)
+        for repetition, group in product(range(cell.repetitions), cell.data.groups):
+            keys = [(cell.data.samples[place].id, repetition) for place in group]
+            lacking = {key: known.missing(key) for key in keys}
+            ready = {key: _scorable(plan, journal, known.records.get(key), lacking[key]) for key in keys}
+            places_of = dict(zip(keys, group, strict=True))
+            restored = all(known.settled(key) for key in keys) and all(
+                _kept(plan, cell, journal, known.records[key], place) for key, place in places_of.items()
+            )
+            if scoring_only or (restored and ready == lacking):
+                jobs += [
+                    _scoring_job(spec, key, places_of[key], known.records[key].output, columns)
+                    for key, columns in ready.items()
+                    if columns
+                ]
+                continue
+            runnable, lost = _told(cell, group, repetition, known.detections, foreseen)
+            unfounded += lost
+            if runnable:
+                places, told = zip(*runnable, strict=True)
+                ids = tuple(cell.data.samples[place].id for place in places)
+                jobs.append(Job(spec, places, ids, "restore", repetition, told))
+    return Todo(tuple(jobs), tuple(unfounded))
+
+
+def unscorable(plan: Plan, journal: Journal) -> tuple[Counter[str], Counter[str]]:
+    """Count, by column, the restored images that lack a score which their saved files cannot give.
+
+    First those saved at 8 bits, where a column looks at floats; then those whose file is gone.
+    """
+    rounded: Counter[str] = Counter()
+    gone: Counter[str] = Counter()
+    for cell in plan.restorer_cells:
+        known = _Known(journal, cell, retry_failed=False)
+        names = {sample.id for sample in cell.data.samples[: cell.data.wanted]}
+        for key, record in known.records.items():
+            lacking = known.missing(key) if key[0] in names and key[1] < cell.repetitions else ()
+            ready = _scorable(plan, journal, record, lacking)
+            saved = bool(record.output) and (journal.folder / record.output).is_file()
+            (rounded if saved else gone).update(column.name for column in lacking if column not in ready)
+    return rounded, gone
+
+
+def outstanding(plan: Plan, journal: Journal, retry_failed: bool = False) -> tuple[Job, ...]:
+    """List all groups that are still to be done, those that wait for a detection among them."""
+    restoring = restorer_jobs(plan, journal, retry_failed, foreseen=True).jobs
+    return detector_jobs(plan, journal, retry_failed) + restoring
+
+
+def _settled(record: Record | DetectionRecord | None, retry_failed: bool) -> bool:
+    """Tell whether a record needs no other run: it worked, or its failure would only come again."""
+    if record is None:
+        return False
+    if record.status == OK:
+        return True
+    return not retry_failed and not _transient(record.reason)
+
+
+def _transient(reason: str) -> bool:
+    return reason.split(":", 1)[0] in TRANSIENT
+
+
+def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, place: int) -> bool:
+    """Tell whether the files this run asks to keep are there."""
+    if record.status != OK:
+        return True
+    if plan.suite.save == "all":
+        output = journal.folder / (record.output or "none")
+        exact = needs_floats(plan, cell)
+        if not output.is_file() or (exact and not output.with_suffix(".npy").is_file()):
+            return False
+    if place < plan.suite.samples:
+        name = triple_name(record.sample, cell.label, cell.tell, cell.digest)
+        return (journal.folder / folder_of_triples(cell) / name).exists()
+    return True
+
+
+class _Known:
+    """What the journal holds of one cell, and what of it needs no other run."""
+
+    def __init__(self, journal: Journal, cell: RestorerCell, retry_failed: bool) -> None:
+        self.records = journal.records(cell.digest)
+        self.detections = journal.detections(cell.told_by) if cell.told_by else {}
+        self._scores = journal.scores(cell.digest)
+        self._unscored = journal.unscored(cell.digest)
+        self._columns = cell.columns
+        self._retry_failed = retry_failed
+
+    def settled(self, key: Key) -> bool:
+        """Tell whether an image need not be restored again for its own sake."""
+        record = self.records.get(key)
+        if record is not None and record.reason.startswith("detector:"):
+            heard = self.detections.get(record.sample)
+            return not self._retry_failed and (heard is None or heard.status != OK)
+        return _settled(record, self._retry_failed)
+
+    def missing(self, key: Key) -> tuple[ScoreColumn, ...]:
+        """List the columns a restored image lacks: no score or empty one, nor a failure that would come again."""
+        record = self.records.get(key)
+        if record is None or record.status != OK:
+            return ()
+        scored, failed = self._scores.get(key, {}), self._unscored.get(key, {})
+        return tuple(
+            column
+            for column in self._columns
+            if column.digest not in scored and not (column.digest in failed and self._final(failed[column.digest]))
+        )
+
+    def _final(self, reason: str) -> bool:
+        return not self._retry_failed and not _transient(reason)
+
+
+def _scorable(
+    plan: Plan, journal: Journal, record: Record | None, columns: tuple[ScoreColumn, ...]
+) -> tuple[ScoreColumn, ...]:
+    """Choose the columns that the saved image can be scored under: an 8-bit file serves no float protocol."""
+    if record is None or not record.output:
+        return ()
+    saved = journal.folder / record.output
+    if saved.with_suffix(".npy").is_file():
+        return columns
+    return tuple(c for c in columns if quantised(plan, c)) if saved.is_file() else ()
+
+
+def _scoring_job(spec: CellSpec, key: Key, place: int, output: str, columns: tuple[ScoreColumn, ...]) -> Job:
+    names = tuple(column.name for column in columns)
+    return Job(
+        replace(spec, kind="scores"),
+        (place,),
+        (key[0],),
+        "score",
+        key[1],
+        (None,),
+        columns=names,
+        outputs=(output,),
+    )
+
+
+def _told(
+    cell: RestorerCell,
+    group: tuple[int, ...],
+    repetition: int,
+    detections: Mapping[str, DetectionRecord],
+    foreseen: bool,
+) -> tuple[list[tuple[int, Mapping[str, Any] | None]], list[Record]]:
+    """Pair each sample with what its restorer is told; samples whose detection failed are failures."""
+    runnable: list[tuple[int, Mapping[str, Any] | None]] = []
+    lost: list[Record] = []
+    for place in group:
+        name = cell.data.samples[place].id
+        if cell.tell == "nothing" or (foreseen and name not in detections):
+            runnable.append((place, None))
+        elif cell.tell == "task":
+            labels = components(cell.data.task)
+            runnable.append((place, {"labels": labels, "probabilities": dict.fromkeys(labels, 1.0)}))
+        elif (found := detections.get(name)) is not None and found.status == OK:
+            runnable.append((place, {"labels": found.labels, "probabilities": found.probabilities}))
+        else:
+            why = found.reason if found is not None else "no detection"
+            lost.append(Record(cell.digest, name, repetition, FAILED, f"detector: {cell.tell}: {why}"))
+    return runnable, lost

@@ -1,0 +1,213 @@
+"""A suite: what is compared on what, from a YAML file, with every mistake reported at file:line:column."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from restorebench.contract.errors import SuiteError, UnknownName, nearest
+from restorebench.suite import substitution
+from restorebench.suite.marked_yaml import KeyPath, Marks, parse, read
+from restorebench.suite.model import DatasetEntry, DetectorEntry, Limits, RestorerEntry, Suite
+
+_LONGEST_LINE = 400  # of a message, in characters: keys and tags of a hostile file may be as long as itself
+_MOST_LINES = 50
+
+
+@dataclass(frozen=True)
+class LoadedSuite:
+    """A suite with the places its values came from, for errors that are found later.
+
+    overrides: what the command line put in place of the file's values, as `seed=1`.
+    """
+
+    suite: Suite
+    source: str
+    folder: Path
+    marks: Marks = field(default_factory=lambda: Marks("<suite>"))
+    overrides: tuple[str, ...] = ()
+
+    def at(self, *path: str | int) -> str:
+        """Return `file:line:column: key.path: ` for the deepest known part of a path."""
+        return self.marks.at(path)
+
+    def placed(self, *path: str | int) -> str:
+        """Return what `at` does for a suite that was read from a file, and nothing for others."""
+        return self.at(*path) if self.marks.places else ""
+
+
+def load(
+    name: str, overrides: Sequence[str] = (), data: Path | None = None, extra: Mapping[str, Any] | None = None
+) -> LoadedSuite:
+    """Read a suite by path or bundled name, apply overrides, and validate it.
+
+    overrides: `key.path=value` texts, values in YAML. data: what `${data}` stands for. extra: values that
+    replace top-level keys, from command-line flags of the same names such as --save.
+
+    Raises:
+        SuiteError: every mistake in the file, one line each.
+        UnknownName: no such file or bundled suite.
+    """
+    path = find(name)
+    return loads(read(path), str(path), path.parent.resolve(), overrides, data, extra)
+
+
+def made(raw: Mapping[str, Any], source: str = "command line") -> LoadedSuite:
+    """Validate a suite that is made on the spot.
+
+    Raises:
+        SuiteError: every mistake, one line each.
+    """
+    marks = Marks(source)
+    try:
+        return LoadedSuite(Suite.model_validate(raw), source, Path.cwd(), marks)
+    except ValidationError as error:
+        raise SuiteError(_together([_explain(Suite, problem, marks) for problem in _problems(error)])) from None
+
+
+def loads(
+    text: str,
+    source: str = "<suite>",
+    folder: Path | None = None,
+    overrides: Sequence[str] = (),
+    data: Path | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> LoadedSuite:
+    """Do what `load` does, for a suite that is already text."""
+    raw, marks, problems = parse(text, source)
+    overridden = {
+        substitution.override(raw, override, Suite.model_fields): f"--set {override}" for override in overrides
+    }
+    raw.update(extra or {})
+    overridden |= {(key,): f"--{key}" for key in extra or {}}
+    marks = replace(marks, overridden=overridden)
+    raw = substitution.interpolated(raw, data, marks, problems)
+    suite: Suite | None = None
+    try:
+        suite = Suite.model_validate(raw)
+    except ValidationError as error:
+        problems += [_explain(Suite, problem, marks) for problem in _problems(error)]
+        suite = _salvaged(raw, error)
+    said = (*overrides, *(f"{key}={value}" for key, value in (extra or {}).items()))
+    loaded = None if suite is None else LoadedSuite(suite, source, folder or Path.cwd(), marks, said)
+    if problems or loaded is None:
+        raise InvalidSuite(_together(sorted(dict.fromkeys(problems), key=_line)), loaded)
+    return loaded
+
+
+def _together(problems: Sequence[str]) -> str:
+    """Make one message of all problems, a line each."""
+    half = _LONGEST_LINE // 2  # a line begins with its place and ends with what is wrong
+    lines = [line if len(line) <= _LONGEST_LINE else f"{line[:half]}...{line[-half:]}" for line in problems]
+    rest = len(lines) - _MOST_LINES
+    return "\n".join(lines if rest <= 0 else [*lines[:_MOST_LINES], f"and {rest:,} more mistakes"])
+
+
+def _line(problem: str) -> tuple[int, ...]:
+    """Sort messages by the line and column they start with."""
+    return tuple(int(number) for number in re.findall(r":(\d+)", problem.split(": ", 1)[0]))
+
+
+class InvalidSuite(SuiteError):
+    """A suite with mistakes. rest: what is right of it, so that its names can still be checked, or None."""
+
+    def __init__(self, message: str, rest: LoadedSuite | None) -> None:
+        super().__init__(message)
+        self.rest = rest
+
+
+def _salvaged(raw: Mapping[str, Any], error: ValidationError) -> Suite | None:
+    """Drop what is wrong and keep the rest, only to find more mistakes in it."""
+    wrong = {problem["loc"][0] for problem in error.errors()}
+    if "tasks" in wrong:
+        wrong.add("datasets")  # their own tasks are among the suite's
+    right = {key: value for key, value in raw.items() if key not in wrong}
+    try:
+        suite = Suite.model_validate({"suite": "invalid", "datasets": ["to-be-removed"]} | right)
+    except ValidationError:
+        return None
+    return suite if "datasets" in right else suite.model_copy(update={"datasets": []})
+
+
+def bundled() -> dict[str, Path]:
+    """Return the suites that come with the package, by name."""
+    here = Path(__file__).resolve().parent.parent
+    for folder in (here / "suites", here.parent.parent / "suites"):  # a wheel, then a checkout
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
+def find(name: str) -> Path:
+    """Return the file of a suite given as a path or a bundled name."""
+    path = Path(name)
+    known = bundled()
+    if name in known and not path.is_file():
+        return known[name]
+    if path.suffix in {".yaml", ".yml"} or os.sep in name or path.exists():
+        return path
+    raise UnknownName(
+        f"no suite called {name!r}{nearest(name, known)}; bundled: {', '.join(known)}; or give a .yaml file"
+    )
+
+
+def explain_options(loaded: LoadedSuite, model: type[BaseModel], error: ValidationError, *path: str | int) -> str:
+    """Turn the errors of a plugin's options into lines with their places in the suite file."""
+    return "\n".join(_explain(model, problem, loaded.marks, path) for problem in _problems(error))
+
+
+def _problems(error: ValidationError) -> list[Any]:  # pydantic's ErrorDetails
+    """List what is wrong, without lists that are only too short for having lost their wrong items."""
+    found = error.errors()
+    return [
+        problem
+        for problem in found
+        if problem["type"] != "too_short" or not any(_is_inside(other["loc"], problem["loc"]) for other in found)
+    ]
+
+
+def _is_inside(place: KeyPath, whole: KeyPath) -> bool:
+    return len(place) > len(whole) and place[: len(whole)] == whole
+
+
+def _explain(
+    model: type[BaseModel],
+    problem: Any,  # pydantic's ErrorDetails
+    marks: Marks,
+    prefix: KeyPath = (),
+) -> str:
+    location: KeyPath = tuple(problem["loc"])
+    message = problem["msg"][:1].lower() + problem["msg"][1:]
+    message = message.removeprefix("value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = f"no such key{nearest(str(location[-1]), _fields(model, location[:-1]))}"
+    elif problem["type"] == "missing":
+        message = "is required"
+    elif problem["type"] not in {"value_error"}:
+        given = repr(problem["input"])
+        message += f", got {given if len(given) <= 60 else given[:57] + '...'}"
+    path = (*prefix, *location)
+    return f"{marks.at(path)}{message}"
+
+
+def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
+    """List the keys that are legal where an unknown key was found."""
+    nested: dict[str, type[BaseModel]] = {
+        "limits": Limits,
+        "datasets": DatasetEntry,
+        "restorers": RestorerEntry,
+        "detectors": DetectorEntry,
+    }
+    here: type[BaseModel] = nested.get(str(location[0]), model) if location and model is Suite else model
+    return list(here.model_fields)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a suite, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Suite.model_json_schema()}

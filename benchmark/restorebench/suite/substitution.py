@@ -1,0 +1,152 @@
+"""Change a suite's raw values before they are validated: `--set a.b=c` and `${variable}`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from restorebench.contract.errors import SuiteError, nearest
+from restorebench.suite.marked_yaml import KeyPath, Marks, parse_value
+
+_DEEPEST_VARIABLE = 8
+_MAX_CHARACTERS = 1_000_000  # once variables are replaced: those that multiply each other stop here
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+
+
+class Overridden(str):
+    """Text that came from `--set`: a relative path in it is relative to the working folder."""
+
+    __slots__ = ()
+
+
+def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> KeyPath:
+    """Apply one `key.path=value`; a name declared under `variables` may be set without that prefix.
+
+    keys: the keys a suite may have at its top. Returns the path of what was set.
+
+    Raises:
+        SuiteError: the text is no assignment, or leads nowhere.
+    """
+    key, separator, value_text = text.partition("=")
+    if not separator or not key.strip():
+        raise SuiteError(f"--set {text}: expected key=value, for instance --set seed=1")
+    value = parse_value(value_text, f"--set {text}")
+    path = key.strip().split(".")
+    variables = raw.get("variables")
+    if isinstance(variables, dict) and path[0] in variables and path[0] not in keys:
+        path = ["variables", *path]
+    target: Any = raw
+    reached: list[str | int] = []
+    for depth, part in enumerate(path[:-1]):
+        place: str | int = part
+        if isinstance(target, list):
+            place = _list_place(target, part, text)
+            if isinstance(target[place], str):  # `- identity` becomes `- {name: identity}`
+                target[place] = {"name": target[place]}
+        elif part not in target:
+            if depth == 0 and part not in keys:
+                raise SuiteError(f"--set {text}: {part}: no such key{nearest(part, _settable(raw, keys))}")
+            target[part] = {}
+        reached.append(place)
+        target = target[place]
+        if not isinstance(target, dict | list):
+            raise SuiteError(f"--set {text}: {'.'.join(path[: depth + 1])} is a plain value")
+    last: str | int = path[-1]
+    if len(path) == 1 and path[0] not in keys:
+        raise SuiteError(f"--set {text}: {last}: no such key{nearest(path[0], _settable(raw, keys))}")
+    if isinstance(target, list):
+        last = _list_place(target, path[-1], text)
+    target[last] = _marked(value)
+    return (*reached, last)
+
+
+def _settable(raw: Mapping[str, Any], keys: Collection[str]) -> list[str]:
+    variables = raw.get("variables")
+    return [*keys, *(variables if isinstance(variables, dict) else ())]
+
+
+def _list_place(target: list[Any], part: str, text: str) -> int:
+    """Find an item by number or by the `label` or `name` it carries."""
+    if part.isdigit() and int(part) < len(target):
+        return int(part)
+    for place, item in enumerate(target):
+        names = (item.get("label"), item.get("name")) if isinstance(item, dict) else (item,)
+        if part in names:
+            return place
+    raise SuiteError(f"--set {text}: no item {part!r} in that list of {len(target)}")
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, str):
+        return Overridden(value)
+    if isinstance(value, dict):
+        return {key: _marked(item) for key, item in value.items()}
+    return [_marked(item) for item in value] if isinstance(value, list) else value
+
+
+def interpolated(raw: dict[str, Any], data: Path | None, marks: Marks, problems: list[str]) -> dict[str, Any]:
+    """Replace `${data}` and `${variable}` everywhere; a text that is nothing else keeps the value's type.
+
+    Raises:
+        SuiteError: variables that refer to each other make too much of it.
+    """
+    given = raw.get("variables")
+    variables: dict[str, Any] = given if isinstance(given, dict) else {}
+    made = 0
+
+    def count(characters: int, path: KeyPath) -> None:
+        nonlocal made
+        made += characters
+        if made > _MAX_CHARACTERS:
+            raise SuiteError(
+                f"{marks.at(path)}more than {_MAX_CHARACTERS:,} characters once variables are replaced"
+            )
+
+    def text_of(name: str, path: KeyPath) -> str:
+        text = str(known(name, path))
+        count(len(text) + 1, path)
+        return text
+
+    def known(name: str, path: KeyPath) -> Any:
+        if name in variables:
+            return variables[name]
+        if name != "data":
+            problems.append(f"{marks.at(path)}no variable {name!r}{nearest(name, [*variables, 'data'])}")
+            return ""
+        root = data or (Path(text) if (text := os.environ.get("RESTOREBENCH_DATA")) else None)
+        if root is None:
+            problems.append(f"{marks.where(path)}${{data}} is not set: give --data DIR or set RESTOREBENCH_DATA")
+            return ""
+        return str(root.resolve())
+
+    def replaced(value: Any, path: KeyPath, depth: int = 0) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(item, (*path, key), depth) for key, item in value.items()}
+        if isinstance(value, list):
+            return [replaced(item, (*path, place), depth) for place, item in enumerate(value)]
+        count(1, path)
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        if depth > _DEEPEST_VARIABLE:
+            problems.append(f"{marks.at(path)}variables refer to each other in a circle")
+            return ""
+        if whole := _REFERENCE.fullmatch(value):
+            count(1, path)
+            return replaced(known(whole[1], path), path, depth + 1)
+        end = (
+            value.rfind("}") + 1
+        )  # behind it no reference ends, and looking for one takes the square of its length
+        text = _REFERENCE.sub(lambda match: text_of(match[1], path), value[:end]) + value[end:]
+        if text == value:
+            problems.append(f"{marks.at(path)}a `${{` has no `}}` behind it")
+            return ""
+        # What a path begins with decides what it is relative to: `${clean}/val`, but not `val/${clean}`.
+        first = _REFERENCE.match(value)
+        beginning = value if first is None else variables.get(first[1])
+        return replaced(Overridden(text) if isinstance(beginning, Overridden) else text, path, depth + 1)
+
+    # Variables that nothing uses must not fail, so they are replaced where they are used.
+    return {key: value if key == "variables" else replaced(value, (key,)) for key, value in raw.items()}

@@ -1,0 +1,78 @@
+"""Journal -> tables -> files: what a run writes when its work is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from restorebench.contract.cards import resolve
+from restorebench.contract.catalog import first_line
+from restorebench.contract.errors import BrokenPlugin
+from restorebench.plan.plan import Plan, with_parameters
+from restorebench.records import FAILED, OK, WHOLE_IMAGE, Kept, Place, Record
+from restorebench.tables import outcomes
+from restorebench.tables.build import Tables, build
+from restorebench.tables.manifest import manifest
+from restorebench.toolbox.files import atomic_write_text
+from restorebench.toolbox.options import validated_options
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its plan, its tables (pandas), its folder, the files written and the failures."""
+
+    plan: Plan
+    tables: Tables
+    folder: Path
+    files: tuple[Path, ...]
+    failed: int
+
+
+def report(
+    plan: Plan,
+    kept: Kept,
+    folder: Path,
+    computed_with: Mapping[str, Any],
+    again: str,
+    failed_now: Mapping[Place, str] = {},
+) -> Result:
+    """Build the tables from what is kept and write them into a folder with every reporter of the suite.
+
+    computed_with: the environment of the numbers, for the manifest. again: the command that writes tables again,
+    for messages. failed_now: images that this run could not restore, with the reasons. One that worked in an
+    earlier run keeps its numbers, and its failure is listed and counted.
+
+    Raises:
+        BrokenPlugin: a reporter failed; all others have written.
+    """
+    board = with_parameters(plan.board, kept.parameters())
+    records = [_with_failure(record, failed_now) for record in outcomes.records(plan, kept)]
+    detections = list(outcomes.detections(plan, kept))
+    tables = build(board, records, detections)
+    folder.mkdir(exist_ok=True)
+    text = json.dumps(manifest(plan, computed_with), indent=2, ensure_ascii=False)
+    files = [folder / "manifest.json"]
+    atomic_write_text(files[0], text + "\n")
+    broken = []
+    for name in plan.suite.reports:
+        card = plan.catalog.find("reporter", name)
+        try:
+            files += resolve(card.load)(validated_options(card, {}), None).write(tables, folder)
+        except Exception as error:  # a plugin's, and the other reports are still worth having
+            broken.append(f"reporter {name!r} failed: {type(error).__name__}: {first_line(error)}")
+    if broken:
+        raise BrokenPlugin("; ".join([*broken, f"all else is in {folder}; {again} tries again"]))
+    failed = sum(r.status == FAILED or bool(r.unscored) for r in records)
+    failed += sum(d.status == FAILED for d in detections)
+    return Result(plan, tables, folder, tuple(files), failed)
+
+
+def _with_failure(record: Record, failed_now: Mapping[Place, str]) -> Record:
+    """Add why an image that worked before could not be restored again, unless a score that lacks says so."""
+    why = failed_now.get((record.digest, record.sample, record.repetition))
+    if record.status != OK or why is None or record.unscored:
+        return record
+    return replace(record, unscored={WHOLE_IMAGE: why})
