@@ -10,7 +10,7 @@ import pytest
 
 from restorebench import cli
 from restorebench.contract.errors import RestorebenchError
-from restorebench.schedule.todo import costs
+from restorebench.schedule import costs
 
 ROOT = Path(__file__).resolve().parent.parent
 

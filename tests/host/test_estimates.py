@@ -11,8 +11,8 @@ import pytest
 from restorebench.engine.events import Done, Loaded, Note
 from restorebench.plan.plan import DataCell
 from restorebench.records import Record
+from restorebench.schedule import costs, estimates
 from restorebench.schedule.costs import Cost, Costs
-from restorebench.schedule.todo import costs, estimates
 from restorebench.worker.jobs import CellSpec, Job
 
 COST = Cost(seconds_per_megapixel=4.0, load_seconds=2.0, peak_mib=500.0, pixels=1000)

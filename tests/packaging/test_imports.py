@@ -102,9 +102,9 @@ def test_the_layers_hold(tree):
     ("module", "line", "contract"),
     [
         ("benchmark/restorebench/cli/__init__.py", "import torch", "Only workers"),
-        ("benchmark/restorebench/layout.py", "import torch.nn", "Only workers"),
-        ("benchmark/restorebench/errors.py", "import restorebench.plan.plan", "built in layers"),
-        ("benchmark/restorebench/plan.py", "import restorebench_metrics", "never imports a plugin"),
+        ("benchmark/restorebench/journal/layout.py", "import torch.nn", "Only workers"),
+        ("benchmark/restorebench/contract/errors.py", "import restorebench.plan.plan", "built in layers"),
+        ("benchmark/restorebench/plan/plan.py", "import restorebench_metrics", "never imports a plugin"),
         ("plugins/restorebench_reports/as_csv.py", "import restorebench_metrics", "do not know each other"),
         ("plugins/restorebench_reports/as_csv.py", "import restorebench.plan.plan", "training alone"),
     ],

@@ -12,10 +12,11 @@ import torch
 from restorebench_textualdegrem import published
 from restorebench_textualdegrem.options import Generation, GuidedRestoration
 
-from restorebench import TEN, MissingResource, Runtime, downloads
+from restorebench import TEN, MissingResource, Runtime
 from restorebench.contract.catalog import discover
 from restorebench.contract.errors import WeightsMismatch
-from restorebench.plan.plan import build
+from restorebench.plan.build import build
+from restorebench.schedule.files import announced
 from restorebench.suite import loading as suites
 from restorebench.toolbox import weights
 
@@ -161,15 +162,15 @@ def test_a_run_says_what_it_downloads_and_under_which_licence(tmp_path, monkeypa
     plan = planned(tmp_path, {"name": "textual-nafnet", "options": options}, "identity")
     jobs = [SimpleNamespace(mode="restore", cell=cell) for cell in plan.restorer_cells]
     hub = "https://huggingface.co"
-    assert downloads.announced(plan, jobs, cache) == [
+    assert announced(plan, jobs, cache) == [
         f"downloads 10 files, 1698 MB, of {hub}/stabilityai/stable-diffusion-2-1-base (licence: CreativeML Open"
         f" RAIL++-M) to {cache}",
         f"downloads 2 files, 3944 MB, of {hub}/laion/CLIP-ViT-H-14-laion2B-s32B-b79K (licence: MIT) to {cache}",
     ]
-    assert not downloads.announced(plan, jobs[1:], cache)
+    assert not announced(plan, jobs[1:], cache)
 
 
 def planned(folder, *restorers):
     raw = {"suite": "s", "tasks": ["noisy"], "restorers": list(restorers), "clean_inputs": False}
     made = suites.made({**raw, "datasets": [{"name": "synthetic", "options": {"crop": 32}}]})
-    return build.build(made, discover())
+    return build(made, discover())
