@@ -29,21 +29,24 @@ import torch
 import yaml
 from restorebench_airnet import checkpoint
 from restorebench_airnet.network import AirNet
-from restorebench_airnet.parity import by_rule
 from restorebench_daclip import networks
 from restorebench_daclip.controller import Controller
-from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.unet import UNIVERSAL, UNet
 from torch import Tensor
 
 from restorebench import TEN, Batch, RestorerInfo, Runtime
 from restorebench.contract import catalog
 from restorebench.contract.cards import resolve
-from restorebench.toolbox import rule_weights, tiling
+from restorebench.toolbox import tiling
 from restorebench.toolbox.options import validated_options
 from restorebench.toolbox.photographs import embedded
 from restorebench.toolbox.places import cache_folder
 from restorebench.worker import restoring
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # for tests.parity
+from tests.parity import rule_weights
+from tests.parity.airnet import by_rule
+from tests.parity.daclip.fixtures import fill
 
 NEAR = 16  # px
 OUTPUT = 0.1  # share of what the filled U-Net gives

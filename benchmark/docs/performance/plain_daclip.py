@@ -6,13 +6,17 @@ whole matrix, normalisation in parts, channels first. `daclip.py` times against 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import MethodType
 
 import torch
 from restorebench_daclip import layers
-from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.unet import UNet, UNetConfig
 from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # for tests.parity
+from tests.parity.daclip.fixtures import fill
 
 _OUTPUT = 0.1  # share of a filled network's output that keeps states images, with the data head
 

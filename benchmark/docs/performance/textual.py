@@ -29,7 +29,6 @@ from restorebench_textualdegrem import checkpoint, guidance, restorers
 from restorebench_textualdegrem.matching import TILE, match
 from restorebench_textualdegrem.nafnet import GuidedNAFNet
 from restorebench_textualdegrem.options import GuidedRestoration
-from restorebench_textualdegrem.parity import by_rule
 from restorebench_textualdegrem.promptir import GuidedPromptIR
 from restorebench_textualdegrem.restormer import GuidedRestormer
 from restorebench_textualdegrem.transfer import transfer
@@ -40,6 +39,9 @@ from restorebench import TEN, Batch, Runtime
 from restorebench.contract import catalog
 from restorebench.toolbox.pointwise import Pointwise
 from restorebench.worker import restoring
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # for tests.parity
+from tests.parity.textualdegrem import by_rule
 
 BUILT: dict[str, tuple[Callable[[], nn.Module], Callable[[str], nn.Module]]] = {
     "textual-restormer": (GuidedRestormer, checkpoint.restormer),

@@ -6,8 +6,10 @@ import pytest
 import torch
 from restorebench_daclip import multistep, samplers, sde
 from restorebench_daclip.multistep import level, level_of_log_snr, levels
-from restorebench_daclip.parity import convergence
-from restorebench_daclip.parity.convergence import (
+from restorebench_daclip.samplers import Predictor
+
+from tests.parity.daclip import convergence
+from tests.parity.daclip.convergence import (
     DOUBLE,
     main,
     observed_order,
@@ -16,7 +18,6 @@ from restorebench_daclip.parity.convergence import (
     sde_errors,
     two_modes,
 )
-from restorebench_daclip.samplers import Predictor
 
 
 @pytest.mark.parametrize("form", ["data", "noise"])

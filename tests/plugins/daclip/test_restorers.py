@@ -16,7 +16,6 @@ from restorebench_daclip.detector import DACLIPDetector
 from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.layers import LinearAttention
 from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration, OfTraining, Sampling, SingleTask
-from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.restorers import DACLIPIRSDE, IRSDE
 from restorebench_daclip.unet import UNet, UNetConfig
 
@@ -33,6 +32,7 @@ from restorebench import (
 )
 from restorebench.testing import checks
 from restorebench.toolbox import images
+from tests.parity.daclip.fixtures import fill
 
 NAMES = [("restorer", "daclip-irsde"), ("restorer", "ir-sde"), ("restorer", "refusion"), ("detector", "daclip")]
 

@@ -13,12 +13,12 @@ import torch
 from restorebench_daclip import networks
 from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.options import Sampling, SingleTask
-from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.restorers import IRSDE, Refusion
 from restorebench_daclip.unet import UNet
 from torch._dynamo.testing import CompileCounter
 
 from restorebench import TEN, Batch, Runtime
+from tests.parity.daclip.fixtures import fill
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import torch
 import yaml
 from restorebench_daclip import captions, networks
 from restorebench_daclip.controller import Controller
-from restorebench_daclip.parity.fixtures import fill
 from restorebench_daclip.train.__main__ import RECIPES, main
 from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, TowerTraining
 from restorebench_daclip.train.controller import ControllerStage, crop_window, read_captions
@@ -28,6 +27,7 @@ from restorebench.training.data import Pairs, Patches, batches
 from restorebench.training.loop import train
 from restorebench.training.optimising import optimiser_of
 from restorebench.training.sources import Folders, Synthesis
+from tests.parity.daclip.fixtures import fill
 
 TASKS = ("low-light", "noisy", "hazy", "uncompleted")
 

@@ -18,8 +18,8 @@ from restorebench_diffbir.versions import VERSIONS, Sampler
 
 from restorebench.testing import checks
 from restorebench.toolbox import images
-from restorebench.toolbox.parity import Fixtures
 from restorebench.toolbox.seeding import normal
+from tests.parity.comparing import Fixtures
 
 NAMES = ("diffbir", "diffbir-stage1")
 CHEAP = {"weights": "untrained", "short_edge": 64}
