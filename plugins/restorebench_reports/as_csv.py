@@ -20,7 +20,7 @@ class Csv:
     def write(self, tables: Any, folder: Path) -> list[Path]:
         """Write the files and return them."""
         frames = {
-            "leaderboard": tables.leaderboard,
+            "leaderboard": tables.leaderboard.drop(columns=["incomplete", "yardstick"]),
             "records": tables.records,
             "cost": tables.cost,
             "failures": tables.failures,

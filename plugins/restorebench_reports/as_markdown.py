@@ -66,18 +66,18 @@ def _best(rows: list[Any], column: Any) -> float | None:
 
 
 def _is_yardstick(row: Any) -> bool:
-    return "yardstick" in row["status"]
+    return bool(row["yardstick"])
 
 
 def _competes(row: Any) -> bool:
-    return not _is_yardstick(row) and "incomplete" not in row["status"]
+    return not _is_yardstick(row) and not row["incomplete"]
 
 
 def _cell(row: Any, best: float | None, column: Any) -> str:
     if row is None or row[column.name] is None or row[column.name] != row[column.name]:
         return "-"
     text = f"{row[column.name]:.{column.decimals}f}"
-    mark = "!" if "incomplete" in row["status"] else ""
+    mark = "!" if row["incomplete"] else ""
     bold = _competes(row) and round(row[column.name], column.decimals) == best
     return f"**{text}**" if bold else text + mark
 

@@ -15,7 +15,7 @@ from restorebench.suite.settings import Settings
 WEIGHTY = """
 from pathlib import Path
 from restorebench import Detection, DetectorInfo, RestorerInfo, hookimpl
-from restorebench.contract.cards import WeightFile
+from restorebench import WeightFile
 from restorebench.toolbox.options import PluginOptions
 
 class Options(PluginOptions):

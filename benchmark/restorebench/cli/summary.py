@@ -39,7 +39,7 @@ def _shown(row: Any, columns: Sequence[Column]) -> str:  # Any: a row of a panda
     if row is None:
         return "-"
     text = " / ".join(_number(row[column.name], column.decimals) for column in columns)
-    return text + ("!" if "incomplete" in row["status"] else "")
+    return text + ("!" if row["incomplete"] else "")
 
 
 def _number(value: Any, decimals: int) -> str:  # Any: None, or a float that may be NaN

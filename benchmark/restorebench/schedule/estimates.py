@@ -82,13 +82,13 @@ def longest_first(plan: Plan, costs: Costs, jobs: Sequence[Job]) -> tuple[Job, .
     """Order jobs by how long a group takes, cell by cell: the last are short, so that workers end together."""
     pixels_of = Pixels(plan)
     longest: dict[str, float] = defaultdict(float)
-    seconds: dict[int, float] = {}
+    seconds: dict[tuple[object, ...], float] = {}
     for job in jobs:
         cost = costs.of(job.cell)
-        seconds[id(job)] = math.inf if cost is None else cost.seconds(pixels_of(job))
-        longest[job.cell.digest] = max(longest[job.cell.digest], seconds[id(job)])
+        seconds[job.key] = math.inf if cost is None else cost.seconds(pixels_of(job))
+        longest[job.cell.digest] = max(longest[job.cell.digest], seconds[job.key])
     order = {digest: place for place, digest in enumerate(sorted(longest, key=lambda digest: -longest[digest]))}
-    return tuple(sorted(jobs, key=lambda job: (order[job.cell.digest], -seconds[id(job)])))
+    return tuple(sorted(jobs, key=lambda job: (order[job.cell.digest], -seconds[job.key])))
 
 
 def summary(expected: Iterable[Estimate], workers: int) -> str:

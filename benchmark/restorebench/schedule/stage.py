@@ -102,8 +102,8 @@ class Stage:
         if first:
             yield from self.run_jobs(first)
             ledger.teach(self.costs)
-        done = {id(job) for job in first}
-        rest = [job for job in jobs if id(job) not in done]
+        done = {job.key for job in first}
+        rest = [job for job in jobs if job.key not in done]
         yield from self.run_jobs(estimates.longest_first(self.plan, self.costs, rest))
 
     def _remember(self, name: str, expected: Mapping[str, Estimate], ledger: Ledger) -> None:

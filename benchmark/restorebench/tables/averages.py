@@ -9,6 +9,7 @@ from restorebench.contract.tasks import CLEAN
 from restorebench.records import OK, Board
 from restorebench.tables import intervals, leaderboard
 from restorebench.tables.leaderboard import AVERAGE, Cell, Row
+from restorebench.tables.status import Flag, rendered, status, together
 from restorebench.toolbox.digests import digest
 
 CAPTURED = "average-captured"
@@ -50,7 +51,7 @@ def _averages(board: Board, cells: Sequence[Cell], captured: bool) -> list[Row]:
         if cell.facts.task in tasks:
             group.append(cell)
     wanted = [task for task in board.tasks if task in tasks]
-    known: dict[str, Mapping[int, float]] = {
+    known: dict[str, Mapping[str, float]] = {
         "gain": leaderboard.gains(board, entering, captured),
         "rank": leaderboard.ranks(board, entering, captured),
     }
@@ -67,8 +68,8 @@ def _average_row(
     group: Sequence[Cell],
     dataset: str,
     tasks: Sequence[str],
-    known: Mapping[str, Mapping[int, float]],
-    sound: Mapping[str, set[int]],
+    known: Mapping[str, Mapping[str, float]],
+    sound: Mapping[str, set[str]],
     captured: bool,
 ) -> Row:
     """Average one restorer over the wanted tasks; a task that is missing or incomplete blanks the numbers."""
@@ -76,19 +77,17 @@ def _average_row(
     held = {cell.facts.task for cell in group}
     holes = [cell.facts.task for cell in group if not cell.complete]
     lacking = dict.fromkeys([*(task for task in tasks if task not in held), *holes])
-    notes = [f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"] if captured else []
-    notes += [board.share] * bool(board.share and not captured)
-    notes += [share for cell in group if (share := cell.facts.share)]
+    of_tasks = f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"
+    told = status(Flag.SHARE, of_tasks if captured else board.share, *(cell.facts.share for cell in group))
     if lacking:
-        notes.append(f"incomplete: {', '.join(lacking)}")
-        notes += ["yardstick"] * any(cell.facts.yardstick for cell in group)
-        return row | {"status": "; ".join(dict.fromkeys(notes))}
+        told += status(Flag.INCOMPLETE, f"incomplete: {', '.join(lacking)}")
+        told += status(Flag.YARDSTICK, "yardstick" if any(cell.facts.yardstick for cell in group) else "")
+        return row | rendered(told)
     _put_means(board, row, group, sound, captured)
     for name, by_cell in known.items():
-        if all(id(cell) in by_cell for cell in group):
-            row[name] = sum(by_cell[id(cell)] for cell in group) / len(group)
-    notes += [note for cell in group for note in leaderboard.status(board, cell).split("; ") if note != "ok"]
-    return row | {"status": "; ".join(dict.fromkeys(notes)) or "ok"}
+        if all(cell.key in by_cell for cell in group):
+            row[name] = sum(by_cell[cell.key] for cell in group) / len(group)
+    return row | rendered(told + together(leaderboard.status_of(board, cell) for cell in group))
 
 
 def _average_facts(board: Board, group: Sequence[Cell], dataset: str, captured: bool) -> Row:
@@ -109,12 +108,12 @@ def _average_facts(board: Board, group: Sequence[Cell], dataset: str, captured: 
 
 
 def _put_means(
-    board: Board, row: Row, group: Sequence[Cell], sound: Mapping[str, set[int]], captured: bool
+    board: Board, row: Row, group: Sequence[Cell], sound: Mapping[str, set[str]], captured: bool
 ) -> None:
     """Put the unweighted mean of task means, where every task has the whole column, with a joint interval."""
     for column in board.columns:
         tasks = [cell.scored(column.name, captured) for cell in group]
-        if all(values for values, _ in tasks) and all(id(cell) in sound[column.name] for cell in group):
+        if all(values for values, _ in tasks) and all(cell.key in sound[column.name] for cell in group):
             row[column.name] = sum(sum(values) / len(values) for values, _ in tasks) / len(tasks)
             seed = intervals.seed_from(digest(row["digest"], column.name))
             leaderboard.put_interval(row, column.name, intervals.average_interval(tasks, seed))

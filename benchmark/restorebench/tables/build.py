@@ -15,11 +15,16 @@ from restorebench.records import OK, Board, DetectionRecord, Record
 from restorebench.tables import averages, leaderboard
 from restorebench.tables.detector_tables import detection_tables
 from restorebench.tables.leaderboard import Cell, Row
+from restorebench.tables.status import RENDERED
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a run, as pandas frames. Only cost varies between equal runs."""
+    """The tables of a run, as pandas frames. Only cost varies between equal runs.
+
+    leaderboard has two columns more than leaderboard.csv: `incomplete` and `yardstick`, true or false, which the
+    text of `status` tells too.
+    """
 
     board: Board
     leaderboard: pd.DataFrame
@@ -56,7 +61,7 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
 
 def _leaderboard(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
     rows = leaderboard.rows(board, cells) + averages.rows(board, cells)
-    return pd.DataFrame(rows, columns=list(leaderboard.columns(board)))
+    return pd.DataFrame(rows, columns=[*leaderboard.columns(board), *RENDERED])
 
 
 def _records(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:

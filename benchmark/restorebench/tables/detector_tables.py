@@ -13,6 +13,7 @@ from restorebench.records import Board, DetectionRecord, DetectorCellFacts
 from restorebench.tables import detector_scores
 from restorebench.tables.averages import EVERY_DATASET, spread
 from restorebench.tables.leaderboard import AVERAGE, Row
+from restorebench.tables.status import Flag, Status, status, together
 from restorebench.toolbox.digests import digest
 
 
@@ -26,7 +27,7 @@ def detection_tables(
     """
     rows: list[Row] = []
     counted: list[Row] = []
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[tuple[Row, Status]]] = defaultdict(list)
     sure: dict[tuple[str, str], list[tuple[float, bool]]] = defaultdict(list)
     answers: dict[tuple[str, str], list[tuple[str, list[DetectionRecord]]]] = defaultdict(list)
     split = spread((cell.dataset, cell.task) for cell in board.detector_cells if cell.task != CLEAN)
@@ -34,12 +35,13 @@ def detection_tables(
         said = [heard[cell.digest][s.id] for s in cell.samples if s.id in heard.get(cell.digest, {})]
         base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
         scores = asdict(detector_scores.score(cell.task, said))
-        row = base | scores | {"status": _heard_status(cell, len(said)), "digest": cell.digest}
+        told = _status_of(cell, len(said))
+        row = base | scores | {"status": str(told), "digest": cell.digest}
         rows.append(row)
         answers[cell.dataset, cell.detector].append((cell.task, said))
         if cell.task != CLEAN:
             group = EVERY_DATASET if split else cell.dataset, cell.detector
-            groups[group].append(row)
+            groups[group].append((row, told))
             sure[group] += detector_scores.confidences(cell.task, said)
         counts = detector_scores.confusion(said)
         counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
@@ -76,22 +78,21 @@ def _numeric(
     return frame.astype({name: float for name in _names(kind) if name not in counts})
 
 
-def _heard_status(cell: DetectorCellFacts, answered: int) -> str:
+def _status_of(cell: DetectorCellFacts, answered: int) -> Status:
     missing = len(cell.samples) - answered
-    notes = [cell.share] * bool(cell.share)
-    notes += [f"incomplete: {missing} of {len(cell.samples)} not run"] * bool(missing)
-    return "; ".join(notes) or "ok"
+    not_run = f"incomplete: {missing} of {len(cell.samples)} not run" if missing else ""
+    return status(Flag.SHARE, cell.share) + status(Flag.INCOMPLETE, not_run)
 
 
-def _average(board: Board, dataset: str, detector: str, group: Sequence[Row]) -> Row:
+def _average(board: Board, dataset: str, detector: str, held: Sequence[tuple[Row, Status]]) -> Row:
     """Average a detector over the tasks; all blank where a task is missing, and a score that a task lacks."""
     row: Row = {"task": AVERAGE, "dataset": dataset, "detector": detector}
-    held = {r["task"] for r in group}
-    holes = [r["task"] for r in group if "incomplete" in r["status"]]
-    shares = dict.fromkeys(note for r in group for note in r["status"].split("; ") if note.startswith("first "))
-    lacking = dict.fromkeys([*(task for task in board.tasks if task not in held), *holes])
-    notes = [*[board.share] * bool(board.share), *shares]
-    notes += [f"incomplete: {', '.join(lacking)}"] * bool(lacking)
+    group = [each for each, _ in held]
+    tasks = {each["task"] for each in group}
+    holes = [each["task"] for each, told in held if told.has(Flag.INCOMPLETE)]
+    lacking = dict.fromkeys([*(task for task in board.tasks if task not in tasks), *holes])
+    told = status(Flag.SHARE, board.share) + together(told.only(Flag.SHARE) for _, told in held)
+    told += status(Flag.INCOMPLETE, f"incomplete: {', '.join(lacking)}" if lacking else "")
     for name in _names(detector_scores.Scores):
         known = [r[name] for r in group if r[name] is not None]
         if name in {"images", "failed"}:
@@ -99,7 +100,7 @@ def _average(board: Board, dataset: str, detector: str, group: Sequence[Row]) ->
         elif len(known) == len(group) and not lacking:
             row[name] = sum(known) / len(known)
         elif known and not lacking:
-            notes.append(f"{name} of {len(known)} of {len(group)} tasks")
-    row["status"] = "; ".join(notes) or "ok"
+            told += status(Flag.NOTE, f"{name} of {len(known)} of {len(group)} tasks")
+    row["status"] = str(told)
     row["digest"] = digest(AVERAGE, [r["digest"] for r in group])
     return row

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from restorebench.records import OK, Board, CellFacts, Column, Record
 from restorebench.tables import intervals
+from restorebench.tables.status import Flag, Status, rendered, status, together
 from restorebench.toolbox.digests import digest
 from restorebench.toolbox.synthesis import PERFECT
 
@@ -31,6 +32,11 @@ class Cell:
     records: tuple[Record, ...]
     values: Mapping[str, Mapping[str, float]]
     capped: bool
+
+    @property
+    def key(self) -> str:
+        """The digest of the row, by which results of other tables find it."""
+        return self.facts.row_digest
 
     @property
     def complete(self) -> bool:
@@ -89,7 +95,7 @@ def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: s
 def rows(board: Board, cells: Sequence[Cell]) -> list[Row]:
     """Lay out the cells for leaderboard.csv, in the board's order."""
     gained, ranked = gains(board, cells), ranks(board, cells)
-    return [_row(board, cell, gained.get(id(cell)), ranked.get(id(cell))) for cell in cells]
+    return [_row(board, cell, gained.get(cell.key), ranked.get(cell.key)) for cell in cells]
 
 
 def columns(board: Board) -> tuple[str, ...]:
@@ -129,7 +135,7 @@ def _row(board: Board, cell: Cell, gain: float | None, rank: int | None) -> Row:
             row[column.name] = sum(values) / len(values)
             seed = intervals.seed_from(digest(facts.row_digest, column.name))
             put_interval(row, column.name, intervals.interval(values, scenes, seed))
-    return row | {"gain": gain, "rank": rank, "status": status(board, cell), "digest": facts.row_digest}
+    return row | {"gain": gain, "rank": rank, "digest": facts.row_digest} | rendered(status_of(board, cell))
 
 
 def put_interval(row: Row, name: str, interval: intervals.Interval | None) -> None:
@@ -137,86 +143,93 @@ def put_interval(row: Row, name: str, interval: intervals.Interval | None) -> No
     row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
 
 
-def status(board: Board, cell: Cell) -> str:
-    """Say all that a reader must know of a row; `ok` when there is nothing."""
+def status_of(board: Board, cell: Cell) -> Status:
+    """Gather all that a reader must know of a row."""
     facts, total = cell.facts, len(cell.facts.samples)
     if facts.skipped:
-        return f"skipped: {facts.skipped}"
-    notes = [facts.share] * bool(facts.share)
-    if cell.failed:
-        notes.append(f"incomplete: {cell.failed} of {total} failed")
-    if cell.missing:
-        notes.append(f"incomplete: {cell.missing} of {total * facts.repetitions} not run")
-    if cell.capped:
-        notes.append("capped")
-    fallbacks = {r.execution.fallback for r in cell.records if r.execution and r.execution.fallback}
-    if fallbacks:
-        notes.append(f"fallback: {', '.join(sorted(fallbacks))}")
-    executions = {record.execution.kind for record in cell.records if record.execution}
-    if len(executions) > 1:
-        notes.append(f"mixed execution: {', '.join(sorted(executions))}")
-    if facts.yardstick:
-        notes.append("yardstick")
-    notes += facts.notes
-    notes += [f"{c.name} unavailable" for c in board.columns if c.unavailable]
+        return status(Flag.SKIPPED, f"skipped: {facts.skipped}")
+    executions = {record.execution for record in cell.records if record.execution}
+    fallbacks = sorted({execution.fallback for execution in executions if execution.fallback})
+    kinds = sorted({execution.kind for execution in executions})
+    failed = f"incomplete: {cell.failed} of {total} failed" if cell.failed else ""
+    not_run = f"incomplete: {cell.missing} of {total * facts.repetitions} not run" if cell.missing else ""
+    return together(
+        [
+            status(Flag.SHARE, facts.share),
+            status(Flag.INCOMPLETE, failed, not_run),
+            status(Flag.CAPPED, "capped" if cell.capped else ""),
+            status(Flag.FALLBACK, f"fallback: {', '.join(fallbacks)}" if fallbacks else ""),
+            status(Flag.MIXED_EXECUTION, f"mixed execution: {', '.join(kinds)}" if len(kinds) > 1 else ""),
+            status(Flag.YARDSTICK, "yardstick" if facts.yardstick else ""),
+            status(Flag.NOTE, *facts.notes),
+            status(Flag.NOTE, *(f"{column.name} unavailable" for column in board.columns if column.unavailable)),
+            status(Flag.NOTE, *_columns_with_gaps(cell)),
+        ]
+    )
+
+
+def _columns_with_gaps(cell: Cell) -> Iterator[str]:
+    """Name the columns that lack scores of images that were restored."""
     worked = len({record.sample for record in cell.records if record.status == OK})
-    for column in facts.columns:
+    for column in cell.facts.columns:
         unscored = len({record.sample for record in cell.records if column in record.unscored})
         if unscored:
-            notes.append(f"{column} failed on {unscored} of {worked}")
+            yield f"{column} failed on {unscored} of {worked}"
         elif (scored := len(cell.values.get(column, ()))) < worked:
-            notes.append(f"{column} of {scored} of {worked}")
-    return "; ".join(notes) or "ok"
+            yield f"{column} of {scored} of {worked}"
 
 
-def comparable(cells: Sequence[Cell], column: str, captured: bool = False) -> set[int]:
-    """Find, by `id`, the complete cells that have all scores that any cell of their task has, or should have.
+def comparable(cells: Sequence[Cell], column: str, captured: bool = False) -> set[str]:
+    """Find, by key, the complete cells that have all scores that any cell of their task has, or should have.
 
     Where one image has no score, its mean is over other images than its rivals', perhaps the easier ones.
     """
     expected: dict[tuple[str, str], set[str]] = defaultdict(set)
     for cell in cells:
         expected[cell.facts.dataset, cell.facts.task] |= cell.tried(column, captured)
-    places = {id(cell): (cell.facts.dataset, cell.facts.task) for cell in cells}
-    return {id(cell) for cell in cells if cell.complete and cell.has(column, expected[places[id(cell)]])}
+    return {
+        cell.key
+        for cell in cells
+        if cell.complete and cell.has(column, expected[cell.facts.dataset, cell.facts.task])
+    }
 
 
 def _psnr(board: Board) -> Column | None:
     return next((column for column in board.columns if column.name.startswith("psnr@")), None)
 
 
-def gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, float]:
-    """Return PSNR minus identity's on the same images, by `id` of the cell, where both can be compared."""
+def gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[str, float]:
+    """Return PSNR minus identity's on the same images, by key of the cell, where both can be compared."""
     column = _psnr(board)
     if column is None:
         return {}
     sound = comparable(cells, column.name, captured)
-    means = {id(c): mean for c in cells if id(c) in sound and (mean := c.mean(column.name, captured)) is not None}
+    means = {c.key: mean for c in cells if c.key in sound and (mean := c.mean(column.name, captured)) is not None}
     floors = {
-        (cell.facts.dataset, cell.facts.task): means[id(cell)]
+        (cell.facts.dataset, cell.facts.task): means[cell.key]
         for cell in cells
-        if cell.facts.plugin == "identity" and cell.facts.tell == "nothing" and id(cell) in means
+        if cell.facts.plugin == "identity" and cell.facts.tell == "nothing" and cell.key in means
     }
     return {
-        id(cell): means[id(cell)] - floors[place]
+        cell.key: means[cell.key] - floors[place]
         for cell in cells
-        if id(cell) in means and (place := (cell.facts.dataset, cell.facts.task)) in floors
+        if cell.key in means and (place := (cell.facts.dataset, cell.facts.task)) in floors
     }
 
 
-def ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[int, int]:
-    """Rank comparable competitors of one task, by `id`, by the first column that may; ties share the better."""
+def ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[str, int]:
+    """Rank comparable competitors of one task, by key, by the first column that may; ties share the better."""
     column = next((column for column in board.columns if column.ranks), None)
     if column is None:
         return {}
     sound = comparable(cells, column.name, captured)
-    rivals: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
+    rivals: dict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
     for cell in cells:
         values, scenes = cell.scored(column.name, captured)
         enough = len(set(scenes)) >= intervals.MIN_SCENES_FOR_RANK
-        if id(cell) in sound and not cell.facts.yardstick and enough:
+        if cell.key in sound and not cell.facts.yardstick and enough:
             mean = round(sum(values) / len(values), _RANK_DECIMALS)
-            rivals[cell.facts.dataset, cell.facts.task].append((id(cell), mean))
+            rivals[cell.facts.dataset, cell.facts.task].append((cell.key, mean))
     sign = -1 if column.higher_is_better else 1
     return {
         name: 1 + sum(sign * other < sign * mean for _, other in group)

@@ -54,6 +54,11 @@ class Job:
     columns: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What no other job of a stage has: its cell, its images and what is done to them."""
+        return self.mode, self.cell.digest, self.repetition, self.samples
+
 
 @dataclass(frozen=True)
 class Setup:

@@ -1,0 +1,63 @@
+"""What a reader must know of a row beside its numbers, as typed flags that become text once, in the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Flag(Enum):
+    """The kinds of things that a status tells."""
+
+    SHARE = auto()
+    """Only a part of the data was asked for."""
+    INCOMPLETE = auto()
+    """Something that was asked for is missing or failed."""
+    SKIPPED = auto()
+    CAPPED = auto()
+    FALLBACK = auto()
+    MIXED_EXECUTION = auto()
+    YARDSTICK = auto()
+    """The row saw the ground truth and does not compete."""
+    NOTE = auto()
+
+
+@dataclass(frozen=True)
+class Status:
+    """Flags with their words, in the order in which they are told."""
+
+    told: tuple[tuple[Flag, str], ...] = ()
+
+    def __add__(self, other: Status) -> Status:
+        return Status(self.told + other.told)
+
+    def has(self, flag: Flag) -> bool:
+        """Tell whether a flag is raised."""
+        return any(each is flag for each, _ in self.told)
+
+    def only(self, flag: Flag) -> Status:
+        """Keep one kind of flag."""
+        return Status(tuple(each for each in self.told if each[0] is flag))
+
+    def __str__(self) -> str:
+        return "; ".join(dict.fromkeys(text for _, text in self.told)) or "ok"
+
+
+def status(flag: Flag, *texts: str) -> Status:
+    """Raise a flag once for each text that is not empty."""
+    return Status(tuple((flag, text) for text in texts if text))
+
+
+def together(statuses: Iterable[Status]) -> Status:
+    """Tell one status after the other."""
+    return sum(statuses, Status())
+
+
+RENDERED = ("incomplete", "yardstick")
+"""Columns of frames, true or false, that stand beside the text of `status` for whoever marks rows."""
+
+
+def rendered(told: Status) -> dict[str, object]:
+    """Return the fields of a row that show a status."""
+    return {"status": str(told), "incomplete": told.has(Flag.INCOMPLETE), "yardstick": told.has(Flag.YARDSTICK)}
