@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Protocol
@@ -16,8 +17,45 @@ from pydantic import AfterValidator, TypeAdapter
 OK = "ok"
 FAILED = "failed"
 
-TRANSIENT = ("timeout", "out-of-memory", "killed")
-"""Failures that a later run tries again without being asked, by the word before the colon of their reason."""
+
+class FailureKind(StrEnum):
+    """Why something failed, in one word."""
+
+    CONTRACT = "contract"
+    """A plugin returned what it must not."""
+    UNREADABLE = "unreadable"
+    """An image file cannot be decoded."""
+    OUT_OF_MEMORY = "out-of-memory"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    """The worker process ended by itself."""
+    KILLED = "killed"
+    """The worker process was ended by somebody else, such as the kernel."""
+    DETECTOR = "detector"
+    """The detector that was to tell a restorer failed."""
+    ERROR = "error"
+    """A plugin raised an error."""
+
+
+TRANSIENT = frozenset({FailureKind.TIMEOUT, FailureKind.OUT_OF_MEMORY, FailureKind.KILLED})
+"""Failures that a later run tries again without being asked."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an image, a score or a whole cell failed; message: one line."""
+
+    kind: FailureKind
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+    @property
+    def transient(self) -> bool:
+        """Tell whether it may not come again."""
+        return self.kind in TRANSIENT
+
 
 WHOLE_IMAGE = ""
 """Stands for a column in `Record.unscored` where no score is missing, but restoring the image again failed."""
@@ -57,7 +95,7 @@ class Record:
     """One image restored by one restorer, or the failure to do so.
 
     scores: column name (`psnr@rgb`) to value; None where the metric does not apply. unscored: column name to
-    the reason its metric failed on this image, in the form of `reason`. seconds: of the
+    why its metric failed on this image. seconds: of the
     `restore` call, this image's share of its group. warm: False for the first group of a loaded plugin.
     pixels: height times width. peak_mib: the most its group held while it was restored, of the process with
     all its libraries and weights or of a GPU's allocations; None where the system does not tell.
@@ -68,10 +106,10 @@ class Record:
     sample: str
     repetition: int
     status: str
-    reason: str = ""
+    failure: Failure | None = None
     told: tuple[str, ...] | None = None
     scores: Mapping[str, float | None] = field(default_factory=dict)
-    unscored: Mapping[str, str] = field(default_factory=dict)
+    unscored: Mapping[str, Failure] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     degraded_digest: str = ""
     output: Annotated[str, AfterValidator(_inside)] = ""
@@ -81,6 +119,11 @@ class Record:
     peak_mib: float | None = None
     execution: Execution | None = None
 
+    @property
+    def reason(self) -> str:
+        """Say why it failed; an empty string if it did not."""
+        return _said(self.failure)
+
 
 @dataclass(frozen=True)
 class DetectionRecord:
@@ -89,9 +132,18 @@ class DetectionRecord:
     digest: str
     sample: str
     status: str
-    reason: str = ""
+    failure: Failure | None = None
     labels: tuple[str, ...] = ()
     probabilities: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Say why it failed; an empty string if it did not."""
+        return _said(self.failure)
+
+
+def _said(failure: Failure | None) -> str:
+    return "" if failure is None else str(failure)
 
 
 Key = tuple[str, int]
@@ -111,7 +163,7 @@ class Kept(Protocol):
     def scores(self, cell: str) -> Mapping[Key, Mapping[str, float | None]]:
         """Return scores by the digest of their column."""
 
-    def unscored(self, cell: str) -> Mapping[Key, Mapping[str, str]]:
+    def unscored(self, cell: str) -> Mapping[Key, Mapping[str, Failure]]:
         """Return why scores are missing, by the digest of their column."""
 
     def detections(self, cell: str) -> Mapping[str, DetectionRecord]:
@@ -244,6 +296,16 @@ def detection_from(raw: Mapping[str, Any]) -> DetectionRecord:
     """
     record: DetectionRecord = _adapter(DetectionRecord).validate_python(raw)
     return record
+
+
+def failure_from(raw: Mapping[str, Any]) -> Failure:
+    """Build a Failure from its JSON form.
+
+    Raises:
+        ValueError: it is none.
+    """
+    failure: Failure = _adapter(Failure).validate_python(raw)
+    return failure
 
 
 @cache

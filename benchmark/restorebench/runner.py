@@ -18,7 +18,7 @@ from restorebench.journal.layout import SCORES, environment_key
 from restorebench.plan.build import build
 from restorebench.plan.names import look_up
 from restorebench.plan.plan import Plan, score_digests
-from restorebench.records import Place
+from restorebench.records import Failure, Place
 from restorebench.schedule import estimates
 from restorebench.schedule.origin import reopen, run_folder
 from restorebench.schedule.stage import Watcher, opened
@@ -108,7 +108,7 @@ def report_again(folder: Path, plugins: Sequence[Path] = ()) -> Result:
 
 
 def _report(
-    plan: Plan, journal: Journal, failed_now: Mapping[Place, str] = {}, scoring_only: bool = False
+    plan: Plan, journal: Journal, failed_now: Mapping[Place, Failure] = {}, scoring_only: bool = False
 ) -> Result:
     from restorebench.tables.reporting import report
 

@@ -23,7 +23,7 @@ from restorebench.engine.ray.actor import Answer, GroupActor, Surroundings
 from restorebench.engine.stopping import Stop
 from restorebench.runner import execute, prepare
 from restorebench.suite.settings import Request, Settings
-from restorebench.worker.jobs import CellSpec, Job, Setup
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, Setup
 from restorebench.worker.processes import descendants
 from tests.waiting import command_line, left_of, lives, wait_for
 
@@ -357,6 +357,6 @@ def test_an_actor_answers_with_what_its_supervisor_met(monkeypatch, tmp_path):
         raise DeviceError("no such device")
 
     monkeypatch.setattr(actor._supervisor, "run", run)
-    cell = CellSpec("digest", "restorer", "identity", "identity", {}, {}, {"task": "noisy"})
+    cell = CellSpec("digest", "restorer", "identity", "identity", {}, {}, DatasetSpec("d", "d", {}, "noisy", 0, 1))
     answer = actor.run(Job(cell, (0,), ("a",), "restore"), 0.0)
     assert answer == Answer((Note("first"),), 2.0, error=("DeviceError", "no such device"))

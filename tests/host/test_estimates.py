@@ -13,7 +13,7 @@ from restorebench.plan.plan import DataCell
 from restorebench.records import Record
 from restorebench.schedule import costs, estimates
 from restorebench.schedule.costs import Cost, Costs
-from restorebench.worker.jobs import CellSpec, Job
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job
 
 COST = Cost(seconds_per_megapixel=4.0, load_seconds=2.0, peak_mib=500.0, pixels=1000)
 
@@ -33,7 +33,7 @@ def _data(sides):
 
 
 def spec(digest, name="slow", task="noisy", **facts):
-    dataset = {"name": "d", "label": "d", "options": {}, "task": task, "seed": 0}
+    dataset = DatasetSpec("d", "d", {}, task, 0, 9)
     return CellSpec(digest, "restorer", name, name, {}, {}, dataset, **facts)
 
 

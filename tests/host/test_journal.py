@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +14,9 @@ import pytest
 
 from restorebench.contract.errors import RunFolderError
 from restorebench.journal import journal as journals
+from restorebench.journal import migration
 from restorebench.records import DetectionRecord, Execution, Record, detection_from, record_from
+from tests.failing import failure
 
 DIGESTS = {"psnr@rgb": "p1", "ssim@rgb": "s1"}
 
@@ -62,7 +67,9 @@ def test_what_arrives_twice_is_stored_once(tmp_path):
 
 
 def test_a_failure_never_replaces_what_worked(tmp_path):
-    failed = Record("cell", "a", 0, "failed", "timeout: slow", unscored={"psnr@rgb": "error: metric"})
+    failed = Record(
+        "cell", "a", 0, "failed", failure("timeout: slow"), unscored={"psnr@rgb": failure("error: metric")}
+    )
     said = DetectionRecord("d", "a", "ok", labels=("hazy",))
     with journals.opened(tmp_path) as journal:
         for first, second in [(failed, record()), (record(), failed)]:
@@ -72,7 +79,7 @@ def test_a_failure_never_replaces_what_worked(tmp_path):
             assert journal.scores("cell") == {("a", 0): {"p1": 20.5, "s1": None}}
             assert journal.unscored("cell") == {}
         journal.add_detections([said])
-        journal.add_detections([DetectionRecord("d", "a", "failed", "timeout: slow")])
+        journal.add_detections([DetectionRecord("d", "a", "failed", failure("timeout: slow"))])
         assert journal.detections("d")["a"].labels == ("hazy",)
 
 
@@ -80,7 +87,7 @@ def test_a_folder_in_use_is_refused_and_free_after_a_kill(tmp_path):
     code = f"""
         import time
         from pathlib import Path
-        from restorebench import journal
+        from restorebench.journal import journal
         with journal.opened(Path({str(tmp_path)!r})):
             print("open", flush=True)
             time.sleep(60)
@@ -145,3 +152,69 @@ def test_fresh_puts_the_old_journal_and_its_tables_aside(tmp_path):
     assert aside.with_suffix("").joinpath("leaderboard.csv").read_text() == "a table"
     assert {path.name for path in tmp_path.iterdir()} >= {".lock", "outputs", journals.FILE}
     assert not (tmp_path / "leaderboard.csv").exists()
+
+
+# ---------------------------------------------------------------- journals of older versions
+
+OLDER = Path(__file__).with_name("journal_format_2.sql")
+"""The dump of a journal that the version before failure kinds wrote: its reasons were `kind: message`."""
+
+
+@pytest.fixture
+def older(tmp_path):
+    (tmp_path / "run").mkdir()
+    with closing(sqlite3.connect(tmp_path / "run" / "run.sqlite")) as connection:
+        connection.executescript(OLDER.read_text())
+    return tmp_path / "run"
+
+
+def told_of(folder):
+    """List what an older journal told of each failure, by table, as its version printed it."""
+    with closing(sqlite3.connect(folder / "run.sqlite")) as connection:
+        outcomes, detections = (
+            [json.loads(text) for (text,) in connection.execute(f"SELECT record FROM {table}")]
+            for table in ("outcomes", "detections")
+        )
+        scores = connection.execute("SELECT digest, sample, score, failure FROM scores").fetchall()
+    return outcomes, detections, scores
+
+
+def test_failures_of_an_older_journal_keep_their_words_and_get_a_kind(older):
+    outcomes, detections, scores = told_of(older)
+    reasons = {record["reason"] for record in outcomes}
+    assert {reason.partition(":")[0] for reason in reasons} == {"", "detector", "contract", "crash", "timeout"}
+    with journals.opened(older) as journal:
+        for record in outcomes:
+            found = journal.records(record["digest"])[record["sample"], record["repetition"]]
+            assert (found.status, found.reason) == (record["status"], record["reason"])
+            assert (found.failure is None) == (record["status"] == "ok")
+        for said in detections:
+            assert journal.detections(said["digest"])[said["sample"]].reason == said["reason"]
+        for digest, sample, score, reason in scores:
+            failure = journal.unscored(digest).get((sample, 0), {}).get(score)
+            assert ("" if failure is None else str(failure)) == reason
+            assert (score in journal.scores(digest).get((sample, 0), {})) == (not reason)
+
+
+def test_an_older_journal_is_only_changed_by_who_writes(older):
+    before = (older / "run.sqlite").read_bytes()
+    with journals.looked_at(older) as journal:
+        digests = {record["digest"] for record in told_of(older)[0]}
+        reasons = {record.reason for digest in digests for record in journal.records(digest).values()}
+    assert "timeout: more than 1 s for one image" in reasons
+    assert (older / "run.sqlite").read_bytes() == before
+    with journals.opened(older):
+        pass
+    with journals.opened(older) as journal:  # and a second time it is as the first left it
+        assert {r.reason for digest in digests for r in journal.records(digest).values()} == reasons
+
+
+def test_a_migration_that_is_cut_off_leaves_the_older_format(older, monkeypatch):
+    def interrupted(reason):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(migration, "split", interrupted)
+    with pytest.raises(KeyboardInterrupt), journals.opened(older):
+        pass
+    monkeypatch.undo()
+    test_failures_of_an_older_journal_keep_their_words_and_get_a_kind(older)

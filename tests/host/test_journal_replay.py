@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from restorebench.journal import journal as journals
 from restorebench.records import Board, CellFacts, Column, Record, SampleFacts
 from restorebench.tables.build import build
+from tests.failing import failure
 
 SAMPLES = tuple(SampleFacts(name, name[0], "captured") for name in ("a1", "a2", "b", "c", "=d"))
 COLUMNS = (Column("psnr@rgb", True), Column("ssim@rgb", True))
@@ -29,10 +30,12 @@ def outcomes(draw):
     arriving = []
     for cell in CELLS:
         for sample in SAMPLES:
-            failed = Record(cell.digest, sample.id, 0, "failed", "timeout: more than 1 s for one image")
+            failed = Record(cell.digest, sample.id, 0, "failed", failure("timeout: more than 1 s for one image"))
             worked = Record(cell.digest, sample.id, 0, "ok", scores={name: draw(SCORES) for name in DIGESTS})
             if draw(st.booleans()):  # a metric may fail beside one that works
-                worked = replace(worked, scores={"psnr@rgb": draw(SCORES)}, unscored={"ssim@rgb": "error: no"})
+                worked = replace(
+                    worked, scores={"psnr@rgb": draw(SCORES)}, unscored={"ssim@rgb": failure("error: no")}
+                )
             arriving += draw(st.sampled_from(([], [failed], [worked], [failed, worked])))
     return arriving
 

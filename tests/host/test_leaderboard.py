@@ -19,6 +19,7 @@ from restorebench.records import (
     SampleFacts,
 )
 from restorebench.tables.build import build
+from tests.failing import failure
 
 PSNR = Column("psnr@rgb", True, 2, "dB")
 
@@ -83,7 +84,7 @@ def test_there_is_no_rank_below_ten_scenes():
 def test_a_failure_keeps_the_value_but_loses_rank_and_average():
     whole, broken = cell("whole"), cell("broken")
     found = records(whole, 20) + records(broken, 30)[1:]
-    found.append(Record(broken.digest, "s00", 0, "failed", "crash: SIGSEGV"))
+    found.append(Record(broken.digest, "s00", 0, "failed", failure("crash: SIGSEGV")))
     tables = build(board(whole, broken), found)
     hurt = row(tables, "broken")
     assert hurt["status"] == "incomplete: 1 of 12 failed"
@@ -186,7 +187,7 @@ def without_scores(facts, base, lost, **extra):
 @pytest.mark.parametrize(
     ("extra", "status"),
     [
-        ({"scores": {}, "unscored": {"psnr@rgb": "error: metric"}}, "psnr@rgb failed on 2 of 12"),
+        ({"scores": {}, "unscored": {"psnr@rgb": failure("error: metric")}}, "psnr@rgb failed on 2 of 12"),
         ({"scores": {"psnr@rgb": None}}, "psnr@rgb of 10 of 12"),
     ],
 )
@@ -210,7 +211,7 @@ def test_a_score_that_others_have_is_missed_in_gain_rank_and_average(extra, stat
 
 def test_an_identity_without_some_scores_is_no_floor():
     cells = [cell("identity"), cell("a")]
-    failed = {"scores": {}, "unscored": {"psnr@rgb": "error: metric"}}
+    failed = {"scores": {}, "unscored": {"psnr@rgb": failure("error: metric")}}
     tables = build(board(*cells), without_scores(cells[0], 20, {0}, **failed) + records(cells[1], 25))
     assert math.isnan(row(tables, "a")["gain"])
 
@@ -218,7 +219,7 @@ def test_an_identity_without_some_scores_is_no_floor():
 def test_a_score_that_failed_in_one_repetition_is_missed_too():
     twice, once = cell("a", count=10, repetitions=2), cell("b", count=10)
     found = [Record(twice.digest, s.id, r, "ok", scores={"psnr@rgb": 20.0}) for s in twice.samples for r in (0, 1)]
-    found[1] = Record(twice.digest, "s00", 1, "ok", unscored={"psnr@rgb": "error: metric"})
+    found[1] = Record(twice.digest, "s00", 1, "ok", unscored={"psnr@rgb": failure("error: metric")})
     tables = build(board(twice, once), found + records(once, 15))
     assert math.isnan(row(tables, "a")["rank"])
     assert row(tables, "b")["rank"] == 1
@@ -235,7 +236,7 @@ def test_a_score_that_no_rival_has_is_missed_by_nobody():
 def test_a_score_of_a_derived_image_is_not_missed_in_the_captured_average():
     mixed = samples(6, "captured") + tuple(SampleFacts(f"d{n}", f"d{n}", "derived") for n in range(6))
     only = cell("a", samples=mixed)
-    failed = {"scores": {}, "unscored": {"psnr@rgb": "error: metric"}}
+    failed = {"scores": {}, "unscored": {"psnr@rgb": failure("error: metric")}}
     tables = build(board(only), without_scores(only, 20, {7}, **failed))
     assert math.isnan(row(tables, "a", "average")["psnr@rgb"])
     assert row(tables, "a", "average-captured")["psnr@rgb"] > 20
@@ -352,7 +353,7 @@ def test_no_order_of_records_or_detections_changes_any_table(shuffler):
         for n, s in enumerate(c.samples)
         for r in (0, 1)
     ]
-    found[3] = Record(found[3].digest, found[3].sample, 1, "failed", "crash: SIGSEGV")
+    found[3] = Record(found[3].digest, found[3].sample, 1, "failed", failure("crash: SIGSEGV"))
     detector = DetectorCellFacts("d", "noisy", "d", "dd", samples(4))
     said = [DetectionRecord("dd", s.id, "ok", probabilities={"noisy": 0.3}) for s in detector.samples]
     straight = build(board(*cells, detectors=[detector]), found, said)
@@ -440,8 +441,8 @@ def test_without_a_complete_identity_there_is_no_gain():
 def test_failures_say_which_image_of_which_plugin_failed():
     broken = cell("a", tell="d", count=1)
     detector = DetectorCellFacts("d", "noisy", "d", "dd", samples(1))
-    failed = Record(broken.digest, "s00", 0, "failed", "detector: d failed")
-    said = DetectionRecord("dd", "s00", "failed", "error: boom")
+    failed = Record(broken.digest, "s00", 0, "failed", failure("detector: d failed"))
+    said = DetectionRecord("dd", "s00", "failed", failure("error: boom"))
     frame = build(board(broken, detectors=[detector]), [failed], [said]).failures
     assert list(frame.columns[:8]) == [
         *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition")

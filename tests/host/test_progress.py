@@ -11,12 +11,12 @@ from restorebench.cli import progress
 from restorebench.engine.events import Done, Note
 from restorebench.records import Record
 from restorebench.schedule.stage import Started
-from restorebench.worker.jobs import CellSpec, Job
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job
 
 
 def job(place, name="daclip", tell="task", dataset="d", kind="restorer"):
-    data = {"name": dataset, "label": dataset, "options": {}, "task": "noisy", "seed": 0}
-    cell = CellSpec(f"{kind}-{name}-{dataset}", kind, name, name, {}, (), data, tell=tell)
+    data = DatasetSpec(dataset, dataset, {}, "noisy", 0, 9)
+    cell = CellSpec(f"{kind}-{name}-{dataset}", kind, name, name, {}, {}, data, tell=tell)
     return Job(cell, (place,), (f"s{place}",), "restore", told=(None,))
 
 

@@ -23,12 +23,14 @@ from restorebench.runner import prepare
 from restorebench.schedule.files import inputs
 from restorebench.suite.settings import Settings
 from restorebench.toolbox.files import files_below
-from restorebench.worker.jobs import CellSpec, Job, Setup
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, Setup
 from restorebench.worker.processes import descendants
 from tests.waiting import wait_for
 
 PLUGINS = Path(__file__).parent / "plugins"
 APART = ["unshare", "--map-root-user", "--mount", "--uts"]
+
+DATA = DatasetSpec("d", "d", {}, "noisy", 0, 1)
 
 
 def left_by(folder):
@@ -185,7 +187,7 @@ def test_paths_lead_to_what_was_sent_and_back(tmp_path, weights):
     # What the machine sees of the cache comes too: weights are looked for in one folder.
     assert {file.name for file in files_below(Path(here.cache))} == {"a.pth", "b.pth"}
     assert here.roots == {"data": f"{place.tree}{tmp_path}/data"}
-    cell = CellSpec("d", "restorer", "x", "x", {"at": [data, "data/set"]}, {f"file:{data}/x.png": "code"}, {})
+    cell = CellSpec("d", "restorer", "x", "x", {"at": [data, "data/set"]}, {f"file:{data}/x.png": "code"}, DATA)
     moved = place.here(Job(cell, (0,), ("a",), "restore"))
     assert moved.cell.options == {"at": [f"{place.tree}{data}", "data/set"]}
     assert moved.cell.sources == {f"file:{place.tree}{data}/x.png": "code"}
@@ -254,7 +256,7 @@ def test_a_full_disk_under_a_run_folder_of_its_own_is_told_with_the_place_to_mak
         )
 
     monkeypatch.setattr(actor._supervisor, "run", run)
-    answer = actor.run(Job(CellSpec("d", "restorer", "x", "x", {}, {}, {}), (0,), ("a",), "restore"), 0.0)
+    answer = actor.run(Job(CellSpec("d", "restorer", "x", "x", {}, {}, DATA), (0,), ("a",), "restore"), 0.0)
     assert answer.error == (
         "RunFolderError",
         f"{told.run_folder}/outputs: No space left on device; give --out another folder, or make room in"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-from dataclasses import asdict
 
 import pytest
 
@@ -13,6 +12,7 @@ from restorebench.engine.events import Done
 from restorebench.schedule.costs import Costs
 from restorebench.schedule.stage import setup
 from restorebench.suite.settings import Request, Settings
+from restorebench.worker.messages import Ready
 from restorebench.worker.session import Session
 
 IN_PROCESS = {"workers": 0}
@@ -112,11 +112,11 @@ def test_a_network_that_scores_saved_images_sees_both_on_its_device(run, tmp_pat
     result, events = run(["identity"], metrics=["psnr", "same-device"], **keys)
     settings = Settings(device="meta")  # a device like no other, and always there
     told = setup(result.plan, settings, tmp_path / "run", Costs({}))
-    session = Session(asdict(told))
-    for job in [asdict(event.job) for event in events if isinstance(event, Done)]:
-        assert session.handle({"type": "load", "cell": job["cell"]})["type"] == "ready"
-        (record,) = session.handle({"type": "job", **job})["records"]
-        assert (record["scores"], record["unscored"]) == ({"same-device@rgb": 1.0}, {})
+    session = Session(told)
+    for job in [event.job for event in events if isinstance(event, Done)]:
+        assert isinstance(session.handle(job.cell), Ready)
+        (record,) = session.handle(job).records
+        assert (record.scores, record.unscored) == ({"same-device@rgb": 1.0}, {})
 
 
 def test_a_detection_that_works_later_lets_its_restorer_run(run, tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from functools import partial
 
 import pytest
 
@@ -13,14 +15,25 @@ from restorebench.engine.child import visible_devices
 from restorebench.engine.events import Done
 from restorebench.engine.queues import Queues, Work
 from restorebench.engine.supervisor import Supervisor
-from restorebench.records import Record
+from restorebench.records import DetectionRecord, Record
 from restorebench.worker import channel
-from restorebench.worker.jobs import CellSpec, Job, Setup
+from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Job, Setup, Told
+from restorebench.worker.messages import (
+    Detected,
+    Failed,
+    Greeting,
+    Ready,
+    Recorded,
+    answer_from,
+    request_from,
+    written,
+)
+from tests.failing import failure
 
 
 def cell(name="identity", **facts):
-    dataset = {"name": "d", "label": "d", "options": {}, "task": "noisy", "seed": 0}
-    return CellSpec(f"digest-of-{name}", "restorer", name, name, {}, ("plugin.py",), dataset, **facts)
+    dataset = DatasetSpec("d", "d", {}, "noisy", 0, 9)
+    return CellSpec(f"digest-of-{name}", "restorer", name, name, {}, {"plugin.py": ""}, dataset, **facts)
 
 
 def job(place=0, count=1, of=None, mode="restore"):
@@ -41,23 +54,23 @@ class Pretender:
     def __init__(self, log, threads, visible_devices):
         self.reading, self._writing = os.pipe()
         self.started.append(self)
-        self._answer(type="hello", devices=list(self.devices))
+        self._answer(Greeting(tuple(self.devices)))
 
-    def _answer(self, **message):
-        channel.send(self._writing, message)
+    def _answer(self, message):
+        channel.send(self._writing, written(message))
 
-    def send(self, message):
-        if message["type"] == "load":
-            self._answer(type="ready", parameters=None)
-        elif message["type"] == "job":
-            records = [
-                {**vars(Record(message["cell"]["digest"], name, 0, "ok")), "scores": {}, "parameters": {}}
-                for name in message["ids"]
-            ]
-            self._answer(type="done", records=records, resident_mib=100)
+    def send(self, request):
+        if isinstance(request, CellSpec):
+            self._answer(Ready(None))
+        elif isinstance(request, Job):
+            self._answer(self.restored(request))
+
+    def restored(self, job):
+        return Recorded(tuple(Record(job.cell.digest, name, 0, "ok") for name in job.ids), 100)
 
     def receive(self):
-        return channel.receive(self.reading)
+        raw = channel.receive(self.reading)
+        return None if raw is None else answer_from(raw)
 
     def finish(self):
         os.close(self.reading)
@@ -98,13 +111,13 @@ def test_on_a_gpu_another_restorer_gets_a_process_of_its_own(pretenders, tmp_pat
 def test_what_fails_slowly_uses_up_the_time_of_its_task(pretenders, tmp_path, monkeypatch, ending):
     pretenders()
 
-    def work(self, message):
-        if message["type"] == "load":
-            self._answer(type="ready", parameters=None)
-        elif message["type"] == "job":
+    def work(self, request):
+        if isinstance(request, CellSpec):
+            self._answer(Ready(None))
+        elif isinstance(request, Job):
             time.sleep(0.05)
             if ending == "failed":
-                self._answer(type="failed", reason="error: slow")
+                self._answer(Failed(failure("error: slow")))
             else:
                 os.close(self._writing)
                 self._writing = os.open(os.devnull, os.O_WRONLY)
@@ -117,6 +130,72 @@ def test_what_fails_slowly_uses_up_the_time_of_its_task(pretenders, tmp_path, mo
     reasons = [event.records[0].reason for event in events if isinstance(event, Done)]
     assert len(reasons) == 5
     assert reasons[-1] == "timeout: more than 0.12 s for this task"
+
+
+WRONG = {
+    "another image": lambda job: Recorded((Record(job.cell.digest, "s7", 0, "ok"),), 100),
+    "another cell": lambda job: Recorded((Record("d", job.ids[0], 0, "ok"),), 100),
+    "another repetition": lambda job: Recorded((Record(job.cell.digest, job.ids[0], 1, "ok"),), 100),
+    "too few": lambda job: Recorded((), 100),
+    "detections": lambda job: Detected((DetectionRecord(job.cell.digest, job.ids[0], "ok"),), 100),
+    "not now": lambda job: Ready(None),
+    "greets again": lambda job: Greeting(("cpu",)),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_answer_to_something_else_is_a_crash_of_its_image_alone(pretenders, tmp_path, monkeypatch, wrong):
+    """A plugin may write on its worker's channel: what it claims of other images or cells is not believed."""
+    pretenders()
+    honest = Pretender.restored
+    monkeypatch.setattr(
+        Pretender,
+        "restored",
+        lambda self, job: (WRONG[wrong] if job.samples == (1,) else partial(honest, self))(job),
+    )
+    monkeypatch.setattr(Pretender, "log", "worker.log", raising=False)
+    monkeypatch.setattr(Pretender, "death", lambda self: "it sent what is no answer", raising=False)
+    monkeypatch.setattr(Pretender, "distrust", lambda self: None, raising=False)
+    with Supervisor(setup(), 1, tmp_path) as running:
+        events = list(running.run([job(place) for place in range(3)]))
+    found = {event.records[0].sample: event.records[0].reason for event in events if isinstance(event, Done)}
+    assert found == {"s0": "", "s1": "crash: it sent what is no answer", "s2": ""}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"type": "job"},
+        {"type": ["ready"]},
+        {"type": "ready", "parameters": "many"},
+        {"type": "greeting", "devices": "cpu"},
+        {"type": "recorded", "records": [{"digest": 7}], "resident_mib": 1},
+        {"type": "failed", "failure": {"kind": "boredom", "message": "x"}},
+        {"type": "refused", "error": "E"},
+    ],
+)
+def test_what_is_no_answer_is_refused(raw):
+    with pytest.raises(ValueError):
+        answer_from(raw)
+
+
+def test_messages_come_back_as_they_were_sent():
+    told = (Told(("noisy",), {"noisy": 1.0}),)
+    columns = (ColumnSpec("psnr@rgb", "psnr", "rgb"),)
+    work = Job(cell(columns=columns), (3,), ("s3",), "restore", told=told)
+    for request in (work, work.cell, setup(image_seconds=3.0)):
+        assert request_from(json.loads(json.dumps(written(request)))) == request
+    kept = Record("d", "s3", 0, "ok", scores={"psnr@rgb": float("inf")}, unscored={"x": failure("error: x")})
+    for answer in (
+        Greeting(("cpu", "cuda:0")),
+        Ready(7),
+        Recorded((kept,), 5.0),
+        Detected((DetectionRecord("d", "s3", "failed", failure("timeout: slow")),), 5.0),
+        Failed(failure("contract: x")),
+    ):
+        assert answer_from(json.loads(json.dumps(written(answer)))) == answer
 
 
 def test_a_device_that_is_not_there_stops_the_run(pretenders, tmp_path):
@@ -198,7 +277,7 @@ def test_only_restoring_uses_up_the_time_of_a_task():
     assert queues.hopeless(job()) is None
     assert queues.seconds_left(job()) == 1
     queues.spend(job(), 2)
-    assert queues.hopeless(job()) == "timeout: more than 10 s for this task"
+    assert str(queues.hopeless(job())) == "timeout: more than 10 s for this task"
     assert queues.hopeless(job(mode="score")) is queues.hopeless(job(mode="detect")) is None
 
 
@@ -208,4 +287,4 @@ def test_time_spent_elsewhere_counts_for_the_limit_and_not_for_the_sum():
     queues.spent_elsewhere(job(), 5)
     assert (queues.seconds_left(job()), queues.spent(job())) == (3, 2)
     queues.spent_elsewhere(job(), 8)
-    assert queues.hopeless(job()) == "timeout: more than 10 s for this task"
+    assert str(queues.hopeless(job())) == "timeout: more than 10 s for this task"

@@ -89,7 +89,7 @@ class _Counts:
         for job in jobs:
             title = _title(job.cell)
             if seen[title] > 1:  # two datasets of one task
-                title += visible(f" ({job.cell.dataset['label']})")
+                title += visible(f" ({job.cell.dataset.label})")
             self.cells.setdefault(job.cell.digest, _Tally(title)).total += len(job.samples)
             self.whole.total += len(job.samples)
 
@@ -103,7 +103,7 @@ class _Counts:
 
 def _title(cell: CellSpec) -> str:
     told = "" if cell.tell == "nothing" else f" [{cell.tell}]"
-    return visible(f"{cell.dataset['task']} · {cell.label}{told}")
+    return visible(f"{cell.dataset.task} · {cell.label}{told}")
 
 
 class _Lines(_Counts):

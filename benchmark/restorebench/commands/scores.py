@@ -107,7 +107,7 @@ def _require_all_columns(plan: Plan) -> None:
 
 
 def _why_not_scored(record: Record) -> str:
-    return record.reason if record.status == FAILED else "; ".join(record.unscored.values())
+    return record.reason if record.status == FAILED else "; ".join(map(str, record.unscored.values()))
 
 
 def _known(value: float | None) -> float | None:

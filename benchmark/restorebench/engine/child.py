@@ -7,11 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from restorebench.worker import channel
+from restorebench.worker.messages import Answer, Request, answer_from, written
 
 _PATIENCE_SECONDS = 10
 """How long a message may pause: a worker that hangs in the middle of one must not stop the driver."""
@@ -31,6 +30,7 @@ class Child:
             environment["CUDA_VISIBLE_DEVICES"] = visible_devices
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
+        self._garbled = False  # whether it has sent what no worker sends
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 # -P: a file called torch.py in the working folder must not be imported
@@ -45,14 +45,25 @@ class Child:
         os.close(to_read)
         os.close(to_write)
 
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message; a worker that has just died is noticed when it is next read."""
+    def send(self, request: Request) -> None:
+        """Send a request; a worker that has just died is noticed when it is next read."""
         with contextlib.suppress(BrokenPipeError):
-            channel.send(self._to_write, dict(message))
+            channel.send(self._to_write, written(request))
 
-    def receive(self) -> dict[str, Any] | None:
-        """Read one message; None when the worker has died, or stops in the middle of it."""
-        return channel.receive(self.reading, _PATIENCE_SECONDS)
+    def receive(self) -> Answer | None:
+        """Read one answer; None when the worker has died, stops in the middle of it, or sends something else."""
+        raw = channel.receive(self.reading, _PATIENCE_SECONDS)
+        if raw is None:
+            return None
+        try:
+            return answer_from(raw)
+        except ValueError:
+            self._garbled = True
+            return None
+
+    def distrust(self) -> None:
+        """Note that it has sent what nobody asked for: whatever else it says is not believed."""
+        self._garbled = True
 
     def kill(self) -> None:
         """End the worker and all it has started, at once."""
@@ -72,7 +83,10 @@ class Child:
         self.kill()
 
     def death(self) -> str:
-        """Say how a worker whose pipe has closed came to its end: `SIGKILL`, `SIGSEGV`, `exit code 3`."""
+        """Say how a worker that is of no more use came to its end: `SIGKILL`, `SIGSEGV`, `exit code 3`."""
+        if self._garbled:
+            self.kill()
+            return "it sent what is no answer"
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:  # it closed its pipe and lives on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from restorebench.records import FAILED, DetectionRecord, Record
+from restorebench.records import FAILED, DetectionRecord, Failure, Record
 from restorebench.worker.jobs import CellSpec, Job
 
 
@@ -40,12 +40,12 @@ class Note:
 Event = Loaded | Done | Note
 
 
-def failures(job: Job, reason: str) -> tuple[Record | DetectionRecord, ...]:
+def failures(job: Job, why: Failure) -> tuple[Record | DetectionRecord, ...]:
     """Make a failure record for every image of a job."""
     if job.mode == "detect":
-        return tuple(DetectionRecord(job.cell.digest, name, FAILED, reason) for name in job.ids)
-    told = [None if raw is None else tuple(sorted(raw["labels"])) for raw in job.told or [None] * len(job.ids)]
+        return tuple(DetectionRecord(job.cell.digest, name, FAILED, why) for name in job.ids)
+    told = [None if each is None else tuple(sorted(each.labels)) for each in job.told or [None] * len(job.ids)]
     return tuple(
-        Record(job.cell.digest, name, job.repetition, FAILED, reason, told=labels)
+        Record(job.cell.digest, name, job.repetition, FAILED, why, told=labels)
         for name, labels in zip(job.ids, told, strict=True)
     )

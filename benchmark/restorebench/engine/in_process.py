@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from restorebench.contract.errors import DeviceError, from_worker
 from restorebench.engine.engine import RunJobs
 from restorebench.engine.events import Done, Event, Loaded, failures
 from restorebench.engine.queues import cell_name, plugin_work
 from restorebench.engine.stopping import Stop
-from restorebench.records import detection_from, record_from
+from restorebench.records import Failure
 from restorebench.suite.settings import Settings
 from restorebench.worker.jobs import Job, Setup
+from restorebench.worker.messages import Answer, Detected, Failed, Ready, Recorded, Refused
 
 
 @contextmanager
@@ -37,34 +37,33 @@ def run(setup: Setup, stop: Stop, jobs: Sequence[Job]) -> Iterator[Event]:
     device = ("cuda:0" if len(devices()) > 1 else "cpu") if setup.device == "auto" else setup.device
     if device not in devices():
         raise DeviceError(f"--device {device} is not here; there are {', '.join(devices())}")
-    session = Session(asdict(replace(setup, device=device)))
+    session = Session(replace(setup, device=device))
     loaded: str | None = None
-    dead: dict[tuple[str, str], str] = {}
+    dead: dict[tuple[str, str], Failure] = {}
     for job in jobs:
         if stop:
             return
         name, work = cell_name(job), plugin_work(job.cell)
         began = time.monotonic()
         if loaded != name and work not in dead:
-            answer = _accepted(session.handle({"type": "load", "cell": asdict(job.cell)}))
-            if answer["type"] == "failed":
-                dead[work], loaded = answer["reason"], None  # what was loaded before had to make room
-            else:
+            answer = _accepted(session.handle(job.cell))
+            if isinstance(answer, Failed):
+                dead[work], loaded = answer.failure, None  # what was loaded before had to make room
+            elif isinstance(answer, Ready):
                 loaded = name
-                yield Loaded(job.cell, answer["parameters"], time.monotonic() - began)
+                yield Loaded(job.cell, answer.parameters, time.monotonic() - began)
         if work in dead:
             yield Done(job, failures(job, dead[work]))
             continue
         began = time.monotonic()
-        answer = _accepted(session.handle({"type": "job", **asdict(job)}))
-        build = detection_from if job.mode == "detect" else record_from
-        if answer["type"] == "failed":
-            yield Done(job, failures(job, answer["reason"]))
-        else:
-            yield Done(job, tuple(build(raw) for raw in answer["records"]), time.monotonic() - began)
+        answer = _accepted(session.handle(job))
+        if isinstance(answer, Failed):
+            yield Done(job, failures(job, answer.failure))
+        elif isinstance(answer, Recorded | Detected):
+            yield Done(job, answer.records, time.monotonic() - began)
 
 
-def _accepted(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    if answer["type"] == "refused":
-        raise from_worker(answer["error"], answer["message"])
+def _accepted(answer: Answer) -> Answer:
+    if isinstance(answer, Refused):
+        raise from_worker(answer.error, answer.message)
     return answer

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from restorebench.engine.events import Done, Event, failures
+from restorebench.records import Failure, FailureKind
 from restorebench.worker.jobs import CellSpec, Job
 
 
@@ -29,7 +30,7 @@ class Queues:
         self._queues: dict[str, deque[Work]] = defaultdict(deque)
         self._spent: dict[str, float] = defaultdict(float)
         self._spent_elsewhere: dict[str, float] = defaultdict(float)
-        self._given_up: dict[tuple[str, str], str] = {}
+        self._given_up: dict[tuple[str, str], Failure] = {}
 
     def __len__(self) -> int:
         """Count the work that waits."""
@@ -53,9 +54,9 @@ class Queues:
         """
         while (queue := self._choose(loaded, kin)) is not None:
             work = queue.popleft()
-            if (reason := self.hopeless(work.job)) is None:
+            if (why := self.hopeless(work.job)) is None:
                 return work
-            self.fail(work.job, reason)
+            self.fail(work.job, why)
         return None
 
     def _choose(self, loaded: str, kin: Callable[[Job], bool]) -> deque[Work] | None:
@@ -80,33 +81,35 @@ class Queues:
             )
             self.requeue(Work(part))
 
-    def try_again(self, work: Work, as_it_is: bool, reason: str) -> None:
+    def try_again(self, work: Work, as_it_is: bool, why: Failure) -> None:
         """Queue work again as it is, else image by image, else let its one image fail."""
         if as_it_is:
             self.requeue(work)
         elif len(work.job.samples) > 1:
             self.split(work.job)
         else:
-            self.fail(work.job, reason)
+            self.fail(work.job, why)
 
-    def fail(self, job: Job, reason: str) -> None:
+    def fail(self, job: Job, why: Failure) -> None:
         """Make every image of a job a failure."""
-        self.events.append(Done(job, failures(job, reason)))
+        self.events.append(Done(job, failures(job, why)))
 
-    def give_up(self, cell: CellSpec, reason: str) -> None:
+    def give_up(self, cell: CellSpec, why: Failure) -> None:
         """Fail all work of a cell that comes from now on; scoring what it saved is no work of its plugin."""
-        self._given_up[plugin_work(cell)] = reason
+        self._given_up[plugin_work(cell)] = why
 
-    def given_up(self, cell: CellSpec) -> str | None:
+    def given_up(self, cell: CellSpec) -> Failure | None:
         """Say why a cell is given up; None if it is not."""
         return self._given_up.get(plugin_work(cell))
 
-    def hopeless(self, job: Job) -> str | None:
+    def hopeless(self, job: Job) -> Failure | None:
         """Say why a job need not be tried: its cell is given up, or has used up its time; None if it may run."""
-        if (reason := self.given_up(job.cell)) is not None:
-            return reason
+        if (why := self.given_up(job.cell)) is not None:
+            return why
         left = self.seconds_left(job)
-        return None if left is None or left > 0 else f"timeout: more than {self._limit:g} s for this task"
+        if left is None or left > 0:
+            return None
+        return Failure(FailureKind.TIMEOUT, f"more than {self._limit:g} s for this task")
 
     def spend(self, job: Job, seconds: float) -> None:
         """Charge a job's cell with the time it took. Only restoring counts: scores and detections are free."""
@@ -130,7 +133,7 @@ class Queues:
 
 def cell_name(job: Job) -> str:
     """Name what a worker must have loaded for a job."""
-    return f"{job.cell.kind}:{job.cell.digest}:{','.join(column[0] for column in job.cell.columns)}"
+    return f"{job.cell.kind}:{job.cell.digest}:{','.join(column.name for column in job.cell.columns)}"
 
 
 def plugin_work(cell: CellSpec) -> tuple[str, str]:

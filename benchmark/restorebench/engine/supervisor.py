@@ -9,19 +9,20 @@ from __future__ import annotations
 import selectors
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from restorebench.contract.errors import DeviceError, RestorebenchError, from_worker
 from restorebench.engine.child import Child, visible_devices
 from restorebench.engine.events import Done, Event, Loaded, Note
 from restorebench.engine.queues import Queues, Work, cell_name, plugin_work
 from restorebench.engine.stopping import Stop
-from restorebench.records import detection_from, record_from
+from restorebench.records import Failure, FailureKind
 from restorebench.worker.jobs import Job, Setup
+from restorebench.worker.messages import Answer, Detected, Failed, Greeting, Ready, Recorded, Refused, fits
 
 KILLED_ATTEMPTS = 3
 """How often a group is tried again after a SIGKILL that was not ours, such as the kernel's."""
@@ -33,13 +34,21 @@ _LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and whoever stops a run 
 _GROWTH_MIB = 512  # a worker that has doubled and grown by this much is replaced
 
 
+class _State(Enum):
+    ABSENT = auto()
+    STARTING = auto()
+    IDLE = auto()
+    LOADING = auto()
+    WORKING = auto()
+
+
 @dataclass
 class _Slot:
     """One place for a worker: the process, what it has loaded and what it is doing."""
 
     number: int
     child: Child | None = None
-    state: str = "absent"  # absent, starting, idle, loading, working
+    state: _State = _State.ABSENT
     plugin: tuple[str, ...] = ()
     loaded: str = ""
     work: Work | None = None
@@ -50,11 +59,11 @@ class _Slot:
 
     def rest(self) -> None:
         """Note that the work is done, or is somebody else's now."""
-        self.work, self.state = None, "idle"
+        self.work, self.state = None, _State.IDLE
 
     def vacate(self) -> None:
         """Forget a worker that is gone, and its work."""
-        self.child, self.work, self.state, self.loaded = None, None, "absent", ""
+        self.child, self.work, self.state, self.loaded = None, None, _State.ABSENT, ""
 
 
 @dataclass
@@ -82,7 +91,7 @@ class Supervisor:
     def __exit__(self, kind: object, *_: object) -> None:
         for slot in self.slots:
             if slot.child is not None:
-                if kind is None and slot.state == "idle":
+                if kind is None and slot.state is _State.IDLE:
                     slot.child.finish()
                 else:
                     slot.child.kill()
@@ -106,13 +115,13 @@ class Supervisor:
 
     def _busy(self) -> bool:
         """Tell whether images are at work; a worker that starts or loads has none that could be lost."""
-        return any(slot.state == "working" for slot in self.slots)
+        return any(slot.state is _State.WORKING for slot in self.slots)
 
     # ------------------------------------------------------------ handing out work
 
     def _assign(self) -> None:
         for slot in self.slots:
-            if slot.state not in {"absent", "idle"}:
+            if slot.state not in {_State.ABSENT, _State.IDLE}:
                 continue
             if slot.number > 0 and self._device is None and self._may_have_gpus():
                 continue  # the first worker says how many GPUs there are; then the others are placed
@@ -140,7 +149,7 @@ class Supervisor:
     def _start(self, slot: _Slot) -> None:
         log = self.logs / f"worker-{slot.number}.log"
         slot.child = Child(log, self.setup.threads, visible_devices(self.setup.device, slot.number, self._gpus))
-        slot.state, slot.loaded, slot.first_mib = "starting", "", 0.0
+        slot.state, slot.loaded, slot.first_mib = _State.STARTING, "", 0.0
         slot.deadline = time.monotonic() + START_SECONDS
 
     def _may_have_gpus(self) -> bool:
@@ -150,35 +159,35 @@ class Supervisor:
         """Send the slot's work, loading its cell first if something else is loaded."""
         assert slot.child is not None and slot.work is not None  # only called with both
         job = slot.work.job
-        if (reason := self.queues.hopeless(job)) is not None:  # another worker may have found out meanwhile
-            self.queues.fail(job, reason)
+        if (why := self.queues.hopeless(job)) is not None:  # another worker may have found out meanwhile
+            self.queues.fail(job, why)
             slot.rest()
             return
         slot.plugin = self._plugin(job)  # only now: it depends on the device, which the first greeting tells
         now = slot.began = time.monotonic()
         if slot.loaded != cell_name(job):
-            slot.state = "loading"
+            slot.state = _State.LOADING
             slot.deadline = now + self._limit("load_seconds")
-            slot.child.send({"type": "load", "cell": asdict(job.cell)})
+            slot.child.send(job.cell)
             return
-        slot.state = "working"
+        slot.state = _State.WORKING
         slot.deadline = now + self._limit("image_seconds") * len(job.samples)
         if (left := self.queues.seconds_left(job)) is not None:
             slot.deadline = min(slot.deadline, now + left)
-        slot.child.send({"type": "job", **asdict(job)})
+        slot.child.send(job)
 
     def _limit(self, name: str) -> float:
         return self._limits.get(name) or float("inf")
 
     def _spend(self, slot: _Slot) -> None:
         """Charge a job with its time, however it ended; to start and to load is free."""
-        if slot.work is not None and slot.state == "working":
+        if slot.work is not None and slot.state is _State.WORKING:
             self.queues.spend(slot.work.job, time.monotonic() - slot.began)
 
     # ------------------------------------------------------------ hearing from workers
 
     def _wait(self) -> None:
-        busy = [slot for slot in self.slots if slot.child is not None and slot.state != "idle"]
+        busy = [slot for slot in self.slots if slot.child is not None and slot.state is not _State.IDLE]
         if not busy:
             return
         with selectors.DefaultSelector() as selector:
@@ -190,28 +199,45 @@ class Supervisor:
                 self._hear(key.data)
         now = time.monotonic()
         for slot in busy:
-            if slot.child is not None and slot.state != "idle" and now >= slot.deadline:
+            if slot.child is not None and slot.state is not _State.IDLE and now >= slot.deadline:
                 self._overdue(slot)
 
     def _hear(self, slot: _Slot) -> None:
         assert slot.child is not None  # it was registered with one
         self._spend(slot)  # whatever is heard of a worker that works ends its job
-        if (message := slot.child.receive()) is None:
+        answer = slot.child.receive()
+        if answer is None or not self._expected(slot, answer):
             self._died(slot)
-            return
-        handler = {
-            "hello": self._greeted,
-            "ready": self._ready,
-            "done": self._done,
-            "failed": self._failed,
-            "refused": self._refused,
-        }[message["type"]]
-        handler(slot, message)
+        elif isinstance(answer, Greeting):
+            self._greeted(slot, answer)
+        elif isinstance(answer, Ready):
+            self._ready(slot, answer)
+        elif isinstance(answer, Failed):
+            self._failed(slot, answer.failure)
+        elif isinstance(answer, Refused):  # the user's data: raised under the type that it had in the worker
+            raise from_worker(answer.error, answer.message)
+        else:
+            self._done(slot, answer)
 
-    def _greeted(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+    def _expected(self, slot: _Slot, answer: Answer) -> bool:
+        """Tell whether a worker answers what it was asked; a plugin may have written into its pipe."""
+        assert slot.child is not None and slot.work is not None
+        asked = {
+            _State.STARTING: (Greeting,),
+            _State.LOADING: (Ready, Failed, Refused),
+            _State.WORKING: (Recorded, Detected, Failed, Refused),
+        }[slot.state]
+        fine = isinstance(answer, asked)
+        if fine and isinstance(answer, Recorded | Detected):
+            fine = fits(answer, slot.work.job)
+        if not fine:
+            slot.child.distrust()
+        return fine
+
+    def _greeted(self, slot: _Slot, greeting: Greeting) -> None:
         assert slot.child is not None and slot.work is not None
         slot.starts_failed = 0
-        gpus = [name for name in message["devices"] if name.startswith("cuda")]
+        gpus = [name for name in greeting.devices if name.startswith("cuda")]
         if self._device is None:
             if self.setup.device.startswith("cuda") and not gpus:
                 raise DeviceError(
@@ -219,44 +245,37 @@ class Supervisor:
                 )
             self._device = "cpu" if self.setup.device == "cpu" or not gpus else "cuda:0"
             self._gpus = len(gpus)
-        slot.child.send({"type": "setup", **asdict(replace(self.setup, device=self._device))})
+        slot.child.send(replace(self.setup, device=self._device))
         self._dispatch(slot)
 
-    def _ready(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+    def _ready(self, slot: _Slot, ready: Ready) -> None:
         assert slot.work is not None
         slot.loaded = cell_name(slot.work.job)
         seconds = time.monotonic() - slot.began
-        self.queues.events.append(Loaded(slot.work.job.cell, message["parameters"], seconds))
+        self.queues.events.append(Loaded(slot.work.job.cell, ready.parameters, seconds))
         self._dispatch(slot)
 
-    def _done(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+    def _done(self, slot: _Slot, answer: Recorded | Detected) -> None:
         assert slot.work is not None and slot.child is not None
         job = slot.work.job
-        build = detection_from if job.mode == "detect" else record_from
-        records = tuple(build(raw) for raw in message["records"])
-        self.queues.events.append(Done(job, records, time.monotonic() - slot.began, slot.number))
+        self.queues.events.append(Done(job, answer.records, time.monotonic() - slot.began, slot.number))
         slot.rest()
-        resident = float(message["resident_mib"])
-        slot.first_mib = slot.first_mib or resident
-        if resident > max(2 * slot.first_mib, slot.first_mib + _GROWTH_MIB):
-            text = f"{job.cell.label}: its worker grew from {slot.first_mib:.0f} to {resident:.0f} MiB; replaced"
-            self.queues.events.append(Note(text))
+        slot.first_mib = slot.first_mib or answer.resident_mib
+        if answer.resident_mib > max(2 * slot.first_mib, slot.first_mib + _GROWTH_MIB):
+            grown = f"from {slot.first_mib:.0f} to {answer.resident_mib:.0f} MiB"
+            self.queues.events.append(Note(f"{job.cell.label}: its worker grew {grown}; replaced"))
             slot.child.finish()
             slot.vacate()
 
-    def _failed(self, slot: _Slot, message: Mapping[str, Any]) -> None:
+    def _failed(self, slot: _Slot, why: Failure) -> None:
         """Take a failure of the whole job; while loading it is one of the whole cell."""
         assert slot.work is not None
         job = slot.work.job
-        if slot.state == "loading":
-            self.queues.give_up(job.cell, message["reason"])
+        if slot.state is _State.LOADING:
+            self.queues.give_up(job.cell, why)
             slot.loaded = ""
-        self.queues.fail(job, message["reason"])
+        self.queues.fail(job, why)
         slot.rest()
-
-    def _refused(self, slot: _Slot, message: Mapping[str, Any]) -> None:
-        """Raise an error of the user's data in the driver, under the type it had in the worker."""
-        raise from_worker(message["error"], message["message"])
 
     # ------------------------------------------------------------ when a worker hangs or dies
 
@@ -266,40 +285,41 @@ class Supervisor:
         self._spend(slot)
         state, job = slot.state, slot.work.job
         slot.vacate()
-        if state == "starting":
+        if state is _State.STARTING:
             raise RestorebenchError(f"a worker did not start in {START_SECONDS} s; see {self.logs}")
-        if state == "loading":
-            reason = f"timeout: loading took more than {self._limit('load_seconds'):g} s"
-            self.queues.give_up(job.cell, reason)
-            self.queues.fail(job, reason)
+        if state is _State.LOADING:
+            why = Failure(FailureKind.TIMEOUT, f"loading took more than {self._limit('load_seconds'):g} s")
+            self.queues.give_up(job.cell, why)
+            self.queues.fail(job, why)
             return
         if (out_of_time := self.queues.hopeless(job)) is not None:
             self.queues.fail(job, out_of_time)
         elif len(job.samples) > 1:
             self.queues.split(job)
         else:
-            self.queues.fail(job, f"timeout: more than {self._limit('image_seconds'):g} s for one image")
+            longest = f"more than {self._limit('image_seconds'):g} s for one image"
+            self.queues.fail(job, Failure(FailureKind.TIMEOUT, longest))
 
     def _died(self, slot: _Slot) -> None:
         assert slot.child is not None and slot.work is not None  # idle workers are not listened to
         how, log = slot.child.death(), slot.child.log
         state, work = slot.state, slot.work
         slot.vacate()
-        if state == "starting":
+        if state is _State.STARTING:
             slot.starts_failed += 1
             if slot.starts_failed >= START_ATTEMPTS:
                 raise RestorebenchError(f"workers end before they start ({how}); see {log}")
             self.queues.requeue(work)
-        elif state == "loading":
+        elif state is _State.LOADING:
             self._died_loading(work, how)
         elif how == "SIGKILL":
             work.killed += 1
-            reason = f"killed: SIGKILL {work.killed} times, perhaps for lack of memory"
-            self.queues.try_again(work, work.killed <= KILLED_ATTEMPTS, reason)
+            why = Failure(FailureKind.KILLED, f"SIGKILL {work.killed} times, perhaps for lack of memory")
+            self.queues.try_again(work, work.killed <= KILLED_ATTEMPTS, why)
         else:
             work.crashed += 1
             alone = len(work.job.samples) == 1
-            self.queues.try_again(work, alone and work.crashed < CRASH_ATTEMPTS, f"crash: {how}")
+            self.queues.try_again(work, alone and work.crashed < CRASH_ATTEMPTS, Failure(FailureKind.CRASH, how))
 
     def _died_loading(self, work: Work, how: str) -> None:
         """Try to load again, or give the whole cell up."""
@@ -309,6 +329,6 @@ class Supervisor:
         if self._load_crashes[plugin_work(cell)] < attempts:
             self.queues.requeue(work)
             return
-        reason = f"{'killed' if how == 'SIGKILL' else 'crash'}: {how} while loading"
-        self.queues.give_up(cell, reason)
-        self.queues.fail(work.job, reason)
+        why = Failure(FailureKind.KILLED if how == "SIGKILL" else FailureKind.CRASH, f"{how} while loading")
+        self.queues.give_up(cell, why)
+        self.queues.fail(work.job, why)

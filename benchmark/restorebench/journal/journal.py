@@ -21,10 +21,20 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from restorebench.contract.errors import RunFolderError
-from restorebench.records import OK, DetectionRecord, Key, Record, detection_from, record_from
+from restorebench.journal.migration import migrated, up_to_date
+from restorebench.records import (
+    OK,
+    DetectionRecord,
+    Failure,
+    Key,
+    Record,
+    detection_from,
+    failure_from,
+    record_from,
+)
 
 FILE = "run.sqlite"
-FORMAT = 2
+FORMAT = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -35,7 +45,8 @@ CREATE TABLE IF NOT EXISTS outcomes (
     PRIMARY KEY (digest, sample, repetition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scores (
     digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
-    score TEXT NOT NULL, value REAL, infinite INTEGER NOT NULL, failure TEXT NOT NULL,
+    score TEXT NOT NULL, value REAL, infinite INTEGER NOT NULL,
+    failure TEXT NOT NULL, failure_kind TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (digest, sample, repetition, score)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS detections (
     digest TEXT NOT NULL, sample TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL,
@@ -66,19 +77,22 @@ class Journal:
         """Return the scores of one cell by sample and score digest."""
         found: dict[Key, dict[str, float | None]] = {}
         for sample, repetition, score, value, infinite in self._connection.execute(
-            "SELECT sample, repetition, score, value, infinite FROM scores WHERE digest = ? AND failure = ''",
+            "SELECT sample, repetition, score, value, infinite FROM scores WHERE digest = ? AND failure_kind = ''",
             (digest,),
         ):
             known = value if value is None or isinstance(value, float) else self._entry(float, value)
             found.setdefault((sample, repetition), {})[score] = float("inf") if infinite else known
         return found
 
-    def unscored(self, digest: str) -> dict[Key, dict[str, str]]:
+    def unscored(self, digest: str) -> dict[Key, dict[str, Failure]]:
         """Return why metrics failed on images of one cell, by sample and score digest."""
-        found: dict[Key, dict[str, str]] = {}
-        for sample, repetition, score, failure in self._connection.execute(
-            "SELECT sample, repetition, score, failure FROM scores WHERE digest = ? AND failure <> ''", (digest,)
+        found: dict[Key, dict[str, Failure]] = {}
+        for sample, repetition, score, kind, message in self._connection.execute(
+            "SELECT sample, repetition, score, failure_kind, failure FROM scores"
+            " WHERE digest = ? AND failure_kind <> ''",
+            (digest,),
         ):
+            failure = self._entry(failure_from, json.dumps({"kind": kind, "message": message}))
             found.setdefault((sample, repetition), {})[score] = failure
         return found
 
@@ -122,15 +136,19 @@ class Journal:
 
     def _add_scores(self, record: Record, score_digests: Mapping[str, str]) -> None:
         key = (record.digest, record.sample, record.repetition)
-        rows = [
-            (*key, score_digests[column], None if value == math.inf else value, int(value == math.inf), "")
+        rows: list[tuple[object, ...]] = [
+            (*key, score_digests[column], None if value == math.inf else value, value == math.inf, "", "")
             for column, value in record.scores.items()
         ]
-        rows += [(*key, score_digests[column], None, 0, failure) for column, failure in record.unscored.items()]
+        rows += [
+            (*key, score_digests[column], None, 0, failure.message, failure.kind)
+            for column, failure in record.unscored.items()
+        ]
         self._connection.executemany(
-            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET value = excluded.value, infinite = excluded.infinite,"
-            " failure = excluded.failure WHERE failure <> '' OR excluded.failure = ''",
+            " failure = excluded.failure, failure_kind = excluded.failure_kind"
+            " WHERE failure_kind <> '' OR excluded.failure_kind = ''",
             rows,
         )
 
@@ -246,7 +264,7 @@ def looked_at(folder: Path) -> Iterator[Journal | None]:
     try:
         connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            yield Journal(connection, folder)
+            yield Journal(up_to_date(connection), folder)
         finally:
             connection.close()
     except sqlite3.Error as error:
@@ -272,7 +290,7 @@ def _connect(database: Path) -> sqlite3.Connection:
     connection.executescript(_SCHEMA)
     with connection:
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
-    (found,) = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    found = migrated(connection)
     if found != str(FORMAT):
         connection.close()
         raise RunFolderError(f"{database} has format {found}, this version reads {FORMAT}; use --fresh")

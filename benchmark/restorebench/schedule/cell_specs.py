@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from restorebench.journal.layout import outputs_folder, triples_folder
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn
-from restorebench.worker.jobs import CellSpec
+from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec
 
 
 def cell_specs(plan: Plan) -> tuple[CellSpec, ...]:
@@ -15,16 +13,9 @@ def cell_specs(plan: Plan) -> tuple[CellSpec, ...]:
     return (*detecting, *(restorer_spec(plan, cell) for cell in plan.restorer_cells if not cell.skipped))
 
 
-def _dataset(plan: Plan, cell: RestorerCell | DetectorCell) -> dict[str, Any]:
+def _dataset(plan: Plan, cell: RestorerCell | DetectorCell) -> DatasetSpec:
     data = cell.data
-    return {
-        "name": data.name,
-        "label": data.label,
-        "options": data.options,
-        "task": data.task,
-        "seed": plan.suite.seed,
-        "samples": len(data.samples),
-    }
+    return DatasetSpec(data.name, data.label, data.options, data.task, plan.suite.seed, len(data.samples))
 
 
 def detector_spec(plan: Plan, cell: DetectorCell) -> CellSpec:
@@ -51,7 +42,7 @@ def restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
         options=cell.options,
         sources=plan.sources(cell),
         dataset=_dataset(plan, cell),
-        columns=[(column.name, column.metric, column.protocol) for column in cell.columns],
+        columns=tuple(ColumnSpec(column.name, column.metric, column.protocol) for column in cell.columns),
         tell=cell.tell,
         tile=suite.tile,
         tile_overlap=suite.tile_overlap,

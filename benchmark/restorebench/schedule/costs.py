@@ -81,12 +81,14 @@ class Costs:
 def _key(cell: CellSpec) -> str:
     """Name what decides the cost of a pixel. Versions do not: an estimate may be a little old."""
     what = (cell.kind, cell.name, dict(cell.options), cell.tile, cell.tile_overlap, cell.batch_size, cell.resize)
-    return f"{cell.name}:{digest(*what, [list(column) for column in cell.columns])}"
+    return (
+        f"{cell.name}:{digest(*what, [[column.name, column.metric, column.protocol] for column in cell.columns])}"
+    )
 
 
 def _task(cell: CellSpec) -> str:
     """Name the task, and whether its restorer was told it: a classical method has one algorithm for each."""
-    return f"{cell.dataset['task']}{'' if cell.tell == 'nothing' else ' told'}"
+    return f"{cell.dataset.task}{'' if cell.tell == 'nothing' else ' told'}"
 
 
 def device_name(device: str, threads: int) -> str:

@@ -193,8 +193,8 @@ class Ledger:
             files = [path for name in each.outputs for path in _saved(folder / name)]
             rows.append(
                 {
-                    "task": cell.dataset["task"],
-                    "dataset": cell.dataset["label"],
+                    "task": cell.dataset.task,
+                    "dataset": cell.dataset.label,
                     "name": cell.label,
                     "tell": cell.tell,
                     "images": each.images,

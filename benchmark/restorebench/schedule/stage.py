@@ -17,7 +17,7 @@ from restorebench.journal import journal as journals
 from restorebench.journal.journal import Journal
 from restorebench.journal.layout import ESTIMATE, environment_key
 from restorebench.plan.plan import Plan, score_digests
-from restorebench.records import FAILED, DetectionRecord, Place, Record
+from restorebench.records import FAILED, DetectionRecord, Failure, Place, Record
 from restorebench.schedule import cell_specs, costs, estimates, files, origin
 from restorebench.schedule.costs import Costs
 from restorebench.schedule.estimates import Estimate, Ledger
@@ -68,7 +68,7 @@ class Stage:
     stop: Stop
     timed: list[dict[str, Any]] = field(default_factory=list)
 
-    def work(self, name: str, jobs: tuple[Job, ...]) -> dict[Place, str]:
+    def work(self, name: str, jobs: tuple[Job, ...]) -> dict[Place, Failure]:
         """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed.
 
         Raises:
@@ -78,7 +78,7 @@ class Stage:
         _tell_downloads(self.plan, jobs, self.watch)
         self.watch(Started(name, jobs))
         left = sum(len(job.samples) for job in jobs)
-        failed_now: dict[Place, str] = {}
+        failed_now: dict[Place, Failure] = {}
         expected, ledger = estimates.estimate(self.plan, self.costs, jobs), estimates.Ledger(self.plan)
         for event in self._events(jobs, ledger):
             ledger.add(event)
@@ -124,7 +124,7 @@ class Stage:
         if name == "restore":
             self.watch(Note(ledger.summary(expected)))
 
-    def _put_down(self, event: Done) -> dict[Place, str]:
+    def _put_down(self, event: Done) -> dict[Place, Failure]:
         digests = score_digests(self.plan)
         restored = [_scored(record, event.job) for record in event.records if isinstance(record, Record)]
         if event.job.mode == "detect":
@@ -132,7 +132,7 @@ class Stage:
         elif event.job.mode == "restore":
             self.journal.add_records(restored, digests)
             failed = (record for record in restored if record.status == FAILED)
-            return {(r.digest, r.sample, r.repetition): r.reason for r in failed}
+            return {(r.digest, r.sample, r.repetition): r.failure for r in failed if r.failure is not None}
         else:
             self.journal.add_scores(restored, digests)
         return {}
@@ -140,10 +140,10 @@ class Stage:
 
 def _scored(record: Record, job: Job) -> Record:
     """Let a failure say that it leaves the columns of its job without scores."""
-    if record.status != FAILED:
+    if record.failure is None:
         return record
-    columns = job.columns or [column[0] for column in job.cell.columns]
-    return replace(record, unscored=dict.fromkeys(columns, record.reason))
+    columns = job.columns or [column.name for column in job.cell.columns]
+    return replace(record, unscored=dict.fromkeys(columns, record.failure))
 
 
 def _tell_downloads(plan: Plan, jobs: Sequence[Job], watch: Watcher) -> None:

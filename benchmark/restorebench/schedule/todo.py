@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 from restorebench.contract.tasks import components
 from restorebench.journal.journal import Journal
 from restorebench.journal.layout import triple_name
 from restorebench.plan.plan import Plan, RestorerCell, ScoreColumn
-from restorebench.records import FAILED, OK, TRANSIENT, DetectionRecord, Key, Record
+from restorebench.records import FAILED, OK, DetectionRecord, Failure, FailureKind, Key, Record
 from restorebench.schedule.cell_specs import (
     detector_spec,
     folder_of_triples,
@@ -20,7 +19,7 @@ from restorebench.schedule.cell_specs import (
     quantised,
     restorer_spec,
 )
-from restorebench.worker.jobs import CellSpec, Job
+from restorebench.worker.jobs import CellSpec, Job, Told
 
 
 @dataclass(frozen=True)
@@ -47,40 +46,66 @@ def detector_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> t
 def restorer_jobs(
     plan: Plan, journal: Journal, retry_failed: bool = False, scoring_only: bool = False, foreseen: bool = False
 ) -> Todo:
-    """List the groups that are not restored yet, and those that only lack scores.
+    """List the groups that are not restored yet, and the images that only lack scores.
 
-    scoring_only: leave out the former; what `unscorable` counts then stays empty. foreseen: take detections that
-    lack for empty ones, to know of the groups that wait for them.
+    scoring_only: restore nothing; what `unscorable` counts then stays empty. foreseen: also list groups that wait
+    for a detection, as if it were there and empty.
     """
     jobs: list[Job] = []
-    unfounded: list[Record] = []
+    failures: list[Record] = []
     for cell in plan.restorer_cells:
         if cell.skipped:
             continue
         known = _Known(journal, cell, retry_failed)
         spec = restorer_spec(plan, cell)
         for repetition, group in product(range(cell.repetitions), cell.data.groups):
-            keys = [(cell.data.samples[place].id, repetition) for place in group]
-            lacking = {key: known.missing(key) for key in keys}
-            ready = {key: _scorable(plan, journal, known.records.get(key), lacking[key]) for key in keys}
-            places_of = dict(zip(keys, group, strict=True))
-            restored = all(known.settled(key) for key in keys) and all(
-                _kept(plan, cell, journal, known.records[key], place) for key, place in places_of.items()
-            )
-            if scoring_only or (restored and ready == lacking):
+            numbers = {(cell.data.samples[number].id, repetition): number for number in group}
+            scores = _scores_to_add(plan, journal, cell, known, numbers, scoring_only)
+            if scores is not None:
                 jobs += [
-                    _scoring_job(spec, key, places_of[key], known.records[key].output, columns)
-                    for key, columns in ready.items()
-                    if columns
+                    _scoring_job(spec, key, numbers[key], known.records[key].output, columns)
+                    for key, columns in scores.items()
                 ]
                 continue
-            runnable, lost = _told(cell, group, repetition, known.detections, foreseen)
-            unfounded += lost
-            if runnable:
-                places, told = zip(*runnable, strict=True)
-                ids = tuple(cell.data.samples[place].id for place in places)
-                jobs.append(Job(spec, places, ids, "restore", repetition, told))
-    return Todo(tuple(jobs), tuple(unfounded))
+            restoring, lost = _restoring_job(spec, cell, known, group, repetition, foreseen)
+            jobs += restoring
+            failures += lost
+    return Todo(tuple(jobs), tuple(failures))
+
+
+def _scores_to_add(
+    plan: Plan,
+    journal: Journal,
+    cell: RestorerCell,
+    known: _Known,
+    numbers: Mapping[Key, int],
+    scoring_only: bool,
+) -> dict[Key, tuple[ScoreColumn, ...]] | None:
+    """Return the columns to score for each saved image of a group; None where the group has to be restored.
+
+    numbers: of the samples. A group is restored again if an image of it was not restored, is not there any more
+    though it was to be kept, or lacks a score that its saved file cannot give.
+    """
+    lacking = {key: known.missing(key) for key in numbers}
+    ready = {key: _scorable(plan, journal, known.records.get(key), columns) for key, columns in lacking.items()}
+    restored = all(known.settled(key) for key in numbers) and all(
+        _kept(plan, cell, journal, known.records[key], number) for key, number in numbers.items()
+    )
+    if not scoring_only and not (restored and ready == lacking):
+        return None
+    return {key: columns for key, columns in ready.items() if columns}
+
+
+def _restoring_job(
+    spec: CellSpec, cell: RestorerCell, known: _Known, group: tuple[int, ...], repetition: int, foreseen: bool
+) -> tuple[list[Job], list[Record]]:
+    """Make the job that restores a group, or none if nothing can be; and failures of what has no detection."""
+    runnable, lost = _told(cell, group, repetition, known.detections, foreseen)
+    if not runnable:
+        return [], lost
+    numbers, told = zip(*runnable, strict=True)
+    ids = tuple(cell.data.samples[number].id for number in numbers)
+    return [Job(spec, numbers, ids, "restore", repetition, told)], lost
 
 
 def unscorable(plan: Plan, journal: Journal) -> tuple[Counter[str], Counter[str]]:
@@ -113,11 +138,7 @@ def _settled(record: Record | DetectionRecord | None, retry_failed: bool) -> boo
         return False
     if record.status == OK:
         return True
-    return not retry_failed and not _transient(record.reason)
-
-
-def _transient(reason: str) -> bool:
-    return reason.split(":", 1)[0] in TRANSIENT
+    return not retry_failed and not (record.failure is not None and record.failure.transient)
 
 
 def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, place: int) -> bool:
@@ -149,7 +170,7 @@ class _Known:
     def settled(self, key: Key) -> bool:
         """Tell whether an image need not be restored again for its own sake."""
         record = self.records.get(key)
-        if record is not None and record.reason.startswith("detector:"):
+        if record is not None and record.failure is not None and record.failure.kind is FailureKind.DETECTOR:
             heard = self.detections.get(record.sample)
             return not self._retry_failed and (heard is None or heard.status != OK)
         return _settled(record, self._retry_failed)
@@ -166,8 +187,8 @@ class _Known:
             if column.digest not in scored and not (column.digest in failed and self._final(failed[column.digest]))
         )
 
-    def _final(self, reason: str) -> bool:
-        return not self._retry_failed and not _transient(reason)
+    def _final(self, failure: Failure) -> bool:
+        return not self._retry_failed and not failure.transient
 
 
 def _scorable(
@@ -202,20 +223,21 @@ def _told(
     repetition: int,
     detections: Mapping[str, DetectionRecord],
     foreseen: bool,
-) -> tuple[list[tuple[int, Mapping[str, Any] | None]], list[Record]]:
+) -> tuple[list[tuple[int, Told | None]], list[Record]]:
     """Pair each sample with what its restorer is told; samples whose detection failed are failures."""
-    runnable: list[tuple[int, Mapping[str, Any] | None]] = []
+    runnable: list[tuple[int, Told | None]] = []
     lost: list[Record] = []
-    for place in group:
-        name = cell.data.samples[place].id
+    for number in group:
+        name = cell.data.samples[number].id
         if cell.tell == "nothing" or (foreseen and name not in detections):
-            runnable.append((place, None))
+            runnable.append((number, None))
         elif cell.tell == "task":
             labels = components(cell.data.task)
-            runnable.append((place, {"labels": labels, "probabilities": dict.fromkeys(labels, 1.0)}))
+            runnable.append((number, Told(labels, dict.fromkeys(labels, 1.0))))
         elif (found := detections.get(name)) is not None and found.status == OK:
-            runnable.append((place, {"labels": found.labels, "probabilities": found.probabilities}))
+            runnable.append((number, Told(found.labels, found.probabilities)))
         else:
             why = found.reason if found is not None else "no detection"
-            lost.append(Record(cell.digest, name, repetition, FAILED, f"detector: {cell.tell}: {why}"))
+            failure = Failure(FailureKind.DETECTOR, f"{cell.tell}: {why}")
+            lost.append(Record(cell.digest, name, repetition, FAILED, failure))
     return runnable, lost

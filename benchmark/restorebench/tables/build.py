@@ -109,7 +109,7 @@ def _failures(
         for record, row in zip(cell.records, _record_rows(board, cell), strict=True):
             if record.status != OK:
                 rows.append(row)
-            rows += [row | {"score": column, "reason": why} for column, why in record.unscored.items()]
+            rows += [row | {"score": column, "reason": str(why)} for column, why in record.unscored.items()]
     for detecting in board.detector_cells:
         said = heard.get(detecting.digest, {})
         rows += [

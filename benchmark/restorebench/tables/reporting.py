@@ -12,7 +12,7 @@ from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import first_line
 from restorebench.contract.errors import BrokenPlugin
 from restorebench.plan.plan import Plan, with_parameters
-from restorebench.records import FAILED, OK, WHOLE_IMAGE, Kept, Place, Record
+from restorebench.records import FAILED, OK, WHOLE_IMAGE, Failure, Kept, Place, Record
 from restorebench.tables import outcomes
 from restorebench.tables.build import Tables, build
 from restorebench.tables.manifest import manifest
@@ -37,7 +37,7 @@ def report(
     folder: Path,
     computed_with: Mapping[str, Any],
     again: str,
-    failed_now: Mapping[Place, str] = {},
+    failed_now: Mapping[Place, Failure] = {},
 ) -> Result:
     """Build the tables from what is kept and write them into a folder with every reporter of the suite.
 
@@ -70,7 +70,7 @@ def report(
     return Result(plan, tables, folder, tuple(files), failed)
 
 
-def _with_failure(record: Record, failed_now: Mapping[Place, str]) -> Record:
+def _with_failure(record: Record, failed_now: Mapping[Place, Failure]) -> Record:
     """Add why an image that worked before could not be restored again, unless a score that lacks says so."""
     why = failed_now.get((record.digest, record.sample, record.repetition))
     if record.status != OK or why is None or record.unscored:

@@ -16,15 +16,18 @@ def main() -> None:
     faulthandler.enable()
     _keep_private(reading, writing)
 
+    from restorebench.worker.jobs import Setup
+    from restorebench.worker.messages import Greeting, request_from, written
     from restorebench.worker.session import Session, devices  # imports torch
 
-    channel.send(writing, {"type": "hello", "devices": devices()})
+    channel.send(writing, written(Greeting(tuple(devices()))))
     session: Session | None = None
-    while (message := channel.receive(reading)) is not None:
-        if message["type"] == "setup":
-            session = Session(message)
+    while (raw := channel.receive(reading)) is not None:
+        request = request_from(raw)
+        if isinstance(request, Setup):
+            session = Session(request)
         elif session is not None:
-            channel.send(writing, session.handle(message))
+            channel.send(writing, written(session.handle(request)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # taking torch down in order takes longer than many a run's last group

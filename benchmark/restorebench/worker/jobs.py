@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """The data of a cell: a dataset with its options, one task of it, and how many samples were planned."""
+
+    name: str
+    label: str
+    options: Mapping[str, Any]
+    task: str
+    seed: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column to score: its name, a metric and a protocol."""
+
+    name: str
+    metric: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a restorer is told of one image."""
+
+    labels: tuple[str, ...]
+    probabilities: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class CellSpec:
     """All a worker needs to know to work on one cell.
 
-    sources: plugins to import, and which code each must be, as `Entry.code`.
-    kind: `restorer`, `detector`, or `scores` where nothing but metrics is needed. dataset: name, label, options,
-    task and seed of its data, and how many samples that has. columns: those to score, as (column name, metric
-    name, protocol name). save: folder below the run folder for restored images, or "". triples: how many
-    degraded/clean/restored triples to keep, in triples_folder below the run folder. batch_size: the suite's, which
-    groups may stay below. resize: factor by which a detector sees the images resized.
+    sources: plugins to import, and which code each must be, as `Entry.code`. kind: `restorer`, `detector`, or
+    `scores` where nothing but metrics is needed. columns: those to score. save: folder below the run folder for
+    restored images, or "". triples: how many degraded/clean/restored triples to keep, in triples_folder below the
+    run folder. batch_size: the suite's, which groups may stay below. resize: factor by which a detector sees the
+    images resized.
     """
 
     digest: str
@@ -25,8 +53,8 @@ class CellSpec:
     label: str
     options: Mapping[str, Any]
     sources: Mapping[str, str]
-    dataset: Mapping[str, Any]
-    columns: Sequence[Sequence[str]] = ()
+    dataset: DatasetSpec
+    columns: tuple[ColumnSpec, ...] = ()
     tell: str = "nothing"
     tile: int | None = None
     tile_overlap: int = 0
@@ -42,7 +70,7 @@ class CellSpec:
 class Job:
     """One group of one cell. mode: restore, detect, or score what was restored and saved before.
 
-    told: per image, {"labels": [...], "probabilities": {...}} or None. columns: narrows the cell's.
+    told: per image; None where the restorer works blind. columns: names of those to score, in place of the cell's.
     """
 
     cell: CellSpec
@@ -50,7 +78,7 @@ class Job:
     ids: tuple[str, ...]
     mode: Literal["restore", "detect", "score"]
     repetition: int = 0
-    told: tuple[Mapping[str, Any] | None, ...] = ()
+    told: tuple[Told | None, ...] = ()
     columns: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 

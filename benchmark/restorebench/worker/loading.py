@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from restorebench.contract.values import DataRequest, Dataset, Runtime
 from restorebench.toolbox.contents import paths
 from restorebench.toolbox.digests import digest
 from restorebench.toolbox.options import validated_options
-from restorebench.worker.reasons import reason
+from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Setup
+from restorebench.worker.reasons import failure_of
 from restorebench.worker.scoring import LoadedMetric
 
 
 class Shelf:
     """Loads what a cell needs where the last cell needed something else. warm: the plugin has worked before."""
 
-    def __init__(self, setup: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, setup: Setup, device: torch.device) -> None:
         self.catalog: Catalog
         self.warm = False
         self._setup = setup
@@ -31,15 +33,16 @@ class Shelf:
         self._sources: Mapping[str, str] | None = None
         self._loaded: dict[str, tuple[str, Any]] = {}
 
-    def prepare(self, cell: Mapping[str, Any]) -> None:
+    def prepare(self, cell: CellSpec) -> None:
         """Import a cell's sources; load its data and its metrics."""
-        self._discover(cell["sources"])
-        self._once("data", [cell["dataset"]], lambda: self._load_data(cell["dataset"]))
-        self._once("metrics", [cell["columns"]], lambda: self._load_metrics(cell["columns"]))
+        self._discover(cell.sources)
+        self._once("data", asdict(cell.dataset), lambda: self._load_data(cell.dataset))
+        columns = [asdict(column) for column in cell.columns]
+        self._once("metrics", columns, lambda: self._load_metrics(cell.columns))
 
-    def take_plugin(self, cell: Mapping[str, Any]) -> None:
+    def take_plugin(self, cell: CellSpec) -> None:
         """Load a cell's restorer or detector."""
-        key = [cell["kind"], cell["name"], cell["options"]]
+        key = [cell.kind, cell.name, cell.options]
         self._once("plugin", key, lambda: self._load_plugin(cell))
 
     @property
@@ -99,39 +102,40 @@ class Shelf:
     def _runtime(self) -> Runtime:
         return Runtime(
             device=str(self._device),
-            threads=self._setup["threads"],
-            cache=Path(self._setup["cache"]),
-            roots={name: Path(path) for name, path in self._setup["roots"].items()},
-            offline=self._setup["offline"],
+            threads=self._setup.threads,
+            cache=Path(self._setup.cache),
+            roots={name: Path(path) for name, path in self._setup.roots.items()},
+            offline=self._setup.offline,
             tasks=self.catalog.tasks,
             find=self.catalog.find,
         )
 
-    def _load_plugin(self, cell: Mapping[str, Any]) -> Any:
-        card = self.catalog.find(cell["kind"], cell["name"])
-        return resolve(card.load)(validated_options(card, cell["options"]), self._runtime)
+    def _load_plugin(self, cell: CellSpec) -> Any:
+        card = self.catalog.find(cell.kind, cell.name)
+        return resolve(card.load)(validated_options(card, cell.options), self._runtime)
 
-    def _load_data(self, dataset: Mapping[str, Any]) -> Any:
-        card = self.catalog.find("dataset", dataset["name"])
-        request = DataRequest(dataset["task"], dataset["seed"], self._runtime.roots, self.catalog.find)
-        options = validated_options(card, dataset["options"])
+    def _load_data(self, dataset: DatasetSpec) -> Any:
+        card = self.catalog.find("dataset", dataset.name)
+        request = DataRequest(dataset.task, dataset.seed, self._runtime.roots, self.catalog.find)
+        options = validated_options(card, dataset.options)
         data = resolve(card.load)(options, request)
         # Jobs name samples by number: with a file more or less each would be another one's.
-        if len(data) != dataset["samples"]:
+        if len(data) != dataset.samples:
             named = ", ".join(map(str, paths({} if options is None else options.model_dump())))
             raise RestorebenchError(
-                f"dataset {card.name} ({named or 'no path'}): {dataset['task']} has {len(data)} samples, and"
-                f" {dataset['samples']} were planned; make its files the same everywhere, and start again"
+                f"dataset {card.name} ({named or 'no path'}): {dataset.task} has {len(data)} samples, and"
+                f" {dataset.samples} were planned; make its files the same everywhere, and start again"
             )
         return data
 
-    def _load_metrics(self, columns: Sequence[Sequence[str]]) -> dict[str, LoadedMetric]:
+    def _load_metrics(self, columns: Sequence[ColumnSpec]) -> dict[str, LoadedMetric]:
         loaded = {}
-        for column, name, protocol_name in columns:
-            card: MetricInfo = self.catalog.find("metric", name)
-            protocol = card.protocol(protocol_name)
+        for spec in columns:
+            column = spec.name
+            card: MetricInfo = self.catalog.find("metric", spec.metric)
+            protocol = card.protocol(spec.protocol)
             if protocol is None:
-                raise ContractViolation(f"metric {name!r} has no protocol {protocol_name!r}")
+                raise ContractViolation(f"metric {spec.metric!r} has no protocol {spec.protocol!r}")
             try:
                 metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
                 loaded[column] = LoadedMetric(card, protocol, metric)
@@ -140,6 +144,6 @@ class Shelf:
                     # The plan found it there: on this machine it is not, or not any more.
                     raise MissingResource(f"metric {column}: {error}") from error
                 traceback.print_exc()
-                why = reason(error, f"metric {column}: while loading: ")
+                why = failure_of(error, f"metric {column}: while loading: ")
                 loaded[column] = LoadedMetric(card, protocol, None, why)
         return loaded

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from restorebench.contract.catalog import first_line
 from restorebench.contract.errors import ContractViolation, UnreadableImage
+from restorebench.records import Failure, FailureKind
 from restorebench.worker.restoring import TooLarge, out_of_memory
 
 _LONGEST = 1000  # characters of a message; a plugin's may be any number, for every image, in journal and tables
 
 
-def reason(error: BaseException, prefix: str = "") -> str:
-    """Name the kind of a failure, then what it says, in one line.
-
-    Kinds: `contract`, `unreadable` (an image file), `out-of-memory`, or else `error`.
-    """
+def failure_of(error: BaseException, doing: str = "") -> Failure:
+    """Say of what kind an error is, and in one line what it says. doing: words to begin with."""
     if isinstance(error, ContractViolation):
-        return f"contract: {prefix}{_said(error)}"
+        return Failure(FailureKind.CONTRACT, f"{doing}{_said(error)}")
     if isinstance(error, UnreadableImage):
-        return f"unreadable: {_said(error)}"
+        return Failure(FailureKind.UNREADABLE, _said(error))
     if out_of_memory(error):
         # The message of torch counts the bytes that happened to be free: another one in every run.
-        return f"out-of-memory: {prefix}{error if isinstance(error, TooLarge) else type(error).__name__}"
-    return f"error: {prefix}{type(error).__name__}: {_said(error)}"
+        said = error if isinstance(error, TooLarge) else type(error).__name__
+        return Failure(FailureKind.OUT_OF_MEMORY, f"{doing}{said}")
+    return Failure(FailureKind.ERROR, f"{doing}{type(error).__name__}: {_said(error)}")
 
 
 def _said(error: BaseException) -> str:

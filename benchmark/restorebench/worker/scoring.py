@@ -15,9 +15,10 @@ from torch import Tensor
 from restorebench.contract.cards import MetricInfo, ScoringProtocol
 from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Metric, Sample
+from restorebench.records import Failure
 from restorebench.toolbox import images
 from restorebench.toolbox.scoring import crop_map, prepare
-from restorebench.worker.reasons import reason
+from restorebench.worker.reasons import failure_of
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,15 @@ class LoadedMetric:
     card: MetricInfo
     protocol: ScoringProtocol
     metric: Metric | None
-    failure: str = ""
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
-class Scores:
+class ImageScores:
     """The scores of one image by column, None where a column does not apply; and why others failed."""
 
     values: dict[str, float | None] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
 
 
 _Pair = tuple[Tensor, Tensor]
@@ -43,12 +44,12 @@ _Pair = tuple[Tensor, Tensor]
 
 def score(
     restored: Tensor, samples: Sequence[Sample], columns: Mapping[str, LoadedMetric], device: torch.device
-) -> list[Scores]:
+) -> list[ImageScores]:
     """Score (B, 3, H, W) on `device` under each column; pixel metrics on the CPU in float64, networks there.
 
     None where an image has no clean image, or lacks the metric's latent map, or the map marks nothing.
     """
-    found = [Scores(dict.fromkeys(columns)) for _ in samples]
+    found = [ImageScores(dict.fromkeys(columns)) for _ in samples]
     shown = _Shown(restored, samples, device)
     for column, loaded in columns.items():
         rows = tuple(row for row, sample in enumerate(samples) if _applies(loaded, sample))
@@ -88,9 +89,9 @@ class _Shown:
 
 def _column(
     column: str, loaded: LoadedMetric, shown: _Shown, rows: tuple[int, ...]
-) -> tuple[dict[int, float | None], dict[int, str]]:
+) -> tuple[dict[int, float | None], dict[int, Failure]]:
     """Score some rows; where that fails, one row at a time. Returns values and reasons of failure by row."""
-    if loaded.metric is None:
+    if loaded.failure is not None:
         return {}, dict.fromkeys(rows, loaded.failure)
     if not rows:
         return {}, {}
@@ -102,9 +103,9 @@ def _column(
     except Exception as error:
         traceback.print_exc()
         if len(rows) == 1:
-            return {}, {rows[0]: reason(error, f"metric {column}: ")}
+            return {}, {rows[0]: failure_of(error, f"metric {column}: ")}
     found: dict[int, float | None] = {}
-    failures: dict[int, str] = {}
+    failures: dict[int, Failure] = {}
     for row in rows:
         one, failed = _column(column, loaded, shown, (row,))
         found |= one

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,16 +14,18 @@ from restorebench.contract.cards import DetectorInfo, RestorerInfo
 from restorebench.contract.errors import ContractViolation, RestorebenchError, RunFolderError, UnreadableImage
 from restorebench.contract.values import Batch, Detection, Sample
 from restorebench.journal.layout import output_name, safe_name, triple_name
-from restorebench.records import FAILED, OK, DetectionRecord, Execution, Record
+from restorebench.records import FAILED, OK, DetectionRecord, Execution, Failure, Record
 from restorebench.toolbox import images, seeding
 from restorebench.worker import detecting, reading, restoring
+from restorebench.worker.jobs import CellSpec, Job, Setup, Told
 from restorebench.worker.loading import Shelf
 from restorebench.worker.memory import resident_mib
-from restorebench.worker.reasons import reason
+from restorebench.worker.messages import Answer, Detected, Failed, Ready, Recorded, Refused
+from restorebench.worker.reasons import failure_of
 from restorebench.worker.saving import save_output, save_triple
 from restorebench.worker.scoring import score
 
-Message = dict[str, Any]
+Outcome = TypeVar("Outcome", Record, DetectionRecord)
 _OF_ONE_SAMPLE = (ContractViolation, UnreadableImage)
 
 
@@ -39,73 +40,75 @@ def devices() -> list[str]:
 class Session:
     """Turns jobs into records, with what the shelf keeps loaded from one to the next."""
 
-    def __init__(self, setup: Mapping[str, Any]) -> None:
+    def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        torch.set_num_threads(setup["threads"])
+        torch.set_num_threads(setup.threads)
         # TensorFloat-32 keeps 10 bits of a float's 23: not what `float32` in the records says.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        self.device = torch.device(setup["device"])
-        self.run_folder = Path(setup["run_folder"])
+        self.device = torch.device(setup.device)
+        self.run_folder = Path(setup.run_folder)
         self._shelf = Shelf(setup, self.device)
 
-    def handle(self, message: Message) -> Message:
-        """Do one job: `{"type": "load"}` or `{"type": "job"}`; errors become messages, never escape."""
+    def handle(self, request: CellSpec | Job) -> Answer:
+        """Load a cell, or do a job; errors become answers and never escape."""
         try:
-            if message["type"] == "load":
-                return self._load(message["cell"])
-            return {"type": "done", "records": self._run(message), "resident_mib": resident_mib()}
+            return self._load(request) if isinstance(request, CellSpec) else self._run(request)
         except RestorebenchError as error:
-            return {"type": "refused", "error": type(error).__name__, "message": str(error)}
+            return Refused(type(error).__name__, str(error))
         except Exception as error:
             traceback.print_exc()
-            return {"type": "failed", "reason": reason(error)}
+            return Failed(failure_of(error))
 
-    def _load(self, cell: Mapping[str, Any]) -> Message:
+    def _load(self, cell: CellSpec) -> Answer:
         """Load what a cell needs. A plugin's error is the cell's failure; the data's is the user's to mend."""
         self._shelf.prepare(cell)
-        if cell["kind"] == "scores":
-            return {"type": "ready", "parameters": None}
+        if cell.kind == "scores":
+            return Ready(None)
         try:
             self._shelf.take_plugin(cell)
         except Exception as error:
             traceback.print_exc()
-            return {"type": "failed", "reason": reason(error, "while loading: ")}
-        return {"type": "ready", "parameters": self._shelf.parameters()}
+            return Failed(failure_of(error, "while loading: "))
+        return Ready(self._shelf.parameters())
 
-    def _run(self, job: Message) -> list[dict[str, Any]]:
+    def _run(self, job: Job) -> Answer:
         """Do a job's images; one that cannot be read is a failure of its own."""
-        detecting_only = job["mode"] == "detect"
-        failure = self._undetected if detecting_only else self._unrestored
         samples, unread = self._read(job)
-        outcomes = {place: failure(job, place, why) for place, why in unread.items()}
-        if job["mode"] == "score":
-            outcomes |= self._rescore(job, samples)
+        if job.mode == "detect":
+            detections = {index: self._undetected(job, index, why) for index, why in unread.items()}
+            if samples:
+                detections |= self._isolated(job, samples, self._detect, self._undetected)
+                self._shelf.warm = True
+            return Detected(_in_order(detections), resident_mib())
+        records = {index: self._unrestored(job, index, why) for index, why in unread.items()}
+        if job.mode == "score":
+            records |= self._rescore(job, samples)
         elif samples:
-            outcomes |= self._isolated(job, samples, self._detect if detecting_only else self._restore, failure)
+            records |= self._isolated(job, samples, self._restore, self._unrestored)
             self._shelf.warm = True
-        return [asdict(outcomes[place]) for place in sorted(outcomes)]
+        return Recorded(_in_order(records), resident_mib())
 
-    def _read(self, job: Message) -> tuple[dict[int, Sample], dict[int, str]]:
-        """Read a job's samples, by their place in the job; and say why the others cannot be read."""
+    def _read(self, job: Job) -> tuple[dict[int, Sample], dict[int, Failure]]:
+        """Read a job's samples, by their index in the job; and say why the others cannot be read."""
         samples, unread = {}, {}
-        for place, number in enumerate(job["samples"]):
+        for index, number in enumerate(job.samples):
             try:
-                samples[place] = reading.read(self._shelf.data, number)
+                samples[index] = reading.read(self._shelf.data, number)
             except Exception as error:
                 if isinstance(error, RestorebenchError) and not isinstance(error, _OF_ONE_SAMPLE):
                     raise  # data that is not there: the user's to mend before anything goes on
                 traceback.print_exc()
-                unread[place] = reason(error, "while reading: ")
+                unread[index] = failure_of(error, "while reading: ")
         return samples, unread
 
     def _isolated(
         self,
-        job: Message,
+        job: Job,
         samples: Mapping[int, Sample],
-        work: Callable[[Message, Mapping[int, Sample]], dict[int, Any]],
-        failure: Callable[[Message, int, str], Any],
-    ) -> dict[int, Any]:
+        work: Callable[[Job, Mapping[int, Sample]], dict[int, Outcome]],
+        failed: Callable[[Job, int, Failure], Outcome],
+    ) -> dict[int, Outcome]:
         """Work on a group; if it fails, on one image at a time, so that only the culprit is lost."""
         try:
             return work(job, samples)
@@ -114,15 +117,15 @@ class Session:
         except Exception as error:
             traceback.print_exc()
             if len(samples) == 1:
-                return {place: failure(job, place, reason(error)) for place in samples}
-        outcomes: dict[int, Any] = {}
-        for place, sample in samples.items():
-            outcomes |= self._isolated(job, {place: sample}, work, failure)
+                return {index: failed(job, index, failure_of(error)) for index in samples}
+        outcomes: dict[int, Outcome] = {}
+        for index, sample in samples.items():
+            outcomes |= self._isolated(job, {index: sample}, work, failed)
         return outcomes
 
-    def _restore(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, Record]:
-        cell = job["cell"]
-        card: RestorerInfo = self._shelf.catalog.find("restorer", cell["name"])
+    def _restore(self, job: Job, samples: Mapping[int, Sample]) -> dict[int, Record]:
+        cell = job.cell
+        card: RestorerInfo = self._shelf.catalog.find("restorer", cell.name)
         chosen = list(samples.values())
         degraded = images.to_tensor([sample.degraded for sample in chosen]).to(self.device)
         clean = None
@@ -130,42 +133,42 @@ class Session:
             if any(sample.clean is None for sample in chosen):
                 raise ContractViolation(f"{card.name} needs the clean image, and this data has none")
             clean = images.to_tensor([s.clean for s in chosen if s.clean is not None]).to(self.device)
-        names = [f"{cell['dataset']['task']}/{job['ids'][place]}" for place in samples] if card.named else []
+        names = [f"{cell.dataset.task}/{job.ids[index]}" for index in samples] if card.named else []
         batch = Batch(
             degraded=degraded,
-            told=tuple(_told(job["told"][place]) for place in samples),
-            keys=tuple(self._noise_key(job, place) for place in samples),
+            told=tuple(_told(job.told[index]) for index in samples),
+            keys=tuple(self._noise_key(job, index) for index in samples),
             full_size=(degraded.shape[-2], degraded.shape[-1]),
             clean=clean,
             samples=tuple(names),
         )
-        result = restoring.restore(self._shelf.plugin, card, batch, cell["tile"], cell["tile_overlap"])
+        result = restoring.restore(self._shelf.plugin, card, batch, cell.tile, cell.tile_overlap)
         execution = Execution(
             device=str(self.device),
-            threads=self.setup["threads"],
+            threads=self.setup.threads,
             batch_size=len(samples),
             fallback=result.fallback,
-            batch_limit=cell["batch_size"],
+            batch_limit=cell.batch_size,
         )
         scored = score(result.images, chosen, self._shelf.metrics, self.device)
-        restored = images.from_tensor(result.images) if cell["save"] or cell["triples"] else []
+        restored = images.from_tensor(result.images) if cell.save or cell.triples else []
         records = {}
-        for row, place in enumerate(samples):
-            output = self._save(job, place, restored[row]) if cell["save"] else ""
-            if job["samples"][place] < cell["triples"]:
+        for row, index in enumerate(samples):
+            output = self._save(job, index, restored[row]) if cell.save else ""
+            if job.samples[index] < cell.triples:
                 save_triple(
-                    self.run_folder / cell["triples_folder"],
-                    safe_name(job["ids"][place]),
+                    self.run_folder / cell.triples_folder,
+                    safe_name(job.ids[index]),
                     chosen[row],
-                    triple_name(job["ids"][place], cell["label"], cell["tell"], cell["digest"]),
+                    triple_name(job.ids[index], cell.label, cell.tell, cell.digest),
                     restored[row],
                 )
-            records[place] = Record(
-                digest=cell["digest"],
-                sample=job["ids"][place],
-                repetition=job["repetition"],
+            records[index] = Record(
+                digest=cell.digest,
+                sample=job.ids[index],
+                repetition=job.repetition,
                 status=OK,
-                told=_labels(job["told"][place]),
+                told=_labels(job.told[index]),
                 scores=scored[row].values,
                 unscored=scored[row].failures,
                 parameters=dict(chosen[row].parameters),
@@ -179,70 +182,74 @@ class Session:
             )
         return records
 
-    def _unrestored(self, job: Message, place: int, reason: str) -> Record:
+    def _unrestored(self, job: Job, index: int, why: Failure) -> Record:
         return Record(
-            job["cell"]["digest"],
-            job["ids"][place],
-            job["repetition"],
+            job.cell.digest,
+            job.ids[index],
+            job.repetition,
             FAILED,
-            reason,
-            told=_labels(job["told"][place]),
+            why,
+            told=_labels(job.told[index]),
         )
 
-    def _noise_key(self, job: Message, place: int) -> int:
-        dataset = job["cell"]["dataset"]
-        return seeding.key(dataset["seed"], dataset["name"], dataset["task"], job["ids"][place], job["repetition"])
+    def _noise_key(self, job: Job, index: int) -> int:
+        dataset = job.cell.dataset
+        return seeding.key(dataset.seed, dataset.name, dataset.task, job.ids[index], job.repetition)
 
-    def _detect(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, DetectionRecord]:
-        cell = job["cell"]
-        card: DetectorInfo = self._shelf.catalog.find("detector", cell["name"])
-        seen = [images.resized(sample.degraded, cell["resize"]) for sample in samples.values()]
+    def _detect(self, job: Job, samples: Mapping[int, Sample]) -> dict[int, DetectionRecord]:
+        cell = job.cell
+        card: DetectorInfo = self._shelf.catalog.find("detector", cell.name)
+        seen = [images.resized(sample.degraded, cell.resize) for sample in samples.values()]
         batch = images.to_tensor(seen).to(self.device)
         found = detecting.detect(self._shelf.plugin, card, batch)
         return {
-            place: DetectionRecord(
-                digest=cell["digest"],
-                sample=job["ids"][place],
+            index: DetectionRecord(
+                digest=cell.digest,
+                sample=job.ids[index],
                 status=OK,
                 labels=tuple(sorted(detection.labels)),
                 probabilities=detection.probabilities,
             )
-            for place, detection in zip(samples, found, strict=True)
+            for index, detection in zip(samples, found, strict=True)
         }
 
-    def _undetected(self, job: Message, place: int, reason: str) -> DetectionRecord:
-        return DetectionRecord(job["cell"]["digest"], job["ids"][place], FAILED, reason)
+    def _undetected(self, job: Job, index: int, why: Failure) -> DetectionRecord:
+        return DetectionRecord(job.cell.digest, job.ids[index], FAILED, why)
 
-    def _rescore(self, job: Message, samples: Mapping[int, Sample]) -> dict[int, Record]:
+    def _rescore(self, job: Job, samples: Mapping[int, Sample]) -> dict[int, Record]:
         """Score saved outputs under the columns a job asks for; from the unrounded file where there is one."""
         records = {}
-        asked = {name: self._shelf.metrics[name] for name in job["columns"]}
-        for place, sample in samples.items():
-            path = self.run_folder / job["outputs"][place]
+        asked = {name: self._shelf.metrics[name] for name in job.columns}
+        for index, sample in samples.items():
+            path = self.run_folder / job.outputs[index]
             exact = path.with_suffix(".npy")
             restored = np.load(exact, allow_pickle=False) if exact.exists() else images.read(path)
             shown = images.to_tensor([restored]).to(self.device)
             (found,) = score(shown, [sample], asked, self.device)
-            records[place] = Record(
-                job["cell"]["digest"],
-                job["ids"][place],
-                job["repetition"],
+            records[index] = Record(
+                job.cell.digest,
+                job.ids[index],
+                job.repetition,
                 OK,
                 scores=found.values,
                 unscored=found.failures,
             )
         return records
 
-    def _save(self, job: Message, place: int, restored: Any) -> str:
-        cell = job["cell"]
-        path = self.run_folder / cell["save"] / output_name(job["ids"][place], job["repetition"])
-        save_output(path, restored, cell["save_float"])
+    def _save(self, job: Job, index: int, restored: Any) -> str:
+        cell = job.cell
+        path = self.run_folder / cell.save / output_name(job.ids[index], job.repetition)
+        save_output(path, restored, cell.save_float)
         return str(path.relative_to(self.run_folder))
 
 
-def _told(raw: Mapping[str, Any] | None) -> Detection | None:
-    return None if raw is None else Detection(frozenset(raw["labels"]), dict(raw["probabilities"]))
+def _told(told: Told | None) -> Detection | None:
+    return None if told is None else Detection(frozenset(told.labels), dict(told.probabilities))
 
 
-def _labels(raw: Mapping[str, Any] | None) -> tuple[str, ...] | None:
-    return None if raw is None else tuple(sorted(raw["labels"]))
+def _labels(told: Told | None) -> tuple[str, ...] | None:
+    return None if told is None else tuple(sorted(told.labels))
+
+
+def _in_order(outcomes: Mapping[int, Outcome]) -> tuple[Outcome, ...]:
+    return tuple(outcomes[index] for index in sorted(outcomes))

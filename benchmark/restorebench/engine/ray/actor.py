@@ -19,6 +19,7 @@ from restorebench.engine import environment
 from restorebench.engine.events import Done, Event, Loaded
 from restorebench.engine.ray.placement import Files, Glimpse, Placement, sees
 from restorebench.engine.supervisor import Supervisor
+from restorebench.records import Failure
 from restorebench.suite.settings import cache_folder
 from restorebench.worker.jobs import Job, Setup
 
@@ -50,7 +51,7 @@ class Answer:
 
     events: tuple[Event, ...]
     seconds: float
-    given_up: str | None = None
+    given_up: Failure | None = None
     error: tuple[str, str] | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     log: bytes = b""

@@ -27,6 +27,7 @@ from restorebench.engine.queues import Queues, Work, cell_name
 from restorebench.engine.stopping import Stop
 from restorebench.engine.supervisor import START_SECONDS
 from restorebench.journal.layout import COSTS
+from restorebench.records import Failure, FailureKind
 from restorebench.suite.settings import Settings, cache_folder
 from restorebench.toolbox.files import atomic_write_bytes
 from restorebench.worker.jobs import Job, Setup
@@ -265,8 +266,8 @@ class _Actors:
             ray.kill(actor.handle)  # Ray may only have lost sight of it
         if (work := actor.work) is not None:
             work.killed += 1
-            reason = f"killed: its actor was lost {work.killed} times"
-            self._queues.try_again(work, work.killed <= LOST_ATTEMPTS, reason)
+            failure = Failure(FailureKind.KILLED, f"its actor was lost {work.killed} times")
+            self._queues.try_again(work, work.killed <= LOST_ATTEMPTS, failure)
         self._lost += 1
         why = _in_one_line(error)
         if self._lost > LOSSES_PER_WORKER * max(2, self._settings.workers):

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -280,6 +281,8 @@ def _writable(folder: Path) -> bool:
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     """Change every text within plain data: dataclasses, mappings with their keys, sequences and sets."""
+    if isinstance(value, Enum):  # some are texts
+        return value
     if isinstance(value, str):
         return change(value)
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,0 +1,61 @@
+"""Bring journals of older versions up to date, so that their runs continue."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from restorebench.records import FailureKind
+
+_KINDS = {kind.value for kind in FailureKind}
+
+
+def migrated(connection: sqlite3.Connection) -> str:
+    """Bring a journal to the present format if it is of one that is known; return the format that it has now."""
+    (found,) = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    if found == "2":
+        _from_2(connection)
+        return "3"
+    return str(found)
+
+
+def up_to_date(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a connection to the same records in the present format; a copy, where the file may not be written."""
+    (found,) = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    if found != "2":
+        return connection
+    copy = sqlite3.connect(":memory:")
+    connection.backup(copy)
+    migrated(copy)
+    return copy
+
+
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Give failures a kind of their own. Format 2 had it in front of the reason, before the first colon."""
+    with connection:  # all or nothing: whoever is killed here finds format 2 again
+        connection.execute("BEGIN")
+        connection.execute("ALTER TABLE scores ADD COLUMN failure_kind TEXT NOT NULL DEFAULT ''")
+        failures = connection.execute("SELECT DISTINCT failure FROM scores WHERE failure <> ''").fetchall()
+        for (reason,) in failures:
+            kind, message = split(reason)
+            told = "UPDATE scores SET failure = ?, failure_kind = ? WHERE failure = ? AND failure_kind = ''"
+            connection.execute(told, (message, kind, reason))
+        for table in ("outcomes", "detections"):
+            rows = connection.execute(f"SELECT record FROM {table} WHERE status = 'failed'").fetchall()
+            connection.executemany(
+                f"UPDATE {table} SET record = ? WHERE record = ?", [(_with_kind(text), text) for (text,) in rows]
+            )
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'format'")
+
+
+def _with_kind(text: str) -> str:
+    record = json.loads(text)
+    kind, message = split(record.pop("reason", ""))
+    record["failure"] = {"kind": kind, "message": message}
+    return json.dumps(record)
+
+
+def split(reason: str) -> tuple[str, str]:
+    """Split `timeout: more than 5 s` into its kind and its message."""
+    kind, _, message = reason.partition(": ")
+    return (kind, message) if kind in _KINDS else (FailureKind.ERROR.value, reason)

@@ -1,0 +1,125 @@
+"""What workers answer, as typed values: a plugin's process may send anything, and nothing else is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from restorebench.records import DetectionRecord, Failure, Record
+from restorebench.worker.jobs import CellSpec, Job, Setup
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """A worker has started and names the devices that it can use, the CPU first."""
+
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A cell is loaded; how many parameters its plugin has, None where it has none."""
+
+    parameters: int | None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A job that restored or scored is done: one record per image. resident_mib: memory of the worker."""
+
+    records: tuple[Record, ...]
+    resident_mib: float
+
+
+@dataclass(frozen=True)
+class Detected:
+    """A job that detected is done: one record per image. resident_mib: memory of the worker."""
+
+    records: tuple[DetectionRecord, ...]
+    resident_mib: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A whole job failed; while loading, its whole cell."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The user has something to mend. error: the name of a type of error; message: what it says."""
+
+    error: str
+    message: str
+
+
+Answer = Greeting | Ready | Recorded | Detected | Failed | Refused
+_ANSWERS: Mapping[str, type[Answer]] = {
+    "greeting": Greeting,
+    "ready": Ready,
+    "recorded": Recorded,
+    "detected": Detected,
+    "failed": Failed,
+    "refused": Refused,
+}
+
+Request = Setup | CellSpec | Job
+"""What a worker is asked: who it is, to load a cell, or to do a job."""
+_REQUESTS: Mapping[str, type[Request]] = {"setup": Setup, "load": CellSpec, "job": Job}
+
+Message = TypeVar("Message")
+
+
+def written(message: Answer | Request) -> dict[str, Any]:
+    """Turn a message into what travels as JSON."""
+    assert is_dataclass(message)
+    names = {kind: name for name, kind in (*_ANSWERS.items(), *_REQUESTS.items())}
+    return {"type": names[type(message)], **asdict(message)}
+
+
+def answer_from(raw: Mapping[str, Any]) -> Answer:
+    """Read what a worker sent.
+
+    Raises:
+        ValueError: it is no answer; every field is held to its type.
+    """
+    return _read(raw, _ANSWERS)
+
+
+def request_from(raw: Mapping[str, Any]) -> Request:
+    """Read what a driver sent.
+
+    Raises:
+        ValueError: it is no request.
+    """
+    return _read(raw, _REQUESTS)
+
+
+def _read(raw: Mapping[str, Any], kinds: Mapping[str, type[Message]]) -> Message:
+    fields = dict(raw)
+    name = fields.pop("type", None)
+    if not isinstance(name, str) or name not in kinds:
+        raise ValueError(f"a message of type {name!r:.60}")
+    kind: Any = kinds[name]
+    message: Message = _adapter(kind).validate_python(fields)
+    return message
+
+
+def fits(answer: Recorded | Detected, job: Job) -> bool:
+    """Tell whether records are those of a job: its cell's, one for each image, in order."""
+    if isinstance(answer, Detected) != (job.mode == "detect"):
+        return False
+    told = [(record.digest, record.sample) for record in answer.records]
+    if told != [(job.cell.digest, name) for name in job.ids]:
+        return False
+    return all(record.repetition == job.repetition for record in answer.records if isinstance(record, Record))
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
