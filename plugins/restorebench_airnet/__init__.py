@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from restorebench import TEN_NAMES, RestorerInfo, Tiling, Training, WeightFile, hookimpl
-
-if TYPE_CHECKING:
-    from restorebench_airnet.options import AirNetRestoration
+from restorebench import TEN_NAMES, RestorerInfo, Tiling, Training, hookimpl
 
 _CITATION = "Li et al., All-In-One Image Restoration for Unknown Corruption, CVPR 2022"
-
-
-def files(options: AirNetRestoration) -> Sequence[WeightFile]:
-    """Name the published file that is needed."""
-    from restorebench_airnet.published import PUBLISHED
-
-    return (PUBLISHED[options.weights],) if options.weights in PUBLISHED else ()
 
 
 @hookimpl
@@ -30,7 +17,7 @@ def restorebench_restorers() -> list[RestorerInfo]:
             summary="One network for noise, rain and haze, guided by what its encoder sees of the degradation.",
             load="restorebench_airnet.restorers:AirNetRestorer",
             options="restorebench_airnet.options:AirNetRestoration",
-            resources=files,
+            resources="restorebench_airnet.published:files",
             tasks=("hazy", "noisy", "rainy"),
             tiling=Tiling.ALLOWED,
             training=Training.EXTERNAL,

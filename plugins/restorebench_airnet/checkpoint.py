@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from restorebench import MissingResource, RestorebenchError, Runtime
 from restorebench.toolbox import weights
+from restorebench.toolbox.networks import drawn_from
 from restorebench_airnet.network import AirNet, ImageNetwork, Sizes
 from restorebench_airnet.options import UNTRAINED
 from restorebench_airnet.published import PUBLISHED
@@ -22,7 +22,6 @@ TINY = Sizes(width=8, groups=1, blocks=2, queue=16)
 EXPECTED = "expected: a state dictionary of AirNet's, such as All.pth"
 _GUIDE = "E.E.encoder_q.E_pre."
 _UNUSED = ("E.E.encoder_k.", "E.E.queue", "E.E.encoder_q.E.", "E.E.encoder_q.mlp.")
-_SEED = 0
 
 
 def image_network(choice: str | Path, runtime: Runtime) -> ImageNetwork:
@@ -34,8 +33,7 @@ def image_network(choice: str | Path, runtime: Runtime) -> ImageNetwork:
         RestorebenchError: the file is missing, broken, or of something else.
     """
     if choice == UNTRAINED:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
+        with drawn_from():
             return ImageNetwork(TINY).eval()
     path = choice if isinstance(choice, Path) else weights.fetch(PUBLISHED[choice], runtime)
     state = read(path)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from restorebench import WeightFile
+
+if TYPE_CHECKING:
+    from restorebench_airnet.options import AirNetRestoration
 
 _PLACE = "https://github.com/XLearning-SCU/2022-CVPR-AirNet"
 _LICENCE = "none stated"
@@ -21,3 +27,8 @@ PUBLISHED = {
     "dehaze": _of("Dehaze.pth", f"{_PLACE}#Dehaze.pth"),
 }
 """All: noise, rain and haze. The others: what their names say."""
+
+
+def files(options: AirNetRestoration) -> Sequence[WeightFile]:
+    """Name the published file that `airnet` needs."""
+    return (PUBLISHED[options.weights],) if options.weights in PUBLISHED else ()

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from restorebench import Batch, Runtime
+from restorebench.toolbox.networks import DTYPES
 from restorebench_airnet import checkpoint
 from restorebench_airnet.options import AirNetRestoration
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class AirNetRestorer:

@@ -17,6 +17,7 @@ from restorebench import MissingResource, RestorebenchError, Runtime, UnknownNam
 from restorebench.toolbox import weights
 from restorebench.toolbox.clip_images import MEAN, STD, Crop, for_clip
 from restorebench.toolbox.files import file_digest
+from restorebench.toolbox.networks import drawn_from
 from restorebench_clip.options import UNTRAINED, Backbone
 from restorebench_clip.published import weight_file
 
@@ -143,6 +144,5 @@ def _untrained(model: str) -> nn.Module:
         raise RestorebenchError(f"model: {model!r} has no small version for tests; take ViT-B-32")
     vision |= {"width": vision["width"] // _SHRINK, "layers": 2, "head_width": _HEAD}
     text |= {"width": text["width"] // _SHRINK, "heads": text["heads"] // _SHRINK or 1, "layers": 1}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with drawn_from():
         return CLIP(config["embed_dim"] // _SHRINK, vision, text)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restorebench import CLEAN, Detection, RestorebenchError, Runtime
 from restorebench.toolbox import tiling
-from restorebench_daclip import networks
+from restorebench_daclip import checkpoint
 from restorebench_daclip.options import DACLIPDetection
 
 
@@ -20,7 +20,7 @@ class DACLIPDetector:
 
     def __init__(self, options: DACLIPDetection, runtime: Runtime) -> None:
         self.options = options
-        self.controller = networks.controller_from(options.weights, runtime).to(runtime.device)
+        self.controller = checkpoint.controller_from(options.weights, runtime).to(runtime.device)
         prompts = {task.name: task.prompt for task in runtime.tasks}
         if unknown := sorted(options.prompts.keys() - prompts.keys()):
             raise RestorebenchError(f"prompts: no task called {unknown[0]!r}; there are {', '.join(prompts)}")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from restorebench import WeightFile
-
-if TYPE_CHECKING:
-    from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration
 
 _PLACE = "https://huggingface.co/weblzw/daclip-uir-ViT-B-32-irsde/resolve/main/"
 
@@ -37,13 +32,3 @@ PUBLISHED = {
     "universal-ir-mix": _pair("daclip_ViT-B-32_mix.pt", "universal-ir-mix.pth"),
     "wild-ir": _pair("wild-daclip_ViT-L-14.pt", "wild-ir.pth"),
 }
-
-
-def restorer_files(options: DACLIPRestoration) -> Sequence[WeightFile]:
-    """Name the published files that `daclip-irsde` needs."""
-    return PUBLISHED[options.weights].files if options.weights in PUBLISHED else ()
-
-
-def detector_files(options: DACLIPDetection) -> Sequence[WeightFile]:
-    """Name the published file that the detector needs."""
-    return (PUBLISHED[options.weights].controller,) if options.weights in PUBLISHED else ()

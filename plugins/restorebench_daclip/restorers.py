@@ -9,11 +9,12 @@ from torch import Tensor
 
 from restorebench import CLEAN, Batch, Detection, RestorebenchError, Runtime
 from restorebench.toolbox import weights
-from restorebench_daclip import networks
+from restorebench.toolbox.networks import DTYPES
+from restorebench_daclip import checkpoint
 from restorebench_daclip.controller import Features
-from restorebench_daclip.engine import DTYPES, Sampler, bind_nafnet, bind_unet
 from restorebench_daclip.nafnet import NAFNet
 from restorebench_daclip.options import DACLIPRestoration, Sampling, SingleTask
+from restorebench_daclip.sampling import Sampler, bind_nafnet, bind_unet
 from restorebench_daclip.tower import SEPARATOR
 from restorebench_daclip.unet import NO_CONTEXT, UNet
 
@@ -25,8 +26,8 @@ class DACLIPIRSDE:
         choice = options.weights
         self.options = options = options.settled(weights.notes(choice), choice)
         self.device = runtime.device
-        self.controller = networks.controller_from(options.controller or choice, runtime).to(runtime.device)
-        unet = networks.unet_from(choice, runtime)
+        self.controller = checkpoint.controller_from(options.controller or choice, runtime).to(runtime.device)
+        unet = checkpoint.unet_from(choice, runtime)
         known = self.controller.embedding
         if unet.config.context != known:
             raise RestorebenchError(
@@ -81,7 +82,7 @@ class IRSDE:
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
         options = options.settled(weights.notes(options.weights), options.weights)
         self.unet: UNet = _placed(
-            networks.unet_from(options.weights, runtime, contexts=False), runtime.device, options
+            checkpoint.unet_from(options.weights, runtime, contexts=False), runtime.device, options
         )
         self.sampler = Sampler(options, runtime.device)
 
@@ -97,7 +98,7 @@ class Refusion:
 
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
         options = options.settled(weights.notes(options.weights), options.weights)
-        self.nafnet: NAFNet = _placed(networks.nafnet_from(options.weights), runtime.device, options)
+        self.nafnet: NAFNet = _placed(checkpoint.nafnet_from(options.weights), runtime.device, options)
         self.sampler = Sampler(options, runtime.device)
 
     def restore(self, batch: Batch) -> Tensor:
@@ -106,14 +107,12 @@ class Refusion:
             return self.sampler(bind_nafnet(self.nafnet, batch.degraded, self.sampler.times), batch)
 
 
-def _placed(network: networks.Network, device: str, options: Sampling) -> networks.Network:
+def _placed(network: checkpoint.Network, device: str, options: Sampling) -> checkpoint.Network:
     """Put a network where it works, laid out for fast convolutions."""
     network = network.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
-    dtype = DTYPES.get(options.precision)
-    if (
-        isinstance(network, UNet) and dtype is not None and not options.retry_in_fp32
-    ):  # which needs float32 weights
-        network.lower(dtype)
+    lowered = options.precision != "fp32" and not options.retry_in_fp32  # a retry needs float32 weights
+    if isinstance(network, UNet) and lowered:
+        network.lower(DTYPES[options.precision])
     if options.compile:
         network.compile()
     return network

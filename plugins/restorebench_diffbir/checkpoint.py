@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from restorebench import MissingResource, RestorebenchError
 from restorebench.toolbox import weights
+from restorebench.toolbox.networks import drawn_from
 from restorebench_diffbir import key_map, networks, stage1
 from restorebench_diffbir.key_map import Part
 from restorebench_diffbir.networks import Sizes
@@ -62,7 +63,6 @@ _CLEANER_MARKS: Mapping[CleanerKind, str] = {
     "bsrnet": "RRDB_trunk.0.RDB1.conv1.weight",
     "scunet": "m_head.0.weight",
 }
-_SEED = 0
 _ACTING = 0.05  # spread, in place of the zeros that a control branch starts from
 
 
@@ -159,8 +159,7 @@ def cleaner(kind: CleanerKind, path: Path) -> nn.Module:
 
 def untrained(build: Callable[[], Network]) -> Network:
     """Build a random network, the same every time, in which what starts at zero acts."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(_SEED)
+    with drawn_from(), torch.no_grad():
         network = build().eval()
         for value in network.parameters():
             if not value.any():

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from restorebench.toolbox.seeding import normal
 from restorebench_diffbir import checkpoint, networks
-from restorebench_diffbir.dispatch import Sampling
 from restorebench_diffbir.guidance import weight_map
 from restorebench_diffbir.networks import LATENT, TINY, Parts
 from restorebench_diffbir.options import Guidance
 from restorebench_diffbir.pipeline import Pipeline, Settings
 from restorebench_diffbir.samplers import Noise
+from restorebench_diffbir.sampling import Sampling
 from restorebench_diffbir.schedule import Schedule
 
 SCALES = (0.0, 1.0, 3.0, 10.0, 30.0)

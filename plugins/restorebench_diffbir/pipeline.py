@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from restorebench_diffbir import sizes, windows
-from restorebench_diffbir.dispatch import Sampling, states
 from restorebench_diffbir.guidance import Guidance, weight_map
 from restorebench_diffbir.networks import REDUCTION, SCALING, Parts, controlled
 from restorebench_diffbir.options import Guidance as GuidanceOptions
 from restorebench_diffbir.samplers import Guided, Noise, last
+from restorebench_diffbir.sampling import Sampling, states
 from restorebench_diffbir.schedule import Schedule, spaced
 from restorebench_diffbir.steps import TRAINED_STEPS
 

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from restorebench import Batch, Runtime
+from restorebench.toolbox.networks import DTYPES
 from restorebench.toolbox.seeding import normal
 from restorebench_diffbir import colour, loading, sizes, text
-from restorebench_diffbir.dispatch import Sampling
 from restorebench_diffbir.networks import LATENT, REDUCTION
 from restorebench_diffbir.options import Restoration, Stage1
 from restorebench_diffbir.pipeline import Pipeline, Settings, tile_vae
 from restorebench_diffbir.samplers import Noise
+from restorebench_diffbir.sampling import Sampling
 from restorebench_diffbir.schedule import Schedule
 from restorebench_diffbir.sigma import Stochasticity
 from restorebench_diffbir.stage1 import Cleaner
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "wavelet": colour.wavelet,
     "adain": colour.adain,

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from restorebench import TEN, RestorebenchError, Runtime
 from restorebench.toolbox import images, photographs, places
+from restorebench.toolbox.networks import DTYPES
 from restorebench_textualdegrem.guidance_generation import load
 from restorebench_textualdegrem.options import Generation
-from restorebench_textualdegrem.restorers import DTYPES
 
 
 def write_guidance(source: Path, output: Path, settings: Generation, runtime: Runtime) -> int:

@@ -8,12 +8,15 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from restorebench.toolbox.options import PluginOptions
-from restorebench_textualdegrem.published import SCALE, STEPS
 
 UNTRAINED = "untrained"
 Untrained = Literal["untrained"]
 Published = Literal["published"]
 Precision = Literal["fp32", "bf16", "fp16"]
+
+STEPS = 100
+SCALE = 5.0
+"""Defaults of the published script. The scale is that of classifier-free guidance: 1 is the prompt's own noise."""
 
 
 class BackboneFiles(PluginOptions):

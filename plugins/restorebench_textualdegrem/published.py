@@ -1,4 +1,4 @@
-"""What the published script samples guidance with, and where its parts come from."""
+"""Where the parts of the published script that generates guidance come from."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from restorebench import WeightFile
 
 if TYPE_CHECKING:
     from restorebench_textualdegrem.options import GuidedRestoration
-
-STEPS = 100
-SCALE = 5.0
-"""How far the noise is led from what an empty prompt gives to what the prompt gives, and beyond."""
 
 _HUB = "https://huggingface.co/"
 _SD, _CLIP = "stabilityai/stable-diffusion-2-1-base", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from restorebench import Batch, RestorebenchError, Runtime
 from restorebench.toolbox import images
+from restorebench.toolbox.networks import DTYPES
 from restorebench_textualdegrem import checkpoint
 from restorebench_textualdegrem.guidance_folder import GuidanceFolder
 from restorebench_textualdegrem.options import GuidedRestoration
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 Guide = Callable[[Tensor, Sequence[str]], Sequence[Tensor]]
 """(B, 3, H, W) degraded and the names of its images -> (any, 3, any, any) guidance, of B images together.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from restorebench import RestorebenchError
-from restorebench_textualdegrem.published import SCALE, STEPS
+from restorebench_textualdegrem.options import SCALE, STEPS
 
 Denoiser = Callable[[Tensor, int, Tensor], Tensor]
 """(latent (B, C, h, w), time step, text (B, tokens, channels)) -> noise like the latent."""

@@ -12,7 +12,7 @@ import torch
 
 from restorebench import Batch, ContractViolation, Fallback, RestorerInfo, Tiling
 from restorebench.worker import restoring
-from restorebench.worker.reasons import reason
+from restorebench.worker.reasons import failure_of
 
 
 class Function:
@@ -166,7 +166,7 @@ def test_the_smallest_tile_that_does_not_fit_is_a_clear_failure():
     restorer = Function(limited(10))
     with pytest.raises(restoring.TooLarge) as caught:
         restoring.restore(restorer, card(), batch(count=2, height=600, width=600))
-    assert reason(caught.value) == "out-of-memory: OutOfMemoryError on a tile of 256 px"
+    assert str(failure_of(caught.value)) == "out-of-memory: OutOfMemoryError on a tile of 256 px"
     assert [shape[-1] for shape in restorer.shapes] == [600, 600, 512, 256]
 
 

@@ -23,10 +23,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from plain_daclip import filled, made_plain
-from restorebench_daclip import networks, samplers, sde
-from restorebench_daclip.engine import DTYPES, Sampler, bind_unet
+from restorebench_daclip import checkpoint, samplers, sde
 from restorebench_daclip.options import Sampling
 from restorebench_daclip.samplers import Predictor
+from restorebench_daclip.sampling import DTYPES, Sampler, bind_unet
 from restorebench_daclip.unet import UNIVERSAL, UNet
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -185,7 +185,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = given.tf32
     torch.manual_seed(0)
-    config = networks.TINY_UNET if given.smoke else UNIVERSAL
+    config = checkpoint.TINY_UNET if given.smoke else UNIVERSAL
     unet = filled(config).to(device)
     drawn = torch.rand(given.batch, 3, given.side, given.side), *torch.randn(2, given.batch, config.context or 0)
     inputs = Inputs(*(each.to(device) for each in drawn))

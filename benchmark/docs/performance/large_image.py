@@ -27,9 +27,9 @@ import numpy as np
 import PIL.Image
 import torch
 import yaml
-from restorebench_airnet import checkpoint
+from restorebench_airnet import checkpoint as airnet_checkpoint
 from restorebench_airnet.network import AirNet
-from restorebench_daclip import networks
+from restorebench_daclip import checkpoint as daclip_checkpoint
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.unet import UNIVERSAL, UNet
 from torch import Tensor
@@ -77,8 +77,8 @@ class Work:
 
 def daclip(folder: Path, smoke: bool) -> dict[str, Any]:
     """Write both halves; tiny ones to try the script."""
-    unet = UNet(networks.TINY_UNET if smoke else UNIVERSAL)
-    controller = Controller.of(networks.TINY_CONTROLLER if smoke else VIT_B_32)
+    unet = UNet(daclip_checkpoint.TINY_UNET if smoke else UNIVERSAL)
+    controller = Controller.of(daclip_checkpoint.TINY_CONTROLLER if smoke else VIT_B_32)
     for network in (unet, controller):
         fill(network)
     with torch.no_grad():
@@ -92,7 +92,7 @@ def daclip(folder: Path, smoke: bool) -> dict[str, Any]:
 
 def filled_airnet(smoke: bool) -> AirNet:
     """Return the whole network; a tiny one to try the script."""
-    network = AirNet(checkpoint.TINY if smoke else None)
+    network = AirNet(airnet_checkpoint.TINY if smoke else None)
     rule_weights.fill(network, gain=by_rule.gain)
     return network
 

@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from restorebench.contract.errors import RestorebenchError
+from restorebench.toolbox.networks import DTYPES
 from restorebench.training.config import Training
 from restorebench.training.data import watched
 from restorebench.training.keeping import Kept, Log, owned, writing
 from restorebench.training.optimising import Averaged, base_rates, optimiser_of, rate
-
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Stage(Protocol):
@@ -165,7 +164,7 @@ def _step(
     scaler: torch.amp.GradScaler,
 ) -> dict[str, float]:
     """Accumulate the gradients of one step; return the mean of what its parts say."""
-    dtype = _DTYPES.get(options.precision)
+    dtype = None if options.precision == "fp32" else DTYPES[options.precision]
     totals: dict[str, float] = {}
     for part in range(options.accumulate):
         batch = next(batches)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebench import RestorebenchError
+from restorebench.toolbox.networks import drawn_from
 from restorebench.toolbox.seeding import generator
 from restorebench.training import data, sources
 from restorebench.training.losses import spectrum_distance
@@ -31,8 +32,7 @@ class AirNetStage:
                 f" {256 * options.batch_size}"
             )
         self.options = options
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
+        with drawn_from(options.seed):
             self.module: nn.Module = _Phases(AirNet(sizes)).to(memory_format=torch.channels_last)
         self.source, self.validation = sources.opened(options)
         self._samples = options.batch_size * options.accumulate

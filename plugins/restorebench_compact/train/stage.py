@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from restorebench import CLEAN, TEN_NAMES, RestorebenchError, synthesisers
 from restorebench.toolbox import images, photographs, weights
+from restorebench.toolbox.networks import drawn_from
 from restorebench.toolbox.seeding import generator
 from restorebench.toolbox.synthesis import degrade, psnr
 from restorebench_compact.network import Compact, View
@@ -31,8 +32,7 @@ class CompactStage:
 
     def __init__(self, options: CompactTraining, cache: Path) -> None:
         self.options = options
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
+        with drawn_from(options.seed):
             network = Compact(options.sizes())
         if options.initial is not None:
             weights.load(

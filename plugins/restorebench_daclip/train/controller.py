@@ -19,9 +19,10 @@ from torch.utils.data import Dataset
 from restorebench import CLEAN, TEN, RestorebenchError, UnknownName
 from restorebench.toolbox import images, weights
 from restorebench.toolbox.clip_images import for_clip
+from restorebench.toolbox.networks import drawn_from
 from restorebench.toolbox.seeding import generator
 from restorebench.training import data, sources
-from restorebench_daclip import losses, networks
+from restorebench_daclip import checkpoint, losses
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.options import UNTRAINED
 from restorebench_daclip.train.config import TOWER, ControllerTraining
@@ -40,8 +41,7 @@ class ControllerStage:
 
     def __init__(self, options: ControllerTraining, cache: Path) -> None:
         self.options = options
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
+        with drawn_from(options.seed):
             controller = self._started()
         controller.freeze()
         self.controller = controller
@@ -65,9 +65,9 @@ class ControllerStage:
         options = self.options
         if options.model == TOWER and isinstance(options.pretrained, Path):
             words = (*(task.prompt for task in TEN), CLEAN)
-            controller = Controller(networks.tower_of(options.pretrained, words))
+            controller = Controller(checkpoint.tower_of(options.pretrained, words))
         elif options.pretrained == UNTRAINED:
-            controller = Controller.of(networks.TINY_CONTROLLER)
+            controller = Controller.of(checkpoint.TINY_CONTROLLER)
         else:
             assert isinstance(options.pretrained, Path)  # the only other kind
             if options.model not in open_clip.list_models():

@@ -12,15 +12,16 @@ from torch.utils.data import Dataset
 
 from restorebench import TEN, Batch, Runtime
 from restorebench.toolbox import images
+from restorebench.toolbox.networks import drawn_from
 from restorebench.toolbox.seeding import generator, key
 from restorebench.training import data, sources
 from restorebench.training.losses import spectrum_distance
 from restorebench.training.sources import Pair
 from restorebench.training.validating import restore_centres
-from restorebench_daclip import losses, networks, sde
+from restorebench_daclip import checkpoint, losses, sde
 from restorebench_daclip.controller import Controller
-from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.options import OfTraining, Sampling
+from restorebench_daclip.sampling import Sampler, bind_unet
 from restorebench_daclip.train.config import RestorerTraining
 from restorebench_daclip.unet import UNet, UNetConfig
 
@@ -31,7 +32,7 @@ class RestorerStage:
     def __init__(self, options: RestorerTraining, cache: Path) -> None:
         self.options = options
         runtime = Runtime("cpu", 1, cache, {}, False, TEN, lambda kind, name: None)
-        self.controller = networks.controller_from(options.controller, runtime).requires_grad_(False)
+        self.controller = checkpoint.controller_from(options.controller, runtime).requires_grad_(False)
         config = UNetConfig(
             options.features,
             options.multipliers,
@@ -40,8 +41,7 @@ class RestorerStage:
             options.scale,
             attention_from=options.attention_from,
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
+        with drawn_from(options.seed):
             self.module: nn.Module = _Conditioned(UNet(config)).to(memory_format=torch.channels_last)
         self._known: dict[int, tuple[Tensor, ...]] = {}  # contexts by the number of the pair
         reuse = options.data.reuse

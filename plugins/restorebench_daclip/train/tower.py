@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from restorebench.toolbox import images
 from restorebench.toolbox.clip_images import for_clip
+from restorebench.toolbox.networks import drawn_from
 from restorebench.toolbox.seeding import generator
 from restorebench.training import data, sources
 from restorebench_daclip import losses
@@ -38,8 +39,7 @@ class TowerStage:
         config = TowerConfig(
             options.image_size, options.patch_size, options.width, options.layers, options.embedding
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
+        with drawn_from(options.seed):
             self.module: nn.Module = Tower(config, ()).visual
         self.source, self.validation = sources.opened(options)
 

@@ -20,7 +20,7 @@ from restorebench.toolbox.files import replaced
 from restorebench.toolbox.seeding import generator
 from restorebench.training import sources
 from restorebench.training.config import Data
-from restorebench_daclip import networks
+from restorebench_daclip import checkpoint
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.tower import Tower
 from restorebench_daclip.train.controller import published
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{given.file}: packed already; measure for the weights.pth or weights_average.pth that it was"
                 " packed from, then pack that anew"
             )
-        controller = networks.controller_of(given.file)
+        controller = checkpoint.controller_of(given.file)
         if not isinstance(controller.clip, Tower):
             raise RestorebenchError(f"{given.file}: this controller has language, and needs no typical features")
         controller.clip.typical = measure(controller, given.clean, given.count, given.seed)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import torch
 from restorebench_diffbir import colour, schedule, sizes, steps, windows
-from restorebench_diffbir.dispatch import Sampling, states
 from restorebench_diffbir.guidance import Decoder, Guidance, weight_map
 from restorebench_diffbir.samplers import Guided
+from restorebench_diffbir.sampling import Sampling, states
 from restorebench_diffbir.schedule import Parameterisation, Schedule
 from restorebench_diffbir.sigma import Stochasticity
 from torch import Tensor

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from restorebench_diffbir import colour, sizes, stage1, text
-from restorebench_diffbir.dispatch import Sampling
 from restorebench_diffbir.pipeline import Pipeline, Settings
 from restorebench_diffbir.samplers import Noise
+from restorebench_diffbir.sampling import Sampling
 from restorebench_diffbir.schedule import Schedule
 from restorebench_diffbir.sigma import Stochasticity
 from restorebench_diffbir.stage1 import Cleaner

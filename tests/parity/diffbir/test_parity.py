@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from restorebench_diffbir import colour, dispatch, guidance, multistep, schedule, windows
+from restorebench_diffbir import colour, guidance, multistep, sampling, schedule, windows
 
 from tests.parity.comparing import Fixtures
 from tests.parity.diffbir.__main__ import main
@@ -75,7 +75,7 @@ def test_a_schedule_that_keeps_its_signal_is_noticed(monkeypatch):
 
 
 def test_a_third_order_without_its_third_order_is_noticed(monkeypatch):
-    monkeypatch.setitem(dispatch._ONE_STEP, "dpm++-3m-sde", multistep.dpmpp_2m_sde)
+    monkeypatch.setitem(sampling._ONE_STEP, "dpm++-3m-sde", multistep.dpmpp_2m_sde)
     assert "eps.edm_dpm++_3m_sde.10 final" in failed("trajectories")
 
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from restorebench_airnet import checkpoint, files
+from restorebench_airnet import checkpoint
 from restorebench_airnet.contrast import MomentumContrast
 from restorebench_airnet.network import AirNet
 from restorebench_airnet.options import AirNetRestoration
+from restorebench_airnet.published import files
 from restorebench_airnet.restorers import AirNetRestorer
 
 from restorebench import TEN, Batch, Detection, RestorebenchError, Runtime, cli, discover

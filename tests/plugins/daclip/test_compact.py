@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.fft
 import torch
-from restorebench_daclip import networks
+from restorebench_daclip import checkpoint
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.detector import DACLIPDetector
 from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration
@@ -96,7 +96,7 @@ def test_spectral_patches_see_the_cosine_transform_of_blocks():
 
 
 def test_sizes_of_a_tower_are_read_off_its_file(tower_file):
-    tower = networks.tower_of(tower_file, ("one", "two"))
+    tower = checkpoint.tower_of(tower_file, ("one", "two"))
     assert tower.config == SMALL
     assert tower.rows.shape == (2, 16)
 
@@ -104,7 +104,7 @@ def test_sizes_of_a_tower_are_read_off_its_file(tower_file):
 def test_another_file_is_no_tower(tmp_path):
     torch.save({"a": torch.zeros(1)}, tmp_path / "x.pth")
     with pytest.raises(RestorebenchError, match=r"x\.pth: no conv1\.mix\.weight"):
-        networks.tower_of(tmp_path / "x.pth", ())
+        checkpoint.tower_of(tmp_path / "x.pth", ())
 
 
 def test_words_are_looked_up_and_mixtures_are_their_mean():
@@ -145,7 +145,7 @@ def test_typical_features_are_measured_into_the_file(photographs, controller_fil
     with pytest.raises(RestorebenchError, match=r"c\.pth has no language and no typical features; `python -m"):
         DACLIPIRSDE(DACLIPRestoration(**files), runtime(tmp_path))
     typical.main([str(path), "--clean", str(photographs), "--count", "2"])
-    before, after = (networks.controller_of(file) for file in (controller_file, path))
+    before, after = (checkpoint.controller_of(file) for file in (controller_file, path))
     assert before.clip.typical is None
     state = after.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in before.state_dict().items())
@@ -172,7 +172,7 @@ def test_typical_features_are_measured_into_the_file(photographs, controller_fil
     ],
 )
 def test_what_cannot_be_measured_is_said_in_one_line(arguments, complaint, controller_file, tmp_path):
-    torch.save(Controller.of(networks.TINY_CONTROLLER).state_dict(), tmp_path / "language.pt")
+    torch.save(Controller.of(checkpoint.TINY_CONTROLLER).state_dict(), tmp_path / "language.pt")
     shutil.copy(controller_file, tmp_path / "c.pth")
     places = {"language": tmp_path / "language.pt", "file": tmp_path / "c.pth"}
     with pytest.raises(SystemExit, match=f"^error: .*{complaint}"):
@@ -198,8 +198,8 @@ def unet_file(folder):
 
 
 def test_words_learn_and_the_tower_stays(photographs, tower_file, controller_file, tmp_path):
-    controller = networks.controller_from(controller_file, runtime(tmp_path))
-    before = networks.tower_of(tower_file, ())
+    controller = checkpoint.controller_from(controller_file, runtime(tmp_path))
+    before = checkpoint.tower_of(tower_file, ())
     after = controller.clip.visual.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.visual.state_dict().items())
     untouched = ControllerStage(controller_options(photographs, tower_file, tmp_path), tmp_path).controller
@@ -216,7 +216,7 @@ def test_files_say_what_the_controller_looked_at(photographs, tower_file, tmp_pa
         how["pretrained"] = "untrained"
     options = controller_options(photographs, tower_file, tmp_path, iterations=1, **how)
     train(ControllerStage(options, tmp_path), options, lambda text: None)
-    assert networks.controller_from(tmp_path / "weights.pth", runtime(tmp_path)).crop == expected
+    assert checkpoint.controller_from(tmp_path / "weights.pth", runtime(tmp_path)).crop == expected
 
 
 def test_clean_is_a_word_but_no_task(controller_file, tmp_path):
@@ -298,7 +298,7 @@ def test_where_attention_begins_is_read_off_the_file(start, tmp_path):
     config = UNetConfig(features=32, multipliers=(1, 1, 1), context=16, attention_from=start)
     path = tmp_path / "unet.pth"
     torch.save(UNet(config).state_dict(), path)
-    assert networks.unet_from(path, runtime(tmp_path)).config == config
+    assert checkpoint.unet_from(path, runtime(tmp_path)).config == config
 
 
 def test_the_spectrum_loss_is_that_of_numpy():

@@ -10,13 +10,13 @@ import pytest
 import torch
 import yaml
 from pydantic import ValidationError
-from restorebench_daclip import networks
+from restorebench_daclip import checkpoint
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.detector import DACLIPDetector
-from restorebench_daclip.engine import Sampler, bind_unet
 from restorebench_daclip.layers import LinearAttention
 from restorebench_daclip.options import DACLIPDetection, DACLIPRestoration, OfTraining, Sampling, SingleTask
 from restorebench_daclip.restorers import DACLIPIRSDE, IRSDE
+from restorebench_daclip.sampling import Sampler, bind_unet
 from restorebench_daclip.unet import UNet, UNetConfig
 
 from restorebench import (
@@ -81,7 +81,7 @@ def test_being_told_is_refused_where_it_would_change_nothing(tmp_path):
         UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=32, degradation_context=False, scale=0.5)
     )
     torch.save(wild.state_dict(), tmp_path / "u.pth")
-    torch.save(Controller.of(networks.TINY_CONTROLLER).state_dict(), tmp_path / "c.pt")
+    torch.save(Controller.of(checkpoint.TINY_CONTROLLER).state_dict(), tmp_path / "c.pt")
     files = {"weights": tmp_path / "u.pth", "controller": tmp_path / "c.pt"}
     with pytest.raises(RestorebenchError, match=r"contexts: told changes nothing for .*this variant has no"):
         DACLIPIRSDE(options(**files, contexts="told"), runtime(tmp_path))
@@ -97,7 +97,7 @@ def test_a_label_that_is_no_task_is_refused_and_none_is_clean(tmp_path):
 
 def test_weights_say_how_they_were_trained(tmp_path):
     notes = {"prediction": "data", "trained_steps": 50, "max_sigma": 30.0}
-    unet = UNet(networks.TINY_IR_SDE)
+    unet = UNet(checkpoint.TINY_IR_SDE)
     torch.save({"state_dict": unet.state_dict(), "notes": notes}, tmp_path / "u.pth")
     silent, aloud = (
         IRSDE(SingleTask(weights=tmp_path / "u.pth", **said), runtime(tmp_path)) for said in ({}, notes)
@@ -120,7 +120,7 @@ def test_a_controller_of_another_variant_is_refused(tmp_path):
     torch.save(
         UNet(UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=96)).state_dict(), tmp_path / "u.pth"
     )
-    torch.save(Controller.of(networks.TINY_CONTROLLER).state_dict(), tmp_path / "c.pt")
+    torch.save(Controller.of(checkpoint.TINY_CONTROLLER).state_dict(), tmp_path / "c.pt")
     chosen = options(weights=tmp_path / "u.pth", controller=tmp_path / "c.pt")
     with pytest.raises(RestorebenchError, match=r"contexts of 96 values, but the controller .* gives 32"):
         DACLIPIRSDE(chosen, runtime(tmp_path))
@@ -170,7 +170,7 @@ def test_every_sampler_takes_either_head_and_no_more_evaluations_than_asked(tmp_
 
 
 def test_hoisting_constant_work_changes_nothing():
-    unet = UNet(networks.TINY_UNET)
+    unet = UNet(checkpoint.TINY_UNET)
     fill(unet)  # at first its attention adds nothing
     given, times = batch(side=32), (90.0, 50.0, 1.0)
     conditioning = unet.condition(torch.randn(2, 32), torch.randn(2, 32))
@@ -215,7 +215,7 @@ def test_a_repetition_in_fp32_leaves_the_images_beside_alone():
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_lower_precision_is_near_fp32(tmp_path, precision):
-    unet = UNet(networks.TINY_IR_SDE)
+    unet = UNet(checkpoint.TINY_IR_SDE)
     fill(unet)
     torch.save(unet.state_dict(), tmp_path / "u.pth")
     chosen = {"weights": tmp_path / "u.pth", "prediction": "data", "steps": 2}
@@ -292,8 +292,8 @@ def test_prompts_can_be_replaced_for_known_tasks_only(tmp_path):
 
 
 def test_files_are_given_on_the_command_line(call, tmp_path):
-    torch.save(UNet(networks.TINY_UNET).state_dict(), tmp_path / "u.pth")
-    torch.save({"state_dict": Controller.of(networks.TINY_CONTROLLER).state_dict()}, tmp_path / "c.pt")
+    torch.save(UNet(checkpoint.TINY_UNET).state_dict(), tmp_path / "u.pth")
+    torch.save({"state_dict": Controller.of(checkpoint.TINY_CONTROLLER).state_dict()}, tmp_path / "c.pt")
     images.write_png(tmp_path / "a.png", np.random.default_rng(0).random((24, 31, 3), dtype=np.float32))
     brief = ["--workers", "0", "--option", "prediction=data", "--option", "steps=2", "--option", "controller=c.pt"]
     given = ["restore", "a.png", "-m", "daclip-irsde", "-o", "out", "--weights", "u.pth", *brief]
@@ -311,7 +311,7 @@ def test_files_are_given_on_the_command_line(call, tmp_path):
 
 
 def test_files_go_through_yaml_into_a_leaderboard(call, tmp_path):
-    unet, controller = UNet(networks.TINY_UNET), Controller.of(networks.TINY_CONTROLLER)
+    unet, controller = UNet(checkpoint.TINY_UNET), Controller.of(checkpoint.TINY_CONTROLLER)
     fill(unet)
     fill(controller)
     torch.save(unet.state_dict(), tmp_path / "universal-ir.pth")

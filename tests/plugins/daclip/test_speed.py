@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from restorebench_daclip import networks
-from restorebench_daclip.engine import Sampler, bind_unet
+from restorebench_daclip import checkpoint
 from restorebench_daclip.options import Sampling, SingleTask
 from restorebench_daclip.restorers import IRSDE, Refusion
+from restorebench_daclip.sampling import Sampler, bind_unet
 from restorebench_daclip.unet import UNet
 from torch._dynamo.testing import CompileCounter
 
@@ -23,7 +23,7 @@ from tests.parity.daclip.fixtures import fill
 
 @pytest.fixture
 def unet():
-    made = UNet(networks.TINY_UNET).requires_grad_(False)
+    made = UNet(checkpoint.TINY_UNET).requires_grad_(False)
     fill(made)  # at first attention adds nothing
     return made
 

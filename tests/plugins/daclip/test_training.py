@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from restorebench_daclip import captions, networks
+from restorebench_daclip import captions, checkpoint
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.train.__main__ import RECIPES, main
 from restorebench_daclip.train.config import ControllerTraining, RestorerTraining, TowerTraining
@@ -203,10 +203,10 @@ def test_trained_files_are_read_by_the_plugins(pairs, tmp_path):
     runtime = Runtime("cpu", 1, tmp_path, {}, True, TEN, lambda kind, name: None)
     first = controller_options(pairs, tmp_path / "one", iterations=1)
     train(ControllerStage(first, tmp_path), first, quiet)
-    controller = networks.controller_from(tmp_path / "one" / "weights.pth", runtime)
+    controller = checkpoint.controller_from(tmp_path / "one" / "weights.pth", runtime)
     second = restorer_options(pairs, tmp_path / "two", iterations=1, controller=tmp_path / "one" / "weights.pth")
     train(RestorerStage(second, tmp_path), second, quiet)
-    unet = networks.unet_from(tmp_path / "two" / "weights.pth", runtime)
+    unet = checkpoint.unet_from(tmp_path / "two" / "weights.pth", runtime)
     assert unet.config.context == controller.clip.text_projection.shape[1]
 
 
@@ -256,7 +256,7 @@ def test_a_configuration_that_is_not_there_names_the_recipes(capsys):
 @pytest.mark.parametrize("as_published", [False, True])
 def test_a_controller_starts_as_clip_or_as_published(as_published):
     images_ = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    controller = Controller.of(networks.TINY_CONTROLLER)
+    controller = Controller.of(checkpoint.TINY_CONTROLLER)
     fill(controller)  # as trained ones, its layer norms are neither one nor zero
     controller.copy_tower(as_published)
     links, norm = controller.visual_control.transformer.zero_modules, controller.clip.visual.ln_post

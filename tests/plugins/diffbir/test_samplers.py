@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 import torch
-from restorebench_diffbir import dispatch, samplers, sigma
-from restorebench_diffbir.dispatch import Sampling, states
+from restorebench_diffbir import samplers, sampling, sigma
 from restorebench_diffbir.samplers import Guided, last
+from restorebench_diffbir.sampling import Sampling, states
 from restorebench_diffbir.schedule import Schedule, ramp, spaced
 from restorebench_diffbir.sigma import Denoiser, Stochasticity
 from restorebench_diffbir.steps import ddim_steps, sigma_steps, spaced_steps
@@ -50,7 +50,7 @@ def test_every_sampler_ends_where_the_network_leads(name, parameterisation):
 
 
 def test_every_name_has_a_sampler():
-    assert {*dispatch._ONE_STEP, "spaced", "ddim", "dpm++-m2", "lms", "dpm++-2m"} == {*NAMES}
+    assert {*sampling._ONE_STEP, "spaced", "ddim", "dpm++-m2", "lms", "dpm++-2m"} == {*NAMES}
 
 
 @pytest.mark.parametrize("name", ["euler-a", "dpm-2-a", "dpm++-2s-a", "dpm++-sde", "dpm++-2m-sde", "dpm++-3m-sde"])

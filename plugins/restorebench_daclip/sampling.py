@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from restorebench import Batch, ContractViolation, Fallback
+from restorebench.toolbox.networks import DTYPES
 from restorebench.toolbox.seeding import normal
 from restorebench_daclip import multistep, samplers, sde
 from restorebench_daclip.nafnet import NAFNet
@@ -16,7 +17,6 @@ from restorebench_daclip.options import Sampling
 from restorebench_daclip.samplers import Predictor
 from restorebench_daclip.unet import Conditioning, UNet
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _STEP_BY_STEP = {"posterior": samplers.posterior, "sde": samplers.reverse_sde, "ode": samplers.reverse_ode}
 Evaluator = Callable[[Tensor, int], Tensor]
 """A network bound to a degraded batch: (state (B, 3, H, W), which of the times) -> its prediction."""
@@ -64,9 +64,9 @@ class Sampler:
 
         Noise depends on each image's key and on the place in the whole image alone.
         """
-        dtype = DTYPES.get(self.options.precision)
-        if dtype is None:
+        if self.options.precision == "fp32":
             return self._sampled(evaluate, batch)
+        dtype = DTYPES[self.options.precision]
 
         def lower(state: Tensor, place: int) -> Tensor:
             with torch.autocast(self.device.type, dtype):

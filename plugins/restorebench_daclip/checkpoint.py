@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from restorebench import RestorebenchError, Runtime, WeightFile
 from restorebench.toolbox import weights
+from restorebench.toolbox.networks import drawn_from
 from restorebench_daclip.controller import Controller
 from restorebench_daclip.nafnet import NAFNet, NAFNetConfig
 from restorebench_daclip.options import UNTRAINED
@@ -31,7 +32,6 @@ TINY_CONTROLLER: dict[str, Any] = {
 TINY_UNET = UNetConfig(features=32, multipliers=(1, 1, 1, 1), context=32)
 TINY_IR_SDE = UNetConfig(features=16, multipliers=(1, 1, 1, 2), context=None, degradation_context=False)
 TINY_NAFNET = NAFNetConfig(width=8, encoder=(1, 1, 1, 1))
-_SEED = 0
 
 
 def controller_from(choice: str | Path, runtime: Runtime) -> Controller:
@@ -258,6 +258,5 @@ def _filled(network: Network, state: State, path: Path, hint: str) -> Network:
 
 
 def _untrained(build: Callable[[], Network]) -> Network:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)
+    with drawn_from():
         return build().eval()
