@@ -1,11 +1,11 @@
-"""What a run leaves behind, as plain data: one record per restored image, one per detection.
+"""What is known of one image, as plain data: a record per restored image, one per detection.
 
-`leaderboard` builds every table from a `Board` and these records; `journal` stores them.
+Workers make records, the journal stores them, and tables are built from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -171,111 +171,6 @@ class Kept(Protocol):
 
     def parameters(self) -> Mapping[str, int]:
         """Return how many parameters the restorer of each cell has, by the digest of the cell."""
-
-
-@dataclass(frozen=True)
-class SampleFacts:
-    """What the tables say of a sample beside its scores."""
-
-    id: str
-    scene: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Column:
-    """One metric under one protocol. unavailable: why it is empty in this run, or an empty string.
-
-    ranks: false where the metric is shown beside and never orders restorers.
-    """
-
-    name: str
-    higher_is_better: bool
-    decimals: int = 4
-    unit: str = ""
-    unavailable: str = ""
-    ranks: bool = True
-
-
-@dataclass(frozen=True)
-class CellFacts:
-    """One restorer on one task of one dataset, told one thing: what the tables need to know of it.
-
-    restorer: its label in the suite; plugin: the restorer's own name. columns: the scores that apply here.
-    digest: what records refer to. row_digest: it and the scored columns' versions, printed in the table.
-    samples: those this run asked for, in plan order. total: how many the data hold; 0 means just these.
-    skipped: why the cell was not run, or "".
-    notes: what else a reader must know.
-    """
-
-    restorer: str
-    plugin: str
-    tell: str
-    task: str
-    dataset: str
-    training: str
-    yardstick: bool
-    digest: str
-    row_digest: str
-    samples: tuple[SampleFacts, ...]
-    columns: tuple[str, ...] = ()
-    repetitions: int = 1
-    parameters: int | None = None
-    skipped: str = ""
-    notes: tuple[str, ...] = ()
-    total: int = 0
-
-    @property
-    def share(self) -> str:
-        """Say `first 2 of 6 images` of a cell that --limit narrowed, else an empty string."""
-        return _share(self.samples, self.total)
-
-
-@dataclass(frozen=True)
-class DetectorCellFacts:
-    """One detector on one task of one dataset. The truth of each sample is the task's components.
-
-    detector: its label in the suite. total: as in CellFacts.
-    """
-
-    detector: str
-    task: str
-    dataset: str
-    digest: str
-    samples: tuple[SampleFacts, ...]
-    total: int = 0
-
-    @property
-    def share(self) -> str:
-        """Say what `CellFacts.share` does."""
-        return _share(self.samples, self.total)
-
-
-def _share(samples: Sequence[SampleFacts], total: int) -> str:
-    return f"first {len(samples)} of {total} images" if len(samples) < total else ""
-
-
-@dataclass(frozen=True)
-class Board:
-    """A planned suite, as far as its tables are concerned.
-
-    tasks: those that enter the average, in order, each once; `clean` is never among them.
-    tasks_in_suite: how many there would be without --tasks; 0 means just these.
-    """
-
-    suite: str
-    version: str
-    tasks: tuple[str, ...]
-    columns: tuple[Column, ...]
-    cells: tuple[CellFacts, ...]
-    detector_cells: tuple[DetectorCellFacts, ...] = ()
-    tasks_in_suite: int = 0
-
-    @property
-    def share(self) -> str:
-        """Say `2 of 10 tasks` of a board that --tasks narrowed, else an empty string."""
-        total = self.tasks_in_suite or len(self.tasks)
-        return f"{len(self.tasks)} of {total} tasks" if len(self.tasks) < total else ""
 
 
 def record_from(raw: Mapping[str, Any]) -> Record:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from restorebench import RestorebenchError
-from restorebench.toolbox import weights
+from restorebench.toolbox import foreign, weights
 from restorebench.toolbox.files import replaced
 
 
@@ -76,20 +76,20 @@ def tensors(path: Path) -> dict[str, Tensor]:
         MissingResource: there is no such file.
         RestorebenchError: it is broken, or holds no tensors.
     """
-    weights.require_plain(path)
+    foreign.require_plain(path)
     if path.suffix == ".safetensors":
         return weights.read(path)
-    if not weights.begins(path, weights.ARCHIVE):
+    if not foreign.begins(path, foreign.ARCHIVE):
         # Torch reads older files by other means than our unpickler, and unpacks what is in them.
         no_archive = ValueError("it is no archive, as torch writes them")
         old = "a file of torch before 1.6; save it anew with torch"
-        why = old if weights.begins(path, weights.OLD) else weights.trouble(path, no_archive)
+        why = old if foreign.begins(path, foreign.OLD) else foreign.trouble(path, no_archive)
         raise RestorebenchError(f"weights {path}: {why}")
     safe = SimpleNamespace(Unpickler=_Unpickler, load=_refuse, __name__="safe")
     try:
         held = torch.load(path, map_location="cpu", pickle_module=safe, weights_only=False)
     except Exception as error:  # a broken pickle makes any of the builtin ones
-        raise RestorebenchError(f"weights {path}: {weights.trouble(path, error)}") from error
+        raise RestorebenchError(f"weights {path}: {foreign.trouble(path, error)}") from error
     return weights.unwrapped(held, path)
 
 

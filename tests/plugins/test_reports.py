@@ -8,7 +8,8 @@ import pytest
 from restorebench_reports.as_csv import Csv, as_text
 from restorebench_reports.as_markdown import Markdown
 
-from restorebench.records import Board, CellFacts, Column, Record, SampleFacts
+from restorebench.records import Record
+from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
 from restorebench.tables.build import build
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from restorebench.tables.leaderboard import AVERAGE
 
 if TYPE_CHECKING:
-    from restorebench.records import Column
+    from restorebench.tables.board import Column
     from restorebench.tables.build import Tables
 
 

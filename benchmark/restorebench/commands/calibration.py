@@ -93,7 +93,7 @@ def calibrate(
             said: dict[str, list[DetectionRecord]] = {task: [] for task in places}
             for cell in plan.detector_cells:
                 known = journal.detections(cell.digest)
-                said[cell.data.task] = [known[facts.id] for facts in cell.data.facts()]
+                said[cell.data.task] = [known[sample.id] for sample in cell.data.samples[: cell.data.wanted]]
         temperature = plan.detector_cells[0].options.get("temperature")
     failures = {
         f"{task}/{record.sample}": record.reason

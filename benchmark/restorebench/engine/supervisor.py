@@ -11,7 +11,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from restorebench.contract.errors import DeviceError, RestorebenchError, from_wo
 from restorebench.engine.child import Child, visible_devices
 from restorebench.engine.events import Done, Event, Loaded, Note
 from restorebench.engine.queues import Queues, Work, cell_name, plugin_work
+from restorebench.engine.slot import Slot, State
 from restorebench.engine.stopping import Stop
 from restorebench.records import Failure, FailureKind
 from restorebench.worker.jobs import Job, Setup
-from restorebench.worker.messages import Answer, Detected, Failed, Greeting, Ready, Recorded, Refused, fits
+from restorebench.worker.messages import Detected, Failed, Greeting, Ready, Recorded, Refused
 
 KILLED_ATTEMPTS = 3
 """How often a group is tried again after a SIGKILL that was not ours, such as the kernel's."""
@@ -34,38 +34,6 @@ _LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and whoever stops a run 
 _GROWTH_MIB = 512  # a worker that has doubled and grown by this much is replaced
 
 
-class _State(Enum):
-    ABSENT = auto()
-    STARTING = auto()
-    IDLE = auto()
-    LOADING = auto()
-    WORKING = auto()
-
-
-@dataclass
-class _Slot:
-    """One place for a worker: the process, what it has loaded and what it is doing."""
-
-    number: int
-    child: Child | None = None
-    state: _State = _State.ABSENT
-    plugin: tuple[str, ...] = ()
-    loaded: str = ""
-    work: Work | None = None
-    deadline: float = 0.0
-    began: float = 0.0
-    first_mib: float = 0.0
-    starts_failed: int = 0
-
-    def rest(self) -> None:
-        """Note that the work is done, or is somebody else's now."""
-        self.work, self.state = None, _State.IDLE
-
-    def vacate(self) -> None:
-        """Forget a worker that is gone, and its work."""
-        self.child, self.work, self.state, self.loaded = None, None, _State.ABSENT, ""
-
-
 @dataclass
 class Supervisor:
     """Runs jobs on up to `workers` processes. Use as a context manager: leaving it ends every worker."""
@@ -74,11 +42,11 @@ class Supervisor:
     workers: int
     logs: Path
     stop: Stop = field(default_factory=Stop)
-    slots: list[_Slot] = field(init=False)
+    slots: list[Slot] = field(init=False)
     queues: Queues = field(init=False)
 
     def __post_init__(self) -> None:
-        self.slots = [_Slot(number) for number in range(max(1, self.workers))]
+        self.slots = [Slot(number) for number in range(max(1, self.workers))]
         self._limits = self.setup.limits
         self.queues = Queues(self._limits.get("plugin_seconds"))
         self._load_crashes: dict[tuple[str, str], int] = defaultdict(int)
@@ -91,7 +59,7 @@ class Supervisor:
     def __exit__(self, kind: object, *_: object) -> None:
         for slot in self.slots:
             if slot.child is not None:
-                if kind is None and slot.state is _State.IDLE:
+                if kind is None and slot.state is State.IDLE:
                     slot.child.finish()
                 else:
                     slot.child.kill()
@@ -115,13 +83,13 @@ class Supervisor:
 
     def _busy(self) -> bool:
         """Tell whether images are at work; a worker that starts or loads has none that could be lost."""
-        return any(slot.state is _State.WORKING for slot in self.slots)
+        return any(slot.state is State.WORKING for slot in self.slots)
 
     # ------------------------------------------------------------ handing out work
 
     def _assign(self) -> None:
         for slot in self.slots:
-            if slot.state not in {_State.ABSENT, _State.IDLE}:
+            if slot.state not in {State.ABSENT, State.IDLE}:
                 continue
             if slot.number > 0 and self._device is None and self._may_have_gpus():
                 continue  # the first worker says how many GPUs there are; then the others are placed
@@ -137,7 +105,7 @@ class Supervisor:
             else:
                 self._dispatch(slot)
 
-    def _fits(self, slot: _Slot, job: Job) -> bool:
+    def _fits(self, slot: Slot, job: Job) -> bool:
         """Tell whether a slot's worker may take a job as it is."""
         return slot.child is not None and slot.plugin == self._plugin(job)
 
@@ -146,16 +114,16 @@ class Supervisor:
         shared = tuple(job.cell.sources)
         return shared if self._device in {None, "cpu"} else (*shared, job.cell.kind, job.cell.name)
 
-    def _start(self, slot: _Slot) -> None:
+    def _start(self, slot: Slot) -> None:
         log = self.logs / f"worker-{slot.number}.log"
         slot.child = Child(log, self.setup.threads, visible_devices(self.setup.device, slot.number, self._gpus))
-        slot.state, slot.loaded, slot.first_mib = _State.STARTING, "", 0.0
+        slot.state, slot.loaded, slot.first_mib = State.STARTING, "", 0.0
         slot.deadline = time.monotonic() + START_SECONDS
 
     def _may_have_gpus(self) -> bool:
         return self.setup.device != "cpu" and any(Path("/dev").glob("nvidia[0-9]*"))
 
-    def _dispatch(self, slot: _Slot) -> None:
+    def _dispatch(self, slot: Slot) -> None:
         """Send the slot's work, loading its cell first if something else is loaded."""
         assert slot.child is not None and slot.work is not None  # only called with both
         job = slot.work.job
@@ -166,11 +134,11 @@ class Supervisor:
         slot.plugin = self._plugin(job)  # only now: it depends on the device, which the first greeting tells
         now = slot.began = time.monotonic()
         if slot.loaded != cell_name(job):
-            slot.state = _State.LOADING
+            slot.state = State.LOADING
             slot.deadline = now + self._limit("load_seconds")
             slot.child.send(job.cell)
             return
-        slot.state = _State.WORKING
+        slot.state = State.WORKING
         slot.deadline = now + self._limit("image_seconds") * len(job.samples)
         if (left := self.queues.seconds_left(job)) is not None:
             slot.deadline = min(slot.deadline, now + left)
@@ -179,15 +147,15 @@ class Supervisor:
     def _limit(self, name: str) -> float:
         return self._limits.get(name) or float("inf")
 
-    def _spend(self, slot: _Slot) -> None:
+    def _spend(self, slot: Slot) -> None:
         """Charge a job with its time, however it ended; to start and to load is free."""
-        if slot.work is not None and slot.state is _State.WORKING:
+        if slot.work is not None and slot.state is State.WORKING:
             self.queues.spend(slot.work.job, time.monotonic() - slot.began)
 
     # ------------------------------------------------------------ hearing from workers
 
     def _wait(self) -> None:
-        busy = [slot for slot in self.slots if slot.child is not None and slot.state is not _State.IDLE]
+        busy = [slot for slot in self.slots if slot.child is not None and slot.state is not State.IDLE]
         if not busy:
             return
         with selectors.DefaultSelector() as selector:
@@ -199,14 +167,17 @@ class Supervisor:
                 self._hear(key.data)
         now = time.monotonic()
         for slot in busy:
-            if slot.child is not None and slot.state is not _State.IDLE and now >= slot.deadline:
+            if slot.child is not None and slot.state is not State.IDLE and now >= slot.deadline:
                 self._overdue(slot)
 
-    def _hear(self, slot: _Slot) -> None:
+    def _hear(self, slot: Slot) -> None:
         assert slot.child is not None  # it was registered with one
         self._spend(slot)  # whatever is heard of a worker that works ends its job
         answer = slot.child.receive()
-        if answer is None or not self._expected(slot, answer):
+        if answer is not None and not slot.expects(answer):
+            slot.child.distrust()
+            answer = None
+        if answer is None:
             self._died(slot)
         elif isinstance(answer, Greeting):
             self._greeted(slot, answer)
@@ -219,22 +190,7 @@ class Supervisor:
         else:
             self._done(slot, answer)
 
-    def _expected(self, slot: _Slot, answer: Answer) -> bool:
-        """Tell whether a worker answers what it was asked; a plugin may have written into its pipe."""
-        assert slot.child is not None and slot.work is not None
-        asked = {
-            _State.STARTING: (Greeting,),
-            _State.LOADING: (Ready, Failed, Refused),
-            _State.WORKING: (Recorded, Detected, Failed, Refused),
-        }[slot.state]
-        fine = isinstance(answer, asked)
-        if fine and isinstance(answer, Recorded | Detected):
-            fine = fits(answer, slot.work.job)
-        if not fine:
-            slot.child.distrust()
-        return fine
-
-    def _greeted(self, slot: _Slot, greeting: Greeting) -> None:
+    def _greeted(self, slot: Slot, greeting: Greeting) -> None:
         assert slot.child is not None and slot.work is not None
         slot.starts_failed = 0
         gpus = [name for name in greeting.devices if name.startswith("cuda")]
@@ -248,14 +204,14 @@ class Supervisor:
         slot.child.send(replace(self.setup, device=self._device))
         self._dispatch(slot)
 
-    def _ready(self, slot: _Slot, ready: Ready) -> None:
+    def _ready(self, slot: Slot, ready: Ready) -> None:
         assert slot.work is not None
         slot.loaded = cell_name(slot.work.job)
         seconds = time.monotonic() - slot.began
         self.queues.events.append(Loaded(slot.work.job.cell, ready.parameters, seconds))
         self._dispatch(slot)
 
-    def _done(self, slot: _Slot, answer: Recorded | Detected) -> None:
+    def _done(self, slot: Slot, answer: Recorded | Detected) -> None:
         assert slot.work is not None and slot.child is not None
         job = slot.work.job
         self.queues.events.append(Done(job, answer.records, time.monotonic() - slot.began, slot.number))
@@ -267,11 +223,11 @@ class Supervisor:
             slot.child.finish()
             slot.vacate()
 
-    def _failed(self, slot: _Slot, why: Failure) -> None:
+    def _failed(self, slot: Slot, why: Failure) -> None:
         """Take a failure of the whole job; while loading it is one of the whole cell."""
         assert slot.work is not None
         job = slot.work.job
-        if slot.state is _State.LOADING:
+        if slot.state is State.LOADING:
             self.queues.give_up(job.cell, why)
             slot.loaded = ""
         self.queues.fail(job, why)
@@ -279,15 +235,15 @@ class Supervisor:
 
     # ------------------------------------------------------------ when a worker hangs or dies
 
-    def _overdue(self, slot: _Slot) -> None:
+    def _overdue(self, slot: Slot) -> None:
         assert slot.child is not None and slot.work is not None
         slot.child.kill()
         self._spend(slot)
         state, job = slot.state, slot.work.job
         slot.vacate()
-        if state is _State.STARTING:
+        if state is State.STARTING:
             raise RestorebenchError(f"a worker did not start in {START_SECONDS} s; see {self.logs}")
-        if state is _State.LOADING:
+        if state is State.LOADING:
             why = Failure(FailureKind.TIMEOUT, f"loading took more than {self._limit('load_seconds'):g} s")
             self.queues.give_up(job.cell, why)
             self.queues.fail(job, why)
@@ -300,17 +256,17 @@ class Supervisor:
             longest = f"more than {self._limit('image_seconds'):g} s for one image"
             self.queues.fail(job, Failure(FailureKind.TIMEOUT, longest))
 
-    def _died(self, slot: _Slot) -> None:
+    def _died(self, slot: Slot) -> None:
         assert slot.child is not None and slot.work is not None  # idle workers are not listened to
         how, log = slot.child.death(), slot.child.log
         state, work = slot.state, slot.work
         slot.vacate()
-        if state is _State.STARTING:
+        if state is State.STARTING:
             slot.starts_failed += 1
             if slot.starts_failed >= START_ATTEMPTS:
                 raise RestorebenchError(f"workers end before they start ({how}); see {log}")
             self.queues.requeue(work)
-        elif state is _State.LOADING:
+        elif state is State.LOADING:
             self._died_loading(work, how)
         elif how == "SIGKILL":
             work.killed += 1

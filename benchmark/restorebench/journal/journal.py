@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from restorebench.contract.errors import RunFolderError
-from restorebench.journal.migration import migrated, up_to_date
+from restorebench.journal.migration import FORMAT, SCHEMA, migrated, up_to_date
 from restorebench.records import (
     OK,
     DetectionRecord,
@@ -34,24 +34,7 @@ from restorebench.records import (
 )
 
 FILE = "run.sqlite"
-FORMAT = 3
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS cells (digest TEXT PRIMARY KEY, facts TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS outcomes (
-    digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
-    status TEXT NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (digest, sample, repetition)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS scores (
-    digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
-    score TEXT NOT NULL, value REAL, infinite INTEGER NOT NULL,
-    failure TEXT NOT NULL, failure_kind TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (digest, sample, repetition, score)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS detections (
-    digest TEXT NOT NULL, sample TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (digest, sample)) WITHOUT ROWID;
-"""
 
 _UNLESS_WORSE = f"""
 ON CONFLICT DO UPDATE SET status = excluded.status, record = excluded.record
@@ -189,7 +172,7 @@ class Journal:
 def empty(folder: Path) -> Journal:
     """Return the journal of a run that has not begun; nothing is written."""
     connection = sqlite3.connect(":memory:")
-    connection.executescript(_SCHEMA)
+    connection.executescript(SCHEMA)
     return Journal(connection, folder)
 
 
@@ -287,7 +270,7 @@ def _connect(database: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    connection.executescript(_SCHEMA)
+    connection.executescript(SCHEMA)
     with connection:
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
     found = migrated(connection)

@@ -1,4 +1,4 @@
-"""Bring journals of older versions up to date, so that their runs continue."""
+"""The format of journals, and how those of older versions are brought up to date, so that their runs continue."""
 
 from __future__ import annotations
 
@@ -6,6 +6,25 @@ import json
 import sqlite3
 
 from restorebench.records import FailureKind
+
+FORMAT = 3
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cells (digest TEXT PRIMARY KEY, facts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS outcomes (
+    digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
+    status TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (digest, sample, repetition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scores (
+    digest TEXT NOT NULL, sample TEXT NOT NULL, repetition INTEGER NOT NULL,
+    score TEXT NOT NULL, value REAL, infinite INTEGER NOT NULL,
+    failure TEXT NOT NULL, failure_kind TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (digest, sample, repetition, score)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS detections (
+    digest TEXT NOT NULL, sample TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (digest, sample)) WITHOUT ROWID;
+"""
 
 _KINDS = {kind.value for kind in FailureKind}
 
@@ -15,7 +34,7 @@ def migrated(connection: sqlite3.Connection) -> str:
     (found,) = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
     if found == "2":
         _from_2(connection)
-        return "3"
+        return str(FORMAT)
     return str(found)
 
 

@@ -7,17 +7,15 @@ batch of same-size samples, cut from the unlimited index, so that --limit never 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from restorebench.contract.cards import MetricInfo, RestorerInfo
 from restorebench.contract.catalog import Catalog, Entry
 from restorebench.contract.values import SampleInfo
-from restorebench.records import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.suite.loading import LoadedSuite
 from restorebench.suite.model import Suite
-from restorebench.toolbox.digests import digest
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,6 @@ class DataCell:
     wanted: int
     groups: tuple[tuple[int, ...], ...]
     digest: str
-
-    def facts(self) -> tuple[SampleFacts, ...]:
-        """Describe the wanted samples for the tables."""
-        return tuple(SampleFacts(s.id, s.scene, s.kind) for s in self.samples[: self.wanted])
 
 
 @dataclass(frozen=True)
@@ -128,19 +122,6 @@ class Plan:
         """The validated suite."""
         return self.loaded.suite
 
-    @property
-    def board(self) -> Board:
-        """What the tables need to know of this plan."""
-        return Board(
-            suite=self.suite.suite,
-            version=self.suite.version,
-            tasks=self.tasks,
-            tasks_in_suite=len(self.suite.tasks),
-            columns=tuple(_board_column(column) for column in self.columns),
-            cells=tuple(_cell_facts(cell) for cell in self.restorer_cells),
-            detector_cells=tuple(_detector_facts(cell) for cell in self.detector_cells),
-        )
-
     def sources(self, cell: RestorerCell | DetectorCell) -> dict[str, str]:
         """Map the plugins a worker must import for one cell, and no others, to which code they are."""
         metrics = {self.catalog.entry("metric", c.metric).source for c in self.columns if c.card}
@@ -155,44 +136,6 @@ class Plan:
         cells: tuple[RestorerCell | DetectorCell, ...] = (*self.restorer_cells, *self.detector_cells)
         wanted = {source for cell in cells for source in self.sources(cell)}
         return {e.plugin: e.code for e in self.catalog.entries if e.code and e.source in wanted}
-
-
-def _board_column(column: ScoreColumn) -> Column:
-    card = column.card
-    if card is None:
-        return Column(column.name, higher_is_better=True, unavailable=column.unavailable)
-    return Column(column.name, card.higher_is_better, card.decimals, card.unit, ranks=card.ranks)
-
-
-def _cell_facts(cell: RestorerCell) -> CellFacts:
-    scored = [[column.name, column.digest] for column in cell.columns]
-    return CellFacts(
-        restorer=cell.label,
-        plugin=cell.card.name,
-        tell=cell.tell,
-        task=cell.data.task,
-        dataset=cell.data.label,
-        training=cell.card.training.value,
-        yardstick=cell.card.yardstick,
-        digest=cell.digest,
-        row_digest=digest(cell.digest, scored, [sample.id for sample in cell.data.samples[: cell.data.wanted]]),
-        samples=cell.data.facts(),
-        columns=tuple(column.name for column in cell.columns),
-        repetitions=cell.repetitions,
-        skipped=cell.skipped,
-        notes=cell.notes,
-        total=len(cell.data.samples),
-    )
-
-
-def _detector_facts(cell: DetectorCell) -> DetectorCellFacts:
-    data = cell.data
-    return DetectorCellFacts(cell.label, data.task, data.label, cell.digest, data.facts(), len(data.samples))
-
-
-def with_parameters(board: Board, parameters: Mapping[str, int]) -> Board:
-    """Return the board with parameter counts, known only after the restorers were loaded, by cell digest."""
-    return replace(board, cells=tuple(replace(c, parameters=parameters.get(c.digest)) for c in board.cells))
 
 
 def score_digests(plan: Plan) -> dict[str, str]:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from restorebench.contract.tasks import CLEAN
-from restorebench.records import OK, Board
+from restorebench.records import OK
 from restorebench.tables import intervals, leaderboard
+from restorebench.tables.board import Board
 from restorebench.tables.leaderboard import AVERAGE, Cell, Row
 from restorebench.tables.status import Flag, rendered, status, together
 from restorebench.toolbox.digests import digest

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from restorebench.contract.tasks import composite
-from restorebench.records import OK, Board, DetectionRecord, Record
+from restorebench.records import OK, DetectionRecord, Record
 from restorebench.tables import averages, leaderboard
+from restorebench.tables.board import Board
 from restorebench.tables.detector_tables import detection_tables
 from restorebench.tables.leaderboard import Cell, Row
 from restorebench.tables.status import RENDERED

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from restorebench.records import OK, Board, CellFacts, Column, Record
+from restorebench.records import OK, Record
 from restorebench.tables import intervals
+from restorebench.tables.board import Board, CellFacts, Column
 from restorebench.tables.status import Flag, Status, rendered, status, together
 from restorebench.toolbox.digests import digest
 from restorebench.toolbox.synthesis import PERFECT

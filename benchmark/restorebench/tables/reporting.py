@@ -11,9 +11,10 @@ from typing import Any
 from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import first_line
 from restorebench.contract.errors import BrokenPlugin
-from restorebench.plan.plan import Plan, with_parameters
+from restorebench.plan.plan import Plan
 from restorebench.records import FAILED, OK, WHOLE_IMAGE, Failure, Kept, Place, Record
 from restorebench.tables import outcomes
+from restorebench.tables.board import board_of, with_parameters
 from restorebench.tables.build import Tables, build
 from restorebench.tables.manifest import manifest
 from restorebench.toolbox.files import atomic_write_text
@@ -48,7 +49,7 @@ def report(
     Raises:
         BrokenPlugin: a reporter failed; all others have written.
     """
-    board = with_parameters(plan.board, kept.parameters())
+    board = with_parameters(board_of(plan), kept.parameters())
     records = [_with_failure(record, failed_now) for record in outcomes.records(plan, kept)]
     detections = list(outcomes.detections(plan, kept))
     tables = build(board, records, detections)

@@ -68,10 +68,7 @@ _UNDECODABLE = (
     struct.error,
     zlib.error,
 )
-"""What Pillow and tifffile are known to raise on damaged files; tests/host/test_fuzz_images.py looks for more."""
-
-
-# ---------------------------------------------------------------- reading
+"""What Pillow and tifffile are known to raise on damaged files. The tests of fuzzed images look for more."""
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -247,9 +244,6 @@ def resized(image: Image, factor: float) -> Image:
     channels = [PIL.Image.fromarray(image[:, :, channel]).resize((width, height), bicubic) for channel in range(3)]
     clipped: Image = np.stack([np.asarray(channel) for channel in channels], axis=2).clip(0, 1)
     return clipped
-
-
-# ---------------------------------------------------------------- writing
 
 
 def to_8bit(image: Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import secrets
 import time
 from collections import defaultdict
@@ -19,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from restorebench.contract.errors import RestorebenchError, RunFolderError, from_worker
-from restorebench.engine import environment
+from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.engine.engine import RunJobs
 from restorebench.engine.events import Done, Event, Note
 from restorebench.engine.queues import Queues, Work, cell_name
+from restorebench.engine.ray.trouble import from_there, in_one_line, require_same
 from restorebench.engine.stopping import Stop
 from restorebench.engine.supervisor import START_SECONDS
 from restorebench.journal.layout import COSTS
@@ -204,7 +203,7 @@ class _Actors:
                 elif isinstance(heard, Settled):
                     actor.arriving = None
                     if heard.error is not None:
-                        raise _from_there(actor.host, heard.error)
+                        raise from_there(actor.host, heard.error)
                 else:
                     assert actor.work is not None  # there is one with every call
                     work, actor.call, actor.work = actor.work, None, None
@@ -232,7 +231,7 @@ class _Actors:
         for event in answer.events:
             yield replace(event, worker=actor.number) if isinstance(event, Done) else event
         if answer.error is not None:
-            raise _from_there(actor.host, answer.error)
+            raise from_there(actor.host, answer.error)
         if answer.given_up is not None:
             self._queues.give_up(work.job.cell, answer.given_up)
 
@@ -269,7 +268,7 @@ class _Actors:
             failure = Failure(FailureKind.KILLED, f"its actor was lost {work.killed} times")
             self._queues.try_again(work, work.killed <= LOST_ATTEMPTS, failure)
         self._lost += 1
-        why = _in_one_line(error)
+        why = in_one_line(error)
         if self._lost > LOSSES_PER_WORKER * max(2, self._settings.workers):
             raise RestorebenchError(
                 f"Ray lost {self._lost} actors and no group came back in between: {why};"
@@ -299,27 +298,3 @@ class _Actors:
 
     def _asked(self) -> str:
         return f"an actor with {resources.described(self._needs)}; it has {resources.described()}"
-
-
-def require_same(place: Surroundings) -> None:
-    """Refuse a machine that has other versions of what numbers depend on.
-
-    Raises:
-        RestorebenchError: it has.
-    """
-    here, there = environment.installed(), place.versions
-    if other := [name for name in here if here[name] != there.get(name)]:
-        different = ", ".join(f"{name} {there.get(name) or 'missing'}, not {here[name]}" for name in other)
-        raise RestorebenchError(f"{place.host} has {different}: numbers need the same versions everywhere")
-
-
-def _from_there(host: str, error: tuple[str, str]) -> RestorebenchError:
-    """Make an error of an actor again, saying where it is if that is not here."""
-    kind, message = error
-    return from_worker(kind, message if host == platform.node() else f"{host}: {message}")
-
-
-def _in_one_line(error: RayError) -> str:
-    """Say what Ray says, which may be a page: the first line and the last, each in short."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return " ".join(f"{line:.150}" for line in dict.fromkeys((lines[0], lines[-1])))

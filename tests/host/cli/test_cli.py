@@ -14,7 +14,7 @@ from PIL import Image
 from restorebench.cli import progress
 from restorebench.commands.delivery import Delivery
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def photograph(path, size=48, seed=0):
@@ -95,7 +95,7 @@ def test_a_restorer_that_is_called_none_is_not_overlooked(call, tmp_path):
 
 def test_reporting_and_scoring_failures_exit_as_running_them_does(call, tmp_path):
     photograph(tmp_path / "clean" / "a.png")
-    plugin = Path(__file__).parent / "plugins" / "faulty.py"
+    plugin = Path(__file__).parents[1] / "plugins" / "faulty.py"
     code, _, error = call(
         "run", "ten", "--set", "clean=clean", "--tasks", "noisy", "--set", "restorers=[identity, raises]",
         "--set", "detectors=[]", "--plugin", plugin, "--save", "all", "--workers", "0", "--out", "out",
@@ -510,7 +510,7 @@ def test_an_image_that_fails_costs_no_other(call, tmp_path, workers):
     for name, level in [("a", 40), ("b", 220), ("c", 60)]:
         (tmp_path / "lq").mkdir(exist_ok=True)
         Image.new("RGB", (32, 32), (level,) * 3).save(tmp_path / "lq" / f"{name}.png")
-    plugin = Path(__file__).parent / "plugins" / "faulty.py"
+    plugin = Path(__file__).parents[1] / "plugins" / "faulty.py"
     code, out, error = call(
         "restore", "lq", "-m", "fails-on-bright", "-o", "out", "--plugin", plugin, "--workers", workers,
         "--device", "cpu",

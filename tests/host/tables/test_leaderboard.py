@@ -8,16 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorebench.cli.summary import summary
-from restorebench.records import (
-    Board,
-    CellFacts,
-    Column,
-    DetectionRecord,
-    DetectorCellFacts,
-    Execution,
-    Record,
-    SampleFacts,
-)
+from restorebench.records import DetectionRecord, Execution, Record
+from restorebench.tables.board import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.tables.build import build
 from tests.failing import failure
 

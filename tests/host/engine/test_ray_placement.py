@@ -27,7 +27,7 @@ from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, Setup
 from restorebench.worker.processes import descendants
 from tests.waiting import wait_for
 
-PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parents[1] / "plugins"
 APART = ["unshare", "--map-root-user", "--mount", "--uts"]
 
 DATA = DatasetSpec("d", "d", {}, "noisy", 0, 1)

@@ -24,7 +24,7 @@ from restorebench.suite.settings import Request
 
 EXAMPLES = int(os.environ.get("RESTOREBENCH_FUZZ", 0)) or 60
 AT_A_TIME = 500  # hypothesis remembers all that it has tried, which would look like a leak
-SUITES = [path.read_text() for path in sorted((Path(__file__).resolve().parents[2] / "suites").glob("*.yaml"))]
+SUITES = [path.read_text() for path in sorted((Path(__file__).resolve().parents[3] / "suites").glob("*.yaml"))]
 ODD = (
     *(
         "",

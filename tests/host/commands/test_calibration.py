@@ -17,7 +17,7 @@ from restorebench.records import DetectionRecord
 from restorebench.suite.settings import Settings
 from restorebench.tables import detector_scores
 
-PLUGIN = Path(__file__).parent / "plugins" / "seeing.py"
+PLUGIN = Path(__file__).parents[1] / "plugins" / "seeing.py"
 COLOURS = ("noisy", "hazy", "rainy")
 HERE = Settings(device="cpu", workers=0, plugins=(PLUGIN,))
 

@@ -17,7 +17,7 @@ from restorebench.engine.stopping import heeded
 from tests.waiting import wait_for
 
 IMAGES = 6
-COUNTING = Path(__file__).parent / "plugins" / "counting.py"
+COUNTING = Path(__file__).parents[1] / "plugins" / "counting.py"
 
 
 @pytest.fixture

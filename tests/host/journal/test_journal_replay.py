@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorebench.journal import journal as journals
-from restorebench.records import Board, CellFacts, Column, Record, SampleFacts
+from restorebench.records import Record
+from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
 from restorebench.tables.build import build
 from tests.failing import failure
 

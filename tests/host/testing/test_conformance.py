@@ -384,7 +384,7 @@ def test_a_paired_folder_conforms_where_its_options_point_at_data(pairs):
 def test_a_sample_that_a_run_refuses_is_caught(name):
     from restorebench.contract.catalog import discover
 
-    catalog = discover([Path(__file__).parent / "plugins" / "careless.py"])
+    catalog = discover([Path(__file__).parents[1] / "plugins" / "careless.py"])
     (card,) = (entry.card for entry in catalog.of("dataset") if entry.card.name == "careless")
 
     def index(options, request):

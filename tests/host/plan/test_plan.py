@@ -12,6 +12,7 @@ from restorebench.plan.build import build
 from restorebench.suite import loading as suites
 from restorebench.suite.model import Suite
 from restorebench.suite.settings import Request
+from restorebench.tables.board import board_of
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,8 @@ def test_a_task_that_the_data_do_not_hold_stays_on_the_board(catalog, tmp_path):
     pairs = [{"name": "paired-folder", "options": {"path": str(tmp_path / "pairs")}}]
     whole = plan(catalog, tmp_path, datasets=pairs)
     assert [cell.data.task for cell in whole.restorer_cells] == ["noisy"]
-    assert whole.board.tasks == ("noisy", "hazy")
-    narrowed = plan(catalog, tmp_path, Request(tasks=("noisy",)), datasets=pairs).board
+    assert board_of(whole).tasks == ("noisy", "hazy")
+    narrowed = board_of(plan(catalog, tmp_path, Request(tasks=("noisy",)), datasets=pairs))
     assert (narrowed.tasks, narrowed.share) == (("noisy",), "1 of 2 tasks")
 
 
@@ -169,7 +170,7 @@ def test_a_metric_that_cannot_be_computed_here_is_noted_once(catalog, photograph
 
 def test_the_board_knows_that_a_mean_aligned_psnr_never_ranks(catalog, photographs):
     made = plan(catalog, photographs, metrics=["psnr-mean-aligned", "psnr"])
-    assert [column.ranks for column in made.board.columns] == [False, True]
+    assert [column.ranks for column in board_of(made).columns] == [False, True]
 
 
 def test_a_metric_is_not_scored_where_images_are_too_small(catalog, photographs):

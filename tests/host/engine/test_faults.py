@@ -18,7 +18,7 @@ from restorebench.suite.settings import Request
 from restorebench.worker.processes import descendants
 from tests.waiting import left_of, wait_for
 
-PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parents[1] / "plugins"
 
 pytestmark = pytest.mark.faults
 

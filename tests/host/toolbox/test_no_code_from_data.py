@@ -15,7 +15,7 @@ from restorebench import runner
 from restorebench.contract.catalog import discover
 from restorebench.contract.errors import RunFolderError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted([*(ROOT / "benchmark" / "restorebench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 
 FORBIDDEN = {

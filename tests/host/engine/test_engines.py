@@ -27,7 +27,7 @@ from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, Setup
 from restorebench.worker.processes import descendants
 from tests.waiting import command_line, left_of, lives, wait_for
 
-PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parents[1] / "plugins"
 ENGINES = {
     "in-process": {"workers": 0},
     "local-1": {"workers": 1},
@@ -326,10 +326,12 @@ def test_an_address_where_nobody_listens_is_one_line(ray_engine):
 
 
 def test_a_machine_without_the_versions_is_named(ray_engine):
+    from restorebench.engine.ray.trouble import require_same
+
     here = environment.installed()
     with pytest.raises(RestorebenchError, match=r"^node7 has numpy 1\.0, not .*, scipy missing, not "):
-        ray_engine.require_same(Surroundings("node7", {**here, "numpy": "1.0", "scipy": ""}, ()))
-    ray_engine.require_same(Surroundings("node7", here, ()))
+        require_same(Surroundings("node7", {**here, "numpy": "1.0", "scipy": ""}, ()))
+    require_same(Surroundings("node7", here, ()))
 
 
 def test_losing_actors_without_a_group_in_between_ends_the_run(ray_engine, monkeypatch):

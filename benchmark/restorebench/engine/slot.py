@@ -1,0 +1,61 @@
+"""A place for one worker process, and what is known of the worker in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from restorebench.engine.child import Child
+from restorebench.engine.queues import Work
+from restorebench.worker.messages import Answer, Detected, Failed, Greeting, Ready, Recorded, Refused, fits
+
+
+class State(Enum):
+    """What the worker of a slot is doing."""
+
+    ABSENT = auto()
+    STARTING = auto()
+    IDLE = auto()
+    LOADING = auto()
+    WORKING = auto()
+
+
+_ANSWERS: dict[State, tuple[type, ...]] = {
+    State.ABSENT: (),
+    State.STARTING: (Greeting,),
+    State.IDLE: (),
+    State.LOADING: (Ready, Failed, Refused),
+    State.WORKING: (Recorded, Detected, Failed, Refused),
+}
+
+
+@dataclass
+class Slot:
+    """One place for a worker: the process, what it has loaded and what it is doing."""
+
+    number: int
+    child: Child | None = None
+    state: State = State.ABSENT
+    plugin: tuple[str, ...] = ()
+    loaded: str = ""
+    work: Work | None = None
+    deadline: float = 0.0
+    began: float = 0.0
+    first_mib: float = 0.0
+    starts_failed: int = 0
+
+    def expects(self, answer: Answer) -> bool:
+        """Tell whether the worker answers what it was asked; a plugin may have written into its pipe."""
+        if not isinstance(answer, _ANSWERS[self.state]):
+            return False
+        return not isinstance(answer, Recorded | Detected) or (
+            self.work is not None and fits(answer, self.work.job)
+        )
+
+    def rest(self) -> None:
+        """Note that the work is done, or is somebody else's now."""
+        self.work, self.state = None, State.IDLE
+
+    def vacate(self) -> None:
+        """Forget a worker that is gone, and its work."""
+        self.child, self.work, self.state, self.loaded = None, None, State.ABSENT, ""
