@@ -31,22 +31,27 @@ _KINDS = {kind.value for kind in FailureKind}
 
 def migrated(connection: sqlite3.Connection) -> str:
     """Bring a journal to the present format if it is of one that is known; return the format that it has now."""
-    (found,) = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    found = _format(connection)
     if found == "2":
         _from_2(connection)
         return str(FORMAT)
-    return str(found)
+    return found
 
 
 def up_to_date(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Return a connection to the same records in the present format; a copy, where the file may not be written."""
-    (found,) = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    if found != "2":
+    if _format(connection) != "2":
         return connection
     copy = sqlite3.connect(":memory:")
     connection.backup(copy)
     migrated(copy)
     return copy
+
+
+def _format(connection: sqlite3.Connection) -> str:
+    """Read the format; empty in a file of another program."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    return "" if row is None else str(row[0])
 
 
 def _from_2(connection: sqlite3.Connection) -> None:

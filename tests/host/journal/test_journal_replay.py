@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorebench.journal import journal as journals
+from restorebench.journal.migration import SCHEMA
 from restorebench.records import Record
 from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
 from restorebench.tables.build import build
@@ -44,7 +45,7 @@ def outcomes(draw):
 def tables(groups):
     """Put groups of records into a new journal and return the tables as text."""
     connection = journals.sqlite3.connect(":memory:")
-    connection.executescript(journals._SCHEMA)
+    connection.executescript(SCHEMA)
     journal = journals.Journal(connection, journals.Path())
     for group in groups:
         journal.add_records(group, DIGESTS)
