@@ -77,7 +77,7 @@ def execute(
         return _report(plan, journal, failed, settings.scoring_only)
 
 
-def calibrate(
+def measure_costs(
     plan: Plan, settings: Settings, watch: Watcher = lambda event: None, stop: Stop | None = None
 ) -> None:
     """Do one group of each cell whose cost on this machine is not known, and keep it in the run folder.

@@ -178,6 +178,42 @@ def parsed() -> argparse.Namespace:
     return given
 
 
+def print_table(
+    given: argparse.Namespace,
+    measured: dict[Configuration, list[tuple[float, float, torch.Tensor]]],
+    flops: float,
+    rates: dict[str, float],
+    weights: float,
+) -> None:
+    """Print what was measured. flops: of an evaluation; rates: FLOP/s of matrix products; weights: MiB."""
+    device = torch.device(given.device)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{given.threads} threads"
+    print(f"{where}, {given.side} px, TF32 {'on' if given.tf32 else 'off'}, torch {torch.__version__}")
+    print(f"{flops / 2e9:.1f} GMAC per evaluation; median of {given.runs} (least to greatest)")
+    print("matrix rate: " + ", ".join(f"{name} {rate / 1e12:.3g} TFLOP/s" for name, rate in rates.items()) + "\n")
+    print(
+        "| configuration | ms per evaluation and image | images/s | ratio to plain | peak, MiB | TFLOP/s | of the "
+        "matrix rate | difference: greatest, mean |\n|---|---|---|---|---|---|---|---|"
+    )
+    plain = next(iter(measured))
+    expected = measured[plain][0][2]
+    base = statistics.median(seconds for seconds, _, _ in measured[plain]) / plain.steps * plain.full
+    for row, turns in measured.items():
+        share = [seconds / row.steps / row.batch for seconds, _, _ in turns]
+        median = statistics.median(share)
+        held = max(peak for _, peak, _ in turns) + weights / (2 if row.precision != "fp32" else 1)
+        rate = flops / median
+        apart = "another sampler or number of steps"
+        if (row.sampler, row.steps) == (plain.sampler, plain.steps):
+            change = (turns[0][2][:1] - expected).abs()
+            apart = f"{float(change.max()):.1e}, {float(change.mean()):.1e}"
+        print(
+            f"| {title(row)} | {median * 1e3:.4g} ({min(share) * 1e3:.4g} to {max(share) * 1e3:.4g}) "
+            f"| {1 / (median * row.full):.3g} | {base / (median * row.full):.2f} | {held:.0f} | {rate / 1e12:.3g} "
+            f"| {rate / rates[row.precision]:.0%} | {apart} |"
+        )
+
+
 def main() -> None:
     """Time all rows in turns and print the table."""
     given = parsed()
@@ -207,31 +243,7 @@ def main() -> None:
     used = [("fp32", torch.float32), ("bf16", torch.bfloat16)]
     rates = {name: matrix_rate(device, kind, side) for name, kind in used}
     weights = sum(each.nbytes for each in unet.parameters()) / 2**20
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{given.threads} threads"
-    print(f"{where}, {given.side} px, TF32 {'on' if given.tf32 else 'off'}, torch {torch.__version__}")
-    print(f"{flops / 2e9:.1f} GMAC per evaluation; median of {given.runs} (least to greatest)")
-    print("matrix rate: " + ", ".join(f"{name} {rate / 1e12:.3g} TFLOP/s" for name, rate in rates.items()) + "\n")
-    print(
-        "| configuration | ms per evaluation and image | images/s | ratio to plain | peak, MiB | TFLOP/s | of the "
-        "matrix rate | difference: greatest, mean |\n|---|---|---|---|---|---|---|---|"
-    )
-    plain = next(iter(measured))
-    expected = measured[plain][0][2]
-    base = statistics.median(seconds for seconds, _, _ in measured[plain]) / plain.steps * plain.full
-    for row, turns in measured.items():
-        share = [seconds / row.steps / row.batch for seconds, _, _ in turns]
-        median = statistics.median(share)
-        held = max(peak for _, peak, _ in turns) + weights / (2 if row.precision != "fp32" else 1)
-        rate = flops / median
-        apart = "another sampler or number of steps"
-        if (row.sampler, row.steps) == (plain.sampler, plain.steps):
-            change = (turns[0][2][:1] - expected).abs()
-            apart = f"{float(change.max()):.1e}, {float(change.mean()):.1e}"
-        print(
-            f"| {title(row)} | {median * 1e3:.4g} ({min(share) * 1e3:.4g} to {max(share) * 1e3:.4g}) "
-            f"| {1 / (median * row.full):.3g} | {base / (median * row.full):.2f} | {held:.0f} | {rate / 1e12:.3g} "
-            f"| {rate / rates[row.precision]:.0%} | {apart} |"
-        )
+    print_table(given, measured, flops, rates, weights)
     for row, reason in failed.items():
         print(f"| {title(row)} | failed: {reason} ||||||||")
 

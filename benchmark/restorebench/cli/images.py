@@ -13,6 +13,7 @@ from restorebench.contract.errors import RestorebenchError
 if TYPE_CHECKING:
     from restorebench.commands.delivery import Existing
     from restorebench.commands.images import Outcome
+    from restorebench.commands.scores import Scores
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; or x.png, for one image.")]
@@ -186,11 +187,18 @@ def score(
     if csv_file is not None:
         common.write_csv(csv_file, found.csv())
     else:
-        rows = [[row["sample"], *(scores.number(row[name]) for name in found.means)] for row in found.rows]
-        means = [scores.number(value) for value in found.means.values()]
-        averaged = "mean of those scored" if found.failures else f"mean of {len(rows)}"
-        common.show([["sample", *found.means], *rows, [averaged, *means]], None)
+        _show_scores(found)
     common.print_failures(found.failures)
+
+
+def _show_scores(found: Scores) -> None:
+    """Print a row per image and their means."""
+    from restorebench.commands.scores import number
+
+    rows = [[row["sample"], *(number(row[name]) for name in found.means)] for row in found.rows]
+    means = [number(value) for value in found.means.values()]
+    averaged = "mean of those scored" if found.failures else f"mean of {len(rows)}"
+    common.show([["sample", *found.means], *rows, [averaged, *means]], None)
 
 
 def _existing(skip: bool, overwrite: bool) -> Existing:

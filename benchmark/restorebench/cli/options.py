@@ -45,6 +45,17 @@ GpusPerWorker = Annotated[
     float | None,
     typer.Option("--gpus-per-worker", min=0, help="What each asks Ray for, also 0.5; an even share by default."),
 ]
+Save = Annotated[str | None, typer.Option("--save", help="none or all: keep restored images.")]
+Samples = Annotated[
+    int | None, typer.Option("--samples", min=0, help="Keep N degraded/clean/restored triples per task.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run, and stop.")]
+Calibrate = Annotated[
+    bool, typer.Option("--calibrate", help="Do one group of each cell never run here, print the plan, and stop.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Put an earlier run aside and start anew.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also try again what failed for good.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the table only.")]
 Protocol = Annotated[str, typer.Option("--protocol", help="Metric protocols, a,b.")]
 Metrics = Annotated[str, typer.Option("--metrics", help="Metrics, a,b.")]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -50,20 +50,13 @@ def run(
     engine: options.Engine = "local",
     address: options.Address = None,
     gpus_per_worker: options.GpusPerWorker = None,
-    save: Annotated[str | None, typer.Option("--save", help="none or all: keep restored images.")] = None,
-    samples: Annotated[
-        int | None, typer.Option("--samples", min=0, help="Keep N degraded/clean/restored triples per task.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and stop.")] = False,
-    calibrate: Annotated[
-        bool,
-        typer.Option("--calibrate", help="Do one group of each cell never run here, print the plan, and stop."),
-    ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Put an earlier run aside and start anew.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also try again what failed for good.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the table only.")] = False,
+    save: options.Save = None,
+    samples: options.Samples = None,
+    dry_run: options.DryRun = False,
+    calibrate: options.Calibrate = False,
+    fresh: options.Fresh = False,
+    retry_failed: options.RetryFailed = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run a suite and write its leaderboard. The same command again continues where it stopped."""
     from restorebench import runner
@@ -83,22 +76,16 @@ def run(
         overrides=tuple(overrides or ()),
         request=Request(tasks=options.names(tasks), restorers=options.names(restorers), limit=limit),
     )
-    extra: dict[str, Any] = {}
-    if save is not None:
-        extra["save"] = save
-    if samples is not None:
-        extra["samples"] = samples
+    extra = {name: value for name, value in (("save", save), ("samples", samples)) if value is not None}
     plan = runner.prepare(suite, settings, extra)
     if calibrate:
         with _shown(plan, quiet) as (watch, stop):
-            runner.calibrate(plan, settings, watch, stop)
+            runner.measure_costs(plan, settings, watch, stop)
         print_plan(plan, replace(settings, fresh=False), "what was never measured here was run once")
-        return
-    if dry_run:
+    elif dry_run:
         print_plan(plan, settings)
-        return
-    result = carry_out(plan, settings, quiet)
-    finish(result)
+    else:
+        finish(carry_out(plan, settings, quiet))
 
 
 def finish(result: Result, every_column: bool = False) -> None:

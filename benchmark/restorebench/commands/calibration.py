@@ -76,21 +76,11 @@ def calibrate(
     Raises:
         RestorebenchError: whatever is wrong with the folder, the names or the options, or no temperature is best.
     """
-    places = _places(Path(folder), settings)
-    raw = {
-        "suite": "calibrate",
-        "tasks": list(places),
-        "datasets": [
-            {"name": "unpaired", "label": task, "tasks": [task], "options": {"path": str(place.absolute())}}
-            for task, place in places.items()
-        ],
-        "restorers": [],
-        "detectors": [{"name": detector, "options": dict(options or {})}],
-    }
-    with prepared(raw, settings) as (plan, there, run_folder):
+    folders = _places(Path(folder), settings)
+    with prepared(_suite(folders, detector, options or {}), settings) as (plan, there, run_folder):
         execute(plan, there, watch)
         with journals.opened(run_folder) as journal:
-            said: dict[str, list[DetectionRecord]] = {task: [] for task in places}
+            said: dict[str, list[DetectionRecord]] = {task: [] for task in folders}
             for cell in plan.detector_cells:
                 known = journal.detections(cell.digest)
                 said[cell.data.task] = [known[sample.id] for sample in cell.data.samples[: cell.data.wanted]]
@@ -115,6 +105,20 @@ def calibrate(
         failures=failures,
         left_out=f"{Path(folder) / CLEAN}: shows no task" if (Path(folder) / CLEAN).is_dir() else "",
     )
+
+
+def _suite(folders: Mapping[str, Path], detector: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a suite of one detector on a folder per task."""
+    return {
+        "suite": "calibrate",
+        "tasks": list(folders),
+        "datasets": [
+            {"name": "unpaired", "label": task, "tasks": [task], "options": {"path": str(folder.absolute())}}
+            for task, folder in folders.items()
+        ],
+        "restorers": [],
+        "detectors": [{"name": detector, "options": dict(options)}],
+    }
 
 
 def _places(folder: Path, settings: Settings) -> dict[str, Path]:

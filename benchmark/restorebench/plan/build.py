@@ -21,9 +21,10 @@ from restorebench.contract.errors import (
 from restorebench.contract.tasks import CLEAN, components
 from restorebench.contract.values import DataRequest, SampleInfo
 from restorebench.plan.names import Named, look_up
+from restorebench.plan.picks import Picked
 from restorebench.plan.plan import DataCell, DetectorCell, Plan, RestorerCell, ScoreColumn
 from restorebench.suite.loading import LoadedSuite
-from restorebench.suite.model import DatasetEntry, DetectorEntry, RestorerEntry
+from restorebench.suite.model import DatasetPick, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request
 from restorebench.toolbox.contents import Contents
 from restorebench.toolbox.digests import digest
@@ -58,15 +59,11 @@ class _Planner:
     def plan(self, named: Named) -> Plan:
         self.notes += named.notes
         data = self._data_cells(named.tasks, named.datasets)
-        detector_cells = [
-            self._detector_cell(item, entry, options, cell)
-            for cell in data
-            for item, entry, options in named.detectors
-        ]
+        detector_cells = [self._detector_cell(picked, cell) for cell in data for picked in named.detectors]
         restorer_cells = [
-            self._restorer_cell(entry, plugin, options, cell, named.columns, detector_cells)
+            self._restorer_cell(picked, cell, named.columns, detector_cells)
             for cell in data
-            for entry, plugin, options in named.restorers
+            for picked in named.restorers
         ]
         return Plan(
             self.loaded,
@@ -82,7 +79,7 @@ class _Planner:
         )
 
     def _data_cells(
-        self, tasks: Sequence[str], datasets: Sequence[tuple[DatasetEntry, dict[str, Any]]]
+        self, tasks: Sequence[str], datasets: Sequence[tuple[DatasetPick, dict[str, Any]]]
     ) -> list[DataCell]:
         cells: list[DataCell] = []
         labels: set[str] = set()
@@ -108,7 +105,7 @@ class _Planner:
         order = {task: place for place, task in enumerate([*tasks, CLEAN])}
         return sorted((cell for cell in cells if cell.samples), key=lambda cell: order[cell.task])
 
-    def _data_cell(self, entry: DatasetEntry, options: dict[str, Any], task: str) -> DataCell:
+    def _data_cell(self, entry: DatasetPick, options: dict[str, Any], task: str) -> DataCell:
         plugin = self.catalog.entry("dataset", entry.name)
         card = plugin.card
         assert isinstance(card, DatasetInfo)  # by construction: the entry's kind is dataset
@@ -134,7 +131,7 @@ class _Planner:
         return DataCell(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
 
     @contextmanager
-    def _placed(self, entry: DatasetEntry) -> Iterator[None]:
+    def _placed(self, entry: DatasetPick) -> Iterator[None]:
         """Let what is wrong with data start with the place in the suite file that names them."""
         try:
             yield
@@ -146,30 +143,28 @@ class _Planner:
             where = self.loaded.placed("datasets", place, "options", *named[:1])
             raise type(error)(f"{where}{error}") from error
 
-    def _detector_cell(
-        self, item: DetectorEntry, entry: Entry, options: dict[str, Any], data: DataCell
-    ) -> DetectorCell:
+    def _detector_cell(self, picked: Picked[DetectorPick], data: DataCell) -> DetectorCell:
+        pick, entry, options = picked.pick, picked.entry, picked.options
         card = entry.card
         assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
         given, weights, files = self._identity(card, options)
         # A detector that sees images as they are keeps the digest it had before there was `resize`.
-        resized = [] if item.resize == 1 else [["resize", item.resize]]
+        resized = [] if pick.resize == 1 else [["resize", pick.resize]]
         identity = digest("detector", card.name, entry.edition, given, weights, data.digest, *resized)
-        return DetectorCell(data, entry, options, item.label or item.name, identity, item.resize, files)
+        return DetectorCell(data, entry, options, pick.label or pick.name, identity, pick.resize, files)
 
     def _restorer_cell(
         self,
-        item: RestorerEntry,
-        entry: Entry,
-        options: dict[str, Any],
+        picked: Picked[RestorerPick],
         data: DataCell,
         columns: Sequence[ScoreColumn],
         detector_cells: Sequence[DetectorCell],
     ) -> RestorerCell:
+        pick, entry, options = picked.pick, picked.entry, picked.options
         card = entry.card
         assert isinstance(card, RestorerInfo)  # by construction: the entry's kind is restorer
-        told_by = next((d.digest for d in detector_cells if d.data is data and d.label == item.tell), "")
-        told = told_by or item.tell
+        told_by = next((d.digest for d in detector_cells if d.data is data and d.label == pick.tell), "")
+        told = told_by or pick.tell
         suite = self.suite
         tile = [suite.tile, suite.tile_overlap] if suite.tile else None
         given, weights, files = self._identity(card, options)
@@ -185,15 +180,15 @@ class _Planner:
             tile,
         )
         skipped = ""
-        if card.needs_task and item.tell == "nothing":
+        if card.needs_task and pick.tell == "nothing":
             skipped = "it needs to be told the task; set `tell: task` or a detector"
         meant = [column for column in columns if _applies(column, data)]
         usable = tuple(column for column in meant if not _too_small(column, data))
         notes = tuple(note for column in meant if (note := _too_small(column, data)))
         repetitions = suite.repetitions if card.stochastic else 1
-        label = item.label or item.name
+        label = pick.label or pick.name
         return RestorerCell(
-            data, entry, options, label, item.tell, identity, usable, repetitions, told_by, skipped, notes, files
+            data, entry, options, label, pick.tell, identity, usable, repetitions, told_by, skipped, notes, files
         )
 
     def _identity(

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from restorebench.contract.blame import guarded
-from restorebench.contract.cards import Card, DetectorInfo, MetricInfo, ScoringProtocol, resolve
+from restorebench.contract.cards import Card, MetricInfo, ScoringProtocol
 from restorebench.contract.catalog import Catalog, Entry
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 from restorebench.contract.tasks import CLEAN, canonical, components
-from restorebench.contract.values import WeightFile
 from restorebench.plan.columns import lay_out
+from restorebench.plan.lookup import Lookup
 from restorebench.plan.paths import anchored
+from restorebench.plan.picks import Picked, Picks
 from restorebench.plan.plan import ScoreColumn
-from restorebench.suite.loading import LoadedSuite, explain_options
-from restorebench.suite.model import NOT_DETECTORS, DatasetEntry, DetectorEntry, RestorerEntry
+from restorebench.suite.loading import LoadedSuite
+from restorebench.suite.model import DatasetPick, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request
-from restorebench.toolbox import weights
-from restorebench.toolbox.contents import paths_in
-from restorebench.toolbox.options import options_model, validated_options
-from restorebench.toolbox.places import cache_folder
 
 
 @dataclass(frozen=True)
@@ -39,9 +32,9 @@ class Named:
     loaded: LoadedSuite
     tasks: list[str]
     columns: list[ScoreColumn]
-    restorers: list[tuple[RestorerEntry, Entry, dict[str, Any]]]
-    detectors: list[tuple[DetectorEntry, Entry, dict[str, Any]]]
-    datasets: list[tuple[DatasetEntry, dict[str, Any]]]
+    restorers: list[Picked[RestorerPick]]
+    detectors: list[Picked[DetectorPick]]
+    datasets: list[tuple[DatasetPick, dict[str, Any]]]
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -66,8 +59,8 @@ class _Names:
         self.catalog = catalog
         self.request = request
         self.problems = problems
+        self.lookup = Lookup(loaded, catalog, problems)
         self.notes: list[str] = []
-        self.missing: list[str] = []
 
     def look_up(self) -> Named:
         tasks = self._tasks()
@@ -79,11 +72,12 @@ class _Names:
             )
         if self.request.limit is not None and self.request.limit < 1:
             raise RestorebenchError(f"--limit {self.request.limit}: takes no image; give 1 or more")
-        restorers = self._restorers()
-        detectors = self._detectors(restorers)
+        picks = Picks(self.lookup, self.request)
+        restorers = picks.restorers()
+        detectors = picks.detectors(restorers)
         self._datasets_tasks(tasks)
         datasets = [
-            (entry, self._options("dataset", entry.name, entry.options, "datasets", place))
+            (entry, self.lookup.options("dataset", entry.name, entry.options, "datasets", place))
             for place, entry in enumerate(self.suite.datasets)
         ]
         return Named(
@@ -94,8 +88,8 @@ class _Names:
             detectors,
             datasets,
             tuple(dict.fromkeys(self.problems)),
-            tuple(self.notes),
-            tuple(self.missing),
+            (*self.notes, *picks.notes),
+            tuple(picks.missing),
         )
 
     def _tasks(self) -> list[str]:
@@ -157,10 +151,10 @@ class _Names:
 
     def _columns(self) -> list[ScoreColumn]:
         cards: list[Entry] = []
-        self._each_once("metrics", self.suite.metrics)
-        self._each_once("protocols", self.suite.protocols)
+        self.lookup.each_once("metrics", self.suite.metrics)
+        self.lookup.each_once("protocols", self.suite.protocols)
         for place, name in enumerate(self.suite.metrics):
-            entry = self._entry("metric", name, "metrics", place)
+            entry = self.lookup.entry("metric", name, "metrics", place)
             if entry is not None and isinstance(entry.card, MetricInfo):
                 cards.append(entry)
         known = {p.name for e in self.catalog.of("metric") for p in _protocols(e.card)}
@@ -176,155 +170,9 @@ class _Names:
         return laid_out.columns
 
     def _reports(self) -> None:
-        self._each_once("reports", self.suite.reports)
+        self.lookup.each_once("reports", self.suite.reports)
         for place, name in enumerate(self.suite.reports):
-            self._entry("reporter", name, "reports", place)
-
-    def _each_once(self, key: str, names: Sequence[str]) -> None:
-        for place, name in enumerate(names):
-            if names.index(name) != place:
-                self.problems.append(f"{self.loaded.at(key, place)}{name!r} is listed twice")
-
-    def _restorers(self) -> list[tuple[RestorerEntry, Entry, dict[str, Any]]]:
-        chosen: list[tuple[RestorerEntry, Entry, dict[str, Any]]] = []
-        seen: dict[tuple[str, str], int] = {}
-        labels = {entry.label or entry.name for entry in self.suite.restorers}
-        wanted = self.request.restorers
-        if wanted is not None and not wanted:
-            raise UnknownName(f"--restorers: names none; suite {self.suite.suite} has {', '.join(sorted(labels))}")
-        for name in wanted or ():
-            if name not in labels:
-                raise UnknownName(
-                    f"--restorers: suite {self.suite.suite} has no restorer {name!r}{nearest(name, labels)};"
-                    f" it has {', '.join(sorted(labels))}"
-                )
-        for place, item in enumerate(self.suite.restorers):
-            label = item.label or item.name
-            item = item.model_copy(update={"tell": self._told_by(item.tell, place)})
-            plugin = self._entry("restorer", item.name, "restorers", place, "name")
-            options = self._options("restorer", item.name, item.options, "restorers", place)
-            if (label, item.tell) in seen:
-                where = self.loaded.at("restorers", place)
-                self.problems.append(f"{where}{label!r} told {item.tell!r} is listed twice; give it a `label`")
-            seen[label, item.tell] = place
-            if plugin is not None and (wanted is None or label in wanted):
-                self._files_there(plugin.card, options, "restorers", place)
-                chosen.append((item, plugin, options))
-        return chosen
-
-    def _told_by(self, tell: str, place: int) -> str:
-        """Return what a restorer is told, a detector by its label; one by its name, if that leaves no choice."""
-        labels = [item.label or item.name for item in self.suite.detectors]
-        if tell in (*NOT_DETECTORS, *labels):
-            return tell
-        named = [item.label or item.name for item in self.suite.detectors if item.name == tell]
-        if len(named) > 1:
-            where = self.loaded.at("restorers", place, "tell")
-            self.problems.append(f"{where}{tell!r} is listed as {', '.join(named)}; say which")
-        elif not named:
-            hint = "tell is nothing, task or a detector's label or name: "
-            self._entry("detector", tell, "restorers", place, "tell", hint=hint)
-        return named[0] if named else tell
-
-    def _detectors(
-        self, restorers: Sequence[tuple[RestorerEntry, Entry, dict[str, Any]]]
-    ) -> list[tuple[DetectorEntry, Entry, dict[str, Any]]]:
-        chosen: dict[str, tuple[DetectorEntry, Entry, dict[str, Any]]] = {}
-        seen: set[str] = set()
-        for place, item in enumerate(self.suite.detectors):
-            label = item.label or item.name
-            entry = self._entry("detector", item.name, "detectors", place, "name")
-            options = self._options("detector", item.name, item.options, "detectors", place)
-            if label in seen:
-                where = self.loaded.at("detectors", place)
-                self.problems.append(f"{where}{label!r} is listed twice; give it a `label`")
-            if label in NOT_DETECTORS:
-                where = self.loaded.at("detectors", place, "label")
-                self.problems.append(f"{where}{label!r} means something else under `tell`; choose another")
-            seen.add(label)
-            if entry is None:
-                continue
-            tells = any(restorer.tell == label for restorer, _, _ in restorers)
-            if item.optional and not tells and (file := _absent(entry.card, options)):
-                self.notes.append(f"detector {label} is optional and left out: {file} is not in {cache_folder()}")
-            else:
-                self._files_there(entry.card, options, "detectors", place)
-                chosen[label] = (item, entry, options)
-        for told_by in dict.fromkeys(item.tell for item, _, _ in restorers):
-            if told_by not in {*NOT_DETECTORS, *seen} and (unlisted := self._unlisted(told_by)):
-                chosen[told_by] = (DetectorEntry(name=told_by), *unlisted)
-        return list(chosen.values())
-
-    def _files_there(self, card: Card, options: Mapping[str, Any], key: str, place: int) -> None:
-        """Note the paths in options at which there is nothing; what a dataset lacks it says itself."""
-        with suppress(ValidationError, RestorebenchError):  # noted of the options before
-            model = validated_options(card, options)
-            for keys, path in paths_in({} if model is None else model.model_dump()):
-                if not path.exists():
-                    where = self.loaded.placed(key, place, "options", *keys)
-                    self.missing.append(f"{where}{path}: no such file or folder; correct the path")
-
-    def _unlisted(self, detector: str) -> tuple[Entry, dict[str, Any]] | None:
-        """Take a detector that only tells restorers, with its default options."""
-        place = next(n for n, item in enumerate(self.suite.restorers) if item.tell == detector)
-        try:
-            entry = self.catalog.entry("detector", detector)
-        except RestorebenchError:
-            return None  # said of the restorer
-        try:
-            return entry, _validated(entry.card, {})
-        except (ValidationError, RestorebenchError) as error:
-            why = _first_problem(error) if isinstance(error, ValidationError) else str(error)
-            where = self.loaded.at("restorers", place, "tell")
-            self.problems.append(f"{where}detector {detector!r}: {why}; list it under `detectors` with `options`")
-            return None
-
-    def _entry(self, kind: str, name: str, *path: str | int, hint: str = "") -> Entry | None:
-        try:
-            entry = self.catalog.entry(kind, name)
-        except RestorebenchError as error:
-            self.problems.append(f"{self.loaded.at(*path)}{hint}{error}")
-            return None
-        if entry.unavailable:
-            self.problems.append(f"{self.loaded.at(*path)}{kind} {name!r} {entry.unavailable}")
-            return None
-        return entry
-
-    def _options(self, kind: str, name: str, options: Mapping[str, Any], key: str, place: int) -> dict[str, Any]:
-        """Validate one entry's options; returns them complete with defaults, JSON-ready."""
-        entry = self._entry(kind, name, key, place, "name") if name in self.catalog.names(kind) else None
-        if entry is None:
-            if kind == "dataset":
-                self._entry(kind, name, key, place, "name")
-            return {}
-        try:
-            return _validated(entry.card, options)
-        except ValidationError as error:
-            model = options_model(entry.card) or BaseModel
-            self.problems.append(explain_options(self.loaded, model, error, key, place, "options"))
-        except RestorebenchError as error:
-            self.problems.append(f"{self.loaded.at(key, place, 'options')}{error}")
-        return {}
-
-
-def _validated(card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
-    model = validated_options(card, options)
-    return {} if model is None else dict(model.model_dump(mode="json"))
-
-
-def _absent(card: Card, options: Mapping[str, Any]) -> str:
-    """Name a published file that a card needs under some options and that is not in the cache."""
-    resources = card.resources if isinstance(card, DetectorInfo) else None
-    if resources is None:
-        return ""
-    with guarded(card, "naming its weights"):
-        files: Sequence[WeightFile] = resolve(resources)(validated_options(card, options))
-    return next((file.name for file in files if not weights.present(file, cache_folder())), "")
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return " ".join([*(f"option {part!r}:" for part in first["loc"][:1]), first["msg"]])
+            self.lookup.entry("reporter", name, "reports", place)
 
 
 def _protocols(card: Card) -> Sequence[ScoringProtocol]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from restorebench.contract.errors import SuiteError, UnknownName, nearest
 from restorebench.suite import substitution
 from restorebench.suite.marked_yaml import KeyPath, Marks, parse, read
-from restorebench.suite.model import DatasetEntry, DetectorEntry, Limits, RestorerEntry, Suite
+from restorebench.suite.model import DatasetPick, DetectorPick, Limits, RestorerPick, Suite
 
 _LONGEST_LINE = 400  # of a message, in characters: keys and tags of a hostile file may be as long as itself
 _MOST_LINES = 50
@@ -200,9 +200,9 @@ def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
     """List the keys that are legal where an unknown key was found."""
     nested: dict[str, type[BaseModel]] = {
         "limits": Limits,
-        "datasets": DatasetEntry,
-        "restorers": RestorerEntry,
-        "detectors": DetectorEntry,
+        "datasets": DatasetPick,
+        "restorers": RestorerPick,
+        "detectors": DetectorPick,
     }
     here: type[BaseModel] = nested.get(str(location[0]), model) if location and model is Suite else model
     return list(here.model_fields)

@@ -1,4 +1,4 @@
-"""What a suite may say: its keys, the entries of its lists, and its time limits."""
+"""What a suite may say: its keys, what its lists pick, and its time limits."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ class Limits(Strict):
     plugin_seconds: float | None = Field(None, gt=0, description="longest time for one restorer on one task")
 
 
-class _Entry(Strict):
+class _Pick(Strict):
     name: str = Field(description="name of the plugin, see `restorebench list`")
     options: dict[str, Any] = Field(default_factory=dict, description="the plugin's own options")
 
 
-class DatasetEntry(_Entry):
+class DatasetPick(_Pick):
     """A dataset, asked for each task of the suite or for those named here."""
 
     label: str | None = Field(None, description="what tables call it; the name by default")
     tasks: list[str] | None = Field(None, description="tasks taken from this dataset; all by default")
 
 
-class RestorerEntry(_Entry):
+class RestorerPick(_Pick):
     """A restorer and what it is told."""
 
     label: str | None = Field(None, description="what tables call it; the name by default")
     tell: str = Field("nothing", description="nothing (blind), task (oracle), or the label or name of a detector")
 
 
-class DetectorEntry(_Entry):
+class DetectorPick(_Pick):
     """A degradation detector for the detector track, and how large it sees the images."""
 
     label: str | None = Field(None, description="what tables call it; the name by default")
@@ -68,11 +68,11 @@ class Suite(Strict):
     tasks: list[str] = Field(
         default_factory=lambda: list(TEN_NAMES), min_length=1, description="tasks, mixtures as hazy+rainy"
     )
-    datasets: list[DatasetEntry] = Field(min_length=1, description="where the images come from")
-    restorers: list[RestorerEntry] = Field(
-        default_factory=lambda: [RestorerEntry(name="identity")], description="what is compared"
+    datasets: list[DatasetPick] = Field(min_length=1, description="where the images come from")
+    restorers: list[RestorerPick] = Field(
+        default_factory=lambda: [RestorerPick(name="identity")], description="what is compared"
     )
-    detectors: list[DetectorEntry] = Field(default_factory=list, description="detectors to score")
+    detectors: list[DetectorPick] = Field(default_factory=list, description="detectors to score")
     metrics: list[str] = Field(
         default_factory=lambda: ["psnr", "ssim"],
         min_length=1,

@@ -94,59 +94,72 @@ def interpolated(raw: dict[str, Any], data: Path | None, marks: Marks, problems:
         SuiteError: variables that refer to each other make too much of it.
     """
     given = raw.get("variables")
-    variables: dict[str, Any] = given if isinstance(given, dict) else {}
-    made = 0
+    replacing = _Interpolation(given if isinstance(given, dict) else {}, data, marks, problems)
+    # Variables that nothing uses must not fail, so they are replaced where they are used.
+    return {key: value if key == "variables" else replacing.replaced(value, (key,)) for key, value in raw.items()}
 
-    def count(characters: int, path: KeyPath) -> None:
-        nonlocal made
-        made += characters
-        if made > _MAX_CHARACTERS:
-            raise SuiteError(
-                f"{marks.at(path)}more than {_MAX_CHARACTERS:,} characters once variables are replaced"
-            )
 
-    def text_of(name: str, path: KeyPath) -> str:
-        text = str(known(name, path))
-        count(len(text) + 1, path)
-        return text
+class _Interpolation:
+    """Replaces variables in one suite, and counts the characters that this makes of it."""
 
-    def known(name: str, path: KeyPath) -> Any:
-        if name in variables:
-            return variables[name]
-        if name != "data":
-            problems.append(f"{marks.at(path)}no variable {name!r}{nearest(name, [*variables, 'data'])}")
-            return ""
-        root = data or (Path(text) if (text := os.environ.get("RESTOREBENCH_DATA")) else None)
-        if root is None:
-            problems.append(f"{marks.where(path)}${{data}} is not set: give --data DIR or set RESTOREBENCH_DATA")
-            return ""
-        return str(root.resolve())
+    def __init__(self, variables: Mapping[str, Any], data: Path | None, marks: Marks, problems: list[str]) -> None:
+        self._variables = variables
+        self._data = data
+        self._marks = marks
+        self._problems = problems
+        self._made = 0
 
-    def replaced(value: Any, path: KeyPath, depth: int = 0) -> Any:
+    def replaced(self, value: Any, path: KeyPath, depth: int = 0) -> Any:
+        """Replace the variables in a value and in all that it holds."""
         if isinstance(value, dict):
-            return {key: replaced(item, (*path, key), depth) for key, item in value.items()}
+            return {key: self.replaced(item, (*path, key), depth) for key, item in value.items()}
         if isinstance(value, list):
-            return [replaced(item, (*path, place), depth) for place, item in enumerate(value)]
-        count(1, path)
-        if not isinstance(value, str) or "${" not in value:
-            return value
+            return [self.replaced(item, (*path, index), depth) for index, item in enumerate(value)]
+        self._count(1, path)
+        return self._text(value, path, depth) if isinstance(value, str) and "${" in value else value
+
+    def _text(self, value: str, path: KeyPath, depth: int) -> Any:
+        """Replace the variables in a text that has some."""
         if depth > _DEEPEST_VARIABLE:
-            problems.append(f"{marks.at(path)}variables refer to each other in a circle")
+            self._problems.append(f"{self._marks.at(path)}variables refer to each other in a circle")
             return ""
         if whole := _REFERENCE.fullmatch(value):
-            count(1, path)
-            return replaced(known(whole[1], path), path, depth + 1)
-        end = (
-            value.rfind("}") + 1
-        )  # behind it no reference ends, and looking for one takes the square of its length
-        text = _REFERENCE.sub(lambda match: text_of(match[1], path), value[:end]) + value[end:]
+            self._count(1, path)
+            return self.replaced(self._known(whole[1], path), path, depth + 1)
+        # No reference ends behind the last brace, and to look for one there takes the square of the length.
+        end = value.rfind("}") + 1
+        text = _REFERENCE.sub(lambda match: self._inserted(match[1], path), value[:end]) + value[end:]
         if text == value:
-            problems.append(f"{marks.at(path)}a `${{` has no `}}` behind it")
+            self._problems.append(f"{self._marks.at(path)}a `${{` has no `}}` behind it")
             return ""
         # What a path begins with decides what it is relative to: `${clean}/val`, but not `val/${clean}`.
         first = _REFERENCE.match(value)
-        beginning = value if first is None else variables.get(first[1])
-        return replaced(Overridden(text) if isinstance(beginning, Overridden) else text, path, depth + 1)
+        beginning = value if first is None else self._variables.get(first[1])
+        return self.replaced(Overridden(text) if isinstance(beginning, Overridden) else text, path, depth + 1)
 
-    # Variables that nothing uses must not fail, so they are replaced where they are used.
-    return {key: value if key == "variables" else replaced(value, (key,)) for key, value in raw.items()}
+    def _inserted(self, name: str, path: KeyPath) -> str:
+        text = str(self._known(name, path))
+        self._count(len(text) + 1, path)
+        return text
+
+    def _known(self, name: str, path: KeyPath) -> Any:
+        """Look a variable up; one that is not there is a problem, and empty."""
+        if name in self._variables:
+            return self._variables[name]
+        if name != "data":
+            near = nearest(name, [*self._variables, "data"])
+            self._problems.append(f"{self._marks.at(path)}no variable {name!r}{near}")
+            return ""
+        root = self._data or (Path(text) if (text := os.environ.get("RESTOREBENCH_DATA")) else None)
+        if root is None:
+            where = self._marks.where(path)
+            self._problems.append(f"{where}${{data}} is not set: give --data DIR or set RESTOREBENCH_DATA")
+            return ""
+        return str(root.resolve())
+
+    def _count(self, characters: int, path: KeyPath) -> None:
+        self._made += characters
+        if self._made > _MAX_CHARACTERS:
+            raise SuiteError(
+                f"{self._marks.at(path)}more than {_MAX_CHARACTERS:,} characters once variables are replaced"
+            )

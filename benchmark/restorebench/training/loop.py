@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,25 +99,12 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
     average = Averaged(module, options.average) if options.average else None
     kept = Kept(options, stage.published, module, optimiser, scaler, average, world.size)
     start = kept.resume(world.leads, report)
-    wrapped: nn.Module = module
-    if world.size > 1:
-        places = [device.index] if device.type == "cuda" else None
-        # Not all is used: the queries and keys over a single context token, the links without captions.
-        wrapped = DistributedDataParallel(module, device_ids=places, find_unused_parameters=True)
+    wrapped = _over_processes(module, world)
     batches = stage.batches(start * options.accumulate, world.rank, world.size)
     log = Log(options.output, world.leads, start)
 
-    def validate(iteration: int) -> None:
-        if options.validation is None:
-            return
-        shown = average.module if average is not None else module
-        folder = options.output / "validation" / str(iteration)
-        with writing(folder):
-            scores = stage.validate(shown, folder, device)
-        log.add(iteration, {f"validation/{name}": value for name, value in scores.items()})
-        log.flush()
-        report(f"{iteration} validation " + " ".join(f"{k} {v:.4g}" for k, v in scores.items()))
-
+    shown = average.module if average is not None else module
+    validate = partial(_validate, stage, shown, options, device, log, report)
     validated = any(name.startswith("validation/") for entry in log.entries[-1:] for name in entry)
     if world.leads and start == options.iterations and not validated:
         validate(start)  # it was cut off after the last checkpoint
@@ -127,11 +115,7 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
         for group, base in zip(optimiser.param_groups, base_rates(options), strict=True):
             group["lr"] = rate(options, iteration, base)
         numbers = _step(stage, wrapped, batches, options, device, scaler)
-        if not all(math.isfinite(value) for value in numbers.values()):
-            raise RestorebenchError(
-                f"iteration {iteration}: the loss is no number; the same command with a lower learning_rate,"
-                " clip_norm or precision=fp32 goes on from the last checkpoint"
-            )
+        _require_finite(numbers, iteration)
         if options.clip_norm is not None:
             scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(trained, options.clip_norm)
@@ -143,16 +127,60 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
             average.update(module, iteration)
         numbers |= {"rate": rate(options, iteration), "seconds": time.perf_counter() - began}
         log.add(iteration, numbers)
+        if not world.leads:
+            continue
         last = iteration == options.iterations
-        if world.leads and (iteration % options.log_every == 0 or last):
+        if iteration % options.log_every == 0 or last:
             report(f"{iteration}/{options.iterations} " + " ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
-        if world.leads and (iteration % options.save_every == 0 or last):
+        if iteration % options.save_every == 0 or last:
             log.flush()
             kept.save(iteration)
-        if world.leads and (iteration % options.validate_every == 0 or last):
+        if iteration % options.validate_every == 0 or last:
             validate(iteration)
     log.close()
     return log.entries
+
+
+def _over_processes(module: nn.Module, world: World) -> nn.Module:
+    """Let the processes of a world add their gradients up; a process that is alone keeps its module."""
+    if world.size == 1:
+        return module
+    places = [world.device.index] if world.device.type == "cuda" else None
+    # Not all is used: the queries and keys over a single context token, the links without captions.
+    return DistributedDataParallel(module, device_ids=places, find_unused_parameters=True)
+
+
+def _validate(
+    stage: Stage,
+    module: nn.Module,
+    options: Training,
+    device: torch.device,
+    log: Log,
+    report: Callable[[str], None],
+    iteration: int,
+) -> None:
+    """Score a module on other data, where there are any, and log it."""
+    if options.validation is None:
+        return
+    folder = options.output / "validation" / str(iteration)
+    with writing(folder):
+        scores = stage.validate(module, folder, device)
+    log.add(iteration, {f"validation/{name}": value for name, value in scores.items()})
+    log.flush()
+    report(f"{iteration} validation " + " ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+
+
+def _require_finite(numbers: Mapping[str, float], iteration: int) -> None:
+    """Refuse a loss that is no number.
+
+    Raises:
+        RestorebenchError: it is none.
+    """
+    if not all(math.isfinite(value) for value in numbers.values()):
+        raise RestorebenchError(
+            f"iteration {iteration}: the loss is no number; the same command with a lower learning_rate,"
+            " clip_norm or precision=fp32 goes on from the last checkpoint"
+        )
 
 
 def _step(

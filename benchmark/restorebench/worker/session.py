@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from restorebench.worker.messages import Answer, Detected, Failed, Ready, Record
 from restorebench.worker.reasons import failure_of
 from restorebench.worker.saving import save_output, save_triple
 from restorebench.worker.scoring import score
+
+if TYPE_CHECKING:
+    from restorebench.contract.values import Image
 
 Outcome = TypeVar("Outcome", Record, DetectionRecord)
 _OF_ONE_SAMPLE = (ContractViolation, UnreadableImage)
@@ -154,15 +157,6 @@ class Session:
         restored = images.from_tensor(result.images) if cell.save or cell.triples else []
         records = {}
         for row, index in enumerate(samples):
-            output = self._save(job, index, restored[row]) if cell.save else ""
-            if job.samples[index] < cell.triples:
-                save_triple(
-                    self.run_folder / cell.triples_folder,
-                    safe_name(job.ids[index]),
-                    chosen[row],
-                    triple_name(job.ids[index], cell.label, cell.tell, cell.digest),
-                    restored[row],
-                )
             records[index] = Record(
                 digest=cell.digest,
                 sample=job.ids[index],
@@ -173,7 +167,7 @@ class Session:
                 unscored=scored[row].failures,
                 parameters=dict(chosen[row].parameters),
                 degraded_digest=images.pixel_digest(chosen[row].degraded),
-                output=output,
+                output=self._keep(job, index, chosen[row], restored[row]) if restored else "",
                 seconds=result.seconds / len(samples),
                 warm=self._shelf.warm,
                 pixels=degraded.shape[-2] * degraded.shape[-1],
@@ -181,6 +175,14 @@ class Session:
                 execution=execution,
             )
         return records
+
+    def _keep(self, job: Job, index: int, sample: Sample, restored: Image) -> str:
+        """Keep what the suite asks for of an image; return where its output is, or an empty string."""
+        cell, name = job.cell, job.ids[index]
+        if job.samples[index] < cell.triples:
+            shown = triple_name(name, cell.label, cell.tell, cell.digest)
+            save_triple(self.run_folder / cell.triples_folder, safe_name(name), sample, shown, restored)
+        return self._save(job, index, restored) if cell.save else ""
 
     def _unrestored(self, job: Job, index: int, why: Failure) -> Record:
         return Record(
@@ -236,7 +238,7 @@ class Session:
             )
         return records
 
-    def _save(self, job: Job, index: int, restored: Any) -> str:
+    def _save(self, job: Job, index: int, restored: Image) -> str:
         cell = job.cell
         path = self.run_folder / cell.save / output_name(job.ids[index], job.repetition)
         save_output(path, restored, cell.save_float)
