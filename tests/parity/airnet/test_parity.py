@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see restorebench_airnet/parity."""
+"""Everything against arrays that the published code gave; see tests/parity/airnet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see restorebench_daclip/parity."""
+"""Everything against arrays that the published code gave; see tests/parity/daclip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see restorebench_diffbir/parity."""
+"""Everything against arrays that the published code gave; see tests/parity/diffbir."""
 
 from __future__ import annotations
 

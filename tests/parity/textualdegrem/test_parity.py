@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see restorebench_textualdegrem/parity."""
+"""Everything against arrays that the published code gave; see tests/parity/textualdegrem."""
 
 from __future__ import annotations
 
