@@ -13,7 +13,7 @@ from restorebench.contract.errors import RestorebenchError
 if TYPE_CHECKING:
     from restorebench.commands.delivery import Existing
     from restorebench.commands.images import Outcome
-    from restorebench.commands.scores import Scores
+    from restorebench.commands.scores import ScoreTable
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; or x.png, for one image.")]
@@ -191,7 +191,7 @@ def score(
     common.print_failures(found.failures)
 
 
-def _show_scores(found: Scores) -> None:
+def _show_scores(found: ScoreTable) -> None:
     """Print a row per image and their means."""
     from restorebench.commands.scores import number
 

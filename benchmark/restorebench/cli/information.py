@@ -109,7 +109,7 @@ def _unavailable(entry: Entry) -> str:
 def _weights(entry: Entry) -> str:
     from pydantic import ValidationError
 
-    from restorebench.contract.blame import guarded
+    from restorebench.contract.blame import blaming
     from restorebench.contract.cards import resolve
     from restorebench.toolbox.options import validated_options
 
@@ -118,7 +118,7 @@ def _weights(entry: Entry) -> str:
         return ""
     try:
         model = validated_options(entry.card, {})
-        with guarded(entry.card, "naming its weights"):
+        with blaming(entry.card, "naming its weights"):
             files = resolve(resources)(model)
     except ValidationError:
         return getattr(entry.card, "weights", "") or "as its options say"
@@ -132,12 +132,12 @@ def _weights(entry: Entry) -> str:
 
 def _options(card: Card) -> list[dict[str, Any]] | str:
     """List a card's options with their defaults, None where one is required; or say why they cannot be listed."""
-    from restorebench.contract.blame import guarded
+    from restorebench.contract.blame import blaming
     from restorebench.toolbox.options import options_model
 
     try:
         model = options_model(card)
-        with guarded(card, "giving its defaults"):
+        with blaming(card, "giving its defaults"):
             return [_option(*item) for item in ({} if model is None else model.model_fields).items()]
     except RestorebenchError as error:
         return f"broken: {error}"

@@ -16,7 +16,7 @@ from restorebench.contract.tasks import components
 from restorebench.engine.environment import version
 from restorebench.engine.events import Event, Note
 from restorebench.journal import journal as journals
-from restorebench.plan.plan import DataCell, Plan
+from restorebench.plan.plan import Plan, TaskData
 from restorebench.records import FAILED, DetectionRecord
 from restorebench.runner import execute, prepare
 from restorebench.schedule.stage import Started, Watcher
@@ -283,7 +283,7 @@ def _files(plan: Plan, source: Path, stem: Callable[[str], str]) -> list[Path]:
 def _without(plan: Plan, samples: Collection[str]) -> Plan:
     """Leave out the groups of a plan that hold these samples alone; the numbers of the others stay the same."""
 
-    def narrowed(data: DataCell) -> DataCell:
+    def narrowed(data: TaskData) -> TaskData:
         groups = [group for group in data.groups if any(data.samples[i].id not in samples for i in group)]
         return replace(data, groups=tuple(groups))
 

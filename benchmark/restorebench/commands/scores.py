@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Scores:
+class ScoreTable:
     """What `score` gives.
 
     rows: one per image, `{"sample": ..., "psnr@rgb": ...}`; None where there is no score. means: by column, over
@@ -57,7 +57,7 @@ def score(
     protocols: Sequence[str] = ("rgb",),
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
-) -> Scores:
+) -> ScoreTable:
     """Score a folder of restored images, made by anything, against their ground truth, matched by stem.
 
     Raises:
@@ -83,7 +83,7 @@ def score(
         with journals.opened(folder) as journal:
             records = list(outcomes.records(plan, journal))
     means = result.tables.leaderboard.iloc[0]
-    return Scores(
+    return ScoreTable(
         rows=tuple({"sample": record.sample, **record.scores} for record in records),
         means={column.name: _known(means[column.name]) for column in plan.columns},
         failures={record.sample: why for record in records if (why := _why_not_scored(record))},

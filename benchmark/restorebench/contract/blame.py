@@ -15,7 +15,7 @@ _HOST = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def guarded(card: Card, doing: str, expected: type[Exception] = RestorebenchError) -> Iterator[None]:
+def blaming(card: Card, doing: str, expected: type[Exception] = RestorebenchError) -> Iterator[None]:
     """Turn what a plugin's code raises into BrokenPlugin. doing: such as `listing its samples`.
 
     expected: one more type that passes, because the caller makes sense of it. What a plugin says as a

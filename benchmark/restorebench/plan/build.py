@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from restorebench.contract.blame import guarded
+from restorebench.contract.blame import blaming
 from restorebench.contract.cards import DatasetInfo, DetectorInfo, RestorerInfo, resolve
 from restorebench.contract.catalog import Catalog, Entry
 from restorebench.contract.errors import (
@@ -22,7 +22,7 @@ from restorebench.contract.tasks import CLEAN, components
 from restorebench.contract.values import DataRequest, SampleInfo
 from restorebench.plan.names import Named, look_up
 from restorebench.plan.picks import Picked
-from restorebench.plan.plan import DataCell, DetectorCell, Plan, RestorerCell, ScoreColumn
+from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn, TaskData
 from restorebench.suite.loading import LoadedSuite
 from restorebench.suite.model import DatasetPick, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request
@@ -80,8 +80,8 @@ class _Planner:
 
     def _data_cells(
         self, tasks: Sequence[str], datasets: Sequence[tuple[DatasetPick, dict[str, Any]]]
-    ) -> list[DataCell]:
-        cells: list[DataCell] = []
+    ) -> list[TaskData]:
+        cells: list[TaskData] = []
         labels: set[str] = set()
         for entry, options in datasets:
             label = entry.label or entry.name
@@ -105,14 +105,14 @@ class _Planner:
         order = {task: place for place, task in enumerate([*tasks, CLEAN])}
         return sorted((cell for cell in cells if cell.samples), key=lambda cell: order[cell.task])
 
-    def _data_cell(self, entry: DatasetPick, options: dict[str, Any], task: str) -> DataCell:
+    def _data_cell(self, entry: DatasetPick, options: dict[str, Any], task: str) -> TaskData:
         plugin = self.catalog.entry("dataset", entry.name)
         card = plugin.card
         assert isinstance(card, DatasetInfo)  # by construction: the entry's kind is dataset
         used = _Used(self.catalog)
         request = DataRequest(task, self.suite.seed, self.roots, used.find)
         model = validated_options(card, options)
-        with self._placed(entry), guarded(card, f"listing its samples of {task}"):
+        with self._placed(entry), blaming(card, f"listing its samples of {task}"):
             samples = tuple(resolve(card.index)(model, request))
             strangers = [sample for sample in samples if not isinstance(sample, SampleInfo)]
             if strangers:
@@ -128,7 +128,7 @@ class _Planner:
         listed = [asdict(sample) for sample in samples]
         content = digest(card.name, plugin.edition, task, listed, *used.code())
         groups = _groups(samples, wanted, self.suite.batch_size)
-        return DataCell(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
+        return TaskData(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
 
     @contextmanager
     def _placed(self, entry: DatasetPick) -> Iterator[None]:
@@ -143,7 +143,7 @@ class _Planner:
             where = self.loaded.placed("datasets", place, "options", *named[:1])
             raise type(error)(f"{where}{error}") from error
 
-    def _detector_cell(self, picked: Picked[DetectorPick], data: DataCell) -> DetectorCell:
+    def _detector_cell(self, picked: Picked[DetectorPick], data: TaskData) -> DetectorCell:
         pick, entry, options = picked.pick, picked.entry, picked.options
         card = entry.card
         assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
@@ -156,7 +156,7 @@ class _Planner:
     def _restorer_cell(
         self,
         picked: Picked[RestorerPick],
-        data: DataCell,
+        data: TaskData,
         columns: Sequence[ScoreColumn],
         detector_cells: Sequence[DetectorCell],
     ) -> RestorerCell:
@@ -198,7 +198,7 @@ class _Planner:
         model = validated_options(card, options)
         weights: list[list[str]] = []
         if card.resources is not None:
-            with guarded(card, "naming its weights"):
+            with blaming(card, "naming its weights"):
                 weights = [[weight.name, weight.sha256] for weight in resolve(card.resources)(model)]
         named = {name: f"sha256:{known}" if known else "" for name, known in weights}
         return self.contents.identity(model), weights, named | self.contents.files(model)
@@ -247,13 +247,13 @@ def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tupl
     return tuple(sorted(group for group in groups if group[0] < wanted))
 
 
-def _applies(column: ScoreColumn, data: DataCell) -> bool:
+def _applies(column: ScoreColumn, data: TaskData) -> bool:
     """Tell whether a column is scored in a cell: available, and meant for its task."""
     card = column.card
     return card is not None and (not card.tasks or bool(set(components(data.task)) & set(card.tasks)))
 
 
-def _too_small(column: ScoreColumn, data: DataCell) -> str:
+def _too_small(column: ScoreColumn, data: TaskData) -> str:
     """Say why the images of a cell are too small for a column, or return an empty string."""
     card = column.card
     assert card is not None  # only asked of columns that apply

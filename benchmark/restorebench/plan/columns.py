@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from restorebench.contract.blame import guarded
+from restorebench.contract.blame import blaming
 from restorebench.contract.cards import MetricInfo, resolve
 from restorebench.contract.catalog import Entry
 from restorebench.plan.plan import ScoreColumn
@@ -51,7 +51,7 @@ def why_unavailable(card: MetricInfo) -> str:
     """
     if card.unavailable is None:
         return ""
-    with guarded(card, "saying whether it is available"):
+    with blaming(card, "saying whether it is available"):
         return str(resolve(card.unavailable)())
 
 

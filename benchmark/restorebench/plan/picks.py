@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from restorebench.contract.blame import guarded
+from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card, DetectorInfo, resolve
 from restorebench.contract.catalog import Entry
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
@@ -153,7 +153,7 @@ def _absent(card: Card, options: Mapping[str, Any]) -> str:
     resources = card.resources if isinstance(card, DetectorInfo) else None
     if resources is None:
         return ""
-    with guarded(card, "naming its weights"):
+    with blaming(card, "naming its weights"):
         files: Sequence[WeightFile] = resolve(resources)(validated_options(card, options))
     return next((file.name for file in files if not weights.present(file, cache_folder())), "")
 

@@ -31,7 +31,7 @@ class ScoreColumn:
 
 
 @dataclass(frozen=True)
-class DataCell:
+class TaskData:
     """One task of one dataset: its samples, those wanted now, and the groups they run in."""
 
     label: str
@@ -52,7 +52,7 @@ class DetectorCell:
     options name, as in RestorerCell.
     """
 
-    data: DataCell
+    data: TaskData
     entry: Entry
     options: Mapping[str, Any]
     label: str
@@ -74,7 +74,7 @@ class RestorerCell:
     (`folder:...` over the names and contents of a folder's files); empty for weights whose card does not say.
     """
 
-    data: DataCell
+    data: TaskData
     entry: Entry
     options: Mapping[str, Any]
     label: str

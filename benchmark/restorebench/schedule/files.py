@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from restorebench.contract.blame import guarded
+from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card, DetectorInfo, RestorerInfo, resolve
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.values import WeightFile
@@ -67,7 +67,7 @@ def needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
         card = cell.entry.card
         assert isinstance(card, DetectorInfo | RestorerInfo)  # by construction of the plan
         if cell.digest in digests and card.resources is not None:
-            with guarded(card, "naming its weights"):
+            with blaming(card, "naming its weights"):
                 yield from resolve(card.resources)(validated_options(card, cell.options))
 
 

@@ -39,7 +39,7 @@ Watcher = Callable[[Event | Started], None]
 
 
 @contextmanager
-def opened(plan: Plan, settings: Settings, folder: Path, watch: Watcher, stop: Stop | None) -> Iterator[Stage]:
+def opened(plan: Plan, settings: Settings, folder: Path, watch: Watcher, stop: Stop | None) -> Iterator[OpenRun]:
     """Open a run folder and get an engine ready.
 
     Raises:
@@ -52,11 +52,11 @@ def opened(plan: Plan, settings: Settings, folder: Path, watch: Watcher, stop: S
         if not settings.scoring_only:
             origin.require_same_suite(journal, plan)
             journal.remember("run", origin.describe(plan, settings))
-        yield Stage(plan, settings, journal, known, run_jobs, watch, stop)
+        yield OpenRun(plan, settings, journal, known, run_jobs, watch, stop)
 
 
 @dataclass(frozen=True)
-class Stage:
+class OpenRun:
     """What a run needs to do the jobs of a stage, and to keep what comes of them."""
 
     plan: Plan

@@ -22,6 +22,18 @@ class Overridden(str):
     __slots__ = ()
 
 
+def assignment(text: str, example: str) -> tuple[list[str], Any]:
+    """Split `key.path=value` into the keys and the value, which is YAML.
+
+    Raises:
+        SuiteError: it is none, or the value is no YAML.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise SuiteError(f"--set {text}: expected key=value, for instance --set {example}")
+    return key.strip().split("."), parse_value(value, f"--set {text}")
+
+
 def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> KeyPath:
     """Apply one `key.path=value`; a name declared under `variables` may be set without that prefix.
 
@@ -30,11 +42,7 @@ def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> KeyPath:
     Raises:
         SuiteError: the text is no assignment, or leads nowhere.
     """
-    key, separator, value_text = text.partition("=")
-    if not separator or not key.strip():
-        raise SuiteError(f"--set {text}: expected key=value, for instance --set seed=1")
-    value = parse_value(value_text, f"--set {text}")
-    path = key.strip().split(".")
+    path, value = assignment(text, "seed=1")
     variables = raw.get("variables")
     if isinstance(variables, dict) and path[0] in variables and path[0] not in keys:
         path = ["variables", *path]

@@ -9,7 +9,7 @@ from restorebench.contract.tasks import CLEAN
 from restorebench.records import OK
 from restorebench.tables import intervals, leaderboard
 from restorebench.tables.board import Board
-from restorebench.tables.leaderboard import AVERAGE, Cell, Row
+from restorebench.tables.leaderboard import AVERAGE, Row, ScoredCell
 from restorebench.tables.status import Flag, rendered, status, together
 from restorebench.toolbox.digests import digest
 
@@ -18,7 +18,7 @@ EVERY_DATASET = "*"
 """The dataset of an average over tasks that come from several datasets."""
 
 
-def rows(board: Board, cells: Sequence[Cell]) -> list[Row]:
+def rows(board: Board, cells: Sequence[ScoredCell]) -> list[Row]:
     """Lay out the averages for leaderboard.csv; of captured images too where there are others beside them."""
     averages = _averages(board, cells, captured=False)
     kinds = {sample.kind for cell in cells if cell.facts.task != CLEAN for sample in cell.facts.samples}
@@ -34,7 +34,7 @@ def spread(places: Iterable[tuple[str, str]]) -> bool:
     return len(datasets) > 1 and len(tasks) == len(distinct)
 
 
-def _averages(board: Board, cells: Sequence[Cell], captured: bool) -> list[Row]:
+def _averages(board: Board, cells: Sequence[ScoredCell], captured: bool) -> list[Row]:
     """Average each restorer over tasks, one row per dataset; of captured images, over the tasks that have any.
 
     Where every task has one dataset but not all the same, a dataset alone is no whole board: then one row
@@ -45,7 +45,7 @@ def _averages(board: Board, cells: Sequence[Cell], captured: bool) -> list[Row]:
     if captured:
         tasks = {c.facts.task for c in entering if any(s.kind == "captured" for s in c.facts.samples)}
     split = spread((cell.facts.dataset, cell.facts.task) for cell in entering)
-    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[ScoredCell]] = defaultdict(list)
     for cell in entering:
         dataset = EVERY_DATASET if split else cell.facts.dataset
         group = groups[dataset, cell.facts.restorer, cell.facts.tell]
@@ -66,7 +66,7 @@ def _averages(board: Board, cells: Sequence[Cell], captured: bool) -> list[Row]:
 
 def _average_row(
     board: Board,
-    group: Sequence[Cell],
+    group: Sequence[ScoredCell],
     dataset: str,
     tasks: Sequence[str],
     known: Mapping[str, Mapping[str, float]],
@@ -91,7 +91,7 @@ def _average_row(
     return row | rendered(told + together(leaderboard.status_of(board, cell) for cell in group))
 
 
-def _average_facts(board: Board, group: Sequence[Cell], dataset: str, captured: bool) -> Row:
+def _average_facts(board: Board, group: Sequence[ScoredCell], dataset: str, captured: bool) -> Row:
     name = CAPTURED if captured else AVERAGE
     chosen = [
         {sample.id: sample.scene for sample in cell.facts.samples if not captured or sample.kind == "captured"}
@@ -109,7 +109,7 @@ def _average_facts(board: Board, group: Sequence[Cell], dataset: str, captured: 
 
 
 def _put_means(
-    board: Board, row: Row, group: Sequence[Cell], sound: Mapping[str, set[str]], captured: bool
+    board: Board, row: Row, group: Sequence[ScoredCell], sound: Mapping[str, set[str]], captured: bool
 ) -> None:
     """Put the unweighted mean of task means, where every task has the whole column, with a joint interval."""
     for column in board.columns:

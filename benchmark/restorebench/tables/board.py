@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from restorebench.plan.plan import DataCell, DetectorCell, Plan, RestorerCell, ScoreColumn
+from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn, TaskData
 from restorebench.toolbox.digests import digest
 
 
@@ -127,7 +127,7 @@ def board_of(plan: Plan) -> Board:
     )
 
 
-def _samples(data: DataCell) -> tuple[SampleFacts, ...]:
+def _samples(data: TaskData) -> tuple[SampleFacts, ...]:
     return tuple(SampleFacts(s.id, s.scene, s.kind) for s in data.samples[: data.wanted])
 
 

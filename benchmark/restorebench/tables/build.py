@@ -15,7 +15,7 @@ from restorebench.records import OK, DetectionRecord, Record
 from restorebench.tables import averages, leaderboard
 from restorebench.tables.board import Board
 from restorebench.tables.detector_tables import detection_tables
-from restorebench.tables.leaderboard import Cell, Row
+from restorebench.tables.leaderboard import Row, ScoredCell
 from restorebench.tables.status import RENDERED
 
 
@@ -60,12 +60,12 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
     )
 
 
-def _leaderboard(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
+def _leaderboard(board: Board, cells: Sequence[ScoredCell]) -> pd.DataFrame:
     rows = leaderboard.rows(board, cells) + averages.rows(board, cells)
     return pd.DataFrame(rows, columns=[*leaderboard.columns(board), *RENDERED])
 
 
-def _records(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
+def _records(board: Board, cells: Sequence[ScoredCell]) -> pd.DataFrame:
     names = [column.name for column in board.columns]
     columns = [
         *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition"),
@@ -77,7 +77,7 @@ def _records(board: Board, cells: Sequence[Cell]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _record_rows(board: Board, cell: Cell) -> list[Row]:
+def _record_rows(board: Board, cell: ScoredCell) -> list[Row]:
     """Lay out the records of a cell: what identifies each, its scores and how it went."""
     facts = {sample.id: sample for sample in cell.facts.samples}
     rows = []
@@ -98,7 +98,7 @@ def _record_rows(board: Board, cell: Cell) -> list[Row]:
 
 
 def _failures(
-    board: Board, cells: Sequence[Cell], heard: Mapping[str, Mapping[str, DetectionRecord]]
+    board: Board, cells: Sequence[ScoredCell], heard: Mapping[str, Mapping[str, DetectionRecord]]
 ) -> pd.DataFrame:
     """List what failed: images, with `score` metrics on restored images, and images that detectors failed on."""
     columns = [
@@ -133,7 +133,7 @@ def _failures(
     return frame.astype({"repetition": "Int64"})
 
 
-def _cost(cells: Sequence[Cell]) -> pd.DataFrame:
+def _cost(cells: Sequence[ScoredCell]) -> pd.DataFrame:
     """Time and memory per cell: the median without the first group, which pays for warming up."""
     columns = [
         *("task", "dataset", "restorer", "tell", "images", "seconds_per_megapixel", "seconds_per_image"),

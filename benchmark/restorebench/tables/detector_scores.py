@@ -1,4 +1,4 @@
-"""Scores of degradation detectors: accuracy, confusion, false alarms, calibration. Pure functions."""
+"""DetectorScores of degradation detectors: accuracy, confusion, false alarms, calibration. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NONE = "none"
 
 
 @dataclass(frozen=True)
-class Scores:
+class DetectorScores:
     """How one detector did on one task; on clean inputs `false_alarm` is the figure.
 
     accuracy: the whole set of labels is right. top1: the most probable task is one of those present; a
@@ -57,7 +57,7 @@ class LabelScores:
     f1: float | None
 
 
-def score(task: str, records: Sequence[DetectionRecord]) -> Scores:
+def score(task: str, records: Sequence[DetectionRecord]) -> DetectorScores:
     """Score what a detector said about the images of one task."""
     truth = frozenset(components(task))
     worked = [record for record in records if record.status == OK]
@@ -67,7 +67,7 @@ def score(task: str, records: Sequence[DetectionRecord]) -> Scores:
     named = sum(len(record.labels) for record in worked) if truth else 0
     present = len(records) * len(truth)
     probable = sum(record.probabilities.get(name, 0.0) for record in graded for name in truth)
-    return Scores(
+    return DetectorScores(
         images=len(records),
         failed=len(records) - len(worked),
         accuracy=_share(sum(frozenset(record.labels) == truth for record in worked), len(records)),

@@ -56,9 +56,9 @@ def detection_tables(
         for (dataset, detector), tasks in answers.items()
         for scores in detector_scores.by_label(tasks)
     ]
-    names = [*("task", "dataset", "detector"), *_names(detector_scores.Scores), *("status", "digest")]
+    names = [*("task", "dataset", "detector"), *_names(detector_scores.DetectorScores), *("status", "digest")]
     return (
-        _numeric(pd.DataFrame(rows, columns=names), detector_scores.Scores),
+        _numeric(pd.DataFrame(rows, columns=names), detector_scores.DetectorScores),
         _numeric(
             pd.DataFrame(labels, columns=["dataset", "detector", *_names(detector_scores.LabelScores)]),
             detector_scores.LabelScores,
@@ -67,12 +67,12 @@ def detection_tables(
     )
 
 
-def _names(kind: type[detector_scores.Scores | detector_scores.LabelScores]) -> list[str]:
+def _names(kind: type[detector_scores.DetectorScores | detector_scores.LabelScores]) -> list[str]:
     return [field.name for field in fields(kind)]
 
 
 def _numeric(
-    frame: pd.DataFrame, kind: type[detector_scores.Scores | detector_scores.LabelScores]
+    frame: pd.DataFrame, kind: type[detector_scores.DetectorScores | detector_scores.LabelScores]
 ) -> pd.DataFrame:
     """Make scores float even where a whole column is blank."""
     counts = {"label", "images", "failed", "present", "named"}
@@ -94,7 +94,7 @@ def _average(board: Board, dataset: str, detector: str, held: Sequence[tuple[Row
     lacking = dict.fromkeys([*(task for task in board.tasks if task not in tasks), *holes])
     told = status(Flag.SHARE, board.share) + together(told.only(Flag.SHARE) for _, told in held)
     told += status(Flag.INCOMPLETE, f"incomplete: {', '.join(lacking)}" if lacking else "")
-    for name in _names(detector_scores.Scores):
+    for name in _names(detector_scores.DetectorScores):
         known = [r[name] for r in group if r[name] is not None]
         if name in {"images", "failed"}:
             row[name] = sum(known)

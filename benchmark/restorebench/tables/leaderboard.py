@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoredCell:
     """A cell with what was found of it: per column, one value per scored sample with its scene.
 
     values: column -> sample -> mean over repetitions. capped: whether a value in them counts as CAP.
@@ -74,7 +74,7 @@ class Cell:
         return sum(values) / len(values) if values else None
 
 
-def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: set[str]) -> Cell:
+def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: set[str]) -> ScoredCell:
     """Gather the records a cell wants, by sample and repetition. decibels: the columns to cap."""
     wanted = [(sample.id, repetition) for sample in facts.samples for repetition in range(facts.repetitions)]
     found = tuple(held[key] for key in wanted if key in held)
@@ -90,10 +90,10 @@ def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: s
         column: {sample: sum(several) / len(several) for sample, several in by_sample.items()}
         for column, by_sample in values.items()
     }
-    return Cell(facts, found, means, capped)
+    return ScoredCell(facts, found, means, capped)
 
 
-def rows(board: Board, cells: Sequence[Cell]) -> list[Row]:
+def rows(board: Board, cells: Sequence[ScoredCell]) -> list[Row]:
     """Lay out the cells for leaderboard.csv, in the board's order."""
     gained, ranked = gains(board, cells), ranks(board, cells)
     return [_row(board, cell, gained.get(cell.key), ranked.get(cell.key)) for cell in cells]
@@ -123,7 +123,7 @@ def identity(board: Board, facts: CellFacts) -> Row:
     }
 
 
-def _row(board: Board, cell: Cell, gain: float | None, rank: int | None) -> Row:
+def _row(board: Board, cell: ScoredCell, gain: float | None, rank: int | None) -> Row:
     facts = cell.facts
     row = identity(board, facts) | {
         "n_images": len(facts.samples),
@@ -144,7 +144,7 @@ def put_interval(row: Row, name: str, interval: intervals.Interval | None) -> No
     row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
 
 
-def status_of(board: Board, cell: Cell) -> Status:
+def status_of(board: Board, cell: ScoredCell) -> Status:
     """Gather all that a reader must know of a row."""
     facts, total = cell.facts, len(cell.facts.samples)
     if facts.skipped:
@@ -169,7 +169,7 @@ def status_of(board: Board, cell: Cell) -> Status:
     )
 
 
-def _columns_with_gaps(cell: Cell) -> Iterator[str]:
+def _columns_with_gaps(cell: ScoredCell) -> Iterator[str]:
     """Name the columns that lack scores of images that were restored."""
     worked = len({record.sample for record in cell.records if record.status == OK})
     for column in cell.facts.columns:
@@ -180,7 +180,7 @@ def _columns_with_gaps(cell: Cell) -> Iterator[str]:
             yield f"{column} of {scored} of {worked}"
 
 
-def comparable(cells: Sequence[Cell], column: str, captured: bool = False) -> set[str]:
+def comparable(cells: Sequence[ScoredCell], column: str, captured: bool = False) -> set[str]:
     """Find, by key, the complete cells that have all scores that any cell of their task has, or should have.
 
     Where one image has no score, its mean is over other images than its rivals', perhaps the easier ones.
@@ -199,7 +199,7 @@ def _psnr(board: Board) -> Column | None:
     return next((column for column in board.columns if column.name.startswith("psnr@")), None)
 
 
-def gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[str, float]:
+def gains(board: Board, cells: Sequence[ScoredCell], captured: bool = False) -> dict[str, float]:
     """Return PSNR minus identity's on the same images, by key of the cell, where both can be compared."""
     column = _psnr(board)
     if column is None:
@@ -218,7 +218,7 @@ def gains(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[s
     }
 
 
-def ranks(board: Board, cells: Sequence[Cell], captured: bool = False) -> dict[str, int]:
+def ranks(board: Board, cells: Sequence[ScoredCell], captured: bool = False) -> dict[str, int]:
     """Rank comparable competitors of one task, by key, by the first column that may; ties share the better."""
     column = next((column for column in board.columns if column.ranks), None)
     if column is None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from restorebench.contract.blame import guarded
+from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card, kind_of, resolve
 from restorebench.contract.errors import RestorebenchError
 
@@ -48,7 +48,7 @@ def options_model(card: Card) -> type[BaseModel] | None:
     """
     if card.options is None:
         return None
-    with guarded(card, f"importing its options ({card.options})"):
+    with blaming(card, f"importing its options ({card.options})"):
         model = resolve(card.options)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise TypeError(f"they are no pydantic model: {model!r}")
@@ -70,7 +70,7 @@ def validated_options(card: Card, options: Mapping[str, Any]) -> Any:
                 f"{kind_of(card)} {card.name!r} takes no options, got {', '.join(sorted(options))}"
             )
         return None
-    with guarded(card, "checking its options", expected=ValidationError):
+    with blaming(card, "checking its options", expected=ValidationError):
         return model.model_validate(dict(options))
 
 

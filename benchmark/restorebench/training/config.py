@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from restorebench.contract.errors import MissingResource, RestorebenchError
 from restorebench.suite.marked_yaml import parse_value, read
+from restorebench.suite.substitution import assignment
 from restorebench.toolbox.options import PluginOptions
 
 
@@ -127,7 +128,7 @@ def load(path: Path, kind: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     if not path.is_file():
         raise MissingResource(f"{path}: no such file")
     raw = _mapping(parse_value(read(path), str(path)), str(path))
-    changes = [_change(text) for text in overrides]
+    changes = [assignment(text, "batch_size=8") for text in overrides]
     for keys, value in changes:
         place = raw
         for depth, parent in enumerate(keys[:-1], 1):
@@ -152,14 +153,6 @@ def _misfit(error: Mapping[str, Any], path: Path, overridden: Sequence[Sequence[
         return f"--set {key}: {error['msg']}"
     fix = f"; give it there, or by --set {key}=VALUE" if error["type"] == "missing" else ""
     return ": ".join(filter(None, [str(path), key, f"{error['msg']}{fix}"]))
-
-
-def _change(text: str) -> tuple[list[str], Any]:
-    """Split `key.path=value`."""
-    keys, separator, value = text.partition("=")
-    if not separator:
-        raise RestorebenchError(f"--set {text}: expected KEY=VALUE")
-    return keys.split("."), parse_value(value, f"--set {text}")
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from restorebench.engine.events import Done, Loaded, Note
-from restorebench.plan.plan import DataCell
+from restorebench.plan.plan import TaskData
 from restorebench.records import Record
 from restorebench.schedule import costs, estimates
 from restorebench.schedule.costs import Cost, Costs
@@ -29,7 +29,7 @@ class Planned:
 
 def _data(sides):
     samples = tuple(type("Sample", (), {"height": side, "width": 100}) for side in sides)
-    return DataCell("d", "d", {}, "noisy", samples, len(samples), (), "x")
+    return TaskData("d", "d", {}, "noisy", samples, len(samples), (), "x")
 
 
 def spec(digest, name="slow", task="noisy", **facts):

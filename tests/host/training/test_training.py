@@ -256,7 +256,7 @@ GOOD = "output: x\niterations: 1\ndata: {clean: embedded}\n"
 @pytest.mark.parametrize(
     ("text", "change", "message"),
     [
-        (GOOD, "average", "--set average: expected KEY=VALUE"),
+        (GOOD, "average", "--set average: expected key=value, for instance --set batch_size=8"),
         (GOOD, "output.x=1", "--set output.x: output: expected keys"),
         (GOOD, "betas=[0.9,1.5]", "--set betas.1: "),
         (GOOD, "learning_rate=.inf", "--set learning_rate: "),
