@@ -39,13 +39,6 @@ class View(NamedTuple):
     box: Tensor
 
 
-class Pooled(NamedTuple):
-    """Means over pixels of the deepest features and of their squares, (B, C) each."""
-
-    mean: Tensor
-    square: Tensor
-
-
 @dataclass(frozen=True)
 class Sizes:
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture, and residual blocks there on the way down and up."""
@@ -151,18 +144,10 @@ class Compact(nn.Module):
         x = x + self.place(_cut(places, view.box, x.shape[2:]))
         return self.middle(x), skips, whole
 
-    @staticmethod
-    def pool(deepest: Tensor) -> Pooled:
-        """Average the deepest features over pixels."""
-        return Pooled(deepest.mean(dim=(2, 3)), deepest.square().mean(dim=(2, 3)))
-
-    def forward(self, view: View, pooled: Pooled | None = None) -> tuple[Tensor, Tensor]:
-        """Return the part restored (B, 3, H, W), not clipped, and logits of what degrades the picture (B, 11).
-
-        pooled: of the whole picture, where the view is one tile of it.
-        """
+    def forward(self, view: View) -> tuple[Tensor, Tensor]:
+        """Return the part restored (B, 3, H, W), not clipped, and logits of what degrades the picture (B, 11)."""
         x, skips, whole = self.encode(view)
-        mean, square = pooled or self.pool(x)
+        mean, square = x.mean(dim=(2, 3)), x.square().mean(dim=(2, 3))
         lead = self.lead(torch.cat([whole, mean, (square + 1e-6).sqrt()], dim=1))
         factor, offset = self.modulation(lead)[:, :, None, None].chunk(2, dim=1)
         x = self.after(x * (1 + factor) + offset)

@@ -31,11 +31,19 @@ def view(image: Image, device: torch.device | str = "cpu") -> View:
     return View(shown[0], shown[1], shown[2], numbers[0], numbers[1], box)
 
 
-def restore(network: Compact, image: Image, device: torch.device | str = "cpu") -> tuple[Image, Tensor]:
-    """Restore a whole picture (H, W, 3) in [0, 1]; also return the logits (11,) of what it is degraded by."""
+def restore(
+    network: Compact, image: Image, device: torch.device | str = "cpu", grid: bool = True
+) -> tuple[Image, Tensor]:
+    """Restore a whole picture (H, W, 3) in [0, 1]; also return the logits (11,) of what it is degraded by.
+
+    grid: false for a network that was trained with a blank grid.
+    """
     height, width = image.shape[:2]
+    seen = view(image, device)
+    if not grid:
+        seen = seen._replace(grid=torch.zeros_like(seen.grid))
     with torch.no_grad():
-        restored, logits = network(view(image, device))
+        restored, logits = network(seen)
     return images.from_tensor(restored[:, :, :height, :width].clamp(0, 1))[0], logits[0]
 
 

@@ -76,18 +76,20 @@ def distance(ours: Tensor, theirs: np.ndarray[Any, Any], relative: float = 0.0) 
 
 
 def command(
-    program: str,
-    description: str | None,
+    method: str,
     subjects: Iterable[str],
-    compare: Callable[[str, Path], Iterable[Row]],
+    compare: Callable[[str, Any], Iterable[Row]],
     arguments: Sequence[str] | None = None,
+    fixtures: type[Fixtures] = Fixtures,
 ) -> int:
     """Print a row per comparison of the subjects that the command line names; return 1 if one is too far off.
 
     What is not installed is said in one line, and 2 returned.
 
-    compare: (subject, folder) -> its rows.
+    compare: (subject, fixtures of a folder) -> its rows.
     """
+    program = f"python -m tests.parity.{method}"
+    description = f"Print how far {method} is from its published code."
     known = list(subjects)
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("folder", type=Path, help="arrays of the published code (.npz) and facts (.json)")
@@ -101,7 +103,7 @@ def command(
     print("| subject | greatest error | allowed | |\n|---|---|---|---|")
     for name in given.names or known:
         try:
-            for row in compare(name, given.folder):
+            for row in compare(name, fixtures(given.folder)):
                 failed += not row.holds
                 verdict = "" if row.holds else "TOO FAR"
                 print(f"| {row.subject} | {row.error:.1e} | {row.allowed:.0e} | {verdict} |", flush=True)

@@ -35,7 +35,7 @@ def receive(descriptor: int, patience: float | None = None) -> dict[str, Any] | 
     body = _read(descriptor, size, patience)
     try:
         return None if body is None else dict(json.loads(body))
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):  # no JSON, JSON that is no object, or nested without end
         return None
 
 

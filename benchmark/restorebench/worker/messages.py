@@ -86,7 +86,7 @@ def answer_from(raw: Mapping[str, Any]) -> Answer:
     """Read what a worker sent.
 
     Raises:
-        ValueError: it is no answer; every field is held to its type.
+        ValueError: it is no answer, or a field cannot be converted to its type.
     """
     return _read(raw, _ANSWERS)
 

@@ -114,7 +114,7 @@ class CompactStage:
         scores: dict[str, list[float]] = {kind: [] for kind in bank.KINDS}
         right: list[bool] = []
         for kind, degraded, clean in self._validation():
-            image, logits = restore(module, degraded, device)
+            image, logits = restore(module, degraded, device, self.options.overview)
             before = psnr(degraded, clean) if kind != CLEAN else 0.0
             scores[kind].append(psnr(images.quantise(image), clean) - before)
             right.append(bank.KINDS[int(logits.argmax())] == kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import time
 from functools import partial
 
@@ -179,6 +180,19 @@ def test_an_answer_to_something_else_is_a_crash_of_its_image_alone(pretenders, t
 def test_what_is_no_answer_is_refused(raw):
     with pytest.raises(ValueError):
         answer_from(raw)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("body", [b"{", b"5", b"null", b"[1]", b'"text"', b"[" * 50_000, b"\xff"])
+def test_what_a_plugin_writes_into_the_pipe_is_no_message(body):
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        os.write(writing, struct.pack(">I", len(body)) + body[:60_000])
+        os.close(writing)
+        assert channel.receive(reading, 5) is None
+    finally:
+        os.close(reading)
 
 
 def test_messages_come_back_as_they_were_sent():

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 
 from tests.parity import comparing
 from tests.parity.airnet.subjects import SUBJECTS, compare
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a row per comparison; return 1 if one is further off than allowed."""
-    return comparing.command(
-        "python -m tests.parity.airnet",
-        __doc__,
-        SUBJECTS,
-        lambda name, folder: compare(name, comparing.Fixtures(folder)),
-        arguments,
-    )
-
+main = partial(comparing.command, "airnet", SUBJECTS, compare)
 
 if __name__ == "__main__":
     sys.exit(main())
