@@ -104,10 +104,10 @@ def test_comparison_of_other_shapes_fails():
 
 
 def test_what_is_not_installed_is_one_line(capsys, monkeypatch):
-    def needing(name, folder):
+    def needing(fixtures):
         raise ModuleNotFoundError("No module named 'spandrel'", name="spandrel")
 
-    monkeypatch.setattr("tests.parity.diffbir.__main__.compare", needing)
+    monkeypatch.setitem(SUBJECTS, "swinir", needing)
     assert main([str(FIXTURES.folder), "swinir"]) == 2
     assert capsys.readouterr().err == (
         "error: swinir needs spandrel, which is not installed; install the plugin's extra,"
