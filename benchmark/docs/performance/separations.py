@@ -1,7 +1,8 @@
 """How often comparisons separate methods that are equal, and how often they find one that is better.
 
-Boards of simulated scores go through `restorebench.compare_table`: per image an effect common to all methods (sd 3 dB)
-and a residual per method (sd 0.5 to 1.5 dB) of one of four shapes. Run `python separations.py --boards 400`.
+Boards of simulated scores go through `restorebench.compare_table`: per image an effect common to all methods
+(sd 3 dB) and a residual per method (sd 0.5 to 1.5 dB) of one of four shapes.
+Run `python separations.py --boards 400`.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def false_separations(shape: Noise, scenes: int, boards: int, seed: int) -> floa
 
 
 def power(methods: int, scenes: int, paired_sd: float, boards: int, seed: int, gain: float = 0.3) -> float:
-    """Return the share of boards on which the one better method is separated from the method named first of the rest.
+    """Return the share of boards on which the one better method is separated from a given other one.
 
     paired_sd: of the difference of two methods, image by image.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,8 @@ import pandas as pd
 from restorebench.contract.errors import RestorebenchError, nearest
 from restorebench.tables import pairwise
 from restorebench.tables.families import Contest, Scores, Verdict, verdicts
+from restorebench.tables.leaderboard import AVERAGE
 from restorebench.tables.pairwise import Array
-
-AVERAGE = "average"
 
 
 def compare_table(
@@ -30,26 +29,14 @@ def compare_table(
 ) -> pd.DataFrame:
     """Compare every pair of methods, paired by scene, with one error rate per task.
 
-    >>> import pandas as pd
-    >>> scores = pd.DataFrame(
-    ...     {"method": ["ours"] * 6 + ["theirs"] * 6, "scene": list("abcdef") * 2,
-    ...      "psnr": [27.1, 25.4, 30.2, 28.8, 26.5, 29.9, 26.0, 24.5, 28.9, 27.9, 25.1, 28.7]}
-    ... )
-    >>> compare_table(scores, method="method", value="psnr", scene="scene").round(2).T
-                       0
-    a               ours
-    b             theirs
-    n_images           6
-    n_scenes           6
-    difference      1.13
-    low              0.9
-    high            1.37
-    sd              0.21
-    win_rate         1.0
-    p                0.0
-    p_board          0.0
-    separated       True
-    scenes_needed
+    >>> scores = pd.DataFrame({
+    ...     "method": ["ours"] * 6 + ["theirs"] * 6, "scene": list("abcdef") * 2,
+    ...     "psnr": [27.1, 25.4, 30.2, 28.8, 26.5, 29.9, 26.0, 24.5, 28.9, 27.9, 25.1, 28.7],
+    ... })
+    >>> found = compare_table(scores, method="method", value="psnr", scene="scene").round(2)
+    >>> print(found[["a", "b", "difference", "low", "high", "p", "separated"]].to_string(index=False))
+       a      b  difference  low  high   p  separated
+    ours theirs        1.13  0.9  1.37 0.0       True
 
     frame: a row per score. method, value, scene, task, image: names of its columns. scene: what is independent,
     such as a photograph from which several images were made. image: tells the images of a scene apart; without it,
@@ -66,17 +53,7 @@ def compare_table(
     Raises:
         RestorebenchError: a column is not there, a value is no finite number, or methods lack scores of others.
     """
-    contests = _contests(frame, method, value, scene, task, image, higher_is_better)
-    compared = verdicts(list(contests.values()), level, draws)
-    of_tasks = [name for name, contest in contests.items() if len(contest.tasks) == 1]
-    board = dict(zip(of_tasks, over_tasks(compared[: len(of_tasks)]), strict=True))
-    rows = [
-        {"task": name, **row}
-        for name, verdict in zip(contests, compared, strict=True)
-        for row in pair_rows(verdict, board.get(name))
-    ]
-    columns = ["task", *_PAIR_COLUMNS]
-    found = pd.DataFrame(rows, columns=columns).astype({"separated": "boolean"})
+    found = _pairs(_contests(frame, method, value, scene, task, image, higher_is_better), level, draws)
     return found if task else found.drop(columns="task")
 
 
@@ -167,6 +144,19 @@ def over_tasks(found: Sequence[Verdict]) -> list[Array | None]:
         left[n] -= 1
         alive -= left[n] == 0
     return [adjusted.get(n) for n in range(len(found))]
+
+
+def _pairs(contests: Mapping[str, Contest], level: float, draws: int) -> pd.DataFrame:
+    """Compare the pairs of every task, and those of the average, which comes last."""
+    compared = verdicts(list(contests.values()), level, draws)
+    of_tasks = [name for name, contest in contests.items() if len(contest.tasks) == 1]
+    board = dict(zip(of_tasks, over_tasks(compared[: len(of_tasks)]), strict=True))
+    rows = [
+        {"task": name, **row}
+        for name, verdict in zip(contests, compared, strict=True)
+        for row in pair_rows(verdict, board.get(name))
+    ]
+    return pd.DataFrame(rows, columns=["task", *_PAIR_COLUMNS]).astype({"separated": "boolean"})
 
 
 def _contests(

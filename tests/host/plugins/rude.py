@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ KEPT = []
 
 def descriptors():
     """All but the standard three: which numbers the pipes have depends on what the driver has open."""
-    return [number for number in map(int, os.listdir("/proc/self/fd")) if number > 2]
+    return [number for entry in Path("/proc/self/fd").iterdir() if (number := int(entry.name)) > 2]
 
 
 def says(error):

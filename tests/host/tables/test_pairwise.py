@@ -20,7 +20,7 @@ def stratum(rows=4, scenes=12, images=3, seed=0, name="s", weight=1.0, shift=0.0
 
 
 def plainly(family, draws):
-    """Compute the adjusted p of every pair as the procedure is written: one draw, one pair, one scene at a time."""
+    """Compute the adjusted p of every pair as the procedure is written: draw by draw, pair by pair."""
 
     def mean_and_error(part, first, second, scenes):
         differences = part.sums[first] - part.sums[second]
