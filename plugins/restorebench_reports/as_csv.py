@@ -21,6 +21,7 @@ class Csv:
         """Write the files and return them."""
         frames = {
             "leaderboard": tables.leaderboard.drop(columns=["incomplete", "yardstick"]),
+            "comparisons": tables.comparisons,
             "records": tables.records,
             "cost": tables.cost,
             "failures": tables.failures,
@@ -37,15 +38,8 @@ def _write(path: Path, frame: pd.DataFrame) -> Path:
 
 def as_text(frame: pd.DataFrame) -> str:
     """Render a frame as CSV text."""
-    shown = [[(_rank if name == "rank" else _plain)(value) for value in frame[name]] for name in frame.columns]
+    shown = [[_plain(value) for value in frame[name]] for name in frame.columns]
     return csv_text([[guarded(str(name)) for name in frame.columns], *zip(*shown, strict=True)])
-
-
-def _rank(value: Any) -> str:
-    """Print a rank without decimals; only averages of ranks have some."""
-    if value is None or pd.isna(value):
-        return ""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.6f}"
 
 
 def _plain(value: Any) -> str:

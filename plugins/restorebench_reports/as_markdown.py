@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from tabulate import tabulate
 
+from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
 
@@ -25,10 +27,12 @@ class Markdown:
         board = tables.board
         parts = [f"# {board.suite} (version {board.version})"]
         for column in board.columns:
-            parts += [f"## {column.name}", _matrix(tables.leaderboard, column)]
+            parts += [f"## {column.name}", _matrix(tables, column)]
         parts.append(
-            "**Bold** is the best value of a task as printed, and no claim that the difference is real: see"
-            " the intervals below. `!` marks an incomplete row, *italics* a yardstick, which saw the ground truth."
+            "**Bold** marks every row of the best group of a task: no difference between it and the best value"
+            f" was shown ({LEVEL:.0%}, corrected for all pairs of the task). Rows that were told the task, and"
+            " yardsticks, are compared among themselves. Nothing is bold where there are fewer than"
+            f" {MIN_SCENES} scenes. `!` marks an incomplete row, *italics* a yardstick: it saw the clean image."
         )
         parts += ["## Rows", _rows(tables.leaderboard, board.columns)]
         path = folder / "leaderboard.md"
@@ -36,67 +40,61 @@ class Markdown:
         return [path]
 
 
-def _matrix(frame: Any, column: Any) -> str:
+def _matrix(tables: Any, column: Any) -> str:
     """Lay one metric out: restorers down, tasks across. Yardsticks are in italics and never bold."""
+    frame = tables.leaderboard
     tasks = list(dict.fromkeys(zip(frame.task, frame.dataset, strict=True)))
     keys = list(dict.fromkeys(zip(frame.restorer, frame.tell, strict=True)))
     rows = {(r["task"], r["dataset"], r["restorer"], r["tell"]): r for _, r in frame.iterrows()}
-    best = {task: _best([rows.get((*task, *key)) for key in keys], column) for task in tasks}
+    letters = {task: tables.compared.letters(*task, column.name) for task in tasks}
     lines = []
     for name, tell in keys:
         found = [rows.get((*task, name, tell)) for task in tasks]
+        row_name = name if tell == "nothing" else f"{name}:{tell}"
+        best = ["a" in letters[task].get(row_name, "") for task in tasks]
         title = _safe(name if tell == "nothing" else f"{name} [{tell}]")
         if any(_is_yardstick(row) for row in found if row is not None):
             title = f"*{title}*"
-        lines.append([title, *(_cell(row, best[task], column) for row, task in zip(found, tasks, strict=True))])
+        lines.append([title, *(_cell(row, bold, column) for row, bold in zip(found, best, strict=True))])
     many = len({dataset for _, dataset in tasks}) > 1
     titles = [_safe(f"{task} ({dataset})" if many else task) for task, dataset in tasks]
     return tabulate(lines, ["restorer", *titles], tablefmt="github", disable_numparse=True)
-
-
-def _best(rows: list[Any], column: Any) -> float | None:
-    """Return the best value among complete competitors, rounded as it is printed; None where none may be best."""
-    if not column.ranks:
-        return None
-    known = [row[column.name] for row in rows if row is not None and _competes(row)]
-    known = [round(value, column.decimals) for value in known if value is not None and value == value]
-    if not known:
-        return None
-    return max(known) if column.higher_is_better else min(known)
 
 
 def _is_yardstick(row: Any) -> bool:
     return bool(row["yardstick"])
 
 
-def _competes(row: Any) -> bool:
-    return not _is_yardstick(row) and not row["incomplete"]
-
-
-def _cell(row: Any, best: float | None, column: Any) -> str:
+def _cell(row: Any, bold: bool, column: Any) -> str:
     if row is None or row[column.name] is None or row[column.name] != row[column.name]:
         return "-"
     text = f"{row[column.name]:.{column.decimals}f}"
-    mark = "!" if row["incomplete"] else ""
-    bold = _competes(row) and round(row[column.name], column.decimals) == best
-    return f"**{text}**" if bold else text + mark
+    return f"**{text}**" if bold else text + ("!" if row["incomplete"] else "")
 
 
 def _rows(frame: Any, columns: Any) -> str:
-    names = ["task", "dataset", "restorer", "tell", "n_images", "n_scenes", "gain", "rank", "status"]
+    names = ["task", "dataset", "restorer", "tell", "n_images", "n_scenes", "gain", "ranks", "group", "status"]
     first = next((column for column in columns if column.ranks), columns[0])
     lines = []
     for _, row in frame.iterrows():
         low, high = row[f"{first.name}_low"], row[f"{first.name}_high"]
         shown = "" if low is None or low != low else f"{low:.{first.decimals}f} to {high:.{first.decimals}f}"
-        lines.append([*(_text(row[name]) for name in names[:6]), shown, *(_text(row[n]) for n in names[6:])])
+        fields = dict(row) | {"ranks": _ranks(row["rank_low"], row["rank_high"])}
+        lines.append([*(_text(row[n]) for n in names[:6]), shown, *(_text(fields[n]) for n in names[6:])])
     return tabulate(
         lines, [*names[:6], f"{first.name} 95 %", *names[6:]], tablefmt="github", disable_numparse=True
     )
 
 
+def _ranks(low: Any, high: Any) -> str:
+    """Show the ranks that a row can have: `2`, `1-3`, or nothing."""
+    if pd.isna(low):
+        return ""
+    return f"{low}" if low == high else f"{low}-{high}"
+
+
 def _text(value: Any) -> str:
-    if value is None or value != value:
+    if pd.isna(value):
         return ""
     return f"{value:.2f}" if isinstance(value, float) else _safe(str(value))
 

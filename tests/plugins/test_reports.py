@@ -9,7 +9,7 @@ from restorebench_reports.as_csv import Csv, as_text
 from restorebench_reports.as_markdown import Markdown
 
 from restorebench.records import Record
-from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
+from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
 from restorebench.tables.build import build
 
 
@@ -17,7 +17,7 @@ from restorebench.tables.build import build
 def tables():
     samples = tuple(SampleFacts(f"s{n}", f"s{n}", "published") for n in range(12))
     cells = tuple(
-        CellFacts(name, name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
+        CellFacts(name, name, "nothing", "noisy", "d", "untrained", Family.BLIND, name, name, samples)
         for name in ("identity", "=evil|<script>")
     )
     found = [
@@ -31,14 +31,20 @@ def tables():
 
 def test_csv_has_six_decimals_blank_holes_and_inf(tables, tmp_path):
     files = Csv(None, None).write(tables, tmp_path)
-    assert {path.name for path in files} == {"leaderboard.csv", "records.csv", "cost.csv", "failures.csv"}
+    assert {path.name for path in files} == {
+        "leaderboard.csv",
+        "comparisons.csv",
+        "records.csv",
+        "cost.csv",
+        "failures.csv",
+    }
     text = (tmp_path / "records.csv").read_text()
     assert "\r" not in text
     rows = list(csv.DictReader(text.splitlines()))
     assert rows[0]["psnr@rgb"] == "inf"
     assert rows[1]["psnr@rgb"] == "10.142857"
     board = list(csv.DictReader((tmp_path / "leaderboard.csv").read_text().splitlines()))
-    assert board[0]["rank"] == "2"
+    assert (board[0]["rank_low"], board[0]["rank_high"], board[0]["group"]) == ("1", "2", "a")
     assert board[0]["status"] == "capped"
 
 
@@ -72,13 +78,13 @@ def test_a_lone_carriage_return_breaks_no_row():
 def test_an_incomplete_row_is_never_the_best_and_equal_ones_share_the_bold(tmp_path):
     samples = tuple(SampleFacts(f"s{n}", f"s{n}", "published") for n in range(12))
     cells = tuple(
-        CellFacts(name, name, "nothing", "noisy", "d", "untrained", False, name, name, samples)
+        CellFacts(name, name, "nothing", "noisy", "d", "untrained", Family.BLIND, name, name, samples)
         for name in ("a", "b", "broken")
     )
     found = [
-        Record(c.digest, s.id, 0, "ok", scores={"psnr@rgb": value})
-        for c, value in zip(cells, (20.001, 20.0, 30.0), strict=True)
-        for s in samples
+        Record(c.digest, s.id, 0, "ok", scores={"psnr@rgb": value + (c.digest == "a") * 0.001 * (-1) ** n})
+        for c, value in zip(cells, (20.0, 20.0, 30.0), strict=True)
+        for n, s in enumerate(samples)
     ]
     built = build(Board("mine", "1", ("noisy",), (Column("psnr@rgb", True, 2),), cells), found[:-1])
     (path,) = Markdown(None, None).write(built, tmp_path)

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from restorebench.contract.tasks import CLEAN
 from restorebench.records import OK
 from restorebench.tables import intervals, leaderboard
-from restorebench.tables.board import Board
-from restorebench.tables.leaderboard import AVERAGE, Row, ScoredCell
+from restorebench.tables.board import Board, Family
+from restorebench.tables.comparisons import Part
+from restorebench.tables.leaderboard import AVERAGE, EVERY_DATASET, Row, ScoredCell, Standings
 from restorebench.tables.status import Flag, rendered, status, together
 from restorebench.toolbox.digests import digest
 
 CAPTURED = "average-captured"
-EVERY_DATASET = "*"
-"""The dataset of an average over tasks that come from several datasets."""
 
 
-def rows(board: Board, cells: Sequence[ScoredCell]) -> list[Row]:
-    """Lay out the averages for leaderboard.csv; of captured images too where there are others beside them."""
-    averages = _averages(board, cells, captured=False)
-    kinds = {sample.kind for cell in cells if cell.facts.task != CLEAN for sample in cell.facts.samples}
+def parts(board: Board, cells: Sequence[ScoredCell]) -> list[Part]:
+    """Put together what is averaged: per dataset the tasks, and of captured images those that have any.
+
+    Where every task has one dataset but not all the same, a dataset alone is no whole board: then one average
+    spans them all, and its dataset is `*`.
+    """
+    entering = [cell for cell in cells if cell.facts.task != CLEAN]
+    found = _parts(board, entering, AVERAGE, captured=False)
+    kinds = {sample.kind for cell in entering for sample in cell.facts.samples}
     if "captured" in kinds and len(kinds) > 1:
-        averages += _averages(board, cells, captured=True)
-    return averages
+        found += _parts(board, entering, CAPTURED, captured=True)
+    return found
+
+
+def _parts(board: Board, entering: Sequence[ScoredCell], name: str, captured: bool) -> list[Part]:
+    split = spread((cell.facts.dataset, cell.facts.task) for cell in entering)
+    found: dict[str, dict[str, list[ScoredCell]]] = defaultdict(lambda: defaultdict(list))
+    for cell in entering:
+        if not captured or any(sample.kind == "captured" for sample in cell.facts.samples):
+            found[EVERY_DATASET if split else cell.facts.dataset][cell.facts.name].append(cell)
+    present = {cell.facts.task for by_name in found.values() for cells in by_name.values() for cell in cells}
+    wanted = tuple(task for task in board.tasks if task in present or not captured)
+    return [Part(name, dataset, wanted, by_name, captured) for dataset, by_name in found.items()]
+
+
+def rows(board: Board, averages: Sequence[Part], standings: Standings) -> list[Row]:
+    """Lay out the averages for leaderboard.csv."""
+    return [
+        row | standings.get((part.task, part.dataset, name), {})
+        for part in averages
+        for name, row in _rows(board, part)
+    ]
+
+
+def _rows(board: Board, part: Part) -> Iterator[tuple[str, Row]]:
+    every = [cell for cells in part.cells.values() for cell in cells]
+    sound = {column.name: leaderboard.comparable(every, column.name, part.captured) for column in board.columns}
+    for name, cells in part.cells.items():
+        yield name, _average_row(board, cells, part, sound)
 
 
 def spread(places: Iterable[tuple[str, str]]) -> bool:
@@ -34,77 +65,45 @@ def spread(places: Iterable[tuple[str, str]]) -> bool:
     return len(datasets) > 1 and len(tasks) == len(distinct)
 
 
-def _averages(board: Board, cells: Sequence[ScoredCell], captured: bool) -> list[Row]:
-    """Average each restorer over tasks, one row per dataset; of captured images, over the tasks that have any.
-
-    Where every task has one dataset but not all the same, a dataset alone is no whole board: then one row
-    spans them all, and its dataset is `*`.
-    """
-    entering = [cell for cell in cells if cell.facts.task != CLEAN]
-    tasks = set(board.tasks)
-    if captured:
-        tasks = {c.facts.task for c in entering if any(s.kind == "captured" for s in c.facts.samples)}
-    split = spread((cell.facts.dataset, cell.facts.task) for cell in entering)
-    groups: dict[tuple[str, str, str], list[ScoredCell]] = defaultdict(list)
-    for cell in entering:
-        dataset = EVERY_DATASET if split else cell.facts.dataset
-        group = groups[dataset, cell.facts.restorer, cell.facts.tell]
-        if cell.facts.task in tasks:
-            group.append(cell)
-    wanted = [task for task in board.tasks if task in tasks]
-    known: dict[str, Mapping[str, float]] = {
-        "gain": leaderboard.gains(board, entering, captured),
-        "rank": leaderboard.ranks(board, entering, captured),
-    }
-    sound = {column.name: leaderboard.comparable(entering, column.name, captured) for column in board.columns}
-    return [
-        _average_row(board, group, dataset, wanted, known, sound, captured)
-        for (dataset, _, _), group in groups.items()
-        if group
-    ]
-
-
 def _average_row(
     board: Board,
     group: Sequence[ScoredCell],
-    dataset: str,
-    tasks: Sequence[str],
-    known: Mapping[str, Mapping[str, float]],
+    part: Part,
     sound: Mapping[str, set[str]],
-    captured: bool,
 ) -> Row:
     """Average one restorer over the wanted tasks; a task that is missing or incomplete blanks the numbers."""
-    row = _average_facts(board, group, dataset, captured)
+    row = _average_facts(board, group, part)
     held = {cell.facts.task for cell in group}
     holes = [cell.facts.task for cell in group if not cell.complete]
-    lacking = dict.fromkeys([*(task for task in tasks if task not in held), *holes])
-    of_tasks = f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"
-    told = status(Flag.SHARE, of_tasks if captured else board.share, *(cell.facts.share for cell in group))
+    lacking = dict.fromkeys([*(task for task in part.tasks if task not in held), *holes])
+    of_tasks = f"{len(part.tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"
+    told = status(Flag.SHARE, of_tasks if part.captured else board.share, *(cell.facts.share for cell in group))
     if lacking:
         told += status(Flag.INCOMPLETE, f"incomplete: {', '.join(lacking)}")
-        told += status(Flag.YARDSTICK, "yardstick" if any(cell.facts.yardstick for cell in group) else "")
+        seen = any(cell.facts.family is Family.YARDSTICK for cell in group)
+        told += status(Flag.YARDSTICK, "yardstick" if seen else "")
         return row | rendered(told)
-    _put_means(board, row, group, sound, captured)
-    for name, by_cell in known.items():
-        if all(cell.key in by_cell for cell in group):
-            row[name] = sum(by_cell[cell.key] for cell in group) / len(group)
+    _put_means(board, row, group, sound, part.captured)
     return row | rendered(told + together(leaderboard.status_of(board, cell) for cell in group))
 
 
-def _average_facts(board: Board, group: Sequence[ScoredCell], dataset: str, captured: bool) -> Row:
-    name = CAPTURED if captured else AVERAGE
+def _average_facts(board: Board, group: Sequence[ScoredCell], part: Part) -> Row:
     chosen = [
-        {sample.id: sample.scene for sample in cell.facts.samples if not captured or sample.kind == "captured"}
+        {
+            sample.id: sample.scene
+            for sample in cell.facts.samples
+            if not part.captured or sample.kind == "captured"
+        }
         for cell in group
     ]
     broken = [{r.sample for r in cell.records if r.status != OK} for cell in group]
     return leaderboard.identity(board, group[0].facts) | {
-        "task": name,
-        "dataset": dataset,
+        "task": part.task,
+        "dataset": part.dataset,
         "n_images": sum(len(scenes) for scenes in chosen),
         "n_scenes": len({scene for scenes in chosen for scene in scenes.values()}),
         "failed": sum(len(bad & set(scenes)) for bad, scenes in zip(broken, chosen, strict=True)),
-        "digest": digest(name, [cell.facts.row_digest for cell in group]),
+        "digest": digest(part.task, [cell.facts.row_digest for cell in group]),
     }
 
 

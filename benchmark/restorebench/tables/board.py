@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn, TaskData
 from restorebench.toolbox.digests import digest
+
+
+class Family(StrEnum):
+    """What rows may know, which decides what they are compared with."""
+
+    BLIND = "blind"
+    """Told nothing, or what a bundled detector says of the image alone."""
+    TOLD = "told"
+    """Told the task, or what a detector of another plugin says."""
+    YARDSTICK = "yardstick"
+    """Saw the clean image."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,7 @@ class CellFacts:
     task: str
     dataset: str
     training: str
-    yardstick: bool
+    family: Family
     digest: str
     row_digest: str
     samples: tuple[SampleFacts, ...]
@@ -60,6 +72,11 @@ class CellFacts:
     skipped: str = ""
     notes: tuple[str, ...] = ()
     total: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of its row: `NAME`, or `NAME:TELL` where it is told something."""
+        return self.restorer if self.tell == "nothing" else f"{self.restorer}:{self.tell}"
 
     @property
     def share(self) -> str:
@@ -122,7 +139,7 @@ def board_of(plan: Plan) -> Board:
         tasks=plan.tasks,
         tasks_in_suite=len(plan.suite.tasks),
         columns=tuple(_board_column(column) for column in plan.columns),
-        cells=tuple(_cell_facts(cell) for cell in plan.restorer_cells),
+        cells=tuple(_cell_facts(cell, _family(plan, cell)) for cell in plan.restorer_cells),
         detector_cells=tuple(_detector_facts(cell) for cell in plan.detector_cells),
     )
 
@@ -138,7 +155,14 @@ def _board_column(column: ScoreColumn) -> Column:
     return Column(column.name, card.higher_is_better, card.decimals, card.unit, ranks=card.ranks)
 
 
-def _cell_facts(cell: RestorerCell) -> CellFacts:
+def _family(plan: Plan, cell: RestorerCell) -> Family:
+    if cell.card.yardstick:
+        return Family.YARDSTICK
+    bundled = {detecting.digest for detecting in plan.detector_cells if not detecting.entry.code}
+    return Family.BLIND if cell.tell == "nothing" or cell.told_by in bundled else Family.TOLD
+
+
+def _cell_facts(cell: RestorerCell, family: Family) -> CellFacts:
     scored = [[column.name, column.digest] for column in cell.columns]
     return CellFacts(
         restorer=cell.label,
@@ -147,7 +171,7 @@ def _cell_facts(cell: RestorerCell) -> CellFacts:
         task=cell.data.task,
         dataset=cell.data.label,
         training=cell.card.training.value,
-        yardstick=cell.card.yardstick,
+        family=family,
         digest=cell.digest,
         row_digest=digest(cell.digest, scored, [sample.id for sample in cell.data.samples[: cell.data.wanted]]),
         samples=_samples(cell.data),

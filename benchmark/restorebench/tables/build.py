@@ -14,8 +14,10 @@ from restorebench.contract.tasks import composite
 from restorebench.records import OK, DetectionRecord, Record
 from restorebench.tables import averages, leaderboard
 from restorebench.tables.board import Board
+from restorebench.tables.comparisons import Comparisons, Part, compared, parts_of
 from restorebench.tables.detector_tables import detection_tables
 from restorebench.tables.leaderboard import Row, ScoredCell
+from restorebench.tables.standings import standings
 from restorebench.tables.status import RENDERED
 
 
@@ -29,6 +31,8 @@ class Tables:
 
     board: Board
     leaderboard: pd.DataFrame
+    comparisons: pd.DataFrame
+    compared: Comparisons
     records: pd.DataFrame
     detectors: pd.DataFrame
     labels: pd.DataFrame
@@ -47,10 +51,14 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
     heard: dict[str, dict[str, DetectionRecord]] = defaultdict(dict)
     for said in detections:
         heard[said.digest][said.sample] = said
+    averaged = averages.parts(board, cells)
+    found = compared(board, [*parts_of(cells), *averaged])
     scores, labels, confusion = detection_tables(board, heard)
     return Tables(
         board=board,
-        leaderboard=_leaderboard(board, cells),
+        leaderboard=_leaderboard(board, cells, averaged, found),
+        comparisons=found.frame(),
+        compared=found,
         records=_records(board, cells),
         detectors=scores,
         labels=labels,
@@ -60,9 +68,13 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
     )
 
 
-def _leaderboard(board: Board, cells: Sequence[ScoredCell]) -> pd.DataFrame:
-    rows = leaderboard.rows(board, cells) + averages.rows(board, cells)
-    return pd.DataFrame(rows, columns=[*leaderboard.columns(board), *RENDERED])
+def _leaderboard(
+    board: Board, cells: Sequence[ScoredCell], averaged: Sequence[Part], found: Comparisons
+) -> pd.DataFrame:
+    standing = standings(found)
+    rows = leaderboard.rows(board, cells, standing) + averages.rows(board, averaged, standing)
+    frame = pd.DataFrame(rows, columns=[*leaderboard.columns(board), *RENDERED])
+    return frame.astype(dict.fromkeys(("rank_low", "rank_high", "best_in"), "Int64"))
 
 
 def _records(board: Board, cells: Sequence[ScoredCell]) -> pd.DataFrame:

@@ -11,9 +11,9 @@ import pandas as pd
 from restorebench.contract.tasks import CLEAN
 from restorebench.records import DetectionRecord
 from restorebench.tables import detector_scores
-from restorebench.tables.averages import EVERY_DATASET, spread
+from restorebench.tables.averages import spread
 from restorebench.tables.board import Board, DetectorCellFacts
-from restorebench.tables.leaderboard import AVERAGE, Row
+from restorebench.tables.leaderboard import AVERAGE, EVERY_DATASET, Row
 from restorebench.tables.status import Flag, Status, status, together
 from restorebench.toolbox.digests import digest
 

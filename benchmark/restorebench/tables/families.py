@@ -116,8 +116,10 @@ class Verdict:
 
     def letters(self) -> dict[str, str]:
         """Return each row's letters, by name; empty where nothing was compared."""
-        if self.compared is None:
-            return {}
+        return {} if self.compared is None else self._letters
+
+    @cached_property
+    def _letters(self) -> dict[str, str]:
         found = groups.letters(self.order, self.better)
         return {self.names[row]: text for row, text in found.items()}
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 MIN_SCENES_FOR_INTERVAL = 5
-MIN_SCENES_FOR_RANK = 10
 BOOTSTRAP_FROM = 30
 """Scenes from which on the percentile bootstrap is as honest as the t interval: below it is too narrow."""
 DRAWS = 10_000
@@ -29,6 +28,27 @@ def interval(values: Sequence[float], scenes: Sequence[str], seed: int, level: f
     None below five scenes. A t interval on scene influences below 30, a percentile bootstrap from there on.
     """
     return average_interval([(values, scenes)], seed, level)
+
+
+def share(flags: Sequence[bool], scenes: Sequence[str], level: float = 0.95) -> tuple[float, float, float]:
+    """Return the share of true flags with its confidence interval, scenes being the independent units.
+
+    The exact binomial interval of as many independent images as would vary like these: the method of Korn and
+    Graubard ("Confidence intervals for proportions with small expected number of positive counts estimated from
+    survey data", 1998). Where all flags are alike, an image counts no more than its share of a scene.
+    """
+    names, where = np.unique(np.asarray(scenes, dtype=object).astype(str), return_inverse=True)
+    true, number, of_scene = np.asarray(flags, dtype=float), len(flags), len(names)
+    rate = float(true.mean())
+    independent = float(of_scene)
+    if 0 < rate < 1 and of_scene > 1:
+        moved = np.bincount(where, true) - np.bincount(where) * rate
+        variance = of_scene / (of_scene - 1) * float(np.square(moved).sum()) / number**2
+        independent = min(rate * (1 - rate) / variance, number) if variance > 0 else number
+    found, tail = rate * independent, (1 - level) / 2
+    low = float(betaincinv(found, independent - found + 1, tail)) if found > 0 else 0.0
+    high = float(betaincinv(found + 1, independent - found, 1 - tail)) if found < independent else 1.0
+    return rate, low, high
 
 
 def average_interval(

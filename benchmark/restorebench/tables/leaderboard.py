@@ -1,4 +1,4 @@
-"""The leaderboard: a row per cell, with its gain and its rank. No plugin can change this arithmetic."""
+"""The leaderboard: a row per cell. No plugin can change this arithmetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from restorebench.records import OK, Record
 from restorebench.tables import intervals
-from restorebench.tables.board import Board, CellFacts, Column
+from restorebench.tables.board import Board, CellFacts, Column, Family
 from restorebench.tables.status import Flag, Status, rendered, status, together
 from restorebench.toolbox.digests import digest
 from restorebench.toolbox.synthesis import PERFECT
@@ -17,9 +17,16 @@ from restorebench.toolbox.synthesis import PERFECT
 CAP = PERFECT
 """What an infinite PSNR counts as in a mean, in dB; a finite one above it too, or it would beat a perfect one."""
 AVERAGE = "average"
-_RANK_DECIMALS = 6  # ranks compare what the CSV prints
+EVERY_DATASET = "*"
+"""The dataset of an average over tasks that come from several datasets."""
 
 Row = dict[str, Any]
+Standings = Mapping[tuple[str, str, str], Row]
+"""By task, dataset and name of a row: the fields that compare it with others, those of STANDING."""
+STANDING = (
+    *("gain", "gain_low", "gain_high", "win_rate", "harm_rate", "harm_low", "harm_high"),
+    *("rank_low", "rank_high", "group", "best_in"),
+)
 
 
 @dataclass(frozen=True)
@@ -93,20 +100,23 @@ def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: s
     return ScoredCell(facts, found, means, capped)
 
 
-def rows(board: Board, cells: Sequence[ScoredCell]) -> list[Row]:
+def rows(board: Board, cells: Sequence[ScoredCell], standings: Standings) -> list[Row]:
     """Lay out the cells for leaderboard.csv, in the board's order."""
-    gained, ranked = gains(board, cells), ranks(board, cells)
-    return [_row(board, cell, gained.get(cell.key), ranked.get(cell.key)) for cell in cells]
+    return [
+        _row(board, cell) | standings.get((cell.facts.task, cell.facts.dataset, cell.facts.name), {})
+        for cell in cells
+    ]
 
 
 def columns(board: Board) -> tuple[str, ...]:
     """Name the columns of leaderboard.csv, in order."""
     scores = [f"{c.name}{end}" for c in board.columns for end in ("", "_low", "_high")]
     return (
-        *("suite", "suite_version", "task", "dataset", "restorer", "tell", "training"),
+        *("suite", "suite_version", "task", "dataset", "restorer", "tell", "training", "family"),
         *("n_images", "n_scenes", "failed"),
         *scores,
-        *("gain", "rank", "status", "digest"),
+        *STANDING,
+        *("status", "digest"),
     )
 
 
@@ -120,10 +130,11 @@ def identity(board: Board, facts: CellFacts) -> Row:
         "restorer": facts.restorer,
         "tell": facts.tell,
         "training": facts.training,
+        "family": str(facts.family),
     }
 
 
-def _row(board: Board, cell: ScoredCell, gain: float | None, rank: int | None) -> Row:
+def _row(board: Board, cell: ScoredCell) -> Row:
     facts = cell.facts
     row = identity(board, facts) | {
         "n_images": len(facts.samples),
@@ -136,7 +147,7 @@ def _row(board: Board, cell: ScoredCell, gain: float | None, rank: int | None) -
             row[column.name] = sum(values) / len(values)
             seed = intervals.seed_from(digest(facts.row_digest, column.name))
             put_interval(row, column.name, intervals.interval(values, scenes, seed))
-    return row | {"gain": gain, "rank": rank, "digest": facts.row_digest} | rendered(status_of(board, cell))
+    return row | {"digest": facts.row_digest} | rendered(status_of(board, cell))
 
 
 def put_interval(row: Row, name: str, interval: intervals.Interval | None) -> None:
@@ -161,7 +172,7 @@ def status_of(board: Board, cell: ScoredCell) -> Status:
             status(Flag.CAPPED, "capped" if cell.capped else ""),
             status(Flag.FALLBACK, f"fallback: {', '.join(fallbacks)}" if fallbacks else ""),
             status(Flag.MIXED_EXECUTION, f"mixed execution: {', '.join(kinds)}" if len(kinds) > 1 else ""),
-            status(Flag.YARDSTICK, "yardstick" if facts.yardstick else ""),
+            status(Flag.YARDSTICK, "yardstick" if facts.family is Family.YARDSTICK else ""),
             status(Flag.NOTE, *facts.notes),
             status(Flag.NOTE, *(f"{column.name} unavailable" for column in board.columns if column.unavailable)),
             status(Flag.NOTE, *_columns_with_gaps(cell)),
@@ -195,45 +206,11 @@ def comparable(cells: Sequence[ScoredCell], column: str, captured: bool = False)
     }
 
 
-def _psnr(board: Board) -> Column | None:
+def gain_column(board: Board) -> Column | None:
+    """Return the column of the gain over identity: the first PSNR."""
     return next((column for column in board.columns if column.name.startswith("psnr@")), None)
 
 
-def gains(board: Board, cells: Sequence[ScoredCell], captured: bool = False) -> dict[str, float]:
-    """Return PSNR minus identity's on the same images, by key of the cell, where both can be compared."""
-    column = _psnr(board)
-    if column is None:
-        return {}
-    sound = comparable(cells, column.name, captured)
-    means = {c.key: mean for c in cells if c.key in sound and (mean := c.mean(column.name, captured)) is not None}
-    floors = {
-        (cell.facts.dataset, cell.facts.task): means[cell.key]
-        for cell in cells
-        if cell.facts.plugin == "identity" and cell.facts.tell == "nothing" and cell.key in means
-    }
-    return {
-        cell.key: means[cell.key] - floors[place]
-        for cell in cells
-        if cell.key in means and (place := (cell.facts.dataset, cell.facts.task)) in floors
-    }
-
-
-def ranks(board: Board, cells: Sequence[ScoredCell], captured: bool = False) -> dict[str, int]:
-    """Rank comparable competitors of one task, by key, by the first column that may; ties share the better."""
-    column = next((column for column in board.columns if column.ranks), None)
-    if column is None:
-        return {}
-    sound = comparable(cells, column.name, captured)
-    rivals: dict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
-    for cell in cells:
-        values, scenes = cell.scored(column.name, captured)
-        enough = len(set(scenes)) >= intervals.MIN_SCENES_FOR_RANK
-        if cell.key in sound and not cell.facts.yardstick and enough:
-            mean = round(sum(values) / len(values), _RANK_DECIMALS)
-            rivals[cell.facts.dataset, cell.facts.task].append((cell.key, mean))
-    sign = -1 if column.higher_is_better else 1
-    return {
-        name: 1 + sum(sign * other < sign * mean for _, other in group)
-        for group in rivals.values()
-        for name, mean in group
-    }
+def is_identity(facts: CellFacts) -> bool:
+    """Tell whether a cell returns its input, which a gain is measured from."""
+    return facts.plugin == "identity" and facts.tell == "nothing"

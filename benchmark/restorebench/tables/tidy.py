@@ -87,7 +87,7 @@ def rank_table(
     return pd.DataFrame(rows, columns=columns).astype({"rank_low": "Int64", "rank_high": "Int64"})
 
 
-_PAIR_COLUMNS = (
+PAIR_COLUMNS = (
     *("a", "b", "n_images", "n_scenes", "difference", "low", "high", "sd", "win_rate"),
     *("p", "p_board", "separated", "scenes_needed"),
 )
@@ -156,7 +156,7 @@ def _pairs(contests: Mapping[str, Contest], level: float, draws: int) -> pd.Data
         for name, verdict in zip(contests, compared, strict=True)
         for row in pair_rows(verdict, board.get(name))
     ]
-    return pd.DataFrame(rows, columns=["task", *_PAIR_COLUMNS]).astype({"separated": "boolean"})
+    return pd.DataFrame(rows, columns=["task", *PAIR_COLUMNS]).astype({"separated": "boolean"})
 
 
 def _contests(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from restorebench.journal import journal as journals
 from restorebench.journal.migration import SCHEMA
 from restorebench.records import Record
-from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
+from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
 from restorebench.tables.build import build
 from tests.failing import failure
 
@@ -18,8 +18,10 @@ SAMPLES = tuple(SampleFacts(name, name[0], "captured") for name in ("a1", "a2", 
 COLUMNS = (Column("psnr@rgb", True), Column("ssim@rgb", True))
 DIGESTS = {column.name: f"digest of {column.name}" for column in COLUMNS}
 CELLS = tuple(
-    CellFacts(name, name, "nothing", "noisy", "d", "untrained", False, name, f"0{place}", SAMPLES, tuple(DIGESTS))
-    for place, name in enumerate(("identity", "other"))
+    CellFacts(
+        name, name, "nothing", "noisy", "d", "untrained", Family.BLIND, name, f"0{n}", SAMPLES, tuple(DIGESTS)
+    )
+    for n, name in enumerate(("identity", "other"))
 )
 BOARD = Board("replay", "1", ("noisy",), COLUMNS, CELLS)
 

@@ -1,0 +1,171 @@
+"""Which rows of a board differ: every pair of a family on every task and average, by every column that ranks.
+
+A family is what is compared with one error rate: the blind rows, the rows that were told the task, the yardsticks;
+and, beside these, every row of one of them against identity.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from restorebench.contract.tasks import CLEAN
+from restorebench.tables import leaderboard
+from restorebench.tables.board import Board, Column, Family
+from restorebench.tables.families import Contest, Scores, Verdict, verdicts
+from restorebench.tables.leaderboard import ScoredCell
+from restorebench.tables.pairwise import Array
+from restorebench.tables.tidy import PAIR_COLUMNS, over_tasks, pair_rows
+
+_DECIMALS = 6  # scores that are equal in records.csv are equal here
+
+
+class Where(NamedTuple):
+    """What the rows of one comparison have in common. task: a task or an average, as the table names it.
+
+    against_identity: whether each row is compared with identity alone.
+    """
+
+    family: Family
+    against_identity: bool
+    task: str
+    dataset: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is compared together: the cells of one task, or those of all the tasks of an average.
+
+    task, dataset: as the table names them. tasks: what a row needs to be compared. cells: by the name of the row,
+    its cell of each task, in the same order. captured: whether captured images alone count.
+    """
+
+    task: str
+    dataset: str
+    tasks: tuple[str, ...]
+    cells: Mapping[str, Sequence[ScoredCell]]
+    captured: bool = False
+
+
+def parts_of(cells: Iterable[ScoredCell]) -> list[Part]:
+    """Put the cells of each task of each dataset together."""
+    found: dict[tuple[str, str], dict[str, list[ScoredCell]]] = defaultdict(dict)
+    for cell in cells:
+        found[cell.facts.task, cell.facts.dataset][cell.facts.name] = [cell]
+    return [Part(task, dataset, (task,), by_name) for (task, dataset), by_name in found.items()]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All comparisons of a board, in the order of comparisons.csv."""
+
+    board: Board
+    found: Mapping[Where, Verdict]
+
+    def letters(self, task: str, dataset: str, column: str) -> dict[str, str]:
+        """Return the letters of every row that was compared within its family, by name."""
+        return {
+            name: letters
+            for family in Family
+            if (verdict := self.found.get(Where(family, False, task, dataset, column))) is not None
+            for name, letters in verdict.letters().items()
+        }
+
+    def frame(self) -> pd.DataFrame:
+        """Lay every pair out for comparisons.csv."""
+        adjusted = self._over_tasks()
+        rows = [
+            {
+                "suite": self.board.suite,
+                "suite_version": self.board.version,
+                "family": f"{where.family} against identity" if where.against_identity else str(where.family),
+                "task": where.task,
+                "dataset": where.dataset,
+                "column": where.column,
+                **row,
+            }
+            for where, verdict in self.found.items()
+            for row in pair_rows(verdict, adjusted.get(where))
+        ]
+        names = ["suite", "suite_version", "family", "task", "dataset", "column", *PAIR_COLUMNS]
+        return pd.DataFrame(rows, columns=names).astype({"separated": "boolean"})
+
+    def _over_tasks(self) -> dict[Where, Array | None]:
+        """Adjust p for the tasks of a board too; averages and clean inputs are no tasks of it."""
+        alike: dict[Where, list[Where]] = defaultdict(list)
+        for where in self.found:
+            if where.task in self.board.tasks:
+                alike[where._replace(task="")].append(where)
+        return {
+            where: adjusted
+            for group in alike.values()
+            for where, adjusted in zip(group, over_tasks([self.found[w] for w in group]), strict=True)
+        }
+
+
+def compared(board: Board, parts: Iterable[Part]) -> Comparisons:
+    """Compare the rows of every part, by every column that ranks and by the column of the gain."""
+    gain = leaderboard.gain_column(board)
+    columns = [column for column in board.columns if column.ranks or column is gain]
+    contests = {
+        where: contest for part in parts for column in columns for where, contest in _contests(part, column)
+    }
+    return Comparisons(board, dict(zip(contests, verdicts(list(contests.values())), strict=True)))
+
+
+def _contests(part: Part, column: Column) -> Iterator[tuple[Where, Contest]]:
+    """Yield what is compared in a part by a column: each family, and its rows against identity."""
+    cells = _sound(part, column.name)
+    identity = next((name for name, found in cells.items() if leaderboard.is_identity(found[0].facts)), None)
+    if part.task == CLEAN and identity is not None:  # there its score is perfect by definition
+        del cells[identity]
+        identity = None
+    for family in Family:
+        rows = [name for name, found in cells.items() if found[0].facts.family is family]
+        if len(rows) > 1:
+            yield (
+                Where(family, False, part.task, part.dataset, column.name),
+                _contest(part, cells, rows, column, identity, only_reference=False),
+            )
+        beside = [*rows, identity] if identity is not None and identity not in rows else rows
+        if identity is not None and rows and len(beside) > 1:
+            yield (
+                Where(family, True, part.task, part.dataset, column.name),
+                _contest(part, cells, beside, column, identity, only_reference=True),
+            )
+
+
+def _sound(part: Part, column: str) -> dict[str, Sequence[ScoredCell]]:
+    """Keep the rows that have every score of every task that any row has."""
+    every = [cell for cells in part.cells.values() for cell in cells]
+    sound = leaderboard.comparable(every, column, part.captured)
+    return {
+        name: cells
+        for name, cells in part.cells.items()
+        if sorted(cell.facts.task for cell in cells) == sorted(part.tasks)
+        and all(c.key in sound and c.tried(column, part.captured) for c in cells)
+    }
+
+
+def _contest(
+    part: Part,
+    cells: Mapping[str, Sequence[ScoredCell]],
+    names: Sequence[str],
+    column: Column,
+    identity: str | None,
+    *,
+    only_reference: bool,
+) -> Contest:
+    tasks = []
+    for of_one_task in zip(*(cells[name] for name in names), strict=True):
+        tried = of_one_task[0].tried(column.name, part.captured)
+        samples = [sample for sample in of_one_task[0].facts.samples if sample.id in tried]
+        values = [[cell.values[column.name][sample.id] for sample in samples] for cell in of_one_task]
+        tasks.append(Scores(tuple(names), tuple(s.scene for s in samples), np.round(values, _DECIMALS)))
+    return Contest(tuple(tasks), column.higher_is_better, identity, only_reference)
