@@ -607,7 +607,7 @@ def test_a_command_that_was_killed_goes_on(call, tmp_path, command, left):
     before = (tmp_path / "out" / "a.png").stat().st_mtime_ns
     code, _, error = call(*arguments, "-o", "out")
     assert code == 2
-    assert "out/a.png is there already" in error
+    assert "out/a.png exists and is not overwritten" in error
     assert "--skip-existing" in error and "--overwrite" in error
     code, out, error = call(*arguments, "-o", "out", "--skip-existing")
     assert (code, error) == (0, "")
@@ -640,7 +640,7 @@ def test_one_image_goes_into_the_file_that_is_named(call, tmp_path):
     assert call("degrade", "in/a.png", "-t", "noisy", "-o", "new/c.png", "--workers", "0")[0] == 0
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["b.PNG", "c.json", "c.png"]
     for source, place, message in [
-        ("in/a.png", "new/b.PNG", "new/b.PNG is there already"),
+        ("in/a.png", "new/b.PNG", "new/b.PNG exists and is not overwritten"),
         ("in/a.png", "d.jpg", "give -o d.png"),
         ("in", "d.png", "d.png names one image, and in is a folder"),
         ("in/a.png", "in/a.png", "in/a.png would be replaced by its own result"),
