@@ -1,4 +1,4 @@
-"""The averages of the leaderboard: each restorer over the tasks, the captured images also by themselves."""
+"""The averages of the leaderboard: each restorer over the tasks, and over captured images only."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def _rows(board: Board, part: Part) -> Iterator[tuple[str, Row]]:
         yield name, _average_row(board, cells, part, sound)
 
 
-def spread(places: Iterable[tuple[str, str]]) -> bool:
-    """Tell whether (dataset, task) places give every task one dataset, but not all the same."""
-    distinct = set(places)
+def spread(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Return whether, in (dataset, task) pairs, every task has one dataset and there are several datasets."""
+    distinct = set(pairs)
     datasets, tasks = {dataset for dataset, _ in distinct}, {task for _, task in distinct}
     return len(datasets) > 1 and len(tasks) == len(distinct)
 
@@ -71,11 +71,11 @@ def _average_row(
     part: Part,
     sound: Mapping[str, set[str]],
 ) -> Row:
-    """Average one restorer over the wanted tasks; a task that is missing or incomplete blanks the numbers."""
+    """Average one restorer over the wanted tasks; the numbers stay blank if a task is missing or incomplete."""
     row = _average_facts(board, group, part)
-    held = {cell.facts.task for cell in group}
-    holes = [cell.facts.task for cell in group if not cell.complete]
-    lacking = dict.fromkeys([*(task for task in part.tasks if task not in held), *holes])
+    present = {cell.facts.task for cell in group}
+    incomplete = [cell.facts.task for cell in group if not cell.complete]
+    lacking = dict.fromkeys([*(task for task in part.tasks if task not in present), *incomplete])
     of_tasks = f"{len(part.tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"
     told = status(Flag.SHARE, of_tasks if part.captured else board.share, *(cell.facts.share for cell in group))
     if lacking:
@@ -110,7 +110,7 @@ def _average_facts(board: Board, group: Sequence[ScoredCell], part: Part) -> Row
 def _put_means(
     board: Board, row: Row, group: Sequence[ScoredCell], sound: Mapping[str, set[str]], captured: bool
 ) -> None:
-    """Put the unweighted mean of task means, where every task has the whole column, with a joint interval."""
+    """Put the unweighted mean of task means, with a joint interval, into columns that all tasks have in full."""
     for column in board.columns:
         tasks = [cell.scored(column.name, captured) for cell in group]
         if all(values for values, _ in tasks) and all(cell.key in sound[column.name] for cell in group):

@@ -114,11 +114,11 @@ def test_a_task_that_the_data_do_not_hold_stays_on_the_board(catalog, tmp_path):
         ({"datasets": ["sinthetic"]}, "nearest: synthetic"),
         (
             {"datasets": [only("noisy", "hzy")]},
-            r"tasks\[1\]: 'hzy' is no .*\(nearest: hazy",
+            r"tasks\[1\]: 'hzy' is not .*\(nearest: hazy",
         ),
         (
             {"datasets": [only("rainy")]},
-            r"tasks\[0\]: 'rainy' is no task of this suite",
+            r"tasks\[0\]: 'rainy' is not a task of this suite",
         ),
         (
             {"datasets": [only("noisy", "noisy")]},
