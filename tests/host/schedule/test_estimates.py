@@ -128,7 +128,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path / "file")
     told = costs.save("cpu", 1, Costs({}))
-    assert told == f"{tmp_path}/file/costs.json: File exists; what this run took is not remembered for estimates"
+    assert told == f"{tmp_path}/file/costs.json: File exists; the costs of this run are not kept for estimates"
     assert costs.load("cpu", 1).of(spec("a")) is None
 
 
@@ -139,7 +139,7 @@ def test_what_more_threads_than_cores_took_is_told_and_not_remembered(run, monke
     for workers, threads in ((1, 1), (2, 1), (1, 2)):
         _, events = run(["identity"], out=f"{workers}{threads}", threads=threads, settings={"workers": workers})
         notes = [event.text for event in events if isinstance(event, Note)]
-        crowd = "2 threads on 1 cores: times are those of a crowd, and not remembered for estimates"
+        crowd = "2 threads on 1 cores slow each other down; their times are not kept for estimates"
         assert (crowd in notes) == (workers * threads > 1)
     assert len(kept) == 2  # of the detecting and the restoring of the first
 
