@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from restorebench.cli import calibrating, images, information, runs
+from restorebench.cli import calibrating, comparing, images, information, runs
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (runs, images, calibrating, information):
+for module in (runs, comparing, images, calibrating, information):
     module.register(app)
 
 _FIXABLE_BY_USER = {

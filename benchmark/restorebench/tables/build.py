@@ -46,8 +46,8 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
     held: dict[str, dict[tuple[str, int], Record]] = defaultdict(dict)
     for record in records:
         held[record.digest][record.sample, record.repetition] = record
-    decibels = {c.name for c in board.columns if c.unit == "dB" or c.name.startswith("psnr@")}
-    cells = [leaderboard.gather(facts, held[facts.digest], decibels) for facts in board.cells]
+    capped = leaderboard.decibels(board.columns)
+    cells = [leaderboard.gather(facts, held[facts.digest], capped) for facts in board.cells]
     detected: dict[str, dict[str, DetectionRecord]] = defaultdict(dict)
     for detection in detections:
         detected[detection.digest][detection.sample] = detection

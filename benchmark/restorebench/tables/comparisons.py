@@ -15,14 +15,21 @@ import numpy as np
 import pandas as pd
 
 from restorebench.contract.tasks import CLEAN
-from restorebench.tables import leaderboard
+from restorebench.tables import leaderboard, pairwise, tidy
 from restorebench.tables.board import Board, Column, Family
 from restorebench.tables.families import Contest, Scores, Verdict, verdicts
 from restorebench.tables.leaderboard import ScoredCell
 from restorebench.tables.pairwise import Array
-from restorebench.tables.tidy import PAIR_COLUMNS, over_tasks, pair_rows
+from restorebench.tables.tidy import PAIR_COLUMNS, pair_rows
 
-_DECIMALS = 6  # scores that are equal in records.csv are equal here
+PROCEDURE = {
+    "method": "studentised bootstrap of the greatest statistic over all pairs of a family, stepping down",
+    "unit": "scene",
+    "level": pairwise.LEVEL,
+    "draws": pairwise.DRAWS,
+    "fewest_scenes": pairwise.MIN_SCENES,
+}
+"""How the rows were compared, for the manifest."""
 
 
 class Where(NamedTuple):
@@ -54,10 +61,11 @@ class Part:
 
 
 def parts_of(cells: Iterable[ScoredCell]) -> list[Part]:
-    """Put the cells of each task of each dataset together."""
+    """Put the cells of each task of each dataset together; on clean inputs nothing is to be gained."""
     found: dict[tuple[str, str], dict[str, list[ScoredCell]]] = defaultdict(dict)
     for cell in cells:
-        found[cell.facts.task, cell.facts.dataset][cell.facts.name] = [cell]
+        if cell.facts.task != CLEAN:
+            found[cell.facts.task, cell.facts.dataset][cell.facts.name] = [cell]
     return [Part(task, dataset, (task,), by_name) for (task, dataset), by_name in found.items()]
 
 
@@ -79,7 +87,7 @@ class Comparisons:
 
     def frame(self) -> pd.DataFrame:
         """Lay every pair out for comparisons.csv."""
-        adjusted = self._over_tasks()
+        adjusted = self.over_tasks()
         rows = [
             {
                 "suite": self.board.suite,
@@ -96,7 +104,7 @@ class Comparisons:
         names = ["suite", "suite_version", "family", "task", "dataset", "column", *PAIR_COLUMNS]
         return pd.DataFrame(rows, columns=names).astype({"separated": "boolean"})
 
-    def _over_tasks(self) -> dict[Where, Array | None]:
+    def over_tasks(self) -> dict[Where, Array | None]:
         """Adjust p for the tasks of a board too; averages and clean inputs are no tasks of it."""
         alike: dict[Where, list[Where]] = defaultdict(list)
         for where in self.found:
@@ -105,7 +113,7 @@ class Comparisons:
         return {
             where: adjusted
             for group in alike.values()
-            for where, adjusted in zip(group, over_tasks([self.found[w] for w in group]), strict=True)
+            for where, adjusted in zip(group, tidy.over_tasks([self.found[w] for w in group]), strict=True)
         }
 
 
@@ -123,9 +131,6 @@ def _contests(part: Part, column: Column) -> Iterator[tuple[Where, Contest]]:
     """Yield what is compared in a part by a column: each family, and its rows against identity."""
     cells = _sound(part, column.name)
     identity = next((name for name, found in cells.items() if leaderboard.is_identity(found[0].facts)), None)
-    if part.task == CLEAN and identity is not None:  # there its score is perfect by definition
-        del cells[identity]
-        identity = None
     for family in Family:
         rows = [name for name, found in cells.items() if found[0].facts.family is family]
         if len(rows) > 1:
@@ -167,5 +172,5 @@ def _contest(
         tried = of_one_task[0].tried(column.name, part.captured)
         samples = [sample for sample in of_one_task[0].facts.samples if sample.id in tried]
         values = [[cell.values[column.name][sample.id] for sample in samples] for cell in of_one_task]
-        tasks.append(Scores(tuple(names), tuple(s.scene for s in samples), np.round(values, _DECIMALS)))
+        tasks.append(Scores(tuple(names), tuple(s.scene for s in samples), np.array(values)))
     return Contest(tuple(tasks), column.higher_is_better, identity, only_reference)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from restorebench.toolbox.synthesis import PERFECT
 
 CAP = PERFECT
 """The cap on PSNR in a mean, in dB. It holds for finite values too, or they would beat an infinite one."""
+DECIMALS = 6
+"""Scores count as records.csv shows them, so that its readers arrive at the same means and comparisons."""
 AVERAGE = "average"
 EVERY_DATASET = "*"
 """The dataset of an average over tasks that come from several datasets."""
@@ -81,8 +83,13 @@ class ScoredCell:
         return sum(values) / len(values) if values else None
 
 
-def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: set[str]) -> ScoredCell:
-    """Collect the records of a cell. held: records by sample and repetition. decibels: the columns to cap."""
+def decibels(columns: Iterable[Column]) -> set[str]:
+    """Name the columns in dB, which are capped in means."""
+    return {column.name for column in columns if column.unit == "dB" or column.name.startswith("psnr@")}
+
+
+def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], capped_columns: set[str]) -> ScoredCell:
+    """Collect the records of a cell. held: records by sample and repetition. capped_columns: those in dB."""
     wanted = [(sample.id, repetition) for sample in facts.samples for repetition in range(facts.repetitions)]
     found = tuple(held[key] for key in wanted if key in held)
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -90,9 +97,9 @@ def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: s
     for record in found:
         for column, value in record.scores.items():
             if record.status == OK and value is not None:
-                over = column in decibels and value > CAP
+                over = column in capped_columns and value > CAP
                 capped = capped or over
-                values[column][record.sample].append(CAP if over else value)
+                values[column][record.sample].append(CAP if over else round(value, DECIMALS))
     means = {
         column: {sample: sum(several) / len(several) for sample, several in by_sample.items()}
         for column, by_sample in values.items()

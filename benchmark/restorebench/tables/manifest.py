@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from restorebench.contract.catalog import Catalog
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
+from restorebench.tables.board import Board, Column
+from restorebench.tables.comparisons import PROCEDURE
 
 
-def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
+def manifest(plan: Plan, board: Board, computed_with: Mapping[str, Any]) -> dict[str, Any]:
     """Describe a run as JSON-ready data. computed_with: the environment in which its numbers were computed.
 
     Paths below a root or the suite's folder are written relative to it (`${data}/a`, `a`), so that they are valid
@@ -26,14 +29,24 @@ def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
         "code": plan.code,
         **computed_with,
         "columns": {column.name: column.digest or column.unavailable for column in plan.columns},
+        "board": {
+            "tasks": list(plan.tasks),
+            "columns": {column.name: _column(column) for column in board.columns},
+            "comparisons": PROCEDURE,
+        },
         "data": {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells},
         "cells": [
-            {"restorer": cell.label, "tell": cell.tell, "skipped": cell.skipped, **_cell(cell)}
+            {
+                "restorer": cell.label,
+                "name": cell.card.name,
+                "tell": cell.tell,
+                "skipped": cell.skipped,
+                **_cell(cell),
+            }
             for cell in plan.restorer_cells
         ],
         "detector_cells": [
-            {"detector": cell.label, "name": cell.entry.card.name, "resize": cell.resize, **_cell(cell)}
-            for cell in plan.detector_cells
+            {"detector": cell.label, "resize": cell.resize, **_cell(cell)} for cell in plan.detector_cells
         ],
     }
     texts = _plugin_files(plan.catalog)
@@ -71,8 +84,15 @@ def _portable(value: Any, folders: Sequence[tuple[Path, str]], texts: Mapping[st
     return value
 
 
+def _column(column: Column) -> dict[str, Any]:
+    facts = asdict(column)
+    del facts["name"]
+    return facts
+
+
 def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:
     return {
+        "name": cell.entry.card.name,
         "plugin": cell.entry.plugin,
         "version": cell.entry.card.version,
         "options": dict(cell.options),

@@ -54,7 +54,7 @@ def report(
     detections = list(outcomes.detections(plan, kept))
     tables = build(board, records, detections)
     folder.mkdir(exist_ok=True)
-    text = json.dumps(manifest(plan, computed_with), indent=2, ensure_ascii=False)
+    text = json.dumps(manifest(plan, board, computed_with), indent=2, ensure_ascii=False)
     files = [folder / "manifest.json"]
     atomic_write_text(files[0], text + "\n")
     broken = []

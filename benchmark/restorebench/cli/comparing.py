@@ -1,0 +1,179 @@
+"""The command compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restorebench.cli import common
+from restorebench.contract.errors import RestorebenchError
+from restorebench.toolbox.cells import guarded, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from restorebench.commands.comparing import Comparison
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(compare)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A row: NAME, or NAME:TELL if it is told something.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another row.")],
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
+    other_run: Annotated[
+        Path | None, typer.Argument(metavar="RUN_B", help="The folder of B's run, if it is another one.")
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Only this task, or average.")] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="A column such as ssim@rgb; by default the first that ranks.")
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", min=0, help="Also say if A is not worse than B by more than this."),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            metavar="FILE",
+            help="Instead of a run: a CSV file with the columns method, scene and value (or the one that --metric"
+            " names), and if you like task and image.",
+        ),
+    ] = None,
+    lower_is_better: Annotated[
+        bool, typer.Option("--lower-is-better", help="With --table: a smaller value is the better one.")
+    ] = False,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the comparison as CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which of two methods is better on each task, by how much, and on which images it loses."""
+    from restorebench.commands import comparing
+
+    common.check_csv(csv_file)
+    if (run is None) == (table is None):
+        raise RestorebenchError("name the folder of a run, such as runs/quickstart, or give --table FILE")
+    if table is not None:
+        found = comparing.compare_in_table(
+            a, b, table, task=task, value=metric or "value", margin=margin, higher_is_better=not lower_is_better
+        )
+    else:
+        assert run is not None
+        found = comparing.compare(a, b, run, other_run, task=task, metric=metric, margin=margin)
+    if csv_file is not None:
+        from restorebench.toolbox.cells import csv_text
+
+        common.write_csv(csv_file, csv_text(_texts(found.pairs)))
+    elif as_json:
+        print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+
+
+def _print(found: Comparison) -> None:
+    """Print the comparison for a person: what was compared, a row per task, and the images to look at."""
+    column = found.column
+    unit = f" in {column.unit}" if column.unit else ""
+    better = "higher" if column.higher_is_better else "lower"
+    print(visible(f"{found.a} against {found.b}, {column.name}{unit}, {better} is better"))
+    several = found.pairs.dataset.nunique() > 1
+    rows = [["task", "scenes", "difference", f"{found.level:.0%} interval", "p", "wins", "verdict"]]
+    for row in _rows(found.pairs):
+        rows.append(
+            [
+                f"{row['task']} ({row['dataset']})" if several else row["task"],
+                str(row["n_scenes"]),
+                _number(row["difference"], column.decimals, "+"),
+                _interval(row, column.decimals),
+                _p(row["p"]),
+                f"{row['win_rate']:.0%}",
+                row["verdict"] + _needed(row),
+            ]
+        )
+    common.show(rows, None)
+    for note in _explained(found):
+        print(visible(note))
+
+
+def _explained(found: Comparison) -> list[str]:
+    """Say how the figures are to be read, and which images to look at."""
+    lines = [f"note: {note}" for note in found.notes]
+    if len(found.family) > 2:
+        lines.append(f"p and intervals are corrected for all pairs of {', '.join(found.family)}.")
+    lines.append(f"difference: {found.a} minus {found.b}; wins: share of images on which {found.a} is ahead.")
+    tasks = [row for row in _rows(found.pairs) if not _missing(row["p_board"])]
+    if len(tasks) > 1:
+        held = [row["task"] for row in tasks if row["separated"] and row["p_board"] <= 1 - found.level]
+        shown = ", ".join(held) or "none"
+        lines.append(f"corrected for the {len(tasks)} tasks too, a difference is shown on: {shown}.")
+    if len(found.images):
+        lines.append("the images that differ most:")
+        for image in _rows(found.images):
+            ahead = found.a if (image["difference"] > 0) == found.column.higher_is_better else found.b
+            values = " against ".join(_number(image[side], found.column.decimals) for side in "ab")
+            lines.append(f"  {image['task']} / {image['sample']}: {values}, {ahead} ahead")
+    return lines
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _missing(value: Any) -> bool:
+    """Tell whether a frame has no value there."""
+    return value is None or value != value
+
+
+def _interval(row: Mapping[str, Any], decimals: int) -> str:
+    if _missing(row["low"]):
+        return ""
+    return f"{_number(row['low'], decimals, '+')} to {_number(row['high'], decimals, '+')}"
+
+
+def _number(value: float, decimals: int, sign: str = "") -> str:
+    return f"{value:{sign}.{decimals}f}"
+
+
+def _p(value: float) -> str:
+    if _missing(value):
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _needed(row: Mapping[str, Any]) -> str:
+    needed = row["scenes_needed"]
+    if not isinstance(needed, str) or not needed:
+        return ""
+    return f" ({'more than ' if needed.startswith('>') else 'about '}{needed.lstrip('>')} scenes would decide)"
+
+
+def _texts(pairs: pd.DataFrame) -> list[list[str]]:
+    """Lay the pairs out as the cells of a CSV file."""
+    rows = [[_cell(value) for value in row] for row in pairs.itertuples(index=False)]
+    return [list(pairs.columns), *rows]
+
+
+def _cell(value: Any) -> str:
+    if _missing(value):
+        return ""
+    return f"{value:.6f}" if isinstance(value, float) else guarded(str(value))
+
+
+def _plain(found: Comparison) -> dict[str, Any]:
+    """Lay a comparison out for JSON; what was not computed is null."""
+    return {
+        "a": found.a,
+        "b": found.b,
+        "column": found.column.name,
+        "family": list(found.family),
+        "notes": list(found.notes),
+        "tasks": json.loads(found.pairs.to_json(orient="records")),
+        "images": json.loads(found.images.to_json(orient="records")),
+    }

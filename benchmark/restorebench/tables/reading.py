@@ -1,0 +1,152 @@
+"""The published tables of a run -> its board and scored cells again, without its data and plugins."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from restorebench.contract.errors import RunFolderError
+from restorebench.records import FAILED, Failure, FailureKind, Record
+from restorebench.tables import leaderboard
+from restorebench.tables.averages import CAPTURED
+from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
+from restorebench.tables.leaderboard import AVERAGE, ScoredCell
+from restorebench.toolbox.cells import unguarded
+
+
+@dataclass(frozen=True)
+class PublishedRun:
+    """A run as its tables tell it.
+
+    data: a digest of the samples by `DATASET/TASK`. digests: of the columns, by name; they stand for the code of
+    the metric and its protocol.
+    """
+
+    folder: Path
+    board: Board
+    cells: tuple[ScoredCell, ...]
+    data: Mapping[str, str]
+    digests: Mapping[str, str]
+
+
+def read_run(folder: Path) -> PublishedRun:
+    """Read leaderboard.csv, records.csv, failures.csv and manifest.json of a run.
+
+    Raises:
+        RunFolderError: a file is missing, is damaged, or was written by an older version.
+    """
+    facts = _manifest(folder / "manifest.json")
+    rows = _table(
+        folder / "leaderboard.csv", "task", "dataset", "restorer", "tell", "training", "family", "digest"
+    )
+    records = _table(folder / "records.csv", "task", "dataset", "sample", "scene", "kind", "repetition", "status")
+    failures = _table(folder / "failures.csv", "task", "dataset", "restorer", "tell", "sample", "score", "reason")
+    try:
+        columns = tuple(Column(name, **about) for name, about in facts["board"]["columns"].items())
+        names = {cell["restorer"]: cell["name"] for cell in facts["cells"]}
+        cells = _cells(rows, records, failures, columns, names)
+        suite = facts["suite"]
+        board = Board(
+            suite["suite"],
+            suite["version"],
+            tuple(facts["board"]["tasks"]),
+            columns,
+            tuple(c.facts for c in cells),
+        )
+        return PublishedRun(folder, board, cells, facts["data"], facts["columns"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder}: its tables do not fit together ({type(error).__name__}: {error});"
+            f" `restorebench report {folder}` writes them again"
+        ) from error
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read ({error}); give the folder of a finished run") from error
+    if not isinstance(found, dict) or "board" not in found:
+        again = f"`restorebench report {path.parent}` writes its tables again"
+        raise RunFolderError(f"{path} was written by a version that compared nothing; {again}")
+    return found
+
+
+def _table(path: Path, *needed: str) -> pd.DataFrame:
+    """Read a CSV file as text.
+
+    Raises:
+        RunFolderError: it cannot be read, or lacks a column.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read ({error}); give the folder of a finished run") from error
+    if lacking := [name for name in needed if name not in frame.columns]:
+        again = f"`restorebench report {path.parent}` writes it again"
+        raise RunFolderError(f"{path} has no column {lacking[0]!r}; {again}")
+    return frame.map(unguarded)
+
+
+def _cells(
+    rows: pd.DataFrame,
+    records: pd.DataFrame,
+    failures: pd.DataFrame,
+    columns: Sequence[Column],
+    names: Mapping[str, str],
+) -> tuple[ScoredCell, ...]:
+    """Make the scored cells of a board, in the order of its rows. names: of restorers, by label."""
+    key = ["dataset", "task", "restorer", "tell"]
+    unscored: dict[tuple[str, ...], dict[str, Failure]] = defaultdict(dict)
+    for row in failures[failures.score != ""].to_dict("records"):
+        place = tuple(str(row[name]) for name in (*key, "sample", "repetition"))
+        unscored[place][str(row["score"])] = Failure(FailureKind.ERROR, str(row["reason"]))
+    samples = {
+        where: tuple(SampleFacts(*each) for each in part[["sample", "scene", "kind"]].drop_duplicates().to_numpy())
+        for where, part in records.groupby(["dataset", "task"], sort=False)
+    }
+    held: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for row in records.to_dict("records"):
+        cell = tuple(str(row[name]) for name in key)
+        held[cell].append(_record(row, columns, unscored[(*cell, str(row["sample"]), str(row["repetition"]))]))
+    found = []
+    for row in rows[~rows.task.isin([AVERAGE, CAPTURED])].to_dict("records"):
+        cell = tuple(str(row[name]) for name in key)
+        facts = CellFacts(
+            restorer=cell[2],
+            plugin=names[cell[2]],
+            tell=cell[3],
+            task=cell[1],
+            dataset=cell[0],
+            training=row["training"],
+            family=Family(row["family"]),
+            digest=row["digest"],
+            row_digest=row["digest"],
+            samples=samples.get(cell[:2], ()),
+            columns=tuple(column.name for column in columns),
+            repetitions=1 + max((record.repetition for record in held[cell]), default=0),
+            skipped="" if held[cell] else "it has no records",
+        )
+        by_sample = {(record.sample, record.repetition): record for record in held[cell]}
+        found.append(leaderboard.gather(facts, by_sample, leaderboard.decibels(columns)))
+    return tuple(found)
+
+
+def _record(row: Mapping[Hashable, Any], columns: Sequence[Column], unscored: Mapping[str, Failure]) -> Record:
+    shown = {column.name: row.get(column.name, "") for column in columns}
+    why = Failure(FailureKind.ERROR, row["reason"]) if row["status"] == FAILED else None
+    return Record(
+        row["digest"],
+        row["sample"],
+        int(row["repetition"]),
+        row["status"],
+        why,
+        scores={name: float(text) if text else None for name, text in shown.items()},
+        unscored=unscored,
+    )
