@@ -17,9 +17,9 @@ EMBEDDED = (
     "coffee.png",
     "rocket.jpg",
     "motorcycle_left.png",
-    "motorcycle_right.png",
+    "camera.png",
 )
-"""Photographs in the wheel of scikit-image. The motorcycles are a stereo pair: one scene."""
+"""Photographs in the wheel of scikit-image, of six scenes. The last has no colour."""
 
 
 def embedded() -> dict[str, Path]:
