@@ -17,7 +17,7 @@ Temperature = Annotated[
     Field(
         gt=0,
         allow_inf_nan=False,
-        description="divides the logits before the softmax: a higher value is less certain; see `calibrate`",
+        description="divisor of the logits before the softmax: higher values are less certain; see `calibrate`",
     ),
 ]
 """The option `temperature`, which means the same in all detectors; each has its own default."""
