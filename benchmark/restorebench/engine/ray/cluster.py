@@ -74,7 +74,7 @@ def _as_private() -> Iterator[None]:
 
 
 def _read_variables_again() -> None:
-    """Make Ray read variables that were set after its import, in the way that Ray itself does after setting one."""
+    """Make Ray read variables that were set after its import, as Ray itself does after it has set one."""
     compiled: Any = ray._raylet
     if hasattr(compiled, "AuthenticationTokenLoader"):  # Ray 2.52 or newer; older ones have no tokens
         compiled.Config.initialize("")
