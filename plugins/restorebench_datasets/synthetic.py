@@ -1,4 +1,4 @@
-"""`synthetic`: clean photographs, degraded here; the same seed gives the same pixels to every restorer."""
+"""`synthetic`: clean photographs that are degraded here; with the same seed, all restorers get the same pixels."""
 
 from __future__ import annotations
 
@@ -26,12 +26,10 @@ from restorebench_datasets.samples import (
 if TYPE_CHECKING:
     from restorebench import Degradation, Image
 
-_ONE_SCENE = dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle")  # a stereo pair
-
 
 @dataclass(frozen=True)
 class Photograph:
-    """A clean image file; height and width are those of the whole image."""
+    """A clean image file. height, width: of the whole image."""
 
     name: str
     path: Path
@@ -41,7 +39,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Shot:
-    """One sample to make. label: what stands behind the @ of its id; None for a clean sample."""
+    """One sample to make. label: the part of its id after the @; None for a clean sample."""
 
     photograph: Photograph
     severity: int = 0
@@ -55,7 +53,7 @@ class Shot:
 
 
 class SyntheticImages:
-    """Samples made when asked for; item i depends on the photograph, the options and the suite's seed."""
+    """Samples that are made on demand; item i depends only on the photograph, the options and the suite's seed."""
 
     def __init__(
         self, shots: Sequence[Shot], options: Synthetic, request: DataRequest, degradation: Degradation | None
@@ -89,7 +87,7 @@ class SyntheticImages:
     def _read(self, path: Path) -> Image:
         if self._last is None or self._last[0] != path:
             whole = images.read(path)
-            whole.flags.writeable = False  # it is handed out more than once
+            whole.flags.writeable = False  # it is returned more than once
             self._last = (path, whole)
         return self._last[1]
 
@@ -114,13 +112,12 @@ def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
         common |= {"seed": request.seed, "quantise": options.quantise, **recipe.facts()}
     shots = _shots(options, recipe)
     files = {path: file_digest(path) for path in {shot.photograph.path for shot in shots}}
-    twins = _ONE_SCENE if options.clean == "embedded" else {}
     return [
         SampleInfo(
             shot.id,
             *cropped_size(shot.photograph.height, shot.photograph.width, options.crop),
             digest(file=files[shot.photograph.path], severity=shot.severity, label=shot.label, **common),
-            twins.get(shot.photograph.name) or scene(files[shot.photograph.path]),
+            scene(files[shot.photograph.path]),
             "synthetic",
         )
         for shot in shots
@@ -128,7 +125,7 @@ def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
 
 
 def _shots(options: Synthetic, recipe: Recipe | None) -> list[Shot]:
-    """List what is made: a clean sample per photograph, one per preset, or one per severity."""
+    """List the samples to make, for each photograph: a clean one, one for the preset, or one per severity."""
     pictures = _photographs(options)
     if recipe is None:
         return [Shot(photograph) for photograph in pictures]

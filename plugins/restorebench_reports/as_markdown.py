@@ -1,4 +1,4 @@
-"""Write the leaderboard as a Markdown page."""
+"""The report `markdown`: the leaderboard as a Markdown page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 class Markdown:
-    """Writes leaderboard.md: one matrix per metric, best value of a task in bold, then what to know of rows."""
+    """Writes leaderboard.md: one matrix per metric, with the best value of a task in bold, then all rows."""
 
     def __init__(self, options: None, runtime: None) -> None:
         pass
