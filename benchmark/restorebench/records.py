@@ -98,8 +98,8 @@ class Record:
     reason why its metric failed on this image. seconds: this image's share of the `restore` call of its group.
     warm: False for the first group of a loaded plugin. pixels: height times width. peak_mib: the most memory while
     its group was restored, of the process with all its libraries and weights or of a GPU's allocations; None if
-    the system does not report it. digest: of the cell. output: the saved image; must lie below the run folder, even
-    in a journal from a stranger.
+    the system does not report it. digest: of the cell. output: the saved image; must lie below the run folder,
+    even in a journal from a stranger.
     """
 
     digest: str
