@@ -1,7 +1,7 @@
 """restorebench: compare image restoration methods per degradation.
 
-Importing this package is cheap: it brings what a plugin needs. `run`, `score`, `restore`, `detect`,
-`degrade`, `discover` (which plugins are there?) and `synthesisers` are loaded when they are first used.
+Importing this package is cheap and provides everything that a plugin needs. `run`, `score`, `restore`, `detect`,
+`degrade`, `calibrate`, `discover` (find the plugins) and `synthesisers` are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ _LATE |= {"discover": "restorebench.contract.catalog", "synthesisers": "restoreb
 
 
 def __getattr__(name: str) -> Any:
-    """Load the Python side of a command on first use, so that plugins import none of it."""
+    """Import the Python function of a command at its first use, so that plugins do not import it."""
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module 'restorebench' has no attribute {name!r}")

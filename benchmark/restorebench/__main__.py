@@ -1,4 +1,4 @@
-"""Let `python -m restorebench` do what `restorebench` does."""
+"""Make `python -m restorebench` do the same as `restorebench`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     # `-m` puts the working folder first, where a stranger's data may hold a random.py or entry points of plugins.
     sys.path.pop(0)
 
-from restorebench.cli import main  # it must not be found before the line above
+from restorebench.cli import main  # not before the line above, or it might be found in the working folder
 
 main()

@@ -1,4 +1,4 @@
-"""What is known of one image, as plain data: a record per restored image, one per detection.
+"""Records of single images, as plain data: one per restored image, one per detection.
 
 Workers make records, the journal stores them, and tables are built from them.
 """
@@ -19,10 +19,10 @@ FAILED = "failed"
 
 
 class FailureKind(StrEnum):
-    """Why something failed, in one word."""
+    """The kinds of failures."""
 
     CONTRACT = "contract"
-    """A plugin returned what it must not."""
+    """A plugin returned something that its contract forbids."""
     UNREADABLE = "unreadable"
     """An image file cannot be decoded."""
     OUT_OF_MEMORY = "out-of-memory"
@@ -30,20 +30,20 @@ class FailureKind(StrEnum):
     CRASH = "crash"
     """The worker process ended by itself."""
     KILLED = "killed"
-    """The worker process was ended by somebody else, such as the kernel."""
+    """The worker process was ended from outside, for example by the kernel."""
     DETECTOR = "detector"
-    """The detector that was to tell a restorer failed."""
+    """The detector that should tell a restorer failed."""
     ERROR = "error"
     """A plugin raised an error."""
 
 
 TRANSIENT = frozenset({FailureKind.TIMEOUT, FailureKind.OUT_OF_MEMORY, FailureKind.KILLED})
-"""Failures that a later run tries again without being asked."""
+"""Failures that a later run tries again by itself."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an image, a score or a whole cell failed; message: one line."""
+    """The reason why an image, a score or a whole cell failed. message: one line."""
 
     kind: FailureKind
     message: str
@@ -53,21 +53,21 @@ class Failure:
 
     @property
     def transient(self) -> bool:
-        """Tell whether it may not come again."""
+        """Whether another try may succeed."""
         return self.kind in TRANSIENT
 
 
 WHOLE_IMAGE = ""
-"""Stands for a column in `Record.unscored` where no score is missing, but restoring the image again failed."""
+"""The key in `Record.unscored`, in place of a column, if only a later restoration of the image failed."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a group was computed. Same execution and same package versions give the same bytes.
+    """The way a group was computed. The same execution and package versions give the same bytes.
 
-    batch_size: images in the group, fewer at the end of a size or where an image was lost. batch_limit: what the
-    suite asked for, None in records of older versions. fallback: empty, or what the out-of-memory ladder did at
-    last (`batch 4 -> 1, tile 512`): it may change numbers.
+    batch_size: images in the group, fewer in the last group of a size or if an image was lost. batch_limit: the
+    suite's batch size, None in records of older versions. fallback: empty, or the last step of the out-of-memory
+    ladder (`batch 4 -> 1, tile 512`), which may change numbers.
     """
 
     device: str
@@ -79,7 +79,7 @@ class Execution:
 
     @property
     def kind(self) -> str:
-        """Name what records of one row must share to be the same bytes: `cpu x1 float32 batch 4`."""
+        """The part that all records of a row must share to give the same bytes: `cpu x1 float32 batch 4`."""
         batch = "" if self.batch_limit is None else f" batch {self.batch_limit}"
         return f"{self.device.partition(':')[0]} x{self.threads} {self.precision}{batch}"
 
@@ -94,12 +94,12 @@ def _inside(path: str) -> str:
 class Record:
     """One image restored by one restorer, or the failure to do so.
 
-    scores: column name (`psnr@rgb`) to value; None where the metric does not apply. unscored: column name to
-    why its metric failed on this image. seconds: of the
-    `restore` call, this image's share of its group. warm: False for the first group of a loaded plugin.
-    pixels: height times width. peak_mib: the most its group held while it was restored, of the process with
-    all its libraries and weights or of a GPU's allocations; None where the system does not tell.
-    digest: of the cell it belongs to. output: the saved image, below the run folder, whoever wrote the journal.
+    scores: column name (`psnr@rgb`) to value; None if the metric does not apply. unscored: column name to the
+    reason why its metric failed on this image. seconds: this image's share of the `restore` call of its group.
+    warm: False for the first group of a loaded plugin. pixels: height times width. peak_mib: the most memory while
+    its group was restored, of the process with all its libraries and weights or of a GPU's allocations; None if
+    the system does not report it. digest: of the cell. output: the saved image; must lie below the run folder,
+    even in a journal from a stranger.
     """
 
     digest: str
@@ -121,13 +121,13 @@ class Record:
 
     @property
     def reason(self) -> str:
-        """Say why it failed; an empty string if it did not."""
-        return _said(self.failure)
+        """The reason of the failure; an empty string if there is none."""
+        return _text(self.failure)
 
 
 @dataclass(frozen=True)
 class DetectionRecord:
-    """What one detector said about one image."""
+    """The verdict of one detector on one image."""
 
     digest: str
     sample: str
@@ -138,11 +138,11 @@ class DetectionRecord:
 
     @property
     def reason(self) -> str:
-        """Say why it failed; an empty string if it did not."""
-        return _said(self.failure)
+        """The reason of the failure; an empty string if there is none."""
+        return _text(self.failure)
 
 
-def _said(failure: Failure | None) -> str:
+def _text(failure: Failure | None) -> str:
     return "" if failure is None else str(failure)
 
 
@@ -151,43 +151,43 @@ Key = tuple[str, int]
 
 
 Place = tuple[str, str, int]
-"""Digest of a cell, sample and repetition: what a record is about."""
+"""The digest of a cell, a sample and a repetition, which identify a record."""
 
 
 class Kept(Protocol):
-    """What was done of each cell, by its digest, as tables ask for it; a journal is one."""
+    """The stored outcomes of each cell, by its digest, as tables read them. A journal implements it."""
 
     def records(self, cell: str) -> Mapping[Key, Record]:
-        """Return what was restored, without scores."""
+        """Return the records of restored images, without scores."""
 
     def scores(self, cell: str) -> Mapping[Key, Mapping[str, float | None]]:
         """Return scores by the digest of their column."""
 
     def unscored(self, cell: str) -> Mapping[Key, Mapping[str, Failure]]:
-        """Return why scores are missing, by the digest of their column."""
+        """Return the failures behind missing scores, by the digest of their column."""
 
     def detections(self, cell: str) -> Mapping[str, DetectionRecord]:
         """Return detections by sample."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Return how many parameters the restorer of each cell has, by the digest of the cell."""
+        """Return the number of parameters of each cell's restorer, by the digest of the cell."""
 
 
 def record_from(raw: Mapping[str, Any]) -> Record:
     """Build a Record from its JSON form, the inverse of `dataclasses.asdict`.
 
     Raises:
-        ValueError: it is none; pydantic holds every field to its type.
+        ValueError: the data are not a record; pydantic checks the type of every field.
     """
     record: Record = _adapter(Record).validate_python(raw)
     return record
 
 
 def detection_from(raw: Mapping[str, Any]) -> DetectionRecord:
-    """Build a DetectionRecord from its JSON form; fields that older journals hold beside its own are left out.
+    """Build a DetectionRecord from its JSON form; additional fields, as in older journals, are ignored.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the data are not a detection.
     """
     record: DetectionRecord = _adapter(DetectionRecord).validate_python(raw)
     return record
@@ -197,7 +197,7 @@ def failure_from(raw: Mapping[str, Any]) -> Failure:
     """Build a Failure from its JSON form.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the data are not a failure.
     """
     failure: Failure = _adapter(Failure).validate_python(raw)
     return failure

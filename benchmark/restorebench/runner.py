@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[str, Any] | None = None) -> Plan:
-    """Load a suite and plan it; nothing runs.
+    """Load a suite and plan it, without running anything.
 
     Raises:
-        RestorebenchError: whatever is wrong with the suite, its data or its plugins.
+        RestorebenchError: the suite, its data or its plugins cannot be used.
     """
     catalog = discover(settings.plugins)
     require_unbroken(catalog, settings.plugins)
@@ -55,13 +55,13 @@ def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[
 def execute(
     plan: Plan, settings: Settings, watch: Watcher = lambda event: None, stop: Stop | None = None
 ) -> Result:
-    """Run what is not yet done of a plan, and write its tables.
+    """Run the part of a plan that is not done yet, and write its tables.
 
-    stop: becomes true when the run shall end after the images at work.
+    stop: set when the run should end after the images in progress.
 
     Raises:
-        RestorebenchError: the folder, the device or the data cannot be used. What was done is kept.
-        Stopped: it was asked to stop before all was done. What was done is kept; no tables are written.
+        RestorebenchError: the folder, the device or the data cannot be used. Finished work is kept.
+        Stopped: the run was asked to stop early. Finished work is kept, and no tables are written.
     """
     # pandas takes a second to import; it does so while the first worker starts.
     preloading = threading.Thread(target=import_module, args=("restorebench.tables.reporting",), daemon=True)
@@ -80,10 +80,10 @@ def execute(
 def measure_costs(
     plan: Plan, settings: Settings, watch: Watcher = lambda event: None, stop: Stop | None = None
 ) -> None:
-    """Do one group of each cell whose cost on this machine is not known, and keep it in the run folder.
+    """Run one group of each cell whose cost on this machine is not known, and keep the results in the run folder.
 
     Raises:
-        RestorebenchError, Stopped: as `execute`.
+        RestorebenchError, Stopped: as in `execute`.
     """
     with opened(plan, settings, run_folder(plan, settings), watch, stop) as stage:
         detecting = detector_jobs(plan, stage.journal, settings.retry_failed)
@@ -93,9 +93,9 @@ def measure_costs(
 
 
 def report_again(folder: Path, plugins: Sequence[Path] = ()) -> Result:
-    """Write the tables of a run again from its journal; nothing is restored or scored.
+    """Write the tables of a run again from its journal, without restoring or scoring.
 
-    plugins: the plugin files that it was run with; those it names itself are not imported for that.
+    plugins: the plugin files of the run. Files that only the run folder names are not imported.
 
     Raises:
         RunFolderError: the folder holds no run, lacks a plugin, or its data or plugins changed since.

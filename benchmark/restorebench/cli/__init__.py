@@ -14,9 +14,8 @@ from restorebench.toolbox.cells import visible
 app = typer.Typer(
     name="restorebench",
     help="Compare image restoration methods per degradation, under named metric protocols.",
-    epilog="Exit codes: 0 all went well; 1 a bug; 2 something you can put right, and nothing is lost;"
-    " 3 done, but some images or plugins failed; 130 interrupted by Ctrl-C, 143 by SIGTERM, and what is finished"
-    " is kept.",
+    epilog="Exit codes: 0 success; 1 a bug; 2 a problem that you can fix, nothing is lost; 3 done, but some images"
+    " or plugins failed; 130 interrupted by Ctrl-C, 143 by SIGTERM, finished work is kept.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,7 +24,7 @@ app = typer.Typer(
 for module in (runs, images, calibrating, information):
     module.register(app)
 
-_USERS_TO_MEND = {
+_FIXABLE_BY_USER = {
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
@@ -43,12 +42,12 @@ def main() -> None:
     except RestorebenchError as error:
         print(f"restorebench: {visible(str(error), keep=chr(10))}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of our output, such as `head`, is gone
+    except BrokenPipeError:  # the reader of our output, such as `head`, has ended
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in _USERS_TO_MEND or error.filename is None:
+        if error.errno not in _FIXABLE_BY_USER or error.filename is None:
             raise
-        place = visible(str(error.filename))
-        print(f"restorebench: {place}: {error.strerror}; correct the path or its rights", file=sys.stderr)
+        path = visible(str(error.filename))
+        print(f"restorebench: {path}: {error.strerror}; correct the path or its permissions", file=sys.stderr)
         sys.exit(2)

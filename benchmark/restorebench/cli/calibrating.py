@@ -1,4 +1,4 @@
-"""calibrate: how sure a detector should be."""
+"""The command calibrate, which fits the temperature of a detector's probabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
 def calibrate(
     detector: Annotated[str, typer.Argument(help="Name of the detector.")],
     folder: Annotated[
-        Path, typer.Argument(help="Holds a folder of degraded images per task, or TASK/LQ; `clean` is left out.")
+        Path,
+        typer.Argument(
+            help="Folder with the degraded images of each task in TASK or TASK/LQ; `clean` is left out."
+        ),
     ],
     option: common.PluginOptions = None,
     weights: common.Weights = None,
@@ -31,10 +34,10 @@ def calibrate(
     device: options.Device = "auto",
     workers: options.Workers = 1,
 ) -> None:
-    """Find the temperature that makes a detector's probabilities mean what they say.
+    """Find the temperature at which a detector's probabilities match how often it is right.
 
-    Calibrate on other images than those you score it on: the figures after are those of the images it was fitted
-    on. Put the result into the detector's options.
+    Use other images than those you score the detector on: the row `after` is computed on the images of the fit.
+    Put the result into the detector's options.
     """
     from restorebench.commands import calibration
     from restorebench.suite.settings import Request
@@ -50,7 +53,7 @@ def calibrate(
 
 
 def _print(detector: str, found: Calibration) -> None:
-    """Print what changes, and the option to give."""
+    """Print the figures before and after, and the option to set."""
     after = None if found.temperature is None else found.temperature * found.factor
     rows = [["", "temperature", "images", "accuracy", "NLL", "Brier", "ECE"]]
     for name, temperature, quality in (("before", found.temperature, found.before), ("after", after, found.after)):

@@ -1,4 +1,4 @@
-"""What commands on images have in common: options of a plugin, progress, tables and failures."""
+"""Shared parts of the commands on images: options of a plugin, progress, tables and failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from restorebench.suite.settings import Settings
 
 PluginOptions = Annotated[
-    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin, in YAML.")
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin; the value is YAML."),
 ]
 
 
@@ -30,7 +31,7 @@ Weights = Annotated[
 
 @contextmanager
 def watched(what_remains: str, cells: bool = False) -> Iterator[Watcher]:
-    """Show on stderr how far a command is, and let Ctrl-C end it with what remains of it."""
+    """Show the progress of a command on stderr, and let Ctrl-C end it with a line that says what was kept."""
     from restorebench.cli.progress import watching
 
     with options.interruptible(what_remains), watching(cells=cells) as watch:
@@ -44,7 +45,7 @@ def settings_of(plugin: list[Path] | None, device: str, workers: int) -> Setting
 
 
 def plugin_options(pairs: list[str] | None, weights: str | None = None) -> Mapping[str, Any]:
-    """Read `--option key=value` pairs, values in YAML; weights: the value of `weights`, as it is."""
+    """Parse `--option key=value` pairs, whose values are YAML. weights: the option `weights`, as plain text."""
     from restorebench.suite.marked_yaml import parse_value
 
     found: dict[str, Any] = {}
@@ -63,14 +64,14 @@ def plugin_options(pairs: list[str] | None, weights: str | None = None) -> Mappi
 
 
 def check_csv(path: Path | None) -> None:
-    """Refuse, before any work, a `--csv` that cannot be written or would replace another kind of file."""
+    """Refuse, before any work, a `--csv` file that cannot be written or would replace a file of another kind."""
     if path is None:
         return
     if path.is_dir() or (path.exists() and path.suffix.lower() != ".csv"):
-        raise RunFolderError(f"--csv {path}: is there already and is no .csv file; give another name")
+        raise RunFolderError(f"--csv {path}: exists and is not a .csv file; give another name")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
         raise RunFolderError(
-            f"--csv {path}: {path.parent} is no folder that can be written; make it, or give another"
+            f"--csv {path}: {path.parent} is not a folder that can be written; make it, or give another"
         )
 
 
@@ -80,12 +81,12 @@ def write_csv(path: Path, text: str) -> None:
     try:
         atomic_write_text(path, text)
     except OSError as error:
-        raise RunFolderError(f"--csv {path}: {error.strerror}; give another place") from error
+        raise RunFolderError(f"--csv {path}: {error.strerror}; give another file") from error
     print(path)
 
 
 def show(rows: list[list[str]], csv_file: Path | None) -> None:
-    """Print rows as a table, or write them as CSV, where their texts are guarded already."""
+    """Print rows as a table, or write them as CSV. For CSV, the caller must have guarded the texts."""
     from restorebench.toolbox.cells import csv_text, visible
 
     if csv_file is not None:
@@ -101,7 +102,7 @@ def show(rows: list[list[str]], csv_file: Path | None) -> None:
 
 
 def print_failures(failures: Mapping[str, str]) -> None:
-    """Say what went wrong by sample, and end with exit code 3 if anything did."""
+    """Print each failed sample and its reason, and exit with code 3 if there are any."""
     for sample, reason in failures.items():
         options.tell(f"failed: {sample}: {reason}")
     if failures:

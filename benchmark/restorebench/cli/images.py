@@ -1,4 +1,4 @@
-"""restore, detect, degrade and score: single files and folders."""
+"""The commands restore, detect, degrade and score, which work on single files and folders."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from restorebench.commands.scores import ScoreTable
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
-Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; or x.png, for one image.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every draw.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results, or x.png for one image.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Make only what is not in the folder yet, as after a crash.")
+    bool,
+    typer.Option("--skip-existing", help="Compute only the results that are missing, for example after a crash."),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,11 +38,14 @@ def restore(
     output: Output,
     restorer: Annotated[str, typer.Option("-m", "--restorer", help="Name of the restorer.")],
     task: Annotated[str | None, typer.Option("-t", "--task", help="Tell the restorer this task.")] = None,
-    detector: Annotated[str | None, typer.Option("--detector", help="Let a detector tell it the task.")] = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="Let this detector tell the restorer the task.")
+    ] = None,
     option: common.PluginOptions = None,
     weights: common.Weights = None,
     tile: Annotated[
-        int | None, typer.Option("--tile", min=32, help="Restore in tiles of so many px, for large images.")
+        int | None,
+        typer.Option("--tile", min=32, help="Restore large images in tiles with sides of this many px."),
     ] = None,
     seed: Seed = 0,
     skip_existing: SkipExisting = False,
@@ -56,7 +60,7 @@ def restore(
     if task is not None and detector is not None:
         raise RestorebenchError("give --task or --detector, not both")
     existing = _existing(skip_existing, overwrite)
-    with common.watched(f"what is finished is in {output}; --skip-existing continues") as watch:
+    with common.watched(f"finished images are in {output}; --skip-existing continues") as watch:
         outcome = images.restore(
             source,
             output,
@@ -77,8 +81,10 @@ def degrade(
     source: Source,
     output: Output,
     task: Annotated[str, typer.Option("-t", "--task", help="A task, or a mixture such as hazy+rainy.")],
-    severity: Annotated[int, typer.Option("--severity", min=1, max=5, help="1 (mild) to 5.")] = 3,
-    preset: Annotated[str | None, typer.Option("--preset", help="A named setting, such as daclip.")] = None,
+    severity: Annotated[int, typer.Option("--severity", min=1, max=5, help="1 (mild) to 5 (severe).")] = 3,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="Named options from the literature, such as daclip.")
+    ] = None,
     option: common.PluginOptions = None,
     seed: Seed = 0,
     skip_existing: SkipExisting = False,
@@ -86,11 +92,11 @@ def degrade(
     plugin: options.Plugin = None,
     workers: options.Workers = 1,
 ) -> None:
-    """Degrade a clean image or a folder of them, under the same names; what made each lies beside it as JSON."""
+    """Degrade a clean image or a folder of them, under the same names; a JSON file beside each says how."""
     from restorebench.commands import images
 
     existing = _existing(skip_existing, overwrite)
-    with common.watched(f"what is finished is in {output}; --skip-existing continues") as watch:
+    with common.watched(f"finished images are in {output}; --skip-existing continues") as watch:
         outcome = images.degrade(
             source,
             output,
@@ -116,7 +122,7 @@ def detect(
     device: options.Device = "auto",
     workers: options.Workers = 1,
 ) -> None:
-    """Say which degradations an image, or each image of a folder, shows."""
+    """Name the degradations in an image, or in each image of a folder."""
     from restorebench.commands import images
     from restorebench.toolbox.cells import guarded
 
@@ -132,7 +138,7 @@ def detect(
         texts = [record.sample, "+".join(record.labels), record.reason]
         sample, labels, reason = texts if csv_file is None else map(guarded, texts)
         rows.append([sample, labels, *numbers, reason])
-    if csv_file is None:  # failures are told below, not squeezed into a column
+    if csv_file is None:  # failures are printed below the table, not in a column
         rows = [row[:-1] for row in rows if row is rows[0] or not row[-1]]
     if csv_file is not None or len(rows) > 1:
         common.show(rows, csv_file)
@@ -140,20 +146,20 @@ def detect(
 
 
 def score(
-    restored: Annotated[Path, typer.Argument(metavar="RUN|RESTORED", help="A run folder, or restored images.")],
-    clean: Annotated[Path | None, typer.Argument(help="The ground truth, with equal stems.")] = None,
+    restored: Annotated[Path, typer.Argument(metavar="RUN|RESTORED", help="A folder: a run, or restored images.")],
+    clean: Annotated[Path | None, typer.Argument(help="Folder of the ground truth, with the same stems.")] = None,
     metrics: Annotated[
-        str | None, typer.Option("--metrics", help="Metrics, a,b; psnr,ssim by default, or the run's.")
+        str | None, typer.Option("--metrics", help="Metrics, as a,b; default: those of the run, or psnr,ssim.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", help="Protocols, a,b; rgb by default, or the run's.")
+        str | None, typer.Option("--protocol", help="Protocols, as a,b; default: those of the run, or rgb.")
     ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead of a table.")] = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
 ) -> None:
-    """Score two folders matched by stem, or a run's saved images again, into RUN/scores."""
+    """Score two folders, matched by stem, or score the saved images of a run again, into RUN/scores."""
     from restorebench.commands import scores
 
     common.check_csv(csv_file)
@@ -192,7 +198,7 @@ def score(
 
 
 def _show_scores(found: ScoreTable) -> None:
-    """Print a row per image and their means."""
+    """Print one row per image, and the means."""
     from restorebench.commands.scores import number
 
     rows = [[row["sample"], *(number(row[name]) for name in found.means)] for row in found.rows]
@@ -210,7 +216,7 @@ def _existing(skip: bool, overwrite: bool) -> Existing:
 
 
 def _print_outcome(outcome: Outcome, output: Path) -> None:
-    skipped = f"; {outcome.skipped} were there and stay" if outcome.skipped else ""
+    skipped = f"; {outcome.skipped} existed and were kept" if outcome.skipped else ""
     where = f" in {output}" if output.is_dir() else f": {output}"
     if outcome.files or outcome.skipped or not outcome.failures:
         print(f"{len(outcome.files)} images{where}{skipped}")

@@ -1,4 +1,4 @@
-"""list and doctor. Neither imports torch, numpy or pandas."""
+"""The commands list and doctor. Neither imports torch, numpy or pandas."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def list_plugins(
         ]
     elif kind == "plugins":
         rows = [
-            {"plugin": plugin, "provides": ", ".join(f"{e.kind} {e.card.name}" for e in entries)}
-            for plugin, entries in _by_plugin(catalog.entries).items()
+            {"plugin": name, "provides": ", ".join(f"{e.kind} {e.card.name}" for e in entries)}
+            for name, entries in _by_plugin(catalog.entries).items()
         ]
     else:
         rows = [_describe(entry, verbose) for entry in catalog.of(kind.removesuffix("s"))]
@@ -76,7 +76,7 @@ def _by_plugin(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 
 def _describe(entry: Entry, verbose: bool) -> dict[str, Any]:
-    """Turn a card into a row: only the facts its kind has."""
+    """Return the row of a card, with the columns that its kind has."""
     card = entry.card
     row: dict[str, Any] = {"name": card.name, "version": card.version}
     if tasks := getattr(card, "tasks", None):
@@ -95,7 +95,7 @@ def _describe(entry: Entry, verbose: bool) -> dict[str, Any]:
 
 
 def _unavailable(entry: Entry) -> str:
-    """Say why a card cannot be used here; "" where it can."""
+    """Say why a card cannot be used here; "" if it can."""
     if entry.unavailable or not isinstance(entry.card, MetricInfo):
         return entry.unavailable
     from restorebench.plan.columns import why_unavailable
@@ -121,7 +121,7 @@ def _weights(entry: Entry) -> str:
         with blaming(entry.card, "naming its weights"):
             files = resolve(resources)(model)
     except ValidationError:
-        return getattr(entry.card, "weights", "") or "as its options say"
+        return getattr(entry.card, "weights", "") or "depends on its options"
     except RestorebenchError as error:  # one bad card must not hide the others
         return f"broken: {error}"
     licences = ", ".join(sorted({file.licence for file in files}))
@@ -131,7 +131,7 @@ def _weights(entry: Entry) -> str:
 
 
 def _options(card: Card) -> list[dict[str, Any]] | str:
-    """List a card's options with their defaults, None where one is required; or say why they cannot be listed."""
+    """List a card's options with their defaults, None for a required one; or say why they cannot be listed."""
     from restorebench.contract.blame import blaming
     from restorebench.toolbox.options import options_model
 
@@ -157,7 +157,7 @@ def _option(name: str, field: FieldInfo) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
-    """Write a value of a row for the table."""
+    """Format a value of a row for the table."""
     if not isinstance(value, list):
         return str(value)
     shown = [("required" if item["required"] else repr(item["default"]), item) for item in value]
@@ -182,7 +182,7 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def doctor(plugin: options.Plugin = None) -> None:
-    """Say what this installation can do: versions, devices, plugins and what is broken."""
+    """Report on this installation: versions, devices, plugins, and what is broken."""
     import importlib.util
     import os
     import platform
@@ -216,7 +216,7 @@ def doctor(plugin: options.Plugin = None) -> None:
 
 
 def _devices() -> str:
-    """Ask torch in a process of its own: importing it here would make every command slow to test."""
+    """Ask torch in a separate process: importing it here would make the tests of every command slow."""
     import subprocess
 
     code = (

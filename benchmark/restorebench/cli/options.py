@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from restorebench.toolbox.cells import visible
 SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]
 Data = Annotated[
     Path | None,
-    typer.Option(
-        "--data", help="Folder that ${data} stands for; also RESTOREBENCH_DATA.", envvar="RESTOREBENCH_DATA"
-    ),
+    typer.Option("--data", help="Folder for ${data}; or set RESTOREBENCH_DATA.", envvar="RESTOREBENCH_DATA"),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<suite> by default.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the suite, in YAML.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the suite; the value is YAML."),
 ]
-Restorers = Annotated[str | None, typer.Option("--restorers", help="Only these restorers of the suite, a,b.")]
-Tasks = Annotated[str | None, typer.Option("--tasks", help="Only these tasks of the suite, x,y.")]
+Restorers = Annotated[str | None, typer.Option("--restorers", help="Only these restorers of the suite, as a,b.")]
+Tasks = Annotated[str | None, typer.Option("--tasks", help="Only these tasks of the suite, as a,b.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images of each task.")]
 Plugin = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Also load a plugin from a Python file; may be repeated.")
@@ -35,40 +34,47 @@ Plugin = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:i.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, max=256, help="Worker processes; 0 runs in this one.")]
 Engine = Annotated[
-    str, typer.Option("--engine", help="local: processes of this machine. ray: actors, also of many machines.")
+    str, typer.Option("--engine", help="local: processes on this machine. ray: actors on one or more machines.")
 ]
 Address = Annotated[
     str | None,
-    typer.Option("--address", help="Ray to join, auto or HOST:PORT; without it one starts on this machine."),
+    typer.Option(
+        "--address", help="Ray cluster to join, auto or HOST:PORT; by default, Ray starts on this machine."
+    ),
 ]
 GpusPerWorker = Annotated[
     float | None,
-    typer.Option("--gpus-per-worker", min=0, help="What each asks Ray for, also 0.5; an even share by default."),
+    typer.Option(
+        "--gpus-per-worker",
+        min=0,
+        help="GPUs that each worker requests from Ray, such as 0.5; an even share by default.",
+    ),
 ]
-Save = Annotated[str | None, typer.Option("--save", help="none or all: keep restored images.")]
+Save = Annotated[str | None, typer.Option("--save", help="Which restored images to keep: none or all.")]
 Samples = Annotated[
     int | None, typer.Option("--samples", min=0, help="Keep N degraded/clean/restored triples per task.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would run, and stop.")]
 Calibrate = Annotated[
-    bool, typer.Option("--calibrate", help="Do one group of each cell never run here, print the plan, and stop.")
+    bool,
+    typer.Option("--calibrate", help="Run one group of each cell that never ran here, print the plan, and stop."),
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Put an earlier run aside and start anew.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also try again what failed for good.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the table only.")]
-Protocol = Annotated[str, typer.Option("--protocol", help="Metric protocols, a,b.")]
-Metrics = Annotated[str, typer.Option("--metrics", help="Metrics, a,b.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Move an earlier run aside and start anew.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also retry what failed for good.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the table.")]
+Protocol = Annotated[str, typer.Option("--protocol", help="Metric protocols, as a,b.")]
+Metrics = Annotated[str, typer.Option("--metrics", help="Metrics, as a,b.")]
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """Split a comma list; None stays None."""
+    """Split a list at its commas; None stays None."""
     if text is None:
         return None
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def device(text: str) -> str:
-    """Check the form of --device; whether it is there, the first worker says."""
+    """Check the form of --device; the first worker checks that the device is there."""
     if text in {"auto", "cpu"} or (text.startswith("cuda:") and text[5:].isdigit()):
         return text
     if text == "cuda":
@@ -77,7 +83,7 @@ def device(text: str) -> str:
 
 
 def tell(text: str) -> None:
-    """Print a line on stderr; where nobody reads that any more, go on in silence: a run is worth more."""
+    """Print a line on stderr. If nobody reads it any more, discard all output there and let the run go on."""
     try:
         print(visible(text), file=sys.stderr, flush=True)
     except BrokenPipeError:
@@ -88,7 +94,7 @@ def tell(text: str) -> None:
 
 @contextmanager
 def interruptible(what_remains: str) -> Iterator[None]:
-    """Let Ctrl-C end a command with one line that says what remains of it, and exit code 130; SIGTERM 143."""
+    """Let Ctrl-C end a command with one line that says what was kept, and exit code 130; for SIGTERM, 143."""
     try:
         yield
     except Stopped as stopped:

@@ -1,6 +1,6 @@
-"""Progress on stderr: bars on a terminal, else plain lines, at most one a minute beside those of finished cells.
+"""Progress on stderr: bars on a terminal, else one line per finished cell and at most one more a minute.
 
-Speed and time left count what this run does, from its first group on: neither images known from an earlier
+Speed and time left count only the work of this run after its first group: neither images known from an earlier
 run nor the start of the first worker.
 """
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from restorebench.worker.jobs import CellSpec, Job
 
 LINE_SECONDS = 60
-"""Shortest time between two lines that say how far a stage is."""
-_SPEED_SECONDS = 3600  # rich forgets after 30 s, and a diffusion model may take that long for one image
+"""Shortest time between two lines about the progress of a stage."""
+_SPEED_SECONDS = 3600  # rich's default is 30 s, and a diffusion model may take that long for one image
 
 
 @contextmanager
 def watching(quiet: bool = False, cells: bool = True) -> Iterator[Watcher]:
-    """Yield what is told of every event of a run.
+    """Yield a function that takes every event of a run and shows it.
 
-    cells: whether to tell of each cell; those of a command on files have labels in place of tasks.
+    cells: whether to show each cell; a command on single files does not, because its tasks are only labels.
     """
     if quiet:
         yield lambda event: None
@@ -48,7 +48,7 @@ def watching(quiet: bool = False, cells: bool = True) -> Iterator[Watcher]:
 
 @dataclass
 class _Tally:
-    """How many images there are to do under one title, and how it goes."""
+    """Counts of images under one title. first: images in the first group; began: when that group ended."""
 
     title: str
     total: int = 0
@@ -59,14 +59,14 @@ class _Tally:
 
     def add(self, event: Done) -> None:
         if not self.done:
-            # Work on the first group began at a time nobody knows: the clock starts where it ends.
+            # It is not known when work on the first group began, so the clock starts when it ends.
             self.began, self.first = time.monotonic(), len(event.records)
         self.done += len(event.records)
         self.failed += sum(record.status == FAILED for record in event.records)
 
     @property
     def speed(self) -> float:
-        """Images per second; 0 where that is not known yet."""
+        """Images per second; 0 while it is not known."""
         seconds = time.monotonic() - self.began
         return (self.done - self.first) / seconds if seconds > 0.5 else 0.0
 
@@ -76,14 +76,14 @@ class _Tally:
 
 
 class _Counts:
-    """What is to be done and is done of a stage, and of each of its cells by their digests."""
+    """Counts of images for a stage, and for each of its cells by digest."""
 
     def __init__(self) -> None:
         self.whole = _Tally("")
         self.cells: dict[str, _Tally] = {}
 
     def start(self, stage: str, jobs: tuple[Job, ...]) -> None:
-        """Count what a stage has to do; what the stage before it did is forgotten."""
+        """Count the images of a new stage, and forget the counts of the stage before."""
         self.whole, self.cells = _Tally(stage), {}
         seen = Counter(_title(cell) for cell in {job.cell.digest: job.cell for job in jobs}.values())
         for job in jobs:
@@ -94,7 +94,7 @@ class _Counts:
             self.whole.total += len(job.samples)
 
     def add(self, event: Done) -> _Tally:
-        """Count the outcomes of a job, and return what is known of its cell."""
+        """Count the images of a finished job, and return the counts of its cell."""
         tally = self.cells[event.job.cell.digest]
         tally.add(event)
         self.whole.add(event)
@@ -107,7 +107,7 @@ def _title(cell: CellSpec) -> str:
 
 
 class _Lines(_Counts):
-    """Lines for logs and pipes: one when a cell is finished, and now and then how far the stage is."""
+    """Progress as lines, for logs and pipes: one per finished cell, and now and then one for the stage."""
 
     def __init__(self, cells: bool) -> None:
         super().__init__()
@@ -153,13 +153,13 @@ def _bars(cells: bool) -> Iterator[Callable[[Any], None]]:
     )
 
     with Progress(
-        TextColumn("{task.description}", markup=False),  # "[task]" is what a restorer is told
+        TextColumn("{task.description}", markup=False),  # a title may hold "[task]", which is not markup
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),  # stdout may be a file or a pipe, and is the tables'
+        console=Console(stderr=True),  # stdout is for the tables, and may be a file or a pipe
         speed_estimate_period=_SPEED_SECONDS,
         transient=True,
     ) as progress:
@@ -167,7 +167,7 @@ def _bars(cells: bool) -> Iterator[Callable[[Any], None]]:
 
 
 class _Bars(_Counts):
-    """One bar for the whole stage and one for each cell at work; finished cells make room."""
+    """One bar for the whole stage and one for each cell at work; the bars of finished cells disappear."""
 
     def __init__(self, progress: Progress, cells: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""run, validate, schema, report."""
+"""The commands run, validate, schema and report."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def run(
     if calibrate:
         with _shown(plan, quiet) as (watch, stop):
             runner.measure_costs(plan, settings, watch, stop)
-        print_plan(plan, replace(settings, fresh=False), "what was never measured here was run once")
+        print_plan(plan, replace(settings, fresh=False), "one group of each unmeasured cell was run")
     elif dry_run:
         print_plan(plan, settings)
     else:
@@ -89,14 +89,14 @@ def run(
 
 
 def finish(result: Result, every_column: bool = False) -> None:
-    """Print a result; one with failures ends with exit code 3."""
+    """Print a result, and exit with code 3 if there are failures."""
     print_result(result, every_column)
     if result.failed:
         raise typer.Exit(3)
 
 
 def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
-    """Execute a plan under a progress display."""
+    """Execute a plan and show its progress."""
     from restorebench import runner
 
     with _shown(plan, quiet) as (watch, stop):
@@ -105,7 +105,7 @@ def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
 
 @contextmanager
 def _shown(plan: Plan, quiet: bool) -> Iterator[tuple[Watcher, Stop]]:
-    """Show notes and progress; an interruption says how to go on."""
+    """Show notes and progress; if interrupted, say how to continue."""
     from restorebench.cli.progress import watching
     from restorebench.engine.stopping import heeded
 
@@ -116,7 +116,7 @@ def _shown(plan: Plan, quiet: bool) -> Iterator[tuple[Watcher, Stop]]:
 
 
 def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> None:
-    """Print all cells of a plan, how much of it is left and what that will take; ran: said at the end."""
+    """Print all cells of a plan, what is left to do and its cost. ran: what was run, for the last line."""
     from rich.console import Console
     from rich.table import Table
 
@@ -124,7 +124,7 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
 
     left, begun = _outstanding(plan, settings)
     expected = estimates.estimate(plan, costs.load(settings.device, plan.suite.threads), left)
-    told = (
+    headers = (
         "task",
         "dataset",
         "restorer",
@@ -137,7 +137,7 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
         "digest",
         "remark",
     )
-    table = Table(*told, box=None)
+    table = Table(*headers, box=None)
     for detecting in plan.detector_cells:
         data = detecting.data
         table.add_row(
@@ -156,14 +156,14 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
     for note in (*plan.notes, *plan.missing):
         print(visible(f"note: {note}"))
     images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
-    still = sum(len(job.samples) for job in left if job.mode == "restore")
+    remaining = sum(len(job.samples) for job in left if job.mode == "restore")
     print(estimates.summary(expected.values(), settings.workers))
-    done = f", {still} still to do" if begun else ""
+    done = f", {remaining} still to do" if begun else ""
     print(f"{len(plan.restorer_cells)} cells, {images} restorations{done}; {ran}")
 
 
 def _outstanding(plan: Plan, settings: Settings) -> tuple[tuple[Job, ...], bool]:
-    """List what the run folder lacks, and tell whether a run began there that is to be kept."""
+    """Return the jobs that are left to do, and whether the run folder holds an earlier run that is continued."""
     from restorebench.journal import journal
     from restorebench.schedule import todo
     from restorebench.schedule.origin import run_folder
@@ -175,7 +175,7 @@ def _outstanding(plan: Plan, settings: Settings) -> tuple[tuple[Job, ...], bool]
 
 
 def _expected(cell: Estimate | None) -> tuple[str, str, str]:
-    """Write time, memory and disk of a cell for the table; dashes where nothing is left to do."""
+    """Format time, memory and disk of a cell for the table; dashes if nothing is left to do."""
     if cell is None:
         return "-", "-", "-"
     seconds = "?" if cell.seconds is None else str(timedelta(seconds=math.ceil(cell.seconds)))
@@ -184,7 +184,7 @@ def _expected(cell: Estimate | None) -> tuple[str, str, str]:
 
 
 def print_result(result: Result, every_column: bool = False) -> None:
-    """Print the per-task table, the failures' number and where the files are."""
+    """Print the table of scores per task, the number of failures, and the paths of the files."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -207,7 +207,7 @@ def print_result(result: Result, every_column: bool = False) -> None:
     Console(width=width, highlight=False).print(table)
     if result.failed:
         print(f"{result.failed} failures: {result.folder / 'failures.csv'}")
-    print(f"tables: {result.folder / 'leaderboard.csv'} and beside it")
+    print(f"tables: {result.folder / 'leaderboard.csv'} and the files beside it")
 
 
 def validate(
@@ -216,7 +216,7 @@ def validate(
     overrides: options.Set = None,
     plugin: options.Plugin = None,
 ) -> None:
-    """Check a suite, its plugins and its data; run nothing."""
+    """Check a suite, its plugins and its data, without running anything."""
     from restorebench import runner
     from restorebench.suite.settings import Settings
 
@@ -242,7 +242,7 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     plugin: options.Plugin = None,
 ) -> None:
-    """Write the tables of a run again from its journal; restore and score nothing."""
+    """Write the tables of a run again from its journal, without restoring or scoring."""
     from restorebench import runner
 
     finish(runner.report_again(folder, tuple(plugin or ())))

@@ -1,4 +1,4 @@
-"""The leaderboard as it is printed when a run ends."""
+"""The leaderboard that is printed when a run ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def summary(tables: Tables, metrics: int | None = 2) -> list[list[str]]:
     """Lay the leaderboard out for a terminal: a header, then a row per task, a column per restorer.
 
-    A cell shows the first metrics, or with None all, as `24.31 / 0.712`; `-` where there is no value, `!` after a
-    row that is incomplete.
+    A cell shows the first `metrics` scores, or all of them if it is None, as `24.31 / 0.712`; `-` stands for a
+    missing value, and `!` follows the scores of an incomplete row.
     """
     shown = tables.board.columns[:metrics]
     frame = tables.leaderboard

@@ -1,4 +1,4 @@
-"""Find the temperature that makes a detector's probabilities mean what they say."""
+"""Find the temperature at which a detector's probabilities match how often it is right."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from restorebench.tables import detector_scores
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Heard = Mapping[str, Sequence[DetectionRecord]]
-"""What was said of the images of each task; every record with probabilities."""
+"""The detections on the images of each task; every record has probabilities."""
 
 LARGEST_FACTOR = 1e12
-"""Factors are sought from one over it up to it."""
+"""The search for a factor goes from 1 / LARGEST_FACTOR to LARGEST_FACTOR."""
 
-_LEAST = 1e-45  # the least number of single precision, in which networks round to zero
-_LEAST_REST = 2.0**-53  # what a difference to one can tell in double precision
-_ROUNDING = 1e-4  # by which probabilities in half precision may miss one
+_LEAST = 1e-45  # smallest number of single precision, in which networks round to zero
+_LEAST_REST = 2.0**-53  # smallest difference from one in double precision
+_ROUNDING = 1e-4  # probabilities in half precision may miss a sum of one by this much
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Quality:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a fit found.
+    """The result of a fit.
 
-    images: those it is over, without the failures (sample to reason). top1: share of them whose most probable
-    task is the true one, which no temperature changes. factor: on the temperature. temperature: the detector's own
-    before, None where it has no such option. left_out: why a folder was not used, or "".
+    images: the number used, without the failures (sample to reason). top1: share of them whose most probable task
+    is the true one, which no temperature changes. factor: multiplies the temperature. temperature: the detector's
+    own before the fit, None if it has no such option. left_out: why a folder was not used, or "".
     """
 
     images: int
@@ -68,30 +68,30 @@ def calibrate(
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Calibration:
-    """Fit a detector's temperature on the images below `folder`/TASK, or `folder`/TASK/LQ where there is one.
+    """Fit a detector's temperature on the images in `folder`/TASK/LQ, or in `folder`/TASK if there is no LQ.
 
-    Calibrate on other images than those the detector is scored on. Those of `clean` are left out, as no
-    probability is theirs.
+    Use other images than those on which the detector is scored. Images of `clean` are left out, because no
+    probability belongs to them.
 
     Raises:
-        RestorebenchError: whatever is wrong with the folder, the names or the options, or no temperature is best.
+        RestorebenchError: the folder, the names or the options are wrong, or no temperature is best.
     """
-    folders = _places(Path(folder), settings)
+    folders = _task_folders(Path(folder), settings)
     with prepared(_suite(folders, detector, options or {}), settings) as (plan, there, run_folder):
         execute(plan, there, watch)
         with journals.opened(run_folder) as journal:
-            said: dict[str, list[DetectionRecord]] = {task: [] for task in folders}
+            detections: dict[str, list[DetectionRecord]] = {task: [] for task in folders}
             for cell in plan.detector_cells:
                 known = journal.detections(cell.digest)
-                said[cell.data.task] = [known[sample.id] for sample in cell.data.samples[: cell.data.wanted]]
+                detections[cell.data.task] = [known[sample.id] for sample in cell.data.samples[: cell.data.wanted]]
         temperature = plan.detector_cells[0].options.get("temperature")
     failures = {
         f"{task}/{record.sample}": record.reason
-        for task, records in said.items()
+        for task, records in detections.items()
         for record in records
         if record.status != OK
     }
-    heard = {task: [record for record in records if record.status == OK] for task, records in said.items()}
+    heard = {task: [record for record in records if record.status == OK] for task, records in detections.items()}
     _require_probabilities(detector, heard, failures)
     factor = fitted_factor(heard)
     pairs = [pair for task, records in heard.items() for pair in detector_scores.confidences(task, records)]
@@ -108,7 +108,7 @@ def calibrate(
 
 
 def _suite(folders: Mapping[str, Path], detector: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a suite of one detector on a folder per task."""
+    """Return a suite of one detector, with one dataset per task."""
     return {
         "suite": "calibrate",
         "tasks": list(folders),
@@ -121,33 +121,31 @@ def _suite(folders: Mapping[str, Path], detector: str, options: Mapping[str, Any
     }
 
 
-def _places(folder: Path, settings: Settings) -> dict[str, Path]:
+def _task_folders(folder: Path, settings: Settings) -> dict[str, Path]:
     """Map each task to its folder of degraded images, in the order of the tasks."""
     if not folder.is_dir():
-        raise MissingResource(
-            f"{folder}: no such folder; give one that holds a folder of degraded images per task"
-        )
+        raise MissingResource(f"{folder}: no such folder; give one with a folder of degraded images per task")
     inside = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")} - {CLEAN}
     known = [task.name for task in discover(settings.plugins).tasks]
-    if strange := sorted(inside - set(known)):
-        named = ", ".join(strange)
-        raise UnknownName(f"{folder}: no task is called {named}{nearest(strange[0], known)}; rename or move it")
+    if unknown := sorted(inside - set(known)):
+        named = ", ".join(unknown)
+        raise UnknownName(f"{folder}: no task is called {named}{nearest(unknown[0], known)}; rename or move it")
     if len(inside) < 2:
         raise RestorebenchError(
-            f"{folder}: holds images of {' and '.join(inside) or 'no task'}; calibrating takes a folder each"
-            " for two tasks at least, named after them"
+            f"{folder}: holds images of {' and '.join(inside) or 'no task'}; to calibrate, give a folder"
+            " for each of at least two tasks, named after the task"
         )
-    places = {}
+    folders = {}
     for task in (name for name in known if name in inside):
         pairs = folder / task / "LQ"
         if not pairs.is_dir() and (folder / task / "GT").is_dir():
             raise MissingResource(f"{pairs}: no such folder beside GT; put the degraded images there")
-        places[task] = pairs if pairs.is_dir() else folder / task
-    return places
+        folders[task] = pairs if pairs.is_dir() else folder / task
+    return folders
 
 
 def _require_probabilities(detector: str, heard: Heard, failures: Mapping[str, str]) -> None:
-    """Refuse what leaves nothing to fit."""
+    """Refuse detections to which no temperature can be fitted."""
     records = [record for held in heard.values() for record in held]
     for task, held in heard.items():
         if not held:
@@ -162,52 +160,53 @@ def _require_probabilities(detector: str, heard: Heard, failures: Mapping[str, s
         )
     if any(sum(record.probabilities.values()) > 1 + _ROUNDING for record in records):
         raise RestorebenchError(
-            f"detector {detector!r} gives probabilities that add up to more than one, which no temperature mends"
+            f"detector {detector!r} gives probabilities that add up to more than one; no temperature corrects that"
         )
 
 
 def fitted_factor(heard: Heard) -> float:
     """Return the factor on the temperature that makes the true tasks most likely (Guo et al., ICML 2017).
 
-    Dividing logits by another temperature raises the probabilities to a power and scales them to one again, so
-    the logits themselves need not be known. The loss is convex in one over the factor.
+    Dividing logits by another temperature raises the probabilities to a power and normalises their sum to one
+    again, so the logits themselves are not needed. The loss is convex in one over the factor.
 
     Raises:
-        RestorebenchError: there is none, as of a detector that is never wrong.
+        RestorebenchError: there is no such factor, for example because the detector is never wrong.
     """
     from scipy.optimize import brentq
 
     logarithms, truths, _ = _table(heard)
     true = logarithms[np.arange(len(truths)), truths]
-    # The loss falls for ever with the temperature, or rises from the highest on: by its convexity, just then.
+    # The loss is convex, so it has no minimum in just these two cases: it falls for ever as the temperature falls,
+    # or as it rises.
     if (true >= logarithms.max(axis=1)).all():
         raise RestorebenchError(
-            "no temperature is best: no image has a more probable task than the true one, so surer is always "
+            "no temperature is best: no other task is ever more probable than the true one, so surer is always "
             "better; give more images, or harder ones"
         )
     if true.mean() <= logarithms.mean():
         raise RestorebenchError(
-            "no temperature is best: the true tasks are no more probable than others, so it knows nothing of "
-            "these images; see that the folders are named after what they show"
+            "no temperature is best: the true tasks are no more probable than others, so the detector knows "
+            "nothing about these images; check that each folder is named after the task it shows"
         )
 
     def slope(power: float) -> float:
-        """Return the loss's derivative by the power of probabilities, one over the factor, given as logarithm."""
+        """Return the derivative of the loss by the power, one over the factor; `power` is its logarithm."""
         raised = np.exp(_log_softmax(logarithms * np.exp(power)))
         return float((raised * logarithms).sum(axis=1).mean() - true.mean())
 
-    # Rising throughout, as the loss is convex in the power.
+    # The slope rises throughout, because the loss is convex in the power.
     bound = float(np.log(LARGEST_FACTOR))
     if slope(-bound) >= 0 or slope(bound) <= 0:
         raise RestorebenchError(
             f"no temperature is best between 1/{LARGEST_FACTOR:g} and {LARGEST_FACTOR:g} times the present one: "
-            "true and other tasks are equally probable but for the last digits"
+            "true and other tasks have the same probabilities except for the last digits"
         )
     return float(np.exp(-brentq(slope, -bound, bound, xtol=1e-12)))
 
 
 def quality(heard: Heard) -> Quality:
-    """Score what was said."""
+    """Score probabilities."""
     logarithms, truths, _ = _table(heard)
     briers = {task: detector_scores.brier(task, records) or 0.0 for task, records in heard.items()}
     pairs = [pair for task, records in heard.items() for pair in detector_scores.confidences(task, records)]
@@ -219,7 +218,7 @@ def quality(heard: Heard) -> Quality:
 
 
 def rescaled(heard: Heard, factor: float) -> dict[str, list[DetectionRecord]]:
-    """Return what would have been said at `factor` times the temperature; the labels stay as they are."""
+    """Return the detections with the probabilities at `factor` times the temperature; labels do not change."""
     logarithms, _, names = _table(heard)
     rows = iter(np.exp(_log_softmax(logarithms / factor)).tolist())
     return {
@@ -231,8 +230,8 @@ def rescaled(heard: Heard, factor: float) -> dict[str, list[DetectionRecord]]:
 def _table(heard: Heard) -> tuple[Array, np.ndarray[Any, np.dtype[np.intp]], list[str]]:
     """Return logarithms of probabilities (N, C), the true column of each row (N,) and the names of columns.
 
-    A last column without a name holds what the others lack to one, such as the probability of `clean`, unless they
-    lack it nowhere.
+    A last column without a name holds one minus the sum of the others, such as the probability of `clean`, unless
+    every sum is one.
     """
     records = [record for held in heard.values() for record in held]
     names = sorted({name for record in records for name in record.probabilities})

@@ -1,4 +1,4 @@
-"""Put finished images where the user wants them, one by one; nothing there is replaced unasked."""
+"""Put finished images, one by one, where the user wants them; files there are replaced only on request."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from restorebench.toolbox.images import SUFFIXES
 
 
 class Existing(Enum):
-    """What becomes of files in the folder for results that have a result's name."""
+    """What to do with files in the output folder that have the name of a result."""
 
     REFUSE = "refuse"
-    """Nothing is computed."""
+    """Stop with an error before anything is computed."""
     SKIP = "skip"
-    """They stay, and only what is missing is computed: a command that was killed goes on."""
+    """Keep them and compute only the missing results, for example to continue a command that was killed."""
     OVERWRITE = "overwrite"
 
 
 class Delivery:
-    """Moves images out of a run folder as they are finished, so that an interruption loses none of them.
+    """A mover of finished images out of a run folder, so that an interruption loses none of them.
 
-    A sample becomes `<out>/<stem of its id>.png`, or the file `out` where that is a `.png` and there is one image.
-    With `made_from`, what made it lies beside it as JSON: the parameters of its degradation, and under `made_from`
-    what that gives for the stem.
+    A sample becomes `<out>/<stem of its id>.png`, or the file `out` if that is a `.png` and there is one image.
+    With `made_from`, a JSON file beside it records how it was made: the parameters of its degradation, and under
+    the key `made_from` the value of that function for the stem.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Delivery:
         """Check that everything can be written, before anything is computed.
 
         Raises:
-            RunFolderError: `out` is a file, is or lies in the folder `source`, cannot be written, or holds a
-                file of a name that a result would get, which is refused or is the input itself.
+            RunFolderError: `out` is a file, is `source` or a folder in it, cannot be written, or holds a file with
+                the name of a result (unless `existing` allows this) or the input itself under such a name.
         """
         file = _named_file(source, out)
         out = out if file is None else file.parent
@@ -70,7 +70,7 @@ class Delivery:
             self._check(source)
             found = {name for name, target in self._targets.items() if os.path.lexists(target)}
         self.skipped = frozenset(found) if existing is Existing.SKIP else frozenset()
-        """Ids of the samples whose results were there before: an image is written whole, and after its JSON."""
+        """Ids of samples whose results exist: an image is never half-written, and its JSON is written first."""
 
     def _check(self, source: Path) -> None:
         out = self._out
@@ -79,7 +79,7 @@ class Delivery:
         if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
             raise RunFolderError(
                 f"{out} is or lies in the input folder {source}, where results would be mixed with inputs;"
-                " give -o a folder outside of it"
+                " give -o a folder outside it"
             )
         if any(target.resolve() == source.resolve() for target in self._targets.values()):
             raise RunFolderError(f"{source} would be replaced by its own result; give -o another folder")
@@ -95,7 +95,7 @@ class Delivery:
         return tuple(path for name, path in self._targets.items() if name in self._delivered)
 
     def take(self, event: Event) -> None:
-        """Deliver the images of a job that is done."""
+        """Deliver the images of a finished job."""
         for record in event.records if isinstance(event, Done) else ():
             if not isinstance(record, Record) or record.status != OK:
                 continue
@@ -108,7 +108,7 @@ class Delivery:
         with _writing(self._out):
             target.parent.mkdir(parents=True, exist_ok=True)
             explained = None if self._made_from is None else self._explained(record)
-            if self._existing is not Existing.OVERWRITE:  # again: others may write there too
+            if self._existing is not Existing.OVERWRITE:  # checked again: others may write there too
                 leftover = self._existing is Existing.SKIP and _holds(_facts(target), explained)
                 self._refuse([target] if leftover else self._files(target))
             if explained is not None:
@@ -118,7 +118,7 @@ class Delivery:
         self._delivered.add(record.sample)
 
     def _explained(self, record: Record) -> str:
-        assert self._made_from is not None  # only asked where there is
+        assert self._made_from is not None  # the only caller checks this
         facts = {**record.parameters, "made_from": self._made_from(self._stem(record.sample))}
         return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
@@ -126,17 +126,17 @@ class Delivery:
         return [target] if self._made_from is None else [target, _facts(target)]
 
     def _refuse(self, wanted: list[Path]) -> None:
-        there = [path for path in wanted if os.path.lexists(path)]
-        if there:
-            more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
+        existing = [path for path in wanted if os.path.lexists(path)]
+        if existing:
+            more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
             raise RunFolderError(
-                f"{there[0]} is there already and is not overwritten{more}; give -o another folder,"
-                " --skip-existing to make only what is missing, or --overwrite"
+                f"{existing[0]} exists and is not overwritten{more}; give -o another folder,"
+                " --skip-existing to compute only what is missing, or --overwrite"
             )
 
 
 def _named_file(source: Path, out: Path) -> Path | None:
-    """Return the file that `out` names for the result of one image, or None where it names a folder."""
+    """Return the file that `out` names for the result of one image, or None if it names a folder."""
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES or out.is_dir():
         return None
@@ -152,7 +152,7 @@ def _facts(target: Path) -> Path:
 
 
 def _holds(path: Path, text: str | None) -> bool:
-    """Tell whether a file has just this content, as one that a killed command left behind has."""
+    """Return whether a file has exactly this content, like one that a killed command left behind."""
     return text is not None and path.is_file() and path.read_bytes() == text.encode()
 
 

@@ -1,4 +1,4 @@
-"""restore, detect and degrade on files and folders: each is a suite made on the spot, run as any other."""
+"""Restore, detect and degrade files and folders: each builds a small suite and runs it like any other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Files written, what went wrong by sample, and how many results were there before and stay."""
+    """The files written, the failures by sample, and the number of earlier results that were kept."""
 
     files: tuple[Path, ...]
     failures: Mapping[str, str]
@@ -58,10 +58,10 @@ def run(
 ) -> Result:
     """Run a suite by name or file, as `restorebench run` does, and return its tables.
 
-    A single override, restorer, task or plugin needs no list around it.
+    A single override, restorer, task or plugin may be given without a list.
 
     Raises:
-        RestorebenchError: whatever is wrong with the suite, its data, the folder or the device.
+        RestorebenchError: the suite, its data, the folder or the device cannot be used.
     """
     settings = Settings(
         out=None if out is None else Path(out),
@@ -85,7 +85,7 @@ def run(
 
 
 def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one text or several as a tuple: a text alone is no sequence of letters."""
+    """Return one text or several as a tuple; one text alone is not split into letters."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
@@ -105,16 +105,16 @@ def restore(
 ) -> Outcome:
     """Restore an image or a folder of images into `out`, as PNG under the same stems.
 
-    tell: nothing, task (then `task` says which) or the name of a detector. tile: side in px of the parts that
-    larger images are restored in, blended where they overlap; None restores whole images. existing: what becomes
-    of files in `out` that have a result's name.
+    tell: nothing, task (then `task` names it) or the name of a detector. tile: side in px of the tiles in which
+    larger images are restored, blended where they overlap; None restores whole images. existing: what to do with
+    files in `out` that have the name of a result.
 
     Raises:
-        RestorebenchError: whatever is wrong with the images, the names or the folder `out`, which must lie
-            outside of `source`. What was finished before stays in `out`.
+        RestorebenchError: the images, the names or the folder `out`, which must be outside `source`, cannot be
+            used. Images that were finished before the error stay in `out`.
     """
     if tell == "task" and task is None:
-        raise RestorebenchError("telling the task needs its name: give --task")
+        raise RestorebenchError("to tell the restorer the task, name it with --task")
     raw = {
         "suite": "restore",
         "seed": seed,
@@ -143,11 +143,11 @@ def degrade(
 ) -> Outcome:
     """Degrade a clean image or a folder into `out`, as PNG under the same stems, so that they can be scored.
 
-    Beside each lies as JSON what made it: the degradation's parameters, and `made_from` the source file, task,
-    preset, options, seed and versions.
+    A JSON file beside each image records how it was made: the degradation's parameters, and under `made_from` the
+    source file, task, preset, options, seed and versions.
 
     Raises:
-        RestorebenchError: as `restore` does.
+        RestorebenchError: as in `restore`.
     """
     synthetic: dict[str, Any] = {"clean": str(Path(source).absolute()), "severities": [severity]}
     if preset is not None:
@@ -175,12 +175,12 @@ def degrade(
 
 
 def _before_label(sample: str) -> str:
-    """Return the stem of a sample's photograph; its label says nothing, as one command degrades all alike."""
+    """Return the stem of a sample's photograph, without the label, which is the same throughout a command."""
     return sample.rpartition("@")[0]
 
 
 def _file_of(source: Path, stem: str) -> str:
-    """Name the file of a stem, relative to a folder; the stem itself where its suffix is an unusual one."""
+    """Return the file name of a stem in a folder; the stem itself if the file has an unusual suffix."""
     if not source.is_dir():
         return source.name
     suffixes = (suffix for lower in SUFFIXES for suffix in (lower, lower.upper()))
@@ -195,7 +195,7 @@ def detect(
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> tuple[DetectionRecord, ...]:
-    """Say which degradations an image, or each image of a folder, shows."""
+    """Name the degradations in an image, or in each image of a folder."""
     raw = {
         "suite": "detect",
         "tasks": ["noisy"],  # a label only: a detector is told nothing
@@ -209,14 +209,14 @@ def detect(
 
 @contextmanager
 def _carried_out(raw: dict[str, Any], settings: Settings, watch: Watcher) -> Iterator[tuple[Result, Path]]:
-    """Run a suite made on the spot in a folder that is gone afterwards."""
+    """Run a suite given as data, in a temporary folder."""
     with prepared(raw, settings) as (plan, there, folder):
         yield execute(plan, there, watch), folder
 
 
 @contextmanager
 def prepared(raw: dict[str, Any], settings: Settings) -> Iterator[tuple[Plan, Settings, Path]]:
-    """Plan a suite made on the spot, to be run in a folder that is gone afterwards."""
+    """Plan a suite given as data, to be run in a temporary folder."""
     loaded = suites.made({"clean_inputs": False, "reports": [], **raw})
     with tempfile.TemporaryDirectory(prefix="restorebench-") as name:
         folder = Path(name) / "run"
@@ -234,7 +234,7 @@ def _delivered(
     stem: Callable[[str], str] = str,
     made_from: Callable[[Plan, str], Mapping[str, Any]] | None = None,
 ) -> Outcome:
-    """Run a suite made on the spot and deliver its images as they are finished; those stay, whatever follows."""
+    """Run a suite given as data, and deliver each image when it is finished, so that no later error loses it."""
     with prepared(raw, settings) as (plan, there, folder):
         for cell in plan.restorer_cells:
             if cell.skipped:
@@ -242,10 +242,10 @@ def _delivered(
             if cell.card.acts_when_told and cell.tell == "nothing":
                 watch(Note(f"{cell.label} returns its input unless it is told a task: give --task or --detector"))
         files = _files(plan, source, stem)
-        for differs, what in _LOSSES:
-            if found := [path for path in files if differs(path)]:
+        for loses, note in _LOSSES:
+            if found := [path for path in files if loses(path)]:
                 more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-                watch(Note(f"{found[0]}{more}: {what}"))
+                watch(Note(f"{found[0]}{more}: {note}"))
         explained = None if made_from is None else partial(made_from, plan)
         delivery = Delivery(plan, folder, source, out, stem=stem, made_from=explained, existing=existing)
 
@@ -269,11 +269,11 @@ _LOSSES: tuple[tuple[Callable[[Path], bool], str], ...] = (
     (has_16_bits, "read at 16 bits; results are PNG files of 8 bits"),
     (has_alpha, "laid over white; results have no transparency"),
 )
-"""What a result keeps less of than its input had, and what is said then."""
+"""Properties of an input that its result loses, and the note that says so."""
 
 
 def _files(plan: Plan, source: Path, stem: Callable[[str], str]) -> list[Path]:
-    """List the files that the images of a plan come from."""
+    """List the source files of the images of a plan."""
     folder = source if source.is_dir() else source.parent
     samples = (sample for cell in plan.restorer_cells for sample in cell.data.samples)
     found = (folder / _file_of(source, stem(sample.id)) for sample in samples)
@@ -281,7 +281,7 @@ def _files(plan: Plan, source: Path, stem: Callable[[str], str]) -> list[Path]:
 
 
 def _without(plan: Plan, samples: Collection[str]) -> Plan:
-    """Leave out the groups of a plan that hold these samples alone; the numbers of the others stay the same."""
+    """Leave out the groups of a plan that hold only these samples; the indices of the others stay the same."""
 
     def narrowed(data: TaskData) -> TaskData:
         groups = [group for group in data.groups if any(data.samples[i].id not in samples for i in group)]

@@ -1,4 +1,4 @@
-"""score: two folders, as a suite made on the spot, or the saved images of a run."""
+"""Score two folders, by building and running a small suite, or the saved images of a run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """What `score` gives.
+    """The result of `score`.
 
-    rows: one per image, `{"sample": ..., "psnr@rgb": ...}`; None where there is no score. means: by column, over
-    the images that have a score, under the rules of every table. failures: what went wrong, by sample.
+    rows: one per image, `{"sample": ..., "psnr@rgb": ...}`; None for a missing score. means: by column, over the
+    images that have a score, by the rules of the leaderboard. failures: reasons by sample.
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -39,13 +39,13 @@ class ScoreTable:
     failures: Mapping[str, str]
 
     def csv(self) -> str:
-        """Lay the rows out as CSV, six decimals."""
+        """Format the rows as CSV, with six decimals."""
         rows = ([guarded(row["sample"]), *(number(row[name]) for name in self.means)] for row in self.rows)
         return csv_text([["sample", *self.means], *rows])
 
 
 def number(value: float | None) -> str:
-    """Write a score with the six decimals of every CSV; nothing where there is none."""
+    """Format a score with six decimals, as in every CSV file; an empty string for None."""
     return "" if value is None else f"{value:.6f}"
 
 
@@ -58,10 +58,10 @@ def score(
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> ScoreTable:
-    """Score a folder of restored images, made by anything, against their ground truth, matched by stem.
+    """Score a folder of restored images, from any program, against their ground truth, matched by stem.
 
     Raises:
-        RestorebenchError: whatever is wrong with the folders, or a metric that cannot be used on their images.
+        RestorebenchError: the folders cannot be used, or a metric cannot be computed on their images.
     """
     for folder in (restored, clean):
         if not Path(folder).is_dir():
@@ -91,7 +91,7 @@ def score(
 
 
 def _require_all_columns(plan: Plan) -> None:
-    """Refuse what was asked for and would be left out, before anything is computed."""
+    """Refuse requested metrics that would be left out, before anything is computed."""
     for cell in plan.restorer_cells:
         scored = {column.name for column in cell.columns}
         for column in plan.columns:
@@ -101,7 +101,7 @@ def _require_all_columns(plan: Plan) -> None:
                 raise RestorebenchError(f"{'; '.join(cell.notes)}; leave out these metrics, or give larger images")
             if column.name not in scored and column.card is not None:
                 raise RestorebenchError(
-                    f"{column.name} is for {', '.join(column.card.tasks)} alone, which two folders do not tell; "
+                    f"{column.name} is only for {', '.join(column.card.tasks)}, and two folders have no task; "
                     "leave it out, or score in a suite"
                 )
 
@@ -111,7 +111,7 @@ def _why_not_scored(record: Record) -> str:
 
 
 def _known(value: float | None) -> float | None:
-    """Return a number of a pandas frame, in which None may have become NaN."""
+    """Return a number from a pandas frame, which may have turned None into NaN."""
     return None if value is None or value != value else float(value)
 
 
@@ -123,15 +123,15 @@ def rescore(
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Result:
-    """Score a run's saved images under each metric and each protocol given; nothing is restored again.
+    """Score a run's saved images with the given metrics and protocols, without restoring anything again.
 
-    Without metrics, or without protocols, the run's own are taken. The tables go to `scores` below the run folder
-    and the run's own stay as they are; the scores themselves are kept, for a later run or `rescore`.
+    If no metrics or no protocols are given, those of the run are used. The tables go to `scores` in the run
+    folder, and the run's own tables do not change. The scores are kept for a later run or `rescore`.
 
     Raises:
-        RunFolderError: the folder holds no run, one that saved no images or lacks a plugin, or one whose data
-            changed since.
-        RestorebenchError: a score that was asked for cannot be had from the saved images.
+        RunFolderError: the folder holds no run, the run saved no images, a plugin is missing, or the data changed
+            since.
+        RestorebenchError: a requested score cannot be computed from the saved images.
     """
     origin = reopen(Path(folder), settings.plugins)
     old = origin.loaded.suite
@@ -159,7 +159,7 @@ def rescore(
 
 
 def _require_scorable(plan: Plan, folder: Path, asked: Sequence[str]) -> None:
-    """Refuse scores that the saved images cannot give, before anything is computed. asked: metrics, by name."""
+    """Refuse scores that the saved images do not allow, before anything is computed. asked: names of metrics."""
     for column in plan.columns:
         if column.metric not in asked:
             continue
@@ -177,7 +177,7 @@ def _require_scorable(plan: Plan, folder: Path, asked: Sequence[str]) -> None:
         rounded, gone = todo.unscorable(plan, journal)
     if rounded:
         raise RestorebenchError(
-            f"{', '.join(rounded)}: looks at images before they are rounded, and {folder} holds them at 8 bits;"
+            f"{', '.join(rounded)}: needs images that are not rounded, and {folder} holds them at 8 bits;"
             " leave it out, or add its protocol to the suite and run that with --save all"
         )
     if gone:

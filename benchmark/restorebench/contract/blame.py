@@ -1,4 +1,4 @@
-"""Run a plugin's code in the driver: what goes wrong there is one line that names the plugin and the place."""
+"""Run a plugin's code in the driver, and turn its errors into one line that names the plugin and its file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _HOST = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def blaming(card: Card, doing: str, expected: type[Exception] = RestorebenchError) -> Iterator[None]:
-    """Turn what a plugin's code raises into BrokenPlugin. doing: such as `listing its samples`.
+    """Turn an exception from a plugin's code into BrokenPlugin. doing: for example `listing its samples`.
 
-    expected: one more type that passes, because the caller makes sense of it. What a plugin says as a
-    RestorebenchError passes too.
+    expected: one more exception type to let through, because the caller handles it. A RestorebenchError that the
+    plugin raises is let through too.
 
     Raises:
-        BrokenPlugin: the card, what it was doing, the error, and the file and line it comes from.
+        BrokenPlugin: names the card, what it was doing, the error, and the file and line that raised it.
     """
     try:
         yield
@@ -30,17 +30,17 @@ def blaming(card: Card, doing: str, expected: type[Exception] = RestorebenchErro
         raise
     except (Exception, SystemExit) as error:
         message = str(error).strip().split("\n", 1)[0]
-        where = _place(error.__traceback__)
+        where = _source_line(error.__traceback__)
         raise BrokenPlugin(
             f"{kind_of(card)} {card.name!r} failed {doing}: {type(error).__name__}: {message}{where}"
         ) from error
 
 
-def _place(trace: TracebackType | None) -> str:
-    """Name the innermost line that is neither the host's nor of an installed library; empty without one."""
+def _source_line(trace: TracebackType | None) -> str:
+    """Return ` (file:line)` of the innermost frame outside the host, importlib and pydantic, or ""."""
     for frame in reversed(traceback.extract_tb(trace)):
         path = Path(frame.filename)
-        foreign = "importlib" in frame.filename or "site-packages/pydantic" in path.as_posix()
-        if path.is_file() and not foreign and not path.resolve().is_relative_to(_HOST):
+        library = "importlib" in frame.filename or "site-packages/pydantic" in path.as_posix()
+        if path.is_file() and not library and not path.resolve().is_relative_to(_HOST):
             return f" ({path}:{frame.lineno})"
     return ""

@@ -1,8 +1,8 @@
-"""What a plugin provides.
+"""Cards: the objects in which a plugin describes what it provides.
 
-A plugin hands the host *cards*: frozen, cheap to build, free of torch and numpy. A card's `load` is
-late: it is called in a worker process and returns the object that does the work. `load`, `index` and
-`options` may be the thing itself or its address, `"package.module:attribute"`.
+A card is frozen, cheap to build, and needs neither torch nor numpy. Its `load` is called later, in a worker
+process, and returns the object that does the work. `load`, `index` and `options` may be the object itself or its
+address, `"package.module:attribute"`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from restorebench.contract.tasks import Task
 
-Options = Any  # the pydantic model that the card's `options` names, validated; None where it names none
+Options = Any  # a validated instance of the card's `options` model; None if the card has no options
 Reference = str | Callable[..., Any]
 
 
 def resolve(reference: Reference | type) -> Any:
-    """Return the object itself, importing it first when it is given as `"package.module:attribute"`."""
+    """Return the referenced object; import it first if it is given as `"package.module:attribute"`."""
     if not isinstance(reference, str):
         return reference
     module, _, attribute = reference.partition(":")
@@ -31,29 +31,29 @@ def resolve(reference: Reference | type) -> Any:
 
 
 class Tiling(Enum):
-    """What cutting an image into overlapping tiles does to a restorer."""
+    """How a restorer reacts when an image is cut into overlapping tiles."""
 
     ALLOWED = "allowed"
-    """Local: the result barely changes."""
+    """The restorer works locally, so the result barely changes."""
     HARMFUL = "harmful"
-    """It uses the whole image: tiling changes the result. The host tiles only when the suite says so."""
+    """The restorer uses the whole image, so tiling changes it. The host tiles only if the suite says so."""
     INTERNAL = "internal"
-    """It tiles by itself; the host never does."""
+    """The restorer cuts tiles itself; the host never does."""
 
 
 class Training(Enum):
-    """What a restorer has learned from."""
+    """The kind of data that a method was trained on."""
 
     UNTRAINED = "untrained"
     SAME_SYNTHESIS = "same-synthesis"
-    """Trained or tuned on this benchmark's own synthesisers: at home on the synthetic suites."""
+    """Trained or tuned on this benchmark's own synthesisers, which favours it on the synthetic suites."""
     EXTERNAL = "external"
 
 
 class Stage(IntEnum):
-    """Where on the light's way to the file a degradation acts; composites apply stages in this order.
+    """The step between the scene and the file at which a degradation acts; composites apply them in this order.
 
-    benchmark/docs/decisions/0004-order-of-stages.md says why.
+    benchmark/docs/decisions/0004-order-of-stages.md gives the reasons.
     """
 
     SHADOW = 0
@@ -68,7 +68,7 @@ class Stage(IntEnum):
 
 
 class Space(Enum):
-    """The colour space a metric sees."""
+    """The colour space in which a metric compares images."""
 
     RGB = "rgb"
     Y_STUDIO = "y-studio"
@@ -79,11 +79,11 @@ class Space(Enum):
 
 @dataclass(frozen=True)
 class ScoringProtocol:
-    """How a pair of images is prepared before a metric sees it, under one published convention.
+    """One published convention for preparing a pair of images before a metric compares them.
 
-    crop_border: pixels cut from each side. crop_multiple: then centre-crop height and width to a
-    multiple of it. quantised: clip to [0, 1] and round to 8 bits. clipped: clip to [0, 1] only (quantised
-    implies it). options: the metric's own settings under this protocol, such as the SSIM window.
+    crop_border: pixels cut from each side. crop_multiple: height and width are then centre-cropped to a
+    multiple of this number. quantised: clip to [0, 1] and round to 8 bits. clipped: clip to [0, 1] only
+    (implied by quantised). options: the metric's own settings under this protocol, such as the SSIM window.
     """
 
     name: str
@@ -98,10 +98,11 @@ class ScoringProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What every card says. `name` is unique kebab-case; raise `version` when outputs change.
+    """The fields of every card. `name` is unique and in kebab-case; raise `version` when outputs change.
 
-    load(options, runtime) returns the working object. requires: modules that an extra installs, as
-    {"diffusers": "pip install 'restorebench[diffbir]'"}; a card that lacks one is listed as unavailable.
+    load(options, runtime) returns the object that does the work. requires: modules of an optional extra, each with
+    the command that installs it, as {"diffusers": "pip install 'restorebench[diffbir]'"}; the card is listed as
+    unavailable if one is missing.
     """
 
     name: str
@@ -113,19 +114,20 @@ class Card:
     licence: str = ""
     requires: Mapping[str, str] = field(default_factory=dict)
     test_options: Mapping[str, Any] = field(default_factory=dict)
-    """Options of a miniature that runs without downloads, for the conformance suite."""
+    """Options for a miniature version that runs without downloads, for the conformance suite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestorerInfo(Card):
     """A restoration method. load(options, runtime) -> Restorer.
 
-    tasks: what its weights were trained for (empty: any). multiple_of: the host pads both sides to it,
-    and undoes it. stochastic: its output depends on `batch.keys`. needs_task: it cannot work blind.
-    acts_when_told: told nothing, it returns its input; `restore` says so rather than copy files silently.
-    yardstick: sees the ground truth, is shown apart and never ranked. named: is told which images it has.
-    resources(options) -> Sequence[WeightFile]. weights: sizes and licences in words, for `list`, where no options
-    would do without naming a file.
+    tasks: the tasks its weights were trained for (empty: any). multiple_of: the host pads height and width to a
+    multiple of this number, and crops the result. stochastic: the output depends on `batch.keys`. needs_task: it
+    must be told the task. acts_when_told: it returns its input unless it is told a task; `restore` then warns that
+    the results are copies. yardstick: it sees the ground truth, and is listed separately and never ranked. named:
+    it receives the names of its images in `batch.samples`. resources(options) -> Sequence[WeightFile]. weights:
+    sizes and licences in words, which `list` shows if the default options are incomplete, for example because one
+    must name a file.
     """
 
     tasks: tuple[str, ...] = ()
@@ -144,7 +146,7 @@ class RestorerInfo(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorInfo(Card):
-    """A degradation detector. load(options, runtime) -> Detector. tasks: its vocabulary."""
+    """A degradation detector. load(options, runtime) -> Detector. tasks: the tasks it can name."""
 
     tasks: tuple[str, ...] = ()
     training: Training = Training.UNTRAINED
@@ -155,8 +157,8 @@ class DetectorInfo(Card):
 class DegradationInfo(Card):
     """A synthesiser of one task. load(options, runtime) -> Degradation.
 
-    `name` is the task's name; `task` declares it (one of the ten, or a new one). presets: named options
-    of the literature, such as {"daclip": {"sigma": 50}}; each also says which severity it stands for.
+    `name` is the task's name; `task` declares the task (one of the ten, or a new one). presets: named options
+    from the literature, such as {"daclip": {"sigma": 50}}; each also states the severity it stands for.
     """
 
     task: Task
@@ -168,9 +170,10 @@ class DegradationInfo(Card):
 class DatasetInfo(Card):
     """A source of samples. load(options, request) -> Dataset; index(options, request) -> Sequence[SampleInfo].
 
-    `index` reads headers and bytes but decodes nothing and imports no torch. It returns an empty
-    sequence where the dataset does not hold the task, and raises MissingResource where the data are absent.
-    Under `clean` a sample's degraded image is its ground truth; a dataset without any holds no `clean`.
+    `index` reads headers and bytes, but decodes no image and does not import torch. It returns an empty
+    sequence if the dataset has no images of the task, and raises MissingResource if the data are absent.
+    For the task `clean`, a sample's degraded image is its ground truth; a dataset without ground truth has no
+    `clean` samples.
     """
 
     index: Reference
@@ -180,11 +183,11 @@ class DatasetInfo(Card):
 class MetricInfo(Card):
     """An image metric. load(options, runtime, protocol) -> Metric.
 
-    protocols: the protocols it can be scored under. network: runs on the device in float32 instead of on
-    the CPU in float64. minimum_size: smallest side in pixels after the protocol's crop. tasks: the
-    tasks it is meant for (empty: all). needs_map: name of a latent map it needs, such as `mask`.
-    ranks: false for one that is shown beside and must not order a board, say because it uses the ground truth.
-    unavailable() -> str: why it cannot run here ("" if it can), asked at plan time without torch.
+    protocols: the protocols under which it can be computed. network: it runs on the device in float32 instead of
+    on the CPU in float64. minimum_size: smallest side in pixels after the protocol's crop. tasks: the tasks it is
+    meant for (empty: all). needs_map: name of a latent map it needs, such as `mask`. ranks: false if the metric is
+    shown but must not rank restorers, for example because it uses the ground truth. unavailable() -> str: why it
+    cannot run here ("" if it can); called during planning, so it must not import torch.
     """
 
     higher_is_better: bool
@@ -199,7 +202,7 @@ class MetricInfo(Card):
     unavailable: Reference | None = None
 
     def protocol(self, name: str) -> ScoringProtocol | None:
-        """Return the protocol of that name, or None where this metric has none."""
+        """Return the protocol of that name, or None if this metric does not have it."""
         return next((protocol for protocol in self.protocols if protocol.name == name), None)
 
 
@@ -216,9 +219,9 @@ CARD_TYPES: Mapping[str, type[Card]] = {
     "metric": MetricInfo,
     "reporter": ReporterInfo,
 }
-"""The kinds of card, by the word that users and `find` call them."""
+"""The card class of each kind, by the name that users and `find` give the kind."""
 
 
 def kind_of(card: Card) -> str:
-    """Return the word for a card's kind, such as `restorer`."""
+    """Return the name of a card's kind, such as `restorer`."""
     return next((kind for kind, type_ in CARD_TYPES.items() if isinstance(card, type_)), "card")

@@ -1,7 +1,7 @@
-"""Find every plugin, index its cards by name, and remember the broken ones and why.
+"""Find all plugins, index their cards by name, and record which plugins are broken and why.
 
-One bad plugin never takes the host down: it is listed as broken, and is an error only when a suite
-asks for something it should have provided.
+A broken plugin never stops the host. It is listed as broken, and causes an error only if a suite asks for
+something that it should have provided.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Entry:
-    """One card and where it came from. source: `entry:NAME` or `file:PATH`, enough to import it again.
+    """One card and its origin. source: `entry:NAME` or `file:PATH`, from which it can be imported again.
 
-    code: which code it is: `sha256:...` of a file, name and version of a distribution, "" for our own plugins.
+    code: identifies the code: `sha256:...` for a file, name and version of a distribution, "" for our plugins.
     """
 
     kind: str
@@ -46,21 +46,21 @@ class Entry:
 
     @property
     def edition(self) -> str:
-        """What a digest knows of the code: the card's version, and which code it came with."""
+        """The card's version and its code, as they enter digests."""
         return f"{self.card.version} {self.code}".rstrip()
 
     @property
     def unavailable(self) -> str:
-        """Say which module is missing and how to install it, or return an empty string."""
+        """Say which module is missing and how to install it; an empty string if none is."""
         for module, command in self.card.requires.items():
-            if not _is_there(module):
+            if not _is_installed(module):
                 return f"needs {module}: {command}"
         return ""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that could not be taken in."""
+    """A plugin that could not be imported or breaks the rules of the host."""
 
     plugin: str
     source: str
@@ -69,7 +69,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every card by kind and name. Two plugins may claim one name; asking for it is then an error."""
+    """All cards by kind and name. If two plugins provide the same name, looking it up is an error."""
 
     entries: tuple[Entry, ...]
     broken: tuple[Broken, ...] = ()
@@ -78,8 +78,8 @@ class Catalog:
         """Return the entry of that kind and name.
 
         Raises:
-            UnknownName: nothing carries the name; the message gives the nearest ones.
-            DuplicateName: two plugins do.
+            UnknownName: no card has the name; the message suggests the nearest names.
+            DuplicateName: two plugins provide the name.
         """
         found = [entry for entry in self.entries if entry.kind == kind and entry.card.name == name]
         if len(found) == 1:
@@ -92,24 +92,24 @@ class Catalog:
         raise UnknownName(f"no {kind} called {name!r}{hint}; see `restorebench list {kind}s`{broken}")
 
     def find(self, kind: str, name: str) -> Any:
-        """Return the card of that kind and name. This is what plugins get as `runtime.find`."""
+        """Return the card of that kind and name. Plugins receive this method as `runtime.find`."""
         return self.entry(kind, name).card
 
     def of(self, kind: str) -> Iterator[Entry]:
-        """Yield the entries of one kind, by name."""
+        """Yield the entries of one kind, sorted by name."""
         return iter(sorted((e for e in self.entries if e.kind == kind), key=lambda e: (e.card.name, e.plugin)))
 
     def names(self, kind: str) -> list[str]:
-        """List the names of one kind, sorted, each once."""
+        """List the names of one kind, sorted and without repeats."""
         return sorted({entry.card.name for entry in self.entries if entry.kind == kind})
 
     def sources(self, kind: str) -> set[str]:
-        """Return where all cards of one kind come from."""
+        """Return the sources of all cards of one kind."""
         return {entry.source for entry in self.entries if entry.kind == kind}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The ten canonical tasks, then those that degradation plugins declare."""
+        """The ten canonical tasks, followed by the tasks that degradation plugins declare."""
         declared = {
             e.card.task.name: e.card.task
             for e in self.of("degradation")
@@ -118,17 +118,17 @@ class Catalog:
         return TEN + tuple(task for name, task in declared.items() if name not in TEN_NAMES)
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # a parent package is missing, or breaks when it is imported
+    except (ImportError, ValueError):  # a parent package is missing, or fails on import
         return False
 
 
 def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> Catalog:
     """Import the installed plugins and those given as files, and collect their cards.
 
-    only: import just these sources (a worker imports nothing that its cells do not name).
+    only: import only these sources (a worker imports only the plugins that its cells name).
     """
     wanted = None if only is None else set(only)
     entries: list[Entry] = []
@@ -137,7 +137,7 @@ def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> C
         (f"entry:{point.name}", point.dist.name if point.dist else point.value, point)
         for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda p: (p.name, p.value))
     ]
-    files = {f"file:{path.resolve()}": path for path in paths}  # one given twice is one
+    files = {f"file:{path.resolve()}": path for path in paths}  # a file given twice counts once
     found += [(source, str(path), path) for source, path in files.items()]
     if wanted is not None:
         known = {source for source, _, _ in found}
@@ -146,22 +146,22 @@ def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> C
             for source in sorted(wanted - known)
             if source.startswith("file:")
         ]
-    for source, label, place in found:
+    for source, label, given in found:
         if wanted is not None and source not in wanted:
             continue
-        plugin = label if isinstance(place, Path) else f"{label} ({place.value})"
+        plugin = label if isinstance(given, Path) else f"{label} ({given.value})"
         try:
-            module, code = import_file(place) if isinstance(place, Path) else (place.load(), _distribution(place))
+            module, code = import_file(given) if isinstance(given, Path) else (given.load(), _distribution(given))
             entries += [Entry(kind, card, plugin, source, code) for kind, card in collect_cards(module)]
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin may even call sys.exit while it is imported
+        except BaseException as error:  # a plugin may even call sys.exit during its import
             broken.append(Broken(plugin, source, f"{type(error).__name__}: {first_line(error)}"))
     return Catalog(tuple(entries), tuple(broken))
 
 
 def require_unbroken(catalog: Catalog, paths: Sequence[Path]) -> None:
-    """Raise BrokenPlugin if a plugin that the user named as a file could not be taken in."""
+    """Raise BrokenPlugin if a plugin that the user gave as a file is broken."""
     asked = {f"file:{path.resolve()}" for path in paths}
     for broken in catalog.broken:
         if broken.source in asked:
@@ -169,9 +169,9 @@ def require_unbroken(catalog: Catalog, paths: Sequence[Path]) -> None:
 
 
 def collect_cards(module: object) -> list[tuple[str, Card]]:
-    """Register one plugin with a fresh manager and return its cards with their kinds.
+    """Register one plugin with a new manager and return its cards with their kinds.
 
-    A manager of its own keeps one plugin's mistakes from reaching another's hooks.
+    Each plugin has its own manager, so that its mistakes cannot affect the hooks of other plugins.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -196,17 +196,17 @@ def collect_cards(module: object) -> list[tuple[str, Card]]:
 
 
 def _distribution(point: EntryPoint) -> str:
-    """Name the distribution of an entry point and its version; our own say by their cards what they are."""
+    """Return name and version of an entry point's distribution; "" for ours, whose cards have versions."""
     if point.dist is None or point.dist.name == hookspecs.PROJECT:
         return ""
     return f"{point.dist.name} {point.dist.version}"
 
 
 def import_file(path: Path) -> tuple[ModuleType, str]:
-    """Import a plugin from a Python file under a name of its own, without touching sys.path.
+    """Import a plugin from a Python file under a module name of its own, without changing sys.path.
 
-    Returns the module and `sha256:...` of the very bytes that were run: neither a later edit nor compiled code
-    that Python keeps from an earlier one comes between the two.
+    Returns the module and `sha256:...` of exactly the bytes that were run. The file is read once, and Python's
+    cache of compiled code is not used, so neither a later edit nor an older version can make the two differ.
     """
     if not path.is_file():
         raise BrokenPlugin(f"{path} is not a file; --plugin takes the path of a .py file")
@@ -215,7 +215,7 @@ def import_file(path: Path) -> tuple[ModuleType, str]:
         raise BrokenPlugin(f"{path} is not a Python file")
     source = path.read_bytes()
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pydantic look their module up
+    sys.modules[spec.name] = module  # dataclasses and pydantic look up their module there
     exec(spec.loader.source_to_code(source, str(path)), module.__dict__)
     return module, f"sha256:{hashlib.sha256(source).hexdigest()}"
 

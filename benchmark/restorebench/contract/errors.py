@@ -1,4 +1,4 @@
-"""Errors a user can act on. The command line prints them as one line and exits with code 2."""
+"""Errors that a user can act on. The command line prints them as one line and exits with code 2."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class RestorebenchError(Exception):
-    """Something the user can put right: what happened, what was expected, what to do."""
+    """A problem the user can fix. The message says what happened, what was expected and what to do."""
 
 
 class SuiteError(RestorebenchError):
@@ -15,15 +15,15 @@ class SuiteError(RestorebenchError):
 
 
 class UnknownName(RestorebenchError):
-    """No plugin, task, suite or option carries the name that was asked for."""
+    """No plugin, task, suite or option has the requested name."""
 
 
 class DuplicateName(RestorebenchError):
-    """Two plugins provide the same name, and the name was asked for."""
+    """Two plugins provide the requested name."""
 
 
 class BrokenPlugin(RestorebenchError):
-    """A plugin that was asked for could not be imported or breaks the rules of the host."""
+    """A requested plugin could not be imported or breaks the rules of the host."""
 
 
 class ContractViolation(RestorebenchError):
@@ -31,11 +31,11 @@ class ContractViolation(RestorebenchError):
 
 
 class MissingResource(RestorebenchError):
-    """Data or weights are not where they should be."""
+    """Data or weights are missing from the expected folder."""
 
 
 class WeightsMismatch(RestorebenchError):
-    """A file of weights is not the one that was expected."""
+    """A weights file is not the expected one."""
 
 
 class UnreadableImage(RestorebenchError):
@@ -47,20 +47,20 @@ class RunFolderError(RestorebenchError):
 
 
 class DeviceError(RestorebenchError):
-    """The requested device is not there."""
+    """The requested device is not available."""
 
 
 def from_worker(kind: str, message: str) -> RestorebenchError:
-    """Make an error again that a worker met, under the type it had there."""
+    """Rebuild an error that a worker reported, with the type it had there."""
     known = {found.__name__: found for found in RestorebenchError.__subclasses__()}
     return known.get(kind, RestorebenchError)(message)
 
 
 class Fallback(UserWarning):
-    """A restorer or detector had to do something else than its options say, and warns of it; the host shows it."""
+    """A warning, shown by the host, that a restorer or detector did something else than its options say."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a clause such as ` (nearest: noisy, snowy)`, or an empty string when nothing is close."""
+    """Return a clause such as ` (nearest: noisy, snowy)`, or an empty string if no name is close."""
     close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
     return f" (nearest: {', '.join(close)})" if close else ""

@@ -1,7 +1,7 @@
-"""Everything that can be extended, and nothing outside this file can be.
+"""All hooks through which plugins extend restorebench; there are no other extension points.
 
 A hook takes no argument and returns a list of cards. It must be cheap: no torch, no numpy, no file
-access. The host calls it once per process, when it makes its catalogue.
+access. The host calls it once per process, when it builds its catalogue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from restorebench.contract.cards import (
 )
 
 PROJECT = "restorebench"
-"""Name of the pluggy project and of the entry-point group."""
+"""The name of the pluggy project and of the entry-point group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -31,24 +31,24 @@ def restorebench_restorers() -> list[RestorerInfo]:  # type: ignore[empty-body] 
 
 @hookspec
 def restorebench_detectors() -> list[DetectorInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
-    """Offer detectors that say which degradations an image shows."""
+    """Offer detectors, which name the degradations in an image."""
 
 
 @hookspec
 def restorebench_degradations() -> list[DegradationInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
-    """Offer synthesisers that degrade a clean image."""
+    """Offer synthesisers, which degrade clean images."""
 
 
 @hookspec
 def restorebench_datasets() -> list[DatasetInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
-    """Offer sources of degraded images with their ground truth."""
+    """Offer datasets: sources of degraded images with their ground truth."""
 
 
 @hookspec
 def restorebench_metrics() -> list[MetricInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
-    """Offer scores of a restored image against its ground truth."""
+    """Offer metrics, which compare a restored image with its ground truth."""
 
 
 @hookspec
 def restorebench_reporters() -> list[ReporterInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
-    """Offer ways to write the tables of a run to files."""
+    """Offer reporters, which write the tables of a run to files."""

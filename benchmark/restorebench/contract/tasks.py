@@ -1,4 +1,4 @@
-"""The ten canonical restoration tasks, and set-valued names such as `hazy+rainy` for their mixtures."""
+"""The ten canonical restoration tasks, and names such as `hazy+rainy` for their mixtures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 CLEAN = "clean"
-"""Name of the pseudo-task whose input is the clean image itself: what does a restorer break?"""
+"""The pseudo-task whose input is the clean image itself; it shows how much a restorer damages good images."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One kind of degradation. `prompt` is the text a CLIP model is asked about."""
+    """One kind of degradation. `prompt` is the text that describes it to a CLIP model."""
 
     name: str
     title: str
@@ -30,26 +30,26 @@ TEN: tuple[Task, ...] = (
     Task("snowy", "Snow", "snowy"),
     Task("uncompleted", "Missing regions", "uncompleted"),
 )
-"""The tasks in the order of every table: the order of the DA-CLIP paper (Luo et al., ICLR 2024)."""
+"""The tasks in the order in which every table lists them, that of the DA-CLIP paper (Luo et al., ICLR 2024)."""
 
 TEN_NAMES: tuple[str, ...] = tuple(task.name for task in TEN)
 
 
 def components(name: str) -> tuple[str, ...]:
-    """Split a task name into its degradations: `hazy+rainy` gives two, `clean` none."""
+    """Split a task name into its degradations: two for `hazy+rainy`, none for `clean`."""
     return () if name == CLEAN else tuple(name.split("+"))
 
 
 def canonical(name: str) -> str:
-    """Write a mixture in the order of the tables: `rainy+hazy` is `hazy+rainy`."""
+    """Return a task name with its degradations in canonical order: `rainy+hazy` becomes `hazy+rainy`."""
     return composite(components(name))
 
 
 def composite(names: Iterable[str]) -> str:
-    """Join degradations into one task name, in canonical order; none at all is `clean`.
+    """Join degradations into one task name, in canonical order; no degradation gives `clean`.
 
     Names outside the ten follow in alphabetical order.
     """
-    known = {name: place for place, name in enumerate(TEN_NAMES)}
+    known = {name: index for index, name in enumerate(TEN_NAMES)}
     ordered = sorted(set(names), key=lambda name: (known.get(name, len(known)), name))
     return "+".join(ordered) if ordered else CLEAN

@@ -1,4 +1,4 @@
-"""What travels between the host and plugins: images, what is known of them, and what a loaded plugin does.
+"""The data exchanged between the host and plugins, and the protocols that loaded plugins implement.
 
 Images outside the worker are numpy arrays (H, W, 3), float32, RGB in [0, 1]. Inside a `Batch` they are
 torch tensors (B, 3, H, W), float32, RGB in [0, 1], on the worker's device.
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detection:
-    """What a detector says about one image, or what an oracle tells a restorer.
+    """The verdict of a detector on one image, or the true task that an oracle tells a restorer.
 
-    `labels` is the verdict: the degradations thought to be present, empty for "clean, or no idea".
+    `labels` holds the degradations that the detector names; empty means "clean, or not known".
     `probabilities` gives one number in [0, 1] per task; they need not sum to one.
     """
 
@@ -35,23 +35,23 @@ class Detection:
 
     @property
     def top(self) -> str | None:
-        """The most probable label; None when there is no label."""
+        """The most probable label; None if there is no label."""
         return max(sorted(self.labels), key=lambda name: self.probabilities.get(name, 0.0), default=None)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a restorer is given. New facts become new fields with a default; `restore(batch)` stays.
+    """The input of a restorer. Later versions add fields with defaults, so `restore(batch)` stays valid.
 
     degraded: (B, 3, H, W) float32 RGB in [0, 1], already padded to the card's `multiple_of`.
-    told: one entry per image; None where the restorer works blind.
+    told: the degradations the restorer is told, one element per image; None if it works blind.
     keys: one 64-bit noise key per image, for `toolbox.seeding.normal`.
     full_size: (height, width) of the padded whole image; larger than the tensor under tiling.
     window: (top, left) of this tile in the whole image.
     clean: the ground truth, only for cards with `yardstick=True`; None for every real restorer.
-    whole: the whole images where `degraded` is one tile of them, for what has to see all; else None.
-    samples: which images these are, `TASK/ID` each, to find what was computed of them before; only for cards with
-    `named=True`, and empty where nobody says. A restorer that reads the task out of them is not blind.
+    whole: the whole images if `degraded` is one tile of them, for methods that need the whole image; else None.
+    samples: the name `TASK/ID` of each image, to look up results that were computed before; only for cards with
+    `named=True`, and empty if the names are not known. A restorer that reads the task from a name is not blind.
     """
 
     degraded: Tensor
@@ -80,10 +80,10 @@ class Degraded:
 
 @dataclass(frozen=True)
 class SampleInfo:
-    """What planning knows of a sample without decoding it.
+    """The facts about a sample that planning needs, known without decoding it.
 
-    id: unique within dataset and task, a relative path without extension. digest: sha256 hex of all
-    that decides its pixels (file bytes, options, recipe versions, seed). scene: samples of one scene
+    id: unique within dataset and task, a relative path without extension. digest: sha256 hex of everything
+    that determines its pixels (file bytes, options, recipe versions, seed). scene: samples of one scene
     are not independent and are resampled together. kind: `captured`, `published`, `derived` or `synthetic`.
     """
 
@@ -97,7 +97,7 @@ class SampleInfo:
 
 @dataclass(frozen=True)
 class Sample:
-    """One degraded image with its ground truth (None in unpaired data), both (H, W, 3) float32 RGB."""
+    """One degraded image and its ground truth (None in unpaired data), both (H, W, 3) float32 RGB."""
 
     degraded: Image
     clean: Image | None
@@ -107,7 +107,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What a dataset is asked for: one task (a composite name, or `clean`), under one suite seed.
+    """The task (a composite name, or `clean`) and the suite's seed for which a dataset gives its samples.
 
     roots: named data folders (`data`, ...). find: `find("degradation", name)` returns another plugin's card.
     """
@@ -120,7 +120,7 @@ class DataRequest:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and under what conditions a loaded plugin works. device is `cpu` or `cuda:0`."""
+    """The device, folders and other conditions under which a loaded plugin works. device is `cpu` or `cuda:0`."""
 
     device: str
     threads: int
@@ -133,11 +133,11 @@ class Runtime:
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file of weights a restorer or detector needs; get it with `toolbox.weights.fetch`.
+    """One weights file that a restorer or detector needs; get it with `toolbox.weights.fetch`.
 
-    url: of the form `https://huggingface.co/OWNER/REPOSITORY/resolve/REVISION/FILE` it is downloaded when needed;
-    files of other places are put in the cache by hand. bytes: 0 where the size is not known. sha256: empty where
-    it is not known; then it is recorded at the first use and checked after.
+    url: a file under `https://huggingface.co/OWNER/REPOSITORY/resolve/REVISION/FILE` is downloaded when needed;
+    the user must put files of other sites into the cache by hand. bytes: 0 if the size is not known. sha256: empty
+    if it is not known; it is then recorded at the first use and checked at every later one.
     """
 
     name: str
@@ -147,12 +147,12 @@ class WeightFile:
     sha256: str = ""
 
 
-# ---------------------------------------------------------------- what a loaded card is
+# ---------------------------------------------------------------- protocols of loaded plugins
 
 
 class Restorer(typing.Protocol):
     def restore(self, batch: Batch) -> Tensor:
-        """Return the restored images: shape, dtype and device of `batch.degraded`. Never write into it."""
+        """Return the restored images: shape, dtype and device of `batch.degraded`, which must not be modified."""
 
 
 class Detector(typing.Protocol):
@@ -162,9 +162,9 @@ class Detector(typing.Protocol):
 
 class Degradation(typing.Protocol):
     def degrade(self, clean: Image, severity: int, rng: np.random.Generator) -> Degraded:
-        """Degrade a whole clean image. severity is 1 to 5; explicit options override what it decides.
+        """Degrade a whole clean image. severity is 1 to 5; explicit options override the values it implies.
 
-        Draw from `rng` alone, in an order that does not depend on the severity.
+        Use only `rng` for random numbers, and draw in an order that does not depend on the severity.
         """
 
 
@@ -180,10 +180,10 @@ class Metric(typing.Protocol):
     def __call__(self, restored: Tensor, clean: Tensor, map: Tensor | None = None) -> Tensor:
         """Return (B,) float64 scores of (B, C, H, W) images prepared under the protocol; C is 1 for luma.
 
-        map: (B, 1, H, W), cropped as the images are, for cards with `needs_map`.
+        map: (B, 1, H, W), cropped like the images, for cards with `needs_map`.
         """
 
 
 class Reporter(typing.Protocol):
     def write(self, tables: Any, folder: Path) -> list[Path]:
-        """Write `restorebench.tables.build.Tables` into a folder and return the files made."""
+        """Write `restorebench.tables.build.Tables` into a folder and return the files written."""

@@ -1,8 +1,8 @@
-"""The run folder's memory: one SQLite file, written by the driver alone, so that any death loses little.
+"""The journal of a run folder: one SQLite file, written only by the driver, so that a crash loses little.
 
-Inserts are idempotent (what arrives twice is harmless), a failure never replaces what worked but is kept for the
-scores it leaves missing, and one transaction holds one group. WAL lets others read while a run writes. A lock
-file keeps a second driver out and is freed by any death.
+Inserts are idempotent: a record that arrives twice does no harm. A failure never replaces a success, but is kept
+for the scores that it leaves missing. One transaction holds one group. WAL lets other processes read while a run
+writes. A lock file keeps a second driver out; the system frees it when the process ends, even in a crash.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ _UNLESS_WORSE = f"""
 ON CONFLICT DO UPDATE SET status = excluded.status, record = excluded.record
 WHERE status <> '{OK}' OR excluded.status = '{OK}'"""
 
-Entry = TypeVar("Entry")
+Value = TypeVar("Value")
 
 
 class Journal:
-    """Reads and writes one run folder's records."""
+    """A reader and writer of the records of one run folder."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
         self.folder = folder
 
     def records(self, digest: str) -> dict[Key, Record]:
-        """Return what is known of one cell, without scores."""
+        """Return the records of one cell, without scores, by sample and repetition."""
         rows = self._connection.execute("SELECT record FROM outcomes WHERE digest = ?", (digest,))
-        records = (self._entry(record_from, text) for (text,) in rows)
+        records = (self._parsed(record_from, text) for (text,) in rows)
         return {(record.sample, record.repetition): record for record in records}
 
     def scores(self, digest: str) -> dict[Key, dict[str, float | None]]:
@@ -63,7 +63,7 @@ class Journal:
             "SELECT sample, repetition, score, value, infinite FROM scores WHERE digest = ? AND failure_kind = ''",
             (digest,),
         ):
-            known = value if value is None or isinstance(value, float) else self._entry(float, value)
+            known = value if value is None or isinstance(value, float) else self._parsed(float, value)
             found.setdefault((sample, repetition), {})[score] = float("inf") if infinite else known
         return found
 
@@ -75,26 +75,26 @@ class Journal:
             " WHERE digest = ? AND failure_kind <> ''",
             (digest,),
         ):
-            failure = self._entry(failure_from, json.dumps({"kind": kind, "message": message}))
+            failure = self._parsed(failure_from, json.dumps({"kind": kind, "message": message}))
             found.setdefault((sample, repetition), {})[score] = failure
         return found
 
     def detections(self, digest: str) -> dict[str, DetectionRecord]:
-        """Return what one detector cell said, by sample."""
+        """Return the detections of one detector cell, by sample."""
         rows = self._connection.execute("SELECT record FROM detections WHERE digest = ?", (digest,))
-        return {record.sample: record for (text,) in rows for record in [self._entry(detection_from, text)]}
+        return {record.sample: record for (text,) in rows for record in [self._parsed(detection_from, text)]}
 
     def parameters(self) -> dict[str, int]:
         """Return parameter counts by cell digest."""
         rows = self._connection.execute("SELECT digest, facts FROM cells")
-        counts = {digest: self._entry(_parameters_from, facts) for digest, facts in rows}
+        counts = {digest: self._parsed(_parameters_from, facts) for digest, facts in rows}
         return {digest: count for digest, count in counts.items() if count is not None}
 
     def add_records(self, records: Iterable[Record], score_digests: Mapping[str, str]) -> None:
         """Store one group: its records, and their scores under the digests of the columns.
 
-        The `unscored` of a failed record is kept where the image worked before: there it says why the scores
-        that made it be restored again are still missing.
+        The `unscored` of a failed record is kept if the image worked before. It then says why the scores for which
+        the image was restored again are still missing.
         """
         with self._connection:
             for record in records:
@@ -112,7 +112,7 @@ class Journal:
         return bool(self._connection.execute(query, key).fetchone() == (OK,))
 
     def add_scores(self, records: Iterable[Record], score_digests: Mapping[str, str]) -> None:
-        """Store new scores of images restored before; what is known of the restoration stays."""
+        """Store new scores of images that were restored before; their records do not change."""
         with self._connection:
             for record in records:
                 self._add_scores(record, score_digests)
@@ -144,17 +144,17 @@ class Journal:
             )
 
     def remember(self, key: str, value: Any) -> None:
-        """Keep one JSON-ready fact about the run."""
+        """Store one JSON-ready fact about the run."""
         with self._connection:
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
     def recall(self, key: str) -> Any:
-        """Return a fact kept before, or None."""
+        """Return a stored fact, or None."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else self._entry(_same, row[0])
+        return None if row is None else self._parsed(_same, row[0])
 
-    def _entry(self, make: Callable[[Any], Entry], text: str) -> Entry:
-        """Make a value of a stored text, which a stranger or another version may have written."""
+    def _parsed(self, make: Callable[[Any], Value], text: str) -> Value:
+        """Build a value from a stored text, which a stranger or another version may have written."""
         try:
             return make(json.loads(text))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -164,13 +164,13 @@ class Journal:
             ) from error
 
     def add_cell(self, digest: str, facts: Mapping[str, Any]) -> None:
-        """Remember facts of a cell that only its worker knows, such as its number of parameters."""
+        """Store facts about a cell that only its worker knows, such as its number of parameters."""
         with self._connection:
             self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?)", (digest, json.dumps(facts)))
 
 
 def empty(folder: Path) -> Journal:
-    """Return the journal of a run that has not begun; nothing is written."""
+    """Return an empty journal in memory, for a run that has not begun."""
     connection = sqlite3.connect(":memory:")
     connection.executescript(SCHEMA)
     return Journal(connection, folder)
@@ -187,7 +187,7 @@ def _parameters_from(facts: Mapping[str, Any]) -> int | None:
 
 @contextmanager
 def opened(folder: Path, fresh: bool = False) -> Iterator[Journal]:
-    """Open a run folder for writing, making it if needed; hold its lock until the block ends.
+    """Open a run folder for writing, and make it if needed; hold its lock until the block ends.
 
     fresh: move the journal of an earlier run aside first.
 
@@ -214,11 +214,11 @@ def opened(folder: Path, fresh: bool = False) -> Iterator[Journal]:
     except sqlite3.Error as error:
         raise RunFolderError(f"{database}: {error}; free some space or give --out another folder") from error
     except OSError as error:
-        place = Path(error.filename) if isinstance(error.filename, str) else folder
-        if error.errno not in _FOLDER_ERRORS or not place.absolute().is_relative_to(_topmost(folder)):
+        path = Path(error.filename) if isinstance(error.filename, str) else folder
+        if error.errno not in _FOLDER_ERRORS or not path.absolute().is_relative_to(_topmost(folder)):
             raise
         raise RunFolderError(
-            f"{place}: {error.strerror}; give --out another folder, or copy the run where it can be written"
+            f"{path}: {error.strerror}; give --out another folder, or copy the run where it can be written"
         ) from error
 
 
@@ -226,16 +226,16 @@ _FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.E
 
 
 def _topmost(folder: Path) -> Path:
-    """Return the existing part of a path: an error there is about the run folder."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return place
+    """Return the existing part of a path. An error in it is an error of the run folder."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return existing
 
 
 @contextmanager
 def looked_at(folder: Path) -> Iterator[Journal | None]:
-    """Open the journal of a run folder to read it, also while a run writes; None where there is no run.
+    """Open the journal of a run folder for reading, even while a run writes; None if there is no run.
 
     Raises:
         RunFolderError: the file cannot be read.
@@ -281,7 +281,7 @@ def _connect(database: Path) -> sqlite3.Connection:
 
 
 def _move_aside(folder: Path) -> None:
-    """Put an earlier journal aside, and before it its tables: they would look like the new run's."""
+    """Move an earlier run's tables aside, which would look like those of the new run, and then its journal."""
     stamp = time.strftime("%Y%m%dT%H%M%S") + f"-{os.getpid()}"
     for table in [path for path in folder.iterdir() if path.is_file()]:
         if not table.name.startswith(".") and ".sqlite" not in table.name:

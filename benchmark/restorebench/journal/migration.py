@@ -1,4 +1,4 @@
-"""The format of journals, and how those of older versions are brought up to date, so that their runs continue."""
+"""The format of journals, and the conversion of older formats, so that old runs can be continued."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KINDS = {kind.value for kind in FailureKind}
 
 
 def migrated(connection: sqlite3.Connection) -> str:
-    """Bring a journal to the present format if it is of one that is known; return the format that it has now."""
+    """Convert a journal of a known older format to the present one; return the format that it has now."""
     found = _format(connection)
     if found == "2":
         _from_2(connection)
@@ -39,7 +39,7 @@ def migrated(connection: sqlite3.Connection) -> str:
 
 
 def up_to_date(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Return a connection to the same records in the present format; a copy, where the file may not be written."""
+    """Return a connection to the records in the present format: to a copy in memory if they must be converted."""
     if _format(connection) != "2":
         return connection
     copy = sqlite3.connect(":memory:")
@@ -49,14 +49,14 @@ def up_to_date(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _format(connection: sqlite3.Connection) -> str:
-    """Read the format; empty in a file of another program."""
+    """Return the format; empty for a file of another program."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
     return "" if row is None else str(row[0])
 
 
 def _from_2(connection: sqlite3.Connection) -> None:
-    """Give failures a kind of their own. Format 2 had it in front of the reason, before the first colon."""
-    with connection:  # all or nothing: whoever is killed here finds format 2 again
+    """Store the kind of failures in its own field. In format 2 it began the reason, before the first colon."""
+    with connection:  # one transaction: if the process is killed here, the file keeps format 2
         connection.execute("BEGIN")
         connection.execute("ALTER TABLE scores ADD COLUMN failure_kind TEXT NOT NULL DEFAULT ''")
         failures = connection.execute("SELECT DISTINCT failure FROM scores WHERE failure <> ''").fetchall()

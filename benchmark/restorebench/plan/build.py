@@ -1,4 +1,4 @@
-"""Suite x catalogue -> plan. Reads image headers and bytes, decodes nothing, imports no torch."""
+"""Build a plan from suite and catalogue. Reads image headers and bytes; no image is decoded, no torch imported."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def build(loaded: LoadedSuite, catalog: Catalog, request: Request = Request()) -
     """Plan a suite.
 
     Raises:
-        SuiteError: names or options in the suite that do not exist, all of them, with their places.
-        MissingResource: data that are not there.
+        SuiteError: lists every name or option in the suite that does not exist, with its position.
+        MissingResource: data are missing.
     """
     named = look_up(loaded, catalog, request)
     if named.problems:
@@ -45,7 +45,7 @@ def build(loaded: LoadedSuite, catalog: Catalog, request: Request = Request()) -
 
 
 class _Planner:
-    """Lays cells out over the data, and notes which tasks a dataset has no images for."""
+    """A builder of the cells of a plan, which notes the tasks for which a dataset has no images."""
 
     def __init__(self, loaded: LoadedSuite, catalog: Catalog, request: Request) -> None:
         self.loaded = loaded
@@ -83,64 +83,65 @@ class _Planner:
     ) -> list[TaskData]:
         cells: list[TaskData] = []
         labels: set[str] = set()
-        for entry, options in datasets:
-            label = entry.label or entry.name
+        for pick, options in datasets:
+            label = pick.label or pick.name
             if label in labels:
                 raise SuiteError(f"{self.loaded.source}: two datasets are called {label!r}; give one a `label`")
             labels.add(label)
-            mine = [task for task in tasks if entry.tasks is None or task in entry.tasks]
-            if not mine and self.request.tasks is not None:
-                continue  # none of its tasks was asked for this time
-            held = [cell for task in mine if (cell := self._data_cell(entry, options, task)).samples]
-            for task in mine:
-                if task not in {cell.task for cell in held}:
+            own_tasks = [task for task in tasks if pick.tasks is None or task in pick.tasks]
+            if not own_tasks and self.request.tasks is not None:
+                continue  # --tasks selects none of its tasks
+            found = [cell for task in own_tasks if (cell := self._data_cell(pick, options, task)).samples]
+            for task in own_tasks:
+                if task not in {cell.task for cell in found}:
                     self.notes.append(f"dataset {label} holds no images for {task}")
-            if not held:
+            if not found:
+                names = ", ".join(own_tasks)
                 raise MissingResource(
-                    f"dataset {label} holds no images for any of: {', '.join(mine)}; its options are {options}"
+                    f"dataset {label} holds no images for any of: {names}; its options are {options}"
                 )
-            cells += held
+            cells += found
             if self.suite.clean_inputs:
-                cells.append(self._data_cell(entry, options, CLEAN))
-        order = {task: place for place, task in enumerate([*tasks, CLEAN])}
+                cells.append(self._data_cell(pick, options, CLEAN))
+        order = {task: index for index, task in enumerate([*tasks, CLEAN])}
         return sorted((cell for cell in cells if cell.samples), key=lambda cell: order[cell.task])
 
-    def _data_cell(self, entry: DatasetPick, options: dict[str, Any], task: str) -> TaskData:
-        plugin = self.catalog.entry("dataset", entry.name)
-        card = plugin.card
+    def _data_cell(self, pick: DatasetPick, options: dict[str, Any], task: str) -> TaskData:
+        entry = self.catalog.entry("dataset", pick.name)
+        card = entry.card
         assert isinstance(card, DatasetInfo)  # by construction: the entry's kind is dataset
         used = _Used(self.catalog)
         request = DataRequest(task, self.suite.seed, self.roots, used.find)
         model = validated_options(card, options)
-        with self._placed(entry), blaming(card, f"listing its samples of {task}"):
+        with self._located(pick), blaming(card, f"listing its samples of {task}"):
             samples = tuple(resolve(card.index)(model, request))
-            strangers = [sample for sample in samples if not isinstance(sample, SampleInfo)]
-            if strangers:
-                raise ContractViolation(f"dataset {card.name!r}: `index` returned a {type(strangers[0]).__name__}")
+            wrong = [sample for sample in samples if not isinstance(sample, SampleInfo)]
+            if wrong:
+                raise ContractViolation(f"dataset {card.name!r}: `index` returned a {type(wrong[0]).__name__}")
         for sample in samples:
-            _hold_text(card.name, sample)
+            _require_text(card.name, sample)
         ids = [sample.id for sample in samples]
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
-            raise RestorebenchError(f"dataset {entry.name}: sample id {twice!r} occurs twice in {task}")
+            raise RestorebenchError(f"dataset {pick.name}: sample id {twice!r} occurs twice in {task}")
         limit = self.request.limit
         wanted = len(samples) if limit is None else min(limit, len(samples))
         listed = [asdict(sample) for sample in samples]
-        content = digest(card.name, plugin.edition, task, listed, *used.code())
+        content = digest(card.name, entry.edition, task, listed, *used.code())
         groups = _groups(samples, wanted, self.suite.batch_size)
-        return TaskData(entry.label or entry.name, entry.name, options, task, samples, wanted, groups, content)
+        return TaskData(pick.label or pick.name, pick.name, options, task, samples, wanted, groups, content)
 
     @contextmanager
-    def _placed(self, entry: DatasetPick) -> Iterator[None]:
-        """Let what is wrong with data start with the place in the suite file that names them."""
+    def _located(self, pick: DatasetPick) -> Iterator[None]:
+        """Prefix errors about a dataset's data with the position in the suite file that names the data."""
         try:
             yield
         except (BrokenPlugin, ContractViolation):
-            raise  # the plugin's doing, wherever it is named
+            raise  # a fault of the plugin, not of the suite
         except RestorebenchError as error:
-            place = self.suite.datasets.index(entry)
-            named = [key for key, value in entry.options.items() if isinstance(value, str) and value in str(error)]
-            where = self.loaded.placed("datasets", place, "options", *named[:1])
+            index = self.suite.datasets.index(pick)
+            named = [key for key, value in pick.options.items() if isinstance(value, str) and value in str(error)]
+            where = self.loaded.placed("datasets", index, "options", *named[:1])
             raise type(error)(f"{where}{error}") from error
 
     def _detector_cell(self, picked: Picked[DetectorPick], data: TaskData) -> DetectorCell:
@@ -148,7 +149,7 @@ class _Planner:
         card = entry.card
         assert isinstance(card, DetectorInfo)  # by construction: the entry's kind is detector
         given, weights, files = self._identity(card, options)
-        # A detector that sees images as they are keeps the digest it had before there was `resize`.
+        # Without resizing, a detector keeps the digest that it had before the key `resize` existed.
         resized = [] if pick.resize == 1 else [["resize", pick.resize]]
         identity = digest("detector", card.name, entry.edition, given, weights, data.digest, *resized)
         return DetectorCell(data, entry, options, pick.label or pick.name, identity, pick.resize, files)
@@ -194,7 +195,7 @@ class _Planner:
     def _identity(
         self, card: RestorerInfo | DetectorInfo, options: Mapping[str, Any]
     ) -> tuple[Any, list[list[str]], dict[str, str]]:
-        """Return what a digest knows of a card's options and of its weights, and all files that these name."""
+        """Return a card's options and weights as they enter digests, and the files that both name."""
         model = validated_options(card, options)
         weights: list[list[str]] = []
         if card.resources is not None:
@@ -205,7 +206,7 @@ class _Planner:
 
 
 class _Used:
-    """Notes which cards of others, such as degradations, a dataset asks for while it lists its samples."""
+    """The `find` of a dataset, which records the other cards, such as degradations, that its index looks up."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -217,12 +218,12 @@ class _Used:
         return entry.card
 
     def code(self) -> list[list[str]]:
-        """Say which code their cards came with; nothing of our own, whose versions the samples know."""
+        """List the code of these cards, except for our own, whose versions are in the samples' digests."""
         return sorted([kind, name, entry.code] for (kind, name), entry in self._entries.items() if entry.code)
 
 
-def _hold_text(dataset: str, sample: SampleInfo) -> None:
-    """Refuse what no journal and no table can hold: file names may be bytes that are no text."""
+def _require_text(dataset: str, sample: SampleInfo) -> None:
+    """Refuse a sample whose fields are not UTF-8, as the journal and tables need: file names may be any bytes."""
     for field, value in (("id", sample.id), ("scene", sample.scene), ("kind", sample.kind)):
         if not isinstance(value, str) or (field == "id" and not value):
             raise ContractViolation(f"dataset {dataset!r}: the {field} of a sample is {value!r}, expected text")
@@ -235,20 +236,20 @@ def _hold_text(dataset: str, sample: SampleInfo) -> None:
 
 
 def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tuple[tuple[int, ...], ...]:
-    """Cut each size class of the whole index into fixed batches; keep those that hold a wanted sample."""
+    """Cut the images of each size into fixed batches, over the whole index; keep batches with a wanted sample."""
     classes: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for place, sample in enumerate(samples):
-        classes[sample.height, sample.width].append(place)
+    for index, sample in enumerate(samples):
+        classes[sample.height, sample.width].append(index)
     groups = [
-        tuple(places[start : start + batch_size])
-        for places in classes.values()
-        for start in range(0, len(places), batch_size)
+        tuple(indices[start : start + batch_size])
+        for indices in classes.values()
+        for start in range(0, len(indices), batch_size)
     ]
     return tuple(sorted(group for group in groups if group[0] < wanted))
 
 
 def _applies(column: ScoreColumn, data: TaskData) -> bool:
-    """Tell whether a column is scored in a cell: available, and meant for its task."""
+    """Return whether a column is scored in a cell: it must be available and meant for the cell's task."""
     card = column.card
     return card is not None and (not card.tasks or bool(set(components(data.task)) & set(card.tasks)))
 
@@ -256,7 +257,7 @@ def _applies(column: ScoreColumn, data: TaskData) -> bool:
 def _too_small(column: ScoreColumn, data: TaskData) -> str:
     """Say why the images of a cell are too small for a column, or return an empty string."""
     card = column.card
-    assert card is not None  # only asked of columns that apply
+    assert card is not None  # only called for columns that apply
     protocol = card.protocol(column.protocol)
     assert protocol is not None  # a column without its protocol has no card
     smallest = min(min(sample.height, sample.width) for sample in data.samples)

@@ -1,4 +1,4 @@
-"""Metrics times protocols -> the score columns of a plan."""
+"""Combine metrics and protocols into the score columns of a plan."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from restorebench.toolbox.digests import digest
 
 @dataclass(frozen=True)
 class LaidOut:
-    """The columns, and the names of pairs that do not exist."""
+    """The score columns, and the names of metric-protocol pairs that are not defined."""
 
     columns: list[ScoreColumn]
     undefined: list[str]
 
     def notes(self) -> list[str]:
-        """Say what is left out or stays empty: one note for all pairs, and one per reason."""
+        """Describe the undefined pairs in one note, and the columns that stay empty in one note per reason."""
         notes = []
         if self.undefined:
             notes.append(f"left out, because these metrics have no such protocol: {', '.join(self.undefined)}")
@@ -44,10 +44,10 @@ def lay_out(metrics: Sequence[Entry], protocols: Sequence[str]) -> LaidOut:
 
 
 def why_unavailable(card: MetricInfo) -> str:
-    """Say why a metric cannot be computed here; "" where it can.
+    """Say why a metric cannot be computed here; "" if it can.
 
     Raises:
-        BrokenPlugin: the metric fails to say so.
+        BrokenPlugin: the metric's own check raises an error.
     """
     if card.unavailable is None:
         return ""
@@ -56,7 +56,7 @@ def why_unavailable(card: MetricInfo) -> str:
 
 
 def _column(entry: Entry, protocol: str) -> ScoreColumn | None:
-    """Describe one metric under one protocol; None where it has no such protocol."""
+    """Return the column of one metric under one protocol; None if the metric does not have the protocol."""
     card = entry.card
     assert isinstance(card, MetricInfo)  # by construction: the entry's kind is metric
     found = card.protocol(protocol)
@@ -64,5 +64,5 @@ def _column(entry: Entry, protocol: str) -> ScoreColumn | None:
         return None
     reason = why_unavailable(card)
     fields = {**asdict(found), "space": found.space.value}
-    number = digest(card.name, entry.edition, fields)
-    return ScoreColumn(f"{card.name}@{protocol}", card.name, protocol, number, None if reason else card, reason)
+    identity = digest(card.name, entry.edition, fields)
+    return ScoreColumn(f"{card.name}@{protocol}", card.name, protocol, identity, None if reason else card, reason)

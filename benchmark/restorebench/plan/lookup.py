@@ -1,4 +1,4 @@
-"""Look single names and options of a suite up in the catalogue, and note what is wrong with its place."""
+"""Look up single names and options of a suite in the catalogue, and note problems with their positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from restorebench.toolbox.options import options_model, validated_options
 
 
 class Lookup:
-    """Finds what a suite names, and collects problems, each with its place in the file."""
+    """A lookup of names in the catalogue. problems: collects mistakes, with their positions in the suite."""
 
     def __init__(self, loaded: LoadedSuite, catalog: Catalog, problems: list[str]) -> None:
         self.loaded = loaded
@@ -23,13 +23,13 @@ class Lookup:
         self.problems = problems
 
     def each_once(self, key: str, names: Sequence[str]) -> None:
-        """Note names that a list has twice."""
+        """Note the names that occur twice in a list."""
         for index, name in enumerate(names):
             if names.index(name) != index:
                 self.problems.append(f"{self.loaded.at(key, index)}{name!r} is listed twice")
 
     def entry(self, kind: str, name: str, *path: str | int, hint: str = "") -> Entry | None:
-        """Return the entry of a name; None, with a problem, where there is none that can be used."""
+        """Return the entry of a name; if there is none that can be used, note a problem and return None."""
         try:
             entry = self.catalog.entry(kind, name)
         except RestorebenchError as error:
@@ -41,7 +41,7 @@ class Lookup:
         return entry
 
     def options(self, kind: str, name: str, options: Mapping[str, Any], key: str, index: int) -> dict[str, Any]:
-        """Validate the options of one pick; returns them complete with defaults, JSON-ready."""
+        """Validate the options of one pick. Returns them with defaults, JSON-ready; empty if they are invalid."""
         entry = self.entry(kind, name, key, index, "name") if name in self.catalog.names(kind) else None
         if entry is None:
             if kind == "dataset":
@@ -58,6 +58,6 @@ class Lookup:
 
 
 def validated(card: Card, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options complete with defaults, JSON-ready."""
+    """Return options with defaults filled in, JSON-ready."""
     model = validated_options(card, options)
     return {} if model is None else dict(model.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Look every name and option of a suite up in the catalogue, and collect all that is wrong with them."""
+"""Look up every name and option of a suite in the catalogue, and collect all problems."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from restorebench.suite.settings import Request
 
 @dataclass(frozen=True)
 class Named:
-    """A suite's names, looked up; options are complete with defaults and JSON-ready.
+    """The names of a suite after lookup. Options have their defaults filled in and are JSON-ready.
 
-    loaded: the suite, its paths made absolute. restorers: what each `tell` names is a detector's label, if any.
-    problems: what is wrong. notes: what is left out, and why. missing: files that options name and are
-    not there.
+    loaded: the suite with absolute paths. restorers: a `tell` that names a detector holds the detector's label.
+    problems: mistakes in the suite. notes: what is left out, and why. missing: files that options name but that
+    do not exist.
     """
 
     loaded: LoadedSuite
@@ -41,17 +41,17 @@ class Named:
 
 
 def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
-    """Look every name of a suite up, without touching any data.
+    """Look up every name of a suite, without reading any data.
 
     Raises:
-        UnknownName: the command line names a task or restorer that the suite does not have, or none at all.
+        UnknownName: --tasks or --restorers is empty or names something that the suite does not have.
     """
     absolute, problems = anchored(loaded, catalog)
     return _Names(absolute, catalog, request, problems).look_up()
 
 
 class _Names:
-    """Goes through a suite, noting every problem with its place."""
+    """The lookup of one suite. It notes every problem with its position."""
 
     def __init__(self, loaded: LoadedSuite, catalog: Catalog, request: Request, problems: list[str]) -> None:
         self.loaded = loaded
@@ -68,7 +68,7 @@ class _Names:
         self._reports()
         if not self.suite.restorers and not self.suite.detectors:
             self.problems.append(
-                f"{self.loaded.at('restorers')}is empty, and so is `detectors`; name one of either"
+                f"{self.loaded.at('restorers')}is empty, and so is `detectors`; name a restorer or a detector"
             )
         if self.request.limit is not None and self.request.limit < 1:
             raise RestorebenchError(f"--limit {self.request.limit}: takes no image; give 1 or more")
@@ -77,8 +77,8 @@ class _Names:
         detectors = picks.detectors(restorers)
         self._datasets_tasks(tasks)
         datasets = [
-            (entry, self.lookup.options("dataset", entry.name, entry.options, "datasets", place))
-            for place, entry in enumerate(self.suite.datasets)
+            (pick, self.lookup.options("dataset", pick.name, pick.options, "datasets", index))
+            for index, pick in enumerate(self.suite.datasets)
         ]
         return Named(
             self.loaded,
@@ -96,14 +96,14 @@ class _Names:
         known = [task.name for task in self.catalog.tasks]
         asked = list(self.suite.tasks)
         self._tasks_once(asked)
-        for place, task in enumerate(asked):
+        for index, task in enumerate(asked):
             for name in components(task):
                 if name not in known:
-                    where = self.loaded.at("tasks", place)
+                    where = self.loaded.at("tasks", index)
                     self.problems.append(f"{where}no task called {name!r}{nearest(name, known)}")
             if task == CLEAN:
-                where = self.loaded.at("tasks", place)
-                self.problems.append(f"{where}'clean' is no task; set clean_inputs: true instead")
+                where = self.loaded.at("tasks", index)
+                self.problems.append(f"{where}'clean' is not a task; set clean_inputs: true instead")
         if self.request.tasks is None:
             return asked
         if not self.request.tasks:
@@ -118,31 +118,31 @@ class _Names:
         return [task for task in asked if canonical(task) in wanted]
 
     def _tasks_once(self, asked: Sequence[str]) -> None:
-        """Note tasks that are listed twice, in any order of their parts, and parts that are named twice."""
+        """Note tasks that are listed twice, in any order of their parts, and tasks that name a part twice."""
         first: dict[str, str] = {}
-        for place, task in enumerate(asked):
-            where, same = self.loaded.at("tasks", place), canonical(task)
+        for index, task in enumerate(asked):
+            where, ordered = self.loaded.at("tasks", index), canonical(task)
             if len(set(components(task))) != len(components(task)):
                 self.problems.append(f"{where}{task!r} names a degradation twice; name each once")
-            elif same in first:
-                other = "" if first[same] == task else f", as {first[same]!r}"
+            elif ordered in first:
+                other = "" if first[ordered] == task else f", as {first[ordered]!r}"
                 self.problems.append(f"{where}{task!r} is listed twice{other}")
-            first.setdefault(same, task)
+            first.setdefault(ordered, task)
 
     def _datasets_tasks(self, chosen: Sequence[str]) -> None:
-        """Check the tasks that datasets are limited to, and that one of them holds what --tasks asks for."""
+        """Check the tasks of each dataset, and that at least one dataset has a task that --tasks selects."""
         asked = self.suite.tasks
-        for place, entry in enumerate(self.suite.datasets):
-            for number, task in enumerate(entry.tasks or ()):
-                where = self.loaded.at("datasets", place, "tasks", number)
+        for index, pick in enumerate(self.suite.datasets):
+            for number, task in enumerate(pick.tasks or ()):
+                where = self.loaded.at("datasets", index, "tasks", number)
                 if task not in asked:
-                    self.problems.append(f"{where}{task!r} is no task of this suite{nearest(task, asked)}")
-                elif entry.tasks is not None and entry.tasks.index(task) != number:
+                    self.problems.append(f"{where}{task!r} is not a task of this suite{nearest(task, asked)}")
+                elif pick.tasks is not None and pick.tasks.index(task) != number:
                     self.problems.append(f"{where}{task!r} is listed twice")
-            if entry.tasks == []:
-                where = self.loaded.at("datasets", place, "tasks")
+            if pick.tasks == []:
+                where = self.loaded.at("datasets", index, "tasks")
                 self.problems.append(f"{where}is empty; name a task, or leave `tasks` out to take all")
-        taken = {task for entry in self.suite.datasets for task in (asked if entry.tasks is None else entry.tasks)}
+        taken = {task for pick in self.suite.datasets for task in (asked if pick.tasks is None else pick.tasks)}
         if self.suite.datasets and not self.problems and not taken & set(chosen):
             raise UnknownName(
                 f"--tasks: no dataset of suite {self.suite.suite} takes {', '.join(chosen)};"
@@ -150,19 +150,19 @@ class _Names:
             )
 
     def _columns(self) -> list[ScoreColumn]:
-        cards: list[Entry] = []
+        entries: list[Entry] = []
         self.lookup.each_once("metrics", self.suite.metrics)
         self.lookup.each_once("protocols", self.suite.protocols)
-        for place, name in enumerate(self.suite.metrics):
-            entry = self.lookup.entry("metric", name, "metrics", place)
+        for index, name in enumerate(self.suite.metrics):
+            entry = self.lookup.entry("metric", name, "metrics", index)
             if entry is not None and isinstance(entry.card, MetricInfo):
-                cards.append(entry)
+                entries.append(entry)
         known = {p.name for e in self.catalog.of("metric") for p in _protocols(e.card)}
-        for place, protocol in enumerate(self.suite.protocols):
+        for index, protocol in enumerate(self.suite.protocols):
             if protocol not in known:
-                where = self.loaded.at("protocols", place)
+                where = self.loaded.at("protocols", index)
                 self.problems.append(f"{where}no protocol called {protocol!r}{nearest(protocol, known)}")
-        laid_out = lay_out(cards, [protocol for protocol in self.suite.protocols if protocol in known])
+        laid_out = lay_out(entries, [protocol for protocol in self.suite.protocols if protocol in known])
         if laid_out.undefined and not laid_out.columns:
             where, names = self.loaded.at("protocols"), ", ".join(laid_out.undefined)
             self.problems.append(f"{where}no metric is defined under any of them: {names}")
@@ -171,8 +171,8 @@ class _Names:
 
     def _reports(self) -> None:
         self.lookup.each_once("reports", self.suite.reports)
-        for place, name in enumerate(self.suite.reports):
-            self.lookup.entry("reporter", name, "reports", place)
+        for index, name in enumerate(self.suite.reports):
+            self.lookup.entry("reporter", name, "reports", index)
 
 
 def _protocols(card: Card) -> Sequence[ScoringProtocol]:

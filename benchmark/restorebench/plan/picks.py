@@ -1,4 +1,4 @@
-"""Which restorers and detectors a suite picks from the catalogue, with complete options."""
+"""Look up the restorers and detectors that a suite picks, and fill in the defaults of their options."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Pick = TypeVar("Pick", RestorerPick, DetectorPick)
 
 @dataclass(frozen=True)
 class Picked(Generic[Pick]):
-    """What a suite says of a restorer or detector, its entry in the catalogue, and its options with defaults."""
+    """A suite's pick of a restorer or detector, its entry in the catalogue, and its options with defaults."""
 
     pick: Pick
     entry: Entry
@@ -35,7 +35,7 @@ class Picked(Generic[Pick]):
 
 
 class Picks:
-    """Looks restorers and detectors up. notes: what is left out, and why; missing: files that are not there."""
+    """A lookup of restorers and detectors. notes: what is left out, and why; missing: files that do not exist."""
 
     def __init__(self, lookup: Lookup, request: Request) -> None:
         self.lookup = lookup
@@ -46,10 +46,10 @@ class Picks:
         self.missing: list[str] = []
 
     def restorers(self) -> list[Picked[RestorerPick]]:
-        """Look the restorers up, and choose those that the command line asks for.
+        """Look up the restorers, and keep those that the command line selects.
 
         Raises:
-            UnknownName: it asks for one that the suite does not have, or for none.
+            UnknownName: --restorers is empty or names one that the suite does not have.
         """
         chosen: list[Picked[RestorerPick]] = []
         seen: dict[tuple[str, str], int] = {}
@@ -75,26 +75,26 @@ class Picks:
                 )
             seen[label, pick.tell] = index
             if entry is not None and (wanted is None or label in wanted):
-                self._files_there(entry.card, options, "restorers", index)
+                self._note_missing_files(entry.card, options, "restorers", index)
                 chosen.append(Picked(pick, entry, options))
         return chosen
 
     def _told_by(self, tell: str, index: int) -> str:
-        """Return what a restorer is told, a detector by its label; one by its name, if that leaves no choice."""
+        """Return `tell`, with a detector's name replaced by its label; a name with several labels is a problem."""
         labels = [pick.label or pick.name for pick in self.suite.detectors]
         if tell in (*NOT_DETECTORS, *labels):
             return tell
         named = [pick.label or pick.name for pick in self.suite.detectors if pick.name == tell]
         if len(named) > 1:
             where = self.loaded.at("restorers", index, "tell")
-            self.lookup.problems.append(f"{where}{tell!r} is listed as {', '.join(named)}; say which")
+            self.lookup.problems.append(f"{where}{tell!r} is listed as {', '.join(named)}; name one of these")
         elif not named:
             hint = "tell is nothing, task or a detector's label or name: "
             self.lookup.entry("detector", tell, "restorers", index, "tell", hint=hint)
         return named[0] if named else tell
 
     def detectors(self, restorers: Sequence[Picked[RestorerPick]]) -> list[Picked[DetectorPick]]:
-        """Look the detectors up: those listed, and those that only tell restorers."""
+        """Look up the detectors: those that are listed, and those that only a restorer's `tell` names."""
         chosen: dict[str, Picked[DetectorPick]] = {}
         seen: set[str] = set()
         for index, pick in enumerate(self.suite.detectors):
@@ -114,16 +114,16 @@ class Picks:
             if pick.optional and not tells and (file := _absent(entry.card, options)):
                 self.notes.append(f"detector {label} is optional and left out: {file} is not in {cache_folder()}")
             else:
-                self._files_there(entry.card, options, "detectors", index)
+                self._note_missing_files(entry.card, options, "detectors", index)
                 chosen[label] = Picked(pick, entry, options)
         for told_by in dict.fromkeys(restorer.pick.tell for restorer in restorers):
             if told_by not in {*NOT_DETECTORS, *seen} and (unlisted := self._unlisted(told_by)):
                 chosen[told_by] = Picked(DetectorPick(name=told_by), *unlisted)
         return list(chosen.values())
 
-    def _files_there(self, card: Card, options: Mapping[str, Any], key: str, index: int) -> None:
-        """Note the paths in options at which there is nothing; what a dataset lacks it says itself."""
-        with suppress(ValidationError, RestorebenchError):  # noted of the options before
+    def _note_missing_files(self, card: Card, options: Mapping[str, Any], key: str, index: int) -> None:
+        """Note the paths in options that do not exist. Datasets report their own missing files."""
+        with suppress(ValidationError, RestorebenchError):  # noted before, when the options were validated
             model = validated_options(card, options)
             for keys, path in paths_in({} if model is None else model.model_dump()):
                 if not path.exists():
@@ -131,12 +131,12 @@ class Picks:
                     self.missing.append(f"{where}{path}: no such file or folder; correct the path")
 
     def _unlisted(self, detector: str) -> tuple[Entry, dict[str, Any]] | None:
-        """Take a detector that only tells restorers, with its default options."""
+        """Return a detector that only a restorer's `tell` names, with its default options."""
         index = next(n for n, pick in enumerate(self.suite.restorers) if pick.tell == detector)
         try:
             entry = self.lookup.catalog.entry("detector", detector)
         except RestorebenchError:
-            return None  # said of the restorer
+            return None  # already noted for the restorer
         try:
             return entry, validated(entry.card, {})
         except (ValidationError, RestorebenchError) as error:
@@ -149,7 +149,7 @@ class Picks:
 
 
 def _absent(card: Card, options: Mapping[str, Any]) -> str:
-    """Name a published file that a card needs under some options and that is not in the cache."""
+    """Return the name of a published file that a card needs and the cache lacks; "" if there is none."""
     resources = card.resources if isinstance(card, DetectorInfo) else None
     if resources is None:
         return ""

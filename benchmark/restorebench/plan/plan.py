@@ -1,7 +1,7 @@
-"""What a plan is: every cell that will run, its groups, its digest, and what is skipped and why.
+"""The plan of a run: its cells with their groups and digests, and which of them are skipped and why.
 
-A cell is one restorer (with its options) on one task of one dataset, told one thing. A group is a fixed
-batch of same-size samples, cut from the unlimited index, so that --limit never regroups.
+A cell is one restorer (with its options) on one task of one dataset, with one value of `tell`. A group is a fixed
+batch of samples of one size, cut from the whole index, so that --limit never changes a group.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from restorebench.suite.model import Suite
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """One metric under one protocol. digest: metric, its version, options and the protocol's every field."""
+    """One metric under one protocol. digest: covers the metric, its version and all fields of the protocol."""
 
     name: str
     metric: str
@@ -32,7 +32,7 @@ class ScoreColumn:
 
 @dataclass(frozen=True)
 class TaskData:
-    """One task of one dataset: its samples, those wanted now, and the groups they run in."""
+    """One task of one dataset. wanted: how many samples to run, from the first. groups: indices of the samples."""
 
     label: str
     name: str
@@ -48,8 +48,7 @@ class TaskData:
 class DetectorCell:
     """One detector on one task of one dataset.
 
-    label: what tables call it. resize: factor by which it sees the images resized. files: what its weights and
-    options name, as in RestorerCell.
+    label: its name in the tables. resize: factor by which its images are resized. files: as in RestorerCell.
     """
 
     data: TaskData
@@ -62,16 +61,16 @@ class DetectorCell:
 
     @property
     def name(self) -> str:
-        """What tells it from the other cells of its data."""
+        """A name that no other cell of the same data has."""
         return self.label
 
 
 @dataclass(frozen=True)
 class RestorerCell:
-    """One restorer on one task of one dataset, told one thing.
+    """One restorer on one task of one dataset, with one value of `tell`.
 
-    files: each file of weights by name and each path in the options, to `sha256:...` of what it holds
-    (`folder:...` over the names and contents of a folder's files); empty for weights whose card does not say.
+    files: maps the name of each weights file and each path in the options to `sha256:...` of its content
+    (`folder:...` over the names and contents of a folder's files); to "" for weights whose card gives no sha256.
     """
 
     data: TaskData
@@ -89,7 +88,7 @@ class RestorerCell:
 
     @property
     def name(self) -> str:
-        """What tells it from the other cells of its data."""
+        """A name that no other cell of the same data has."""
         return f"{self.label} told {self.tell}"
 
     @property
@@ -100,10 +99,10 @@ class RestorerCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that will run, in the order of every table.
+    """All cells of a run, in the order of the tables.
 
-    tasks: those asked for, whether or not anything can be run of them. limit: images taken of each, None for all.
-    missing: files that options of restorers and detectors name and are not there, which costs their cells alone.
+    tasks: the requested tasks, including those without any cell. limit: images to take of each, None for all.
+    missing: files that options of restorers and detectors name but that do not exist; only their cells fail.
     """
 
     loaded: LoadedSuite
@@ -123,7 +122,7 @@ class Plan:
         return self.loaded.suite
 
     def sources(self, cell: RestorerCell | DetectorCell) -> dict[str, str]:
-        """Map the plugins a worker must import for one cell, and no others, to which code they are."""
+        """Map the source of each plugin that a worker must import for one cell to that plugin's code."""
         metrics = {self.catalog.entry("metric", c.metric).source for c in self.columns if c.card}
         dataset = self.catalog.entry("dataset", cell.data.name).source
         degradations = self.catalog.sources("degradation")
@@ -132,12 +131,12 @@ class Plan:
 
     @property
     def code(self) -> dict[str, str]:
-        """Map the plugins of others that may take part to which code they are."""
+        """Map each third-party plugin that may take part in the run to its code."""
         cells: tuple[RestorerCell | DetectorCell, ...] = (*self.restorer_cells, *self.detector_cells)
         wanted = {source for cell in cells for source in self.sources(cell)}
         return {e.plugin: e.code for e in self.catalog.entries if e.code and e.source in wanted}
 
 
 def score_digests(plan: Plan) -> dict[str, str]:
-    """Return the digest of every column by its name."""
+    """Return the digest of every column, by the column's name."""
     return {column.name: column.digest for column in plan.columns}

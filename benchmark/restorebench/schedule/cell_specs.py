@@ -1,4 +1,4 @@
-"""What workers are told of the cells of a plan."""
+"""The cells of a plan, as they are described to workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec
 
 
 def cell_specs(plan: Plan) -> tuple[CellSpec, ...]:
-    """List what workers have to know of each cell that can run."""
+    """Return what workers need to know about each cell that can run."""
     detecting = [detector_spec(plan, cell) for cell in plan.detector_cells]
     return (*detecting, *(restorer_spec(plan, cell) for cell in plan.restorer_cells if not cell.skipped))
 
@@ -59,7 +59,7 @@ def folder_of_triples(cell: RestorerCell) -> str:
 
 
 def needs_floats(plan: Plan, cell: RestorerCell) -> bool:
-    """Tell whether a column looks at the output before it is rounded to 8 bits."""
+    """Return whether a column needs the output before it is rounded to 8 bits."""
     return not all(quantised(plan, column) for column in cell.columns)
 
 

@@ -1,4 +1,4 @@
-"""What restorers and detectors cost on this machine, remembered from run to run to plan the next one."""
+"""The costs of restorers and detectors on this machine, kept from run to run to plan the next one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Cost:
-    """What a plugin took on one task.
+    """The cost of a plugin on one task.
 
-    seconds_per_megapixel: of a worker, to read, restore, score and save. load_seconds: to load it. peak_mib: the
-    most that a group held, None where the system does not tell. pixels: of the largest group, all its images.
+    seconds_per_megapixel: of one worker, to read, restore, score and save. load_seconds: to load the plugin.
+    peak_mib: the most memory of any group, None if the system does not report it. pixels: of all images of the
+    largest group.
     """
 
     seconds_per_megapixel: float
@@ -35,10 +36,10 @@ class Cost:
     pixels: int
 
     def __post_init__(self) -> None:
-        """Refuse what was not measured: the file they are read from may be damaged.
+        """Refuse values that cannot be measured ones, because the file they come from may be damaged.
 
         Raises:
-            ValueError: a value is no number, negative or not finite.
+            ValueError: a value is not a number, is negative or is not finite.
         """
         for name, value in vars(self).items():
             number = isinstance(value, int | float) and 0 <= value < math.inf
@@ -46,7 +47,7 @@ class Cost:
                 raise ValueError(f"{name} is {value!r}")
 
     def seconds(self, pixels: int) -> float:
-        """Say how long so many pixels take, in s, once the plugin is loaded."""
+        """Return the seconds for a number of pixels, once the plugin is loaded."""
         return self.seconds_per_megapixel * pixels / 1e6
 
 
@@ -57,7 +58,7 @@ class Costs:
         self._known = {key: dict(tasks) for key, tasks in known.items()}
 
     def of(self, cell: CellSpec) -> Cost | None:
-        """Return what a cell's plugin took on its task, else the mean over the tasks that it was seen on."""
+        """Return the cost of a cell's plugin on its task; if that is unknown, the mean over its known tasks."""
         tasks = self._known.get(_key(cell), {})
         if (exact := tasks.get(_task(cell))) is not None or not tasks:
             return exact
@@ -66,20 +67,20 @@ class Costs:
         return replace(most, seconds_per_megapixel=per_megapixel)
 
     def measured(self, cell: CellSpec) -> bool:
-        """Tell whether a cell's plugin was seen on this very task."""
+        """Return whether a cell's plugin was measured on exactly this task."""
         return _task(cell) in self._known.get(_key(cell), {})
 
     def add(self, cell: CellSpec, cost: Cost) -> None:
-        """Note what a cell took, in place of what was known."""
+        """Store the cost of a cell, in place of an earlier one."""
         self._known.setdefault(_key(cell), {})[_task(cell)] = cost
 
     def raw(self) -> dict[str, dict[str, Any]]:
-        """Return all of it as JSON-ready data."""
+        """Return all costs as JSON-ready data."""
         return {key: {task: asdict(cost) for task, cost in tasks.items()} for key, tasks in self._known.items()}
 
 
 def _key(cell: CellSpec) -> str:
-    """Name what decides the cost of a pixel. Versions do not: an estimate may be a little old."""
+    """Return a key of all that decides the cost of a pixel. No versions: an estimate may be a little old."""
     what = (cell.kind, cell.name, dict(cell.options), cell.tile, cell.tile_overlap, cell.batch_size, cell.resize)
     return (
         f"{cell.name}:{digest(*what, [[column.name, column.metric, column.protocol] for column in cell.columns])}"
@@ -87,28 +88,29 @@ def _key(cell: CellSpec) -> str:
 
 
 def _task(cell: CellSpec) -> str:
-    """Name the task, and whether its restorer was told it: a classical method has one algorithm for each."""
+    """Return the task and whether the restorer was told it: told, a classical method has an algorithm for each."""
     return f"{cell.dataset.task}{'' if cell.tell == 'nothing' else ' told'}"
 
 
 def device_name(device: str, threads: int) -> str:
-    """Name what a run will compute on, as far as it can be known before a worker starts.
+    """Return the name of the device that a run will use, as far as it is known before a worker starts.
 
-    device: as asked for. With several GPUs it is the first one's name.
+    device: as requested by the user. With several GPUs, the result is the name of the first one.
     """
     found = gpus() if device != "cpu" else []
     return found[0].split(",")[0] if found else f"{processor()} x{threads}"
 
 
 def load(device: str, threads: int) -> Costs:
-    """Read what is known of the device that a run will use; nothing where no file is there or it is damaged."""
+    """Read the known costs on the device that a run will use; none if the file is missing or damaged."""
     return Costs(_read(cache_folder() / COSTS).get(device_name(device, threads), {}))
 
 
 def save(device: str, threads: int, costs: Costs) -> str:
-    """Write what is known of the device that a run used, beside what other runs have written meanwhile.
+    """Write the costs on the device that a run used, and keep those that other runs have written meanwhile.
 
-    A cache folder that cannot be written costs the next estimate, and no run: that is said, and nothing raised.
+    If the cache folder cannot be written, the next estimate is worse, but no run fails. The error is then returned
+    as a text instead of raised; else the result is empty.
     """
     path, name = cache_folder() / COSTS, device_name(device, threads)
     try:
@@ -118,7 +120,7 @@ def save(device: str, threads: int, costs: Costs) -> str:
             devices[name] = devices.get(name, {}) | costs.raw()
             atomic_write_text(path, json.dumps({"format": FORMAT, "devices": devices}, indent=1, sort_keys=True))
     except OSError as error:
-        return f"{path}: {error.strerror}; what this run took is not remembered for estimates"
+        return f"{path}: {error.strerror}; the costs of this run are not kept for estimates"
     return ""
 
 
@@ -132,4 +134,4 @@ def _read(path: Path) -> dict[str, dict[str, dict[str, Cost]]]:
             for device, known in held["devices"].items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}  # they are measured anew
+        return {}  # the costs will be measured again

@@ -1,4 +1,4 @@
-"""How long a run will take, in which order it should go, and, at its end, how long it took."""
+"""Estimate how long a run will take, order its jobs, and report at its end how long it took."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from restorebench.schedule.costs import Cost, Costs
 from restorebench.worker.jobs import CellSpec, Job
 
 _PNG_BYTES, _FLOAT_BYTES = 3, 12
-"""Most bytes per pixel of a saved image: 8 bits do not shrink where there is noise; three floats."""
+"""The most bytes per pixel of a saved image: three of 8 bits, as PNG cannot shrink noise; three floats."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is expected of the groups of one cell that are still to be done.
+    """The expected cost of the groups of one cell that are still to be done.
 
-    seconds: of one worker, its loading included; None where the plugin was never seen. peak_mib: the most that a
-    worker held before, None where nobody knows. larger: a group has more pixels than any before. disk: most
-    bytes of restored images.
+    seconds: of one worker, including loading; None if the plugin was never measured. peak_mib: the most memory of
+    a worker so far, None if it is not known. larger: whether a group has more pixels than any before. disk: the
+    most bytes that restored images can take.
     """
 
     images: int
@@ -38,7 +38,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, costs: Costs, jobs: Sequence[Job]) -> dict[str, Estimate]:
-    """Estimate what jobs will take, by the digests of their cells."""
+    """Estimate the cost of jobs, by the digests of their cells."""
     pixels_of = Pixels(plan)
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
@@ -61,7 +61,7 @@ def _of_cell(costs: Costs, jobs: Sequence[Job], pixels_of: Pixels) -> Estimate:
 
 
 class Pixels:
-    """Counts the pixels of a job's images."""
+    """A counter of the pixels in a job's images."""
 
     def __init__(self, plan: Plan) -> None:
         cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
@@ -69,7 +69,7 @@ class Pixels:
 
     def __call__(self, job: Job) -> int:
         samples = self._samples[job.cell.digest]
-        return sum(samples[place].height * samples[place].width for place in job.samples)
+        return sum(samples[index].height * samples[index].width for index in job.samples)
 
 
 def unseen(costs: Costs, jobs: Sequence[Job]) -> tuple[Job, ...]:
@@ -79,7 +79,7 @@ def unseen(costs: Costs, jobs: Sequence[Job]) -> tuple[Job, ...]:
 
 
 def longest_first(plan: Plan, costs: Costs, jobs: Sequence[Job]) -> tuple[Job, ...]:
-    """Order jobs by how long a group takes, cell by cell: the last are short, so that workers end together."""
+    """Order jobs cell by cell, longest groups first: the last are short, so that all workers end together."""
     pixels_of = Pixels(plan)
     longest: dict[str, float] = defaultdict(float)
     seconds: dict[tuple[object, ...], float] = {}
@@ -87,12 +87,12 @@ def longest_first(plan: Plan, costs: Costs, jobs: Sequence[Job]) -> tuple[Job, .
         cost = costs.of(job.cell)
         seconds[job.key] = math.inf if cost is None else cost.seconds(pixels_of(job))
         longest[job.cell.digest] = max(longest[job.cell.digest], seconds[job.key])
-    order = {digest: place for place, digest in enumerate(sorted(longest, key=lambda digest: -longest[digest]))}
+    order = {digest: index for index, digest in enumerate(sorted(longest, key=lambda digest: -longest[digest]))}
     return tuple(sorted(jobs, key=lambda job: (order[job.cell.digest], -seconds[job.key])))
 
 
 def summary(expected: Iterable[Estimate], workers: int) -> str:
-    """Say in one line what a run will take."""
+    """Describe the expected cost of a run in one line."""
     cells = list(expected)
     known = [cell.seconds for cell in cells if cell.seconds is not None]
     text = f"estimated: {_hours(math.fsum(known))} of work"
@@ -110,7 +110,7 @@ def _hours(seconds: float) -> str:
 
 @dataclass
 class _Sum:
-    """What a cell took: of workers in all, and the groups that worked alone."""
+    """Sums over the jobs of a cell. took, loads, images: of all jobs; the others: of groups without failures."""
 
     cell: CellSpec
     took: float = 0.0
@@ -124,7 +124,7 @@ class _Sum:
 
     @property
     def cost(self) -> Cost | None:
-        """What it cost per megapixel; None where nothing worked."""
+        """The measured cost of the cell; None if no group succeeded."""
         if not self.pixels:
             return None
         load = math.fsum(self.loads) / max(len(self.loads), 1)
@@ -132,7 +132,7 @@ class _Sum:
 
 
 class Ledger:
-    """Adds up what the jobs of a stage take, by cell and by worker."""
+    """The costs of the jobs of a stage, added up by cell and by worker."""
 
     def __init__(self, plan: Plan) -> None:
         self._pixels_of = Pixels(plan)
@@ -168,13 +168,13 @@ class Ledger:
         return self._cells.setdefault(cell.digest, _Sum(cell))
 
     def teach(self, costs: Costs) -> None:
-        """Tell what was measured to what remembers."""
+        """Add the measured costs to those that are kept."""
         for each in self._cells.values():
             if (cost := each.cost) is not None:
                 costs.add(each.cell, cost)
 
     def summary(self, expected: Mapping[str, Estimate]) -> str:
-        """Say in one line what the stage took, beside what was expected, and how evenly its workers ended."""
+        """Describe in one line what the stage took, what was expected, and how evenly its workers ended."""
         text = f"took {_hours(math.fsum(each.took for each in self._cells.values()))} of work"
         guessed = [cell.seconds for cell in expected.values()]
         if None not in guessed:
@@ -186,7 +186,7 @@ class Ledger:
         return text
 
     def rows(self, expected: Mapping[str, Estimate], folder: Path) -> list[dict[str, Any]]:
-        """List, for each cell of this stage, what was expected beside what it took; folder: of the run."""
+        """Return a row for each cell of this stage, with expected and actual costs. folder: of the run."""
         rows = []
         for digest, each in self._cells.items():
             cell, guess = each.cell, expected[digest]
@@ -210,5 +210,5 @@ class Ledger:
 
 
 def _saved(image: Path) -> tuple[Path, Path]:
-    """Name the files that a restored image may have."""
+    """Return the files that a restored image may have."""
     return image, image.with_suffix(".npy")

@@ -1,4 +1,4 @@
-"""Which files workers need apart from packages: those that are there, and those that a run will download."""
+"""Find the files that workers need besides packages: those that exist, and those that a run will download."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from restorebench.worker.jobs import Job
 
 
 def inputs(plan: Plan, cache: Path) -> tuple[str, ...]:
-    """List what a plan's workers read, each once: plugin files, paths in options, weights that the cache holds.
+    """List the paths that a plan's workers read, each once: plugin files, paths in options, weights in the cache.
 
-    A root is listed as a whole where no option names a part of it, since a plugin may look for anything there.
+    A root is listed as a whole if no option names a path in it, because a plugin may then read anything in it.
     """
     cells: tuple[DetectorCell | RestorerCell, ...] = (*plan.detector_cells, *plan.restorer_cells)
     sources = {source for cell in cells for source in plan.sources(cell)}
     found = [source.removeprefix("file:") for source in sorted(sources) if source.startswith("file:")]
-    for entry in plan.suite.datasets:
-        found += _named(plan.catalog, plan.catalog.find("dataset", entry.name), entry.options)
+    for pick in plan.suite.datasets:
+        found += _named(plan.catalog, plan.catalog.find("dataset", pick.name), pick.options)
     for cell in cells:
         found += _named(plan.catalog, cell.entry.card, cell.options)
     for file in needed(plan, {cell.digest for cell in cells}):
@@ -39,7 +39,7 @@ def inputs(plan: Plan, cache: Path) -> tuple[str, ...]:
 
 
 def _named(catalog: Catalog, card: Card, options: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths in a card's options, and in those of other cards that they hold."""
+    """Yield the paths in a card's options, and in the options of other cards that they contain."""
     model = options_model(card)
     if model is None:
         return
@@ -52,12 +52,12 @@ def _named(catalog: Catalog, card: Card, options: Mapping[str, Any]) -> Iterator
 
 
 def announced(plan: Plan, jobs: Sequence[Job], cache: Path) -> list[str]:
-    """Describe what jobs need and the cache folder lacks: a line per repository of the hub."""
+    """Describe the weights that jobs need and the cache folder lacks, one line per repository of the hub."""
     lacking: dict[tuple[str, str], dict[str, WeightFile]] = defaultdict(dict)
     for file in needed(plan, {job.cell.digest for job in jobs if job.mode != "score"}):
         if (repository := weights.repository(file)) and not weights.present(file, cache):
             lacking[repository, file.licence][file.name] = file
-    return [_line(*place, list(files.values()), cache) for place, files in lacking.items()]
+    return [_line(*source, list(files.values()), cache) for source, files in lacking.items()]
 
 
 def needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
@@ -73,6 +73,6 @@ def needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
 
 def _line(repository: str, licence: str, files: Sequence[WeightFile], cache: Path) -> str:
     known = all(file.bytes for file in files)
-    size = f"{sum(file.bytes for file in files) / 1e6:.0f} MB" if known else "of a size that is not known"
+    size = f"{sum(file.bytes for file in files) / 1e6:.0f} MB" if known else "of unknown size"
     count = "1 file" if len(files) == 1 else f"{len(files)} files"
     return f"downloads {count}, {size}, of {repository} (licence: {licence}) to {cache}"

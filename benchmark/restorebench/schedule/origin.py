@@ -1,4 +1,4 @@
-"""What a run folder was made from: enough to report it or score it again, from any working folder."""
+"""The origin of a run folder: what is needed to report or score the run again, from any working folder."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from restorebench.suite.settings import Request, Settings
 
 @dataclass(frozen=True)
 class Origin:
-    """What a run folder was made from. digests: of its cells and columns, by what tables call them."""
+    """The suite and settings of a run folder. digests: of its cells and columns, by their names in the tables."""
 
     loaded: LoadedSuite
     settings: Settings
     digests: Mapping[str, str]
 
     def require_same(self, plan: Plan) -> None:
-        """Refuse a plan that the folder's records no longer answer: its tables would lose what they hold.
+        """Refuse a plan whose digests differ from those of the folder: tables written now would lose numbers.
 
-        A column of the run that the plan does not ask for is none of its tables', and is left alone.
+        Columns of the run that the plan does not have are ignored, because they are not in its tables.
 
         Raises:
-            RunFolderError: data or a plugin changed since.
+            RunFolderError: data or a plugin changed since the run.
         """
         now = _digests(plan)
         suite = self.loaded.suite
@@ -49,7 +49,7 @@ class Origin:
 
 
 class _Facts(BaseModel):
-    """What `describe` wrote; digests: missing where the run never started."""
+    """The facts that `describe` wrote. digests: None if the run never started."""
 
     suite: Suite
     source: str
@@ -70,7 +70,7 @@ def _digests(plan: Plan) -> dict[str, str]:
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
-    """Say what it takes to plan this run again, from any working folder."""
+    """Return what is needed to plan this run again, from any working folder."""
     request = settings.request
     return {
         "suite": plan.suite.model_dump(mode="json"),
@@ -87,10 +87,10 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
 
 
 def require_same_suite(journal: Journal, plan: Plan) -> None:
-    """Refuse a folder that holds a run of a suite of another name: its tables would be replaced.
+    """Refuse a folder that holds a run of a suite with another name, because its tables would be replaced.
 
     Raises:
-        RunFolderError: it does.
+        RunFolderError: the folder holds such a run.
     """
     held = _facts(journal)
     if held is not None and (name := held.suite.suite) != plan.suite.suite:
@@ -101,10 +101,10 @@ def require_same_suite(journal: Journal, plan: Plan) -> None:
 
 
 def reopen(folder: Path, plugins: Sequence[Path] = ()) -> Origin:
-    """Return what a run folder was made from.
+    """Return the origin of a run folder.
 
-    plugins: files whose code the user wants run. A run folder may come from a stranger, so that what it names is
-    never imported for that alone.
+    plugins: the plugin files given by the user. A run folder may come from a stranger, so a plugin file is never
+    imported only because the folder names it.
 
     Raises:
         RunFolderError: the folder holds no run, or one made with plugin files that are not given.
@@ -132,32 +132,32 @@ def reopen(folder: Path, plugins: Sequence[Path] = ()) -> Origin:
 
 
 def _facts(journal: Journal) -> _Facts | None:
-    """Return what a journal says of its run; None where there is none.
+    """Return the facts that a journal holds about its run; None if there are none.
 
     Raises:
-        RunFolderError: it says something else, as a stranger's or another version's may.
+        RunFolderError: the facts have another form, as in a journal from a stranger or another version.
     """
     held = journal.recall("run")
     try:
         return None if held is None else _Facts.model_validate(held)
     except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"]))
+        keys = ".".join(map(str, error.errors()[0]["loc"]))
         raise RunFolderError(
-            f"{journal.folder} does not say what it was made from ({place or 'run'}: {error.errors()[0]['msg']});"
+            f"{journal.folder} does not say what it was made from ({keys or 'run'}: {error.errors()[0]['msg']});"
             " give --fresh or another --out"
         ) from error
 
 
 def _require_given(folder: Path, recorded: Sequence[Path], given: Sequence[Path]) -> None:
-    """Refuse to go on without plugin files; they are told by name, and their content is in the digests."""
+    """Refuse to go on without the recorded plugin files. Only names are compared: digests cover the content."""
     lacking = [path for path in recorded if path.name not in {each.name for each in given}]
     if lacking:
         flags = " ".join(f"--plugin {path}" for path in lacking)
         raise RunFolderError(
-            f"{folder} was made with plugin files, whose code is run for nobody who does not ask for it: {flags}"
+            f"{folder} was made with plugin files, whose code runs only if you give them yourself: {flags}"
         )
 
 
 def run_folder(plan: Plan, settings: Settings) -> Path:
-    """Return where a run is kept: `runs/<suite>`, or what the user chose."""
+    """Return the folder of a run: the one that the user chose, or `runs/<suite>`."""
     return settings.out or Path("runs") / plan.suite.suite

@@ -1,4 +1,4 @@
-"""Do the jobs of a run, stage by stage, and put down what comes of them in the journal, in files and on screen."""
+"""Do the jobs of a run, stage by stage, and record the outcomes in the journal, in files and on screen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from restorebench.worker.jobs import Job, Setup
 
 @dataclass(frozen=True)
 class Started:
-    """A stage begins, with the jobs it will do."""
+    """The event that a stage begins, with the jobs it will do."""
 
     stage: str
     jobs: tuple[Job, ...]
@@ -40,15 +40,15 @@ Watcher = Callable[[Event | Started], None]
 
 @contextmanager
 def opened(plan: Plan, settings: Settings, folder: Path, watch: Watcher, stop: Stop | None) -> Iterator[OpenRun]:
-    """Open a run folder and get an engine ready.
+    """Open a run folder and start an engine.
 
     Raises:
-        RestorebenchError: the folder cannot be used or holds another suite, or the engine is not there.
+        RestorebenchError: the folder cannot be used or holds another suite, or the engine is not available.
     """
     stop = Stop() if stop is None else stop
     engine, known = choosing.chosen(settings), costs.load(settings.device, plan.suite.threads)
-    told = setup(plan, settings, folder, known)
-    with journals.opened(folder, settings.fresh) as journal, engine(told, settings, stop) as run_jobs:
+    worker_setup = setup(plan, settings, folder, known)
+    with journals.opened(folder, settings.fresh) as journal, engine(worker_setup, settings, stop) as run_jobs:
         if not settings.scoring_only:
             origin.require_same_suite(journal, plan)
             journal.remember("run", origin.describe(plan, settings))
@@ -57,7 +57,7 @@ def opened(plan: Plan, settings: Settings, folder: Path, watch: Watcher, stop: S
 
 @dataclass(frozen=True)
 class OpenRun:
-    """What a run needs to do the jobs of a stage, and to keep what comes of them."""
+    """An open run, which can do the jobs of a stage and record the outcomes."""
 
     plan: Plan
     settings: Settings
@@ -69,10 +69,10 @@ class OpenRun:
     timed: list[dict[str, Any]] = field(default_factory=list)
 
     def work(self, name: str, jobs: tuple[Job, ...]) -> dict[Place, Failure]:
-        """Put down what happens, one transaction per group, as it happens. Returns the restorations that failed.
+        """Do jobs, and record each group in one transaction as soon as it is done. Returns failed restorations.
 
         Raises:
-            Stopped: not all was done, as somebody asked to stop.
+            Stopped: the run was asked to stop before all jobs were done.
         """
         _remember_environment(self.journal, self.settings, jobs)
         _tell_downloads(self.plan, jobs, self.watch)
@@ -86,7 +86,7 @@ class OpenRun:
                 self.journal.add_cell(event.cell.digest, {"parameters": event.parameters})
             elif isinstance(event, Done):
                 left -= len(event.records)
-                failed_now |= self._put_down(event)
+                failed_now |= self._store(event)
             self.watch(event)
         self._remember(name, expected, ledger)
         if self.stop.signal is not None and left:
@@ -94,7 +94,7 @@ class OpenRun:
         return failed_now
 
     def _events(self, jobs: tuple[Job, ...], ledger: Ledger) -> Iterator[Event]:
-        """Run jobs: on several workers the longest groups first, once it is known which those are."""
+        """Run jobs. With several workers, measure unknown cells first, then run the longest groups first."""
         if self.settings.workers < 2:
             yield from self.run_jobs(jobs)
             return
@@ -107,7 +107,7 @@ class OpenRun:
         yield from self.run_jobs(estimates.longest_first(self.plan, self.costs, rest))
 
     def _remember(self, name: str, expected: Mapping[str, Estimate], ledger: Ledger) -> None:
-        """Keep what the stage took for the next plan, and show it beside what was expected."""
+        """Keep the costs of the stage for the next plan, and write them beside the expected ones."""
         if self.settings.one_off or self.settings.scoring_only:
             return
         ledger.teach(self.costs)
@@ -124,7 +124,7 @@ class OpenRun:
         if name == "restore":
             self.watch(Note(ledger.summary(expected)))
 
-    def _put_down(self, event: Done) -> dict[Place, Failure]:
+    def _store(self, event: Done) -> dict[Place, Failure]:
         digests = score_digests(self.plan)
         restored = [_scored(record, event.job) for record in event.records if isinstance(record, Record)]
         if event.job.mode == "detect":
@@ -139,7 +139,7 @@ class OpenRun:
 
 
 def _scored(record: Record, job: Job) -> Record:
-    """Let a failure say that it leaves the columns of its job without scores."""
+    """Mark the columns of a job as unscored in a failed record."""
     if record.failure is None:
         return record
     columns = job.columns or [column.name for column in job.cell.columns]
@@ -147,28 +147,28 @@ def _scored(record: Record, job: Job) -> Record:
 
 
 def _tell_downloads(plan: Plan, jobs: Sequence[Job], watch: Watcher) -> None:
-    """Say what is about to be downloaded, and under which licence."""
+    """Announce what will be downloaded, and under which licence."""
     for text in () if offline() else files.announced(plan, jobs, cache_folder()):
         watch(Note(text))
 
 
 def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:
-    """Keep what the numbers are computed with; a run that computes nothing leaves it as it was."""
+    """Store the environment in which numbers are computed; a run that computes nothing keeps the stored one."""
     key = environment_key(settings.scoring_only)
     if jobs or journal.recall(key) is None:
         journal.remember(key, environment(settings.workers, settings.device, settings.engine))
 
 
 def crowded(threads: int) -> str:
-    """Say that there are more threads than cores, whose times say little; an empty string if there are not."""
+    """Return a note if there are more threads than cores, as their times mean little; else an empty string."""
     cores = len(os.sched_getaffinity(0))
     if threads <= cores:
         return ""
-    return f"{threads} threads on {cores} cores: times are those of a crowd, and not remembered for estimates"
+    return f"{threads} threads on {cores} cores slow each other down; their times are not kept for estimates"
 
 
 def setup(plan: Plan, settings: Settings, folder: Path, known: Costs) -> Setup:
-    """Gather what every worker of a run is told."""
+    """Collect the settings that every worker of a run receives."""
     suite = plan.suite
     costs_of_cells = [cost for cell in cell_specs.cell_specs(plan) if (cost := known.of(cell)) is not None]
     return Setup(

@@ -1,4 +1,4 @@
-"""Plan and journal -> what is still to be done."""
+"""Find the work of a plan that its journal does not have yet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from restorebench.worker.jobs import CellSpec, Job, Told
 
 @dataclass(frozen=True)
 class Todo:
-    """Jobs to run, and failures that are known before anything runs."""
+    """The jobs to run, and the failures that are known before anything runs."""
 
     jobs: tuple[Job, ...]
     failures: tuple[Record, ...] = ()
@@ -37,7 +37,7 @@ def detector_jobs(plan: Plan, journal: Journal, retry_failed: bool = False) -> t
         known = journal.detections(cell.digest)
         spec = detector_spec(plan, cell)
         for group in cell.data.groups:
-            ids = tuple(cell.data.samples[place].id for place in group)
+            ids = tuple(cell.data.samples[number].id for number in group)
             if not all(_settled(known.get(name), retry_failed) for name in ids):
                 jobs.append(Job(spec, group, ids, "detect", told=(None,) * len(ids)))
     return tuple(jobs)
@@ -48,8 +48,8 @@ def restorer_jobs(
 ) -> Todo:
     """List the groups that are not restored yet, and the images that only lack scores.
 
-    scoring_only: restore nothing; what `unscorable` counts then stays empty. foreseen: also list groups that wait
-    for a detection, as if it were there and empty.
+    scoring_only: restore nothing; scores that `unscorable` counts then stay empty. foreseen: also list groups that
+    wait for a detection, as if the detection existed and were empty.
     """
     jobs: list[Job] = []
     failures: list[Record] = []
@@ -81,10 +81,10 @@ def _scores_to_add(
     numbers: Mapping[Key, int],
     scoring_only: bool,
 ) -> dict[Key, tuple[ScoreColumn, ...]] | None:
-    """Return the columns to score for each saved image of a group; None where the group has to be restored.
+    """Return the columns to score for each saved image of a group; None if the group must be restored.
 
-    numbers: of the samples. A group is restored again if an image of it was not restored, is not there any more
-    though it was to be kept, or lacks a score that its saved file cannot give.
+    numbers: indices of the samples. A group is restored again if one of its images was not restored, was to be
+    kept but is missing, or lacks a score that cannot be computed from its saved file.
     """
     lacking = {key: known.missing(key) for key in numbers}
     ready = {key: _scorable(plan, journal, known.records.get(key), columns) for key, columns in lacking.items()}
@@ -99,7 +99,7 @@ def _scores_to_add(
 def _restoring_job(
     spec: CellSpec, cell: RestorerCell, known: _Known, group: tuple[int, ...], repetition: int, foreseen: bool
 ) -> tuple[list[Job], list[Record]]:
-    """Make the job that restores a group, or none if nothing can be; and failures of what has no detection."""
+    """Return the job that restores a group, or none if it cannot, and failures of images without a detection."""
     runnable, lost = _told(cell, group, repetition, known.detections, foreseen)
     if not runnable:
         return [], lost
@@ -109,9 +109,10 @@ def _restoring_job(
 
 
 def unscorable(plan: Plan, journal: Journal) -> tuple[Counter[str], Counter[str]]:
-    """Count, by column, the restored images that lack a score which their saved files cannot give.
+    """Count, by column, the restored images that lack a score which cannot be computed from their saved files.
 
-    First those saved at 8 bits, where a column looks at floats; then those whose file is gone.
+    The first count is of images saved at 8 bits, for columns that need floats; the second of images whose file is
+    gone.
     """
     rounded: Counter[str] = Counter()
     gone: Counter[str] = Counter()
@@ -127,13 +128,13 @@ def unscorable(plan: Plan, journal: Journal) -> tuple[Counter[str], Counter[str]
 
 
 def outstanding(plan: Plan, journal: Journal, retry_failed: bool = False) -> tuple[Job, ...]:
-    """List all groups that are still to be done, those that wait for a detection among them."""
+    """List all groups that are still to be done, including those that wait for a detection."""
     restoring = restorer_jobs(plan, journal, retry_failed, foreseen=True).jobs
     return detector_jobs(plan, journal, retry_failed) + restoring
 
 
 def _settled(record: Record | DetectionRecord | None, retry_failed: bool) -> bool:
-    """Tell whether a record needs no other run: it worked, or its failure would only come again."""
+    """Return whether a record needs no other run: it worked, or its failure would only come again."""
     if record is None:
         return False
     if record.status == OK:
@@ -141,8 +142,8 @@ def _settled(record: Record | DetectionRecord | None, retry_failed: bool) -> boo
     return not retry_failed and not (record.failure is not None and record.failure.transient)
 
 
-def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, place: int) -> bool:
-    """Tell whether the files this run asks to keep are there."""
+def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, number: int) -> bool:
+    """Return whether the files that this run must keep exist."""
     if record.status != OK:
         return True
     if plan.suite.save == "all":
@@ -150,14 +151,14 @@ def _kept(plan: Plan, cell: RestorerCell, journal: Journal, record: Record, plac
         exact = needs_floats(plan, cell)
         if not output.is_file() or (exact and not output.with_suffix(".npy").is_file()):
             return False
-    if place < plan.suite.samples:
+    if number < plan.suite.samples:
         name = triple_name(record.sample, cell.label, cell.tell, cell.digest)
         return (journal.folder / folder_of_triples(cell) / name).exists()
     return True
 
 
 class _Known:
-    """What the journal holds of one cell, and what of it needs no other run."""
+    """The records of one cell in the journal, and which of them need no other run."""
 
     def __init__(self, journal: Journal, cell: RestorerCell, retry_failed: bool) -> None:
         self.records = journal.records(cell.digest)
@@ -168,7 +169,7 @@ class _Known:
         self._retry_failed = retry_failed
 
     def settled(self, key: Key) -> bool:
-        """Tell whether an image need not be restored again for its own sake."""
+        """Return whether an image itself, regardless of scores and files, need not be restored again."""
         record = self.records.get(key)
         if record is not None and record.failure is not None and record.failure.kind is FailureKind.DETECTOR:
             heard = self.detections.get(record.sample)
@@ -176,7 +177,7 @@ class _Known:
         return _settled(record, self._retry_failed)
 
     def missing(self, key: Key) -> tuple[ScoreColumn, ...]:
-        """List the columns a restored image lacks: no score or empty one, nor a failure that would come again."""
+        """List the columns for which a restored image has no score, empty or not, and no final failure."""
         record = self.records.get(key)
         if record is None or record.status != OK:
             return ()
@@ -194,7 +195,7 @@ class _Known:
 def _scorable(
     plan: Plan, journal: Journal, record: Record | None, columns: tuple[ScoreColumn, ...]
 ) -> tuple[ScoreColumn, ...]:
-    """Choose the columns that the saved image can be scored under: an 8-bit file serves no float protocol."""
+    """Return the columns that can be scored on the saved image; an 8-bit file cannot serve a float protocol."""
     if record is None or not record.output:
         return ()
     saved = journal.folder / record.output
@@ -203,11 +204,11 @@ def _scorable(
     return tuple(c for c in columns if quantised(plan, c)) if saved.is_file() else ()
 
 
-def _scoring_job(spec: CellSpec, key: Key, place: int, output: str, columns: tuple[ScoreColumn, ...]) -> Job:
+def _scoring_job(spec: CellSpec, key: Key, number: int, output: str, columns: tuple[ScoreColumn, ...]) -> Job:
     names = tuple(column.name for column in columns)
     return Job(
         replace(spec, kind="scores"),
-        (place,),
+        (number,),
         (key[0],),
         "score",
         key[1],
@@ -224,7 +225,7 @@ def _told(
     detections: Mapping[str, DetectionRecord],
     foreseen: bool,
 ) -> tuple[list[tuple[int, Told | None]], list[Record]]:
-    """Pair each sample with what its restorer is told; samples whose detection failed are failures."""
+    """Pair each sample with what its restorer is told; samples whose detection failed become failures."""
     runnable: list[tuple[int, Told | None]] = []
     lost: list[Record] = []
     for number in group:

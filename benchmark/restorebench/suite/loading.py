@@ -1,4 +1,4 @@
-"""A suite: what is compared on what, from a YAML file, with every mistake reported at file:line:column."""
+"""Load a suite from a YAML file, and report every mistake in it at file:line:column."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from restorebench.suite import substitution
 from restorebench.suite.marked_yaml import KeyPath, Marks, parse, read
 from restorebench.suite.model import DatasetPick, DetectorPick, Limits, RestorerPick, Suite
 
-_LONGEST_LINE = 400  # of a message, in characters: keys and tags of a hostile file may be as long as itself
+_LONGEST_LINE = 400  # characters in a line of a message: a key of a hostile file may be as long as the file
 _MOST_LINES = 50
 
 
 @dataclass(frozen=True)
 class LoadedSuite:
-    """A suite with the places its values came from, for errors that are found later.
+    """A suite and the positions of its values in the file, for errors that are found later.
 
-    overrides: what the command line put in place of the file's values, as `seed=1`.
+    overrides: the values that the command line replaced, such as `seed=1`.
     """
 
     suite: Suite
@@ -38,8 +38,8 @@ class LoadedSuite:
         return self.marks.at(path)
 
     def placed(self, *path: str | int) -> str:
-        """Return what `at` does for a suite that was read from a file, and nothing for others."""
-        return self.at(*path) if self.marks.places else ""
+        """Return the same as `at` for a suite that was read from a file, and an empty string for others."""
+        return self.at(*path) if self.marks.positions else ""
 
 
 def load(
@@ -47,8 +47,8 @@ def load(
 ) -> LoadedSuite:
     """Read a suite by path or bundled name, apply overrides, and validate it.
 
-    overrides: `key.path=value` texts, values in YAML. data: what `${data}` stands for. extra: values that
-    replace top-level keys, from command-line flags of the same names such as --save.
+    overrides: `key.path=value` texts, values in YAML. data: the folder for `${data}`. extra: values for top-level
+    keys, from command-line flags with the same names, such as --save.
 
     Raises:
         SuiteError: every mistake in the file, one line each.
@@ -59,7 +59,7 @@ def load(
 
 
 def made(raw: Mapping[str, Any], source: str = "command line") -> LoadedSuite:
-    """Validate a suite that is made on the spot.
+    """Validate a suite that is given as data instead of a file.
 
     Raises:
         SuiteError: every mistake, one line each.
@@ -79,7 +79,7 @@ def loads(
     data: Path | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> LoadedSuite:
-    """Do what `load` does, for a suite that is already text."""
+    """Load a suite from text, like `load`."""
     raw, marks, problems = parse(text, source)
     overridden = {
         substitution.override(raw, override, Suite.model_fields): f"--set {override}" for override in overrides
@@ -97,25 +97,25 @@ def loads(
     said = (*overrides, *(f"{key}={value}" for key, value in (extra or {}).items()))
     loaded = None if suite is None else LoadedSuite(suite, source, folder or Path.cwd(), marks, said)
     if problems or loaded is None:
-        raise InvalidSuite(_together(sorted(dict.fromkeys(problems), key=_line)), loaded)
+        raise InvalidSuite(_together(sorted(dict.fromkeys(problems), key=_position)), loaded)
     return loaded
 
 
 def _together(problems: Sequence[str]) -> str:
-    """Make one message of all problems, a line each."""
-    half = _LONGEST_LINE // 2  # a line begins with its place and ends with what is wrong
+    """Join problems into one message, one line each."""
+    half = _LONGEST_LINE // 2  # keep both ends: a line begins with its position and ends with the mistake
     lines = [line if len(line) <= _LONGEST_LINE else f"{line[:half]}...{line[-half:]}" for line in problems]
     rest = len(lines) - _MOST_LINES
     return "\n".join(lines if rest <= 0 else [*lines[:_MOST_LINES], f"and {rest:,} more mistakes"])
 
 
-def _line(problem: str) -> tuple[int, ...]:
-    """Sort messages by the line and column they start with."""
+def _position(problem: str) -> tuple[int, ...]:
+    """Return the line and column that a message starts with, to sort messages."""
     return tuple(int(number) for number in re.findall(r":(\d+)", problem.split(": ", 1)[0]))
 
 
 class InvalidSuite(SuiteError):
-    """A suite with mistakes. rest: what is right of it, so that its names can still be checked, or None."""
+    """A suite has mistakes. rest: its valid part, so that the names in it can still be checked, or None."""
 
     def __init__(self, message: str, rest: LoadedSuite | None) -> None:
         super().__init__(message)
@@ -123,10 +123,10 @@ class InvalidSuite(SuiteError):
 
 
 def _salvaged(raw: Mapping[str, Any], error: ValidationError) -> Suite | None:
-    """Drop what is wrong and keep the rest, only to find more mistakes in it."""
+    """Return the suite without its invalid keys, only to find more mistakes in the rest."""
     wrong = {problem["loc"][0] for problem in error.errors()}
     if "tasks" in wrong:
-        wrong.add("datasets")  # their own tasks are among the suite's
+        wrong.add("datasets")  # the tasks that datasets name must be tasks of the suite
     right = {key: value for key, value in raw.items() if key not in wrong}
     try:
         suite = Suite.model_validate({"suite": "invalid", "datasets": ["to-be-removed"]} | right)
@@ -138,7 +138,7 @@ def _salvaged(raw: Mapping[str, Any], error: ValidationError) -> Suite | None:
 def bundled() -> dict[str, Path]:
     """Return the suites that come with the package, by name."""
     here = Path(__file__).resolve().parent.parent
-    for folder in (here / "suites", here.parent.parent / "suites"):  # a wheel, then a checkout
+    for folder in (here / "suites", here.parent.parent / "suites"):  # in a wheel, then in a checkout
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     return {}
@@ -158,12 +158,12 @@ def find(name: str) -> Path:
 
 
 def explain_options(loaded: LoadedSuite, model: type[BaseModel], error: ValidationError, *path: str | int) -> str:
-    """Turn the errors of a plugin's options into lines with their places in the suite file."""
+    """Turn the errors of a plugin's options into lines with their positions in the suite file."""
     return "\n".join(_explain(model, problem, loaded.marks, path) for problem in _problems(error))
 
 
 def _problems(error: ValidationError) -> list[Any]:  # pydantic's ErrorDetails
-    """List what is wrong, without lists that are only too short for having lost their wrong items."""
+    """List the errors, except that a list is too short if its items have errors of their own."""
     found = error.errors()
     return [
         problem
@@ -172,8 +172,8 @@ def _problems(error: ValidationError) -> list[Any]:  # pydantic's ErrorDetails
     ]
 
 
-def _is_inside(place: KeyPath, whole: KeyPath) -> bool:
-    return len(place) > len(whole) and place[: len(whole)] == whole
+def _is_inside(inner: KeyPath, outer: KeyPath) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _explain(
@@ -197,7 +197,7 @@ def _explain(
 
 
 def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
-    """List the keys that are legal where an unknown key was found."""
+    """List the keys that are allowed where an unknown key was found."""
     nested: dict[str, type[BaseModel]] = {
         "limits": Limits,
         "datasets": DatasetPick,

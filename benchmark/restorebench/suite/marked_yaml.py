@@ -1,7 +1,7 @@
-"""YAML to plain values, with the line and column of every one of them, and duplicate keys refused.
+"""Read YAML as plain values, with the line and column of each, and report duplicate keys.
 
-A file may be hostile: its size is limited before it is parsed, the number of values and their depth while it is,
-and no tag makes anything but a plain value.
+A file may be hostile. Its size is limited before it is parsed, the number and depth of its values while it is
+parsed, and no tag can create anything but a plain value.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ import yaml
 from restorebench.contract.errors import SuiteError
 
 MAX_BYTES = 1_000_000
-MAX_NODES = 20_000  # also after aliases are expanded: anchors that explode stop here
-MAX_DEPTH = 40  # no suite nests deeper, and recursion in whatever reads the values stays shallow
-_MAX_BITS = 256  # Python refuses to print integers of more than 4300 digits, and no option needs one
+MAX_NODES = 20_000  # also after aliases are expanded, which stops anchors that multiply each other
+MAX_DEPTH = 40  # no suite nests deeper, and recursion in code that reads the values stays shallow
+_MAX_BITS = 256  # no option needs more, and Python refuses to print integers of more than 4300 digits
 KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Where the values of a document are: line and column, from 1, by key path.
+    """The positions of a document's values: line and column, counted from 1, by key path.
 
-    overridden: what replaced the document's value there, such as `--set seed=1`.
+    overridden: for each value that was replaced, where its new value came from, such as `--set seed=1`.
     """
 
     source: str
-    places: Mapping[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    positions: Mapping[KeyPath, tuple[int, int]] = field(default_factory=dict)
     overridden: Mapping[KeyPath, str] = field(default_factory=dict)
 
     def where(self, path: KeyPath) -> str:
-        """Return `file:line:column: ` of the deepest known part of a path, or what replaced it."""
+        """Return `file:line:column: ` of the deepest known part of a path, or the origin of its new value."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.overridden:
                 return f"{self.overridden[path[:length]]}: "
         for length in range(len(path), -1, -1):
-            if path[:length] in self.places:
-                line, column = self.places[path[:length]]
+            if path[:length] in self.positions:
+                line, column = self.positions[path[:length]]
                 return f"{self.source}:{line}:{column}: "
         return f"{self.source}: "
 
@@ -56,9 +56,9 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2 manners: 1e-4 is a number, 1:30 and 010 are none, and only true and false are booleans.
+    """A YAML 1.2 loader: 1e-4 is a number, 1:30 and 010 are not, and only true and false are booleans.
 
-    Gives up as soon as a text has more than MAX_NODES keys and values, or nests deeper than MAX_DEPTH.
+    It stops as soon as a text has more than MAX_NODES keys and values, or nests deeper than MAX_DEPTH.
     """
 
     def __init__(self, text: str) -> None:
@@ -66,7 +66,7 @@ class Loader(yaml.SafeLoader):
         self._composed = 0
         self._depth = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # Any: a place, or a key
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # Any: an index, or a key
         """Compose one node, within the limits.
 
         Raises:
@@ -84,7 +84,7 @@ class Loader(yaml.SafeLoader):
 
 
 class OutOfBounds(yaml.YAMLError):
-    """A text is YAML, but has more of it than anybody needs."""
+    """A YAML text is larger or deeper than the limits."""
 
 
 _YAML_1_1 = (":bool", ":int", ":float", ":timestamp")
@@ -107,11 +107,11 @@ Loader.add_implicit_resolver(
 
 _TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
 _MISTAGGED = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
-"""What PyYAML raises on a tag whose value is none of it, such as `!!bool maybe` or `!!int ''`."""
+"""The errors that PyYAML raises for a value that does not fit its tag, such as `!!bool maybe` or `!!int ''`."""
 
 
-def _is_broken(text: str) -> bool:
-    """Tell text that has no UTF-8: YAML's escapes can write half of a pair of surrogates."""
+def _has_surrogate(text: str) -> bool:
+    """Return whether a text has half of a surrogate pair, which YAML's escapes can write but UTF-8 cannot."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -119,46 +119,47 @@ def read(path: Path) -> str:
     """Read the text of a YAML file.
 
     Raises:
-        SuiteError: it is too large, no UTF-8, or cannot be read.
+        SuiteError: the file is too large, is not UTF-8, or cannot be read.
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)  # not by the size it claims: devices and pipes claim none
+            data = file.read(MAX_BYTES + 1)  # do not ask for its size: devices and pipes report none
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
-        raise SuiteError(f"{path}: larger than {MAX_BYTES:,} bytes; what is read here is a short YAML file")
+        raise SuiteError(f"{path}: larger than {MAX_BYTES:,} bytes; give a short YAML file")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise SuiteError(f"{path}: is not UTF-8 text; what is read here is a YAML file") from None
+        raise SuiteError(f"{path}: is not UTF-8 text; give a YAML file") from None
 
 
 def parse(text: str, source: str) -> tuple[dict[str, Any], Marks, list[str]]:
-    """Read one YAML document that is a mapping; mistakes that leave the rest readable are returned.
+    """Read one YAML document that is a mapping. Returns its values, their positions and mistakes in it.
 
     Raises:
-        SuiteError: it is not YAML, empty, not a mapping, too large or too deep, or its anchors explode.
+        SuiteError: the text is not YAML, is empty, is not a mapping, is too large or too deep, or its anchors
+            expand to too many values.
     """
-    reader = _Reader(text, source, placed=True)
+    reader = _Reader(text, source, with_positions=True)
     root = reader.compose()
     if root is None:
         raise SuiteError(f"{source}: is empty; a suite needs at least `suite:` and `datasets:`")
     if not isinstance(root, yaml.MappingNode):
         raise SuiteError(f"{source}:1:1: expected `key: value` pairs at the top, such as `suite: my-suite`")
     raw = reader.build(root)
-    if raw is None:  # the whole has a tag
+    if raw is None:  # the whole document has a tag
         raise SuiteError(reader.problems[0])
-    return raw, Marks(source, reader.marks), reader.problems
+    return raw, Marks(source, reader.positions), reader.problems
 
 
 def parse_value(text: str, origin: str) -> Any:
     """Read a value given on the command line by the rules of suite files. origin: such as `--set seed=1`.
 
     Raises:
-        SuiteError: it is not YAML; the message begins with the origin.
+        SuiteError: the value is not YAML; the message begins with the origin.
     """
-    reader = _Reader(text, origin, placed=False)
+    reader = _Reader(text, origin, with_positions=False)
     root = reader.compose()
     value = None if root is None else reader.build(root)
     if reader.problems:
@@ -167,34 +168,34 @@ def parse_value(text: str, origin: str) -> Any:
 
 
 class _Reader:
-    """Reads one YAML text. placed: whether problems are at a line and column of the source."""
+    """A reader of one YAML text. with_positions: whether messages give the line and column of a problem."""
 
-    def __init__(self, text: str, source: str, placed: bool) -> None:
+    def __init__(self, text: str, source: str, with_positions: bool) -> None:
         self.source = source
-        self.placed = placed
-        self.marks: dict[KeyPath, tuple[int, int]] = {}
+        self.with_positions = with_positions
+        self.positions: dict[KeyPath, tuple[int, int]] = {}
         self.problems: list[str] = []
         self._text = text
         self._left = MAX_NODES
 
     def compose(self) -> yaml.Node | None:
-        """Parse the text into nodes; None where there is nothing in it."""
+        """Parse the text into nodes; None if it is empty."""
         try:
             self._loader = Loader(self._text)
             node: yaml.Node | None = self._loader.get_single_node()
             return node
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            place = self._place(mark) if mark else self.source
+            where = self._where(mark) if mark else self.source
             hint = "; indent with spaces, not tabs" if "\\t" in (error.problem or "") else ""
-            raise SuiteError(f"{place}: not valid YAML: {error.problem}{hint}") from None
+            raise SuiteError(f"{where}: not valid YAML: {error.problem}{hint}") from None
         except OutOfBounds as error:
             raise SuiteError(f"{self.source}: {error}") from None
         except yaml.YAMLError as error:
             raise SuiteError(f"{self.source}: not valid YAML: {str(error).splitlines()[0]}") from None
 
     def build(self, root: yaml.Node) -> Any:
-        """Make plain values of the nodes, noting each value's place and refusing duplicate keys."""
+        """Turn nodes into plain values, record the position of each, and note duplicate keys as problems."""
         return self._value(root, ())
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -210,16 +211,16 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self._value(child, (*path, place)) for place, child in enumerate(node.value)]
+            return [self._value(child, (*path, index)) for index, child in enumerate(node.value)]
         try:
             value = self._loader.construct_object(node)
         except _MISTAGGED:
-            self._note(node, path, f"{node.value!r:.60} is no {node.tag.rpartition(':')[2]}")
+            self._note(node, path, f"{node.value!r:.60} is not a valid {node.tag.rpartition(':')[2]}")
             return None
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
             self._note(node, path, "is too large a number")
             return None
-        if isinstance(value, str) and _is_broken(value):
+        if isinstance(value, str) and _has_surrogate(value):
             self._note(node, path, "holds half of a character (a surrogate), which no file can hold")
             return None
         return value
@@ -231,7 +232,7 @@ class _Reader:
                 self._note(key_node, (), "a key must be plain text")
                 continue
             key = str(key_node.value)
-            if _is_broken(key):
+            if _has_surrogate(key):
                 self._note(key_node, (), "a key holds half of a character (a surrogate)")
                 continue
             if key in mapping:
@@ -241,11 +242,11 @@ class _Reader:
         return mapping
 
     def _mark(self, path: KeyPath, node: yaml.Node) -> None:
-        self.marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        self.positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
 
     def _note(self, node: yaml.Node, path: KeyPath, message: str) -> None:
         about = f"{dotted(path)}: " if path else ""
-        self.problems.append(f"{self._place(node.start_mark)}: {about}{message}")
+        self.problems.append(f"{self._where(node.start_mark)}: {about}{message}")
 
-    def _place(self, mark: Any) -> str:  # Any: PyYAML's Mark, which its stubs name only here
-        return f"{self.source}:{mark.line + 1}:{mark.column + 1}" if self.placed else self.source
+    def _where(self, mark: Any) -> str:  # Any: PyYAML's Mark
+        return f"{self.source}:{mark.line + 1}:{mark.column + 1}" if self.with_positions else self.source

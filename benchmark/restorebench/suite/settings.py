@@ -1,4 +1,4 @@
-"""How and where to run: what a user chooses beside a suite, and what the environment says."""
+"""How and where to run a suite: the choices of the user, and the settings in the environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from restorebench.toolbox.places import offline as offline
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks of a suite beyond its file."""
+    """The part of a suite to run, as chosen on the command line, and the data roots."""
 
     tasks: tuple[str, ...] | None = None
     restorers: tuple[str, ...] | None = None
@@ -22,12 +22,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run a suite, apart from what it says itself.
+    """How to run a suite, apart from the keys of the suite itself.
 
-    workers: 0 runs in this process, for debugging. engine: `local`, or `ray`, which alone takes the next two.
-    address: of a Ray to join; None starts one on this machine. gpus_per_worker: what each asks Ray for, also
-    fractions; None gives each as much as there is for all. one_off: a command on files, whose task is only a
-    label; what it takes is neither told nor remembered.
+    workers: 0 runs in this process, for debugging. engine: `local` or `ray`; only `ray` uses the next two.
+    address: of the Ray cluster to join; None starts one on this machine. gpus_per_worker: GPUs that each worker
+    requests from Ray, which may be a fraction; None divides all GPUs evenly. one_off: a command on single files,
+    whose task is only a label; its costs are neither reported nor remembered.
     """
 
     out: Path | None = None

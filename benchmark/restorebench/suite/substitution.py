@@ -1,4 +1,4 @@
-"""Change a suite's raw values before they are validated: `--set a.b=c` and `${variable}`."""
+"""Change a suite's raw values before validation: apply `--set a.b=c` and replace `${variable}`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from restorebench.contract.errors import SuiteError, nearest
 from restorebench.suite.marked_yaml import KeyPath, Marks, parse_value
 
 _DEEPEST_VARIABLE = 8
-_MAX_CHARACTERS = 1_000_000  # once variables are replaced: those that multiply each other stop here
+_MAX_CHARACTERS = 1_000_000  # after replacement, which stops variables that multiply each other
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 class Overridden(str):
-    """Text that came from `--set`: a relative path in it is relative to the working folder."""
+    """Text from `--set`. A relative path in it is relative to the working folder, not to the suite."""
 
     __slots__ = ()
 
 
 def assignment(text: str, example: str) -> tuple[list[str], Any]:
-    """Split `key.path=value` into the keys and the value, which is YAML.
+    """Split `key.path=value` into its keys and its value, which is YAML.
 
     Raises:
-        SuiteError: it is none, or the value is no YAML.
+        SuiteError: the text does not have this form, or the value is not YAML.
     """
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
@@ -37,10 +37,10 @@ def assignment(text: str, example: str) -> tuple[list[str], Any]:
 def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> KeyPath:
     """Apply one `key.path=value`; a name declared under `variables` may be set without that prefix.
 
-    keys: the keys a suite may have at its top. Returns the path of what was set.
+    keys: the top-level keys of a suite. Returns the path of the value that was set.
 
     Raises:
-        SuiteError: the text is no assignment, or leads nowhere.
+        SuiteError: the text is not an assignment, or there is no such key or list item.
     """
     path, value = assignment(text, "seed=1")
     variables = raw.get("variables")
@@ -49,24 +49,24 @@ def override(raw: dict[str, Any], text: str, keys: Collection[str]) -> KeyPath:
     target: Any = raw
     reached: list[str | int] = []
     for depth, part in enumerate(path[:-1]):
-        place: str | int = part
+        step: str | int = part
         if isinstance(target, list):
-            place = _list_place(target, part, text)
-            if isinstance(target[place], str):  # `- identity` becomes `- {name: identity}`
-                target[place] = {"name": target[place]}
+            step = _list_index(target, part, text)
+            if isinstance(target[step], str):  # `- identity` becomes `- {name: identity}`
+                target[step] = {"name": target[step]}
         elif part not in target:
             if depth == 0 and part not in keys:
                 raise SuiteError(f"--set {text}: {part}: no such key{nearest(part, _settable(raw, keys))}")
             target[part] = {}
-        reached.append(place)
-        target = target[place]
+        reached.append(step)
+        target = target[step]
         if not isinstance(target, dict | list):
-            raise SuiteError(f"--set {text}: {'.'.join(path[: depth + 1])} is a plain value")
+            raise SuiteError(f"--set {text}: {'.'.join(path[: depth + 1])} is a single value and has no keys")
     last: str | int = path[-1]
     if len(path) == 1 and path[0] not in keys:
         raise SuiteError(f"--set {text}: {last}: no such key{nearest(path[0], _settable(raw, keys))}")
     if isinstance(target, list):
-        last = _list_place(target, path[-1], text)
+        last = _list_index(target, path[-1], text)
     target[last] = _marked(value)
     return (*reached, last)
 
@@ -76,15 +76,15 @@ def _settable(raw: Mapping[str, Any], keys: Collection[str]) -> list[str]:
     return [*keys, *(variables if isinstance(variables, dict) else ())]
 
 
-def _list_place(target: list[Any], part: str, text: str) -> int:
-    """Find an item by number or by the `label` or `name` it carries."""
+def _list_index(target: list[Any], part: str, text: str) -> int:
+    """Return the index of an item, given by its number, its `label` or its `name`."""
     if part.isdigit() and int(part) < len(target):
         return int(part)
-    for place, item in enumerate(target):
+    for index, item in enumerate(target):
         names = (item.get("label"), item.get("name")) if isinstance(item, dict) else (item,)
         if part in names:
-            return place
-    raise SuiteError(f"--set {text}: no item {part!r} in that list of {len(target)}")
+            return index
+    raise SuiteError(f"--set {text}: no item {part!r} in that list of {len(target)}; give a label, name or number")
 
 
 def _marked(value: Any) -> Any:
@@ -96,19 +96,19 @@ def _marked(value: Any) -> Any:
 
 
 def interpolated(raw: dict[str, Any], data: Path | None, marks: Marks, problems: list[str]) -> dict[str, Any]:
-    """Replace `${data}` and `${variable}` everywhere; a text that is nothing else keeps the value's type.
+    """Replace `${data}` and `${variable}` everywhere; a text that is just one reference becomes the value itself.
 
     Raises:
-        SuiteError: variables that refer to each other make too much of it.
+        SuiteError: replacing the variables gives too much text.
     """
     given = raw.get("variables")
     replacing = _Interpolation(given if isinstance(given, dict) else {}, data, marks, problems)
-    # Variables that nothing uses must not fail, so they are replaced where they are used.
+    # Variables are replaced where they are used, so that a mistake in an unused one does no harm.
     return {key: value if key == "variables" else replacing.replaced(value, (key,)) for key, value in raw.items()}
 
 
 class _Interpolation:
-    """Replaces variables in one suite, and counts the characters that this makes of it."""
+    """The replacement of variables in one suite, which also counts the characters that it produces."""
 
     def __init__(self, variables: Mapping[str, Any], data: Path | None, marks: Marks, problems: list[str]) -> None:
         self._variables = variables
@@ -118,7 +118,7 @@ class _Interpolation:
         self._made = 0
 
     def replaced(self, value: Any, path: KeyPath, depth: int = 0) -> Any:
-        """Replace the variables in a value and in all that it holds."""
+        """Replace the variables in a value and in everything inside it."""
         if isinstance(value, dict):
             return {key: self.replaced(item, (*path, key), depth) for key, item in value.items()}
         if isinstance(value, list):
@@ -127,20 +127,21 @@ class _Interpolation:
         return self._text(value, path, depth) if isinstance(value, str) and "${" in value else value
 
     def _text(self, value: str, path: KeyPath, depth: int) -> Any:
-        """Replace the variables in a text that has some."""
+        """Replace the variables in a text that contains `${`."""
         if depth > _DEEPEST_VARIABLE:
             self._problems.append(f"{self._marks.at(path)}variables refer to each other in a circle")
             return ""
         if whole := _REFERENCE.fullmatch(value):
             self._count(1, path)
             return self.replaced(self._known(whole[1], path), path, depth + 1)
-        # No reference ends behind the last brace, and to look for one there takes the square of the length.
+        # No reference ends after the last brace. Searching there takes time quadratic in the length.
         end = value.rfind("}") + 1
         text = _REFERENCE.sub(lambda match: self._inserted(match[1], path), value[:end]) + value[end:]
         if text == value:
-            self._problems.append(f"{self._marks.at(path)}a `${{` has no `}}` behind it")
+            self._problems.append(f"{self._marks.at(path)}a `${{` has no closing `}}`")
             return ""
-        # What a path begins with decides what it is relative to: `${clean}/val`, but not `val/${clean}`.
+        # A path is relative to the working folder if its beginning came from --set: in `${clean}/val` the variable
+        # decides, in `val/${clean}` it does not.
         first = _REFERENCE.match(value)
         beginning = value if first is None else self._variables.get(first[1])
         return self.replaced(Overridden(text) if isinstance(beginning, Overridden) else text, path, depth + 1)
@@ -151,7 +152,7 @@ class _Interpolation:
         return text
 
     def _known(self, name: str, path: KeyPath) -> Any:
-        """Look a variable up; one that is not there is a problem, and empty."""
+        """Return the value of a variable; an unknown one is noted as a problem and gives an empty text."""
         if name in self._variables:
             return self._variables[name]
         if name != "data":

@@ -1,4 +1,4 @@
-"""The averages of the leaderboard: each restorer over the tasks, the captured images also by themselves."""
+"""The averages of the leaderboard: each restorer over the tasks, and over captured images only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from restorebench.toolbox.digests import digest
 
 CAPTURED = "average-captured"
 EVERY_DATASET = "*"
-"""The dataset of an average over tasks that come from several datasets."""
+"""The value in the column `dataset` for an average over tasks from several datasets."""
 
 
 def rows(board: Board, cells: Sequence[ScoredCell]) -> list[Row]:
-    """Lay out the averages for leaderboard.csv; of captured images too where there are others beside them."""
+    """Return the average rows of leaderboard.csv; also of captured images if there are images of other kinds."""
     averages = _averages(board, cells, captured=False)
     kinds = {sample.kind for cell in cells if cell.facts.task != CLEAN for sample in cell.facts.samples}
     if "captured" in kinds and len(kinds) > 1:
@@ -27,18 +27,18 @@ def rows(board: Board, cells: Sequence[ScoredCell]) -> list[Row]:
     return averages
 
 
-def spread(places: Iterable[tuple[str, str]]) -> bool:
-    """Tell whether (dataset, task) places give every task one dataset, but not all the same."""
-    distinct = set(places)
+def spread(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Return whether, in (dataset, task) pairs, every task has one dataset and there are several datasets."""
+    distinct = set(pairs)
     datasets, tasks = {dataset for dataset, _ in distinct}, {task for _, task in distinct}
     return len(datasets) > 1 and len(tasks) == len(distinct)
 
 
 def _averages(board: Board, cells: Sequence[ScoredCell], captured: bool) -> list[Row]:
-    """Average each restorer over tasks, one row per dataset; of captured images, over the tasks that have any.
+    """Average each restorer over tasks, one row per dataset. captured: average only captured images.
 
-    Where every task has one dataset but not all the same, a dataset alone is no whole board: then one row
-    spans them all, and its dataset is `*`.
+    If every task has one dataset and there are several datasets, no dataset covers all tasks. One row then spans
+    all datasets, and its dataset is `*`.
     """
     entering = [cell for cell in cells if cell.facts.task != CLEAN]
     tasks = set(board.tasks)
@@ -73,11 +73,11 @@ def _average_row(
     sound: Mapping[str, set[str]],
     captured: bool,
 ) -> Row:
-    """Average one restorer over the wanted tasks; a task that is missing or incomplete blanks the numbers."""
+    """Average one restorer over the wanted tasks; the numbers stay blank if a task is missing or incomplete."""
     row = _average_facts(board, group, dataset, captured)
-    held = {cell.facts.task for cell in group}
-    holes = [cell.facts.task for cell in group if not cell.complete]
-    lacking = dict.fromkeys([*(task for task in tasks if task not in held), *holes])
+    present = {cell.facts.task for cell in group}
+    incomplete = [cell.facts.task for cell in group if not cell.complete]
+    lacking = dict.fromkeys([*(task for task in tasks if task not in present), *incomplete])
     of_tasks = f"{len(tasks)} of {board.tasks_in_suite or len(board.tasks)} tasks"
     told = status(Flag.SHARE, of_tasks if captured else board.share, *(cell.facts.share for cell in group))
     if lacking:
@@ -111,7 +111,7 @@ def _average_facts(board: Board, group: Sequence[ScoredCell], dataset: str, capt
 def _put_means(
     board: Board, row: Row, group: Sequence[ScoredCell], sound: Mapping[str, set[str]], captured: bool
 ) -> None:
-    """Put the unweighted mean of task means, where every task has the whole column, with a joint interval."""
+    """Put the unweighted mean of task means, with a joint interval, into columns that all tasks have in full."""
     for column in board.columns:
         tasks = [cell.scored(column.name, captured) for cell in group]
         if all(values for values, _ in tasks) and all(cell.key in sound[column.name] for cell in group):

@@ -1,4 +1,4 @@
-"""What tables know of a plan: columns, rows and samples, as plain data."""
+"""The facts about a plan that tables need: columns, cells and samples, as plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from restorebench.toolbox.digests import digest
 
 @dataclass(frozen=True)
 class SampleFacts:
-    """What the tables say of a sample beside its scores."""
+    """The facts that tables show about a sample besides its scores."""
 
     id: str
     scene: str
@@ -22,7 +22,7 @@ class SampleFacts:
 class Column:
     """One metric under one protocol. unavailable: why it is empty in this run, or an empty string.
 
-    ranks: false where the metric is shown beside and never orders restorers.
+    ranks: false if the metric is shown but never ranks restorers.
     """
 
     name: str
@@ -35,13 +35,12 @@ class Column:
 
 @dataclass(frozen=True)
 class CellFacts:
-    """One restorer on one task of one dataset, told one thing: what the tables need to know of it.
+    """The facts that tables need about one restorer on one task of one dataset, with one value of `tell`.
 
-    restorer: its label in the suite; plugin: the restorer's own name. columns: the scores that apply here.
-    digest: what records refer to. row_digest: it and the scored columns' versions, printed in the table.
-    samples: those this run asked for, in plan order. total: how many the data hold; 0 means just these.
-    skipped: why the cell was not run, or "".
-    notes: what else a reader must know.
+    restorer: its label in the suite; plugin: the restorer's own name. columns: names of the scores that apply.
+    digest: identifies the cell in records. row_digest: covers the digest, the versions of the scored columns and
+    the samples; printed in the table. samples: those of this run, in plan order. total: number of samples in the
+    data; 0 means the same number. skipped: why the cell was not run, or "". notes: other remarks for the reader.
     """
 
     restorer: str
@@ -63,13 +62,13 @@ class CellFacts:
 
     @property
     def share(self) -> str:
-        """Say `first 2 of 6 images` of a cell that --limit narrowed, else an empty string."""
+        """Return `first 2 of 6 images` for a cell that --limit shortened, else an empty string."""
         return _share(self.samples, self.total)
 
 
 @dataclass(frozen=True)
 class DetectorCellFacts:
-    """One detector on one task of one dataset. The truth of each sample is the task's components.
+    """One detector on one task of one dataset. The true labels of each sample are the task's components.
 
     detector: its label in the suite. total: as in CellFacts.
     """
@@ -83,7 +82,7 @@ class DetectorCellFacts:
 
     @property
     def share(self) -> str:
-        """Say what `CellFacts.share` does."""
+        """Return the same as `CellFacts.share`."""
         return _share(self.samples, self.total)
 
 
@@ -93,10 +92,10 @@ def _share(samples: Sequence[SampleFacts], total: int) -> str:
 
 @dataclass(frozen=True)
 class Board:
-    """A planned suite, as far as its tables are concerned.
+    """The facts that tables need about a planned suite.
 
-    tasks: those that enter the average, in order, each once; `clean` is never among them.
-    tasks_in_suite: how many there would be without --tasks; 0 means just these.
+    tasks: the tasks of the average, in order, each once and without `clean`.
+    tasks_in_suite: their number without --tasks; 0 means the same number.
     """
 
     suite: str
@@ -109,13 +108,13 @@ class Board:
 
     @property
     def share(self) -> str:
-        """Say `2 of 10 tasks` of a board that --tasks narrowed, else an empty string."""
+        """Return `2 of 10 tasks` for a board that --tasks narrowed, else an empty string."""
         total = self.tasks_in_suite or len(self.tasks)
         return f"{len(self.tasks)} of {total} tasks" if len(self.tasks) < total else ""
 
 
 def board_of(plan: Plan) -> Board:
-    """Take out of a plan what its tables need to know."""
+    """Extract the facts that tables need from a plan."""
     return Board(
         suite=plan.suite.suite,
         version=plan.suite.version,
@@ -165,5 +164,5 @@ def _detector_facts(cell: DetectorCell) -> DetectorCellFacts:
 
 
 def with_parameters(board: Board, parameters: Mapping[str, int]) -> Board:
-    """Return the board with parameter counts, known only after the restorers were loaded, by cell digest."""
+    """Return the board with parameter counts (by cell digest), which are known only once restorers are loaded."""
     return replace(board, cells=tuple(replace(c, parameters=parameters.get(c.digest)) for c in board.cells))

@@ -1,4 +1,4 @@
-"""Records -> tables, in the board's order whatever the order of the records."""
+"""Build tables from records, in the order of the board, whatever the order of the records."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from restorebench.tables.status import RENDERED
 class Tables:
     """The tables of a run, as pandas frames. Only cost varies between equal runs.
 
-    leaderboard has two columns more than leaderboard.csv: `incomplete` and `yardstick`, true or false, which the
-    text of `status` tells too.
+    leaderboard has two more columns than leaderboard.csv: `incomplete` and `yardstick`, true or false. The text of
+    `status` says the same.
     """
 
     board: Board
@@ -38,16 +38,16 @@ class Tables:
 
 
 def build(board: Board, records: Iterable[Record], detections: Iterable[DetectionRecord] = ()) -> Tables:
-    """Build every table. The order of the records does not matter; the board's order is the tables'."""
+    """Build every table, in the order of the board. The order of the records does not matter."""
     held: dict[str, dict[tuple[str, int], Record]] = defaultdict(dict)
     for record in records:
         held[record.digest][record.sample, record.repetition] = record
     decibels = {c.name for c in board.columns if c.unit == "dB" or c.name.startswith("psnr@")}
     cells = [leaderboard.gather(facts, held[facts.digest], decibels) for facts in board.cells]
-    heard: dict[str, dict[str, DetectionRecord]] = defaultdict(dict)
-    for said in detections:
-        heard[said.digest][said.sample] = said
-    scores, labels, confusion = detection_tables(board, heard)
+    detected: dict[str, dict[str, DetectionRecord]] = defaultdict(dict)
+    for detection in detections:
+        detected[detection.digest][detection.sample] = detection
+    scores, labels, confusion = detection_tables(board, detected)
     return Tables(
         board=board,
         leaderboard=_leaderboard(board, cells),
@@ -56,7 +56,7 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
         labels=labels,
         confusion=confusion,
         cost=_cost(cells),
-        failures=_failures(board, cells, heard),
+        failures=_failures(board, cells, detected),
     )
 
 
@@ -78,7 +78,7 @@ def _records(board: Board, cells: Sequence[ScoredCell]) -> pd.DataFrame:
 
 
 def _record_rows(board: Board, cell: ScoredCell) -> list[Row]:
-    """Lay out the records of a cell: what identifies each, its scores and how it went."""
+    """Return one row per record of a cell, with its identity, scores and status."""
     facts = {sample.id: sample for sample in cell.facts.samples}
     rows = []
     for record in cell.records:
@@ -98,9 +98,9 @@ def _record_rows(board: Board, cell: ScoredCell) -> list[Row]:
 
 
 def _failures(
-    board: Board, cells: Sequence[ScoredCell], heard: Mapping[str, Mapping[str, DetectionRecord]]
+    board: Board, cells: Sequence[ScoredCell], detected: Mapping[str, Mapping[str, DetectionRecord]]
 ) -> pd.DataFrame:
-    """List what failed: images, with `score` metrics on restored images, and images that detectors failed on."""
+    """List what failed: restorations, metrics on restored images (named in `score`), and detections."""
     columns = [
         *("suite", "suite_version", "task", "dataset", "sample", "scene", "kind", "repetition"),
         *("restorer", "tell", "told", "score", "detector", "reason", "digest"),
@@ -112,7 +112,7 @@ def _failures(
                 rows.append(row)
             rows += [row | {"score": column, "reason": str(why)} for column, why in record.unscored.items()]
     for detecting in board.detector_cells:
-        said = heard.get(detecting.digest, {})
+        records = detected.get(detecting.digest, {})
         rows += [
             {
                 "suite": board.suite,
@@ -123,18 +123,18 @@ def _failures(
                 "scene": sample.scene,
                 "kind": sample.kind,
                 "detector": detecting.detector,
-                "reason": said[sample.id].reason,
+                "reason": records[sample.id].reason,
                 "digest": detecting.digest,
             }
             for sample in detecting.samples
-            if sample.id in said and said[sample.id].status != OK
+            if sample.id in records and records[sample.id].status != OK
         ]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.astype({"repetition": "Int64"})
 
 
 def _cost(cells: Sequence[ScoredCell]) -> pd.DataFrame:
-    """Time and memory per cell: the median without the first group, which pays for warming up."""
+    """Return time and memory per cell; times are medians without the first group, which includes warming up."""
     columns = [
         *("task", "dataset", "restorer", "tell", "images", "seconds_per_megapixel", "seconds_per_image"),
         *("peak_mib", "parameters", "device", "threads", "batch_size", "fallback", "warm"),

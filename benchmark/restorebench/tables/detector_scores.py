@@ -1,4 +1,4 @@
-"""DetectorScores of degradation detectors: accuracy, confusion, false alarms, calibration. Pure functions."""
+"""Scores of degradation detectors: accuracy, confusion, false alarms, calibration. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class DetectorScores:
-    """How one detector did on one task; on clean inputs `false_alarm` is the figure.
+    """The scores of one detector on one task; on clean inputs, `false_alarm` is the main one.
 
-    accuracy: the whole set of labels is right. top1: the most probable task is one of those present; a
-    detector without probabilities is judged by its first label. precision, recall, f1: over labels.
-    abstained: share of images without a label. truth_probability, calibration_error (of the top
-    probability, see the function), brier (of one degradation, not of a mixture): over the images that have
-    probabilities. A failed detection is a wrong one. None where there is nothing to judge by, such as a
-    task that was not run.
+    accuracy: share of images whose set of labels is exactly right. top1: share whose most probable task is
+    present; without probabilities, the first label counts. precision, recall, f1: over labels. abstained: share of
+    images without a label. truth_probability, calibration_error (of the top probability, see the function), brier
+    (of one degradation, not of a mixture): over the images that have probabilities. A failed detection counts as
+    wrong. None if there is nothing to judge, such as for a task that was not run.
     """
 
     images: int
@@ -43,10 +42,10 @@ class DetectorScores:
 
 @dataclass(frozen=True)
 class LabelScores:
-    """How one detector did on one label, over all the images it saw, clean ones and composites too.
+    """The scores of one detector on one label, over all its images, including clean ones and composites.
 
-    present: images that have the degradation. named: images said to have it. Precision is None where it was
-    never named, recall and f1 where it was never present.
+    present: number of images with the degradation. named: number of images for which the detector names it.
+    precision is None if it was never named, recall and f1 are None if it was never present.
     """
 
     label: str
@@ -58,11 +57,11 @@ class LabelScores:
 
 
 def score(task: str, records: Sequence[DetectionRecord]) -> DetectorScores:
-    """Score what a detector said about the images of one task."""
+    """Score the records of a detector on the images of one task."""
     truth = frozenset(components(task))
     worked = [record for record in records if record.status == OK]
     tops = [name for record in worked if (name := top(record)) is not None]
-    graded = _graded(task, records)
+    graded = _with_probabilities(task, records)
     hits = sum(len(truth & set(record.labels)) for record in worked)
     named = sum(len(record.labels) for record in worked) if truth else 0
     present = len(records) * len(truth)
@@ -119,14 +118,14 @@ def _f1(hits: int, named: int, present: int) -> float | None:
 
 
 def top(record: DetectionRecord) -> str | None:
-    """Return the most probable task, else the first label; alphabetical order settles ties."""
+    """Return the most probable task, or the first label without probabilities; ties go by alphabetical order."""
     if record.probabilities:
         return max(sorted(record.probabilities), key=lambda name: record.probabilities[name])
     return min(record.labels, default=None)
 
 
 def confusion(records: Sequence[DetectionRecord]) -> Counter[str]:
-    """Count the verdicts: set-valued names, `none` for an abstention, `failed` for no answer."""
+    """Count the verdicts: names such as `hazy+rainy`, `none` for no label, `failed` for a failed detection."""
     return Counter(_verdict(record) for record in records)
 
 
@@ -137,18 +136,19 @@ def _verdict(record: DetectionRecord) -> str:
 
 
 def confidences(task: str, records: Sequence[DetectionRecord]) -> list[tuple[float, bool]]:
-    """Pair the top probability with whether its task is present, of each image that has probabilities."""
+    """Return, for each image with probabilities, the top probability and whether its task is present."""
     truth = components(task)
-    return [(max(record.probabilities.values()), top(record) in truth) for record in _graded(task, records)]
+    graded = _with_probabilities(task, records)
+    return [(max(record.probabilities.values()), top(record) in truth) for record in graded]
 
 
 def calibration_error(pairs: Sequence[tuple[float, bool]]) -> float | None:
     """Return the expected calibration error of (confidence, was it right) pairs, in any order.
 
-    The mean over 15 bins of |mean confidence - share that is right|, each weighing its pairs (Guo et al., ICML
-    2017). Bins hold equal counts in the order of confidence, the first ones one more where they do not divide
-    (Nixon et al., CVPR workshops 2019). Equal confidences share the mean of what they are: which of them
-    falls left of a border says nothing.
+    It is the mean over 15 bins of |mean confidence - share that is right|, weighted by the number of pairs (Guo et
+    al., ICML 2017). Bins hold equal numbers of pairs in the order of confidence, the first bins one more if the
+    pairs do not divide evenly (Nixon et al., CVPR workshops 2019). Pairs of equal confidence all count with the
+    share of them that is right, because the order among them, and so their bin, is arbitrary.
     """
     if not pairs:
         return None
@@ -158,7 +158,7 @@ def calibration_error(pairs: Sequence[tuple[float, bool]]) -> float | None:
     shared = {confidence: sum(rights) / len(rights) for confidence, rights in held.items()}
     gaps = [confidence - shared[confidence] for confidence in sorted(confidence for confidence, _ in pairs)]
     size, larger = divmod(len(gaps), _BINS)
-    starts = [place * size + min(place, larger) for place in range(_BINS + 1)]
+    starts = [index * size + min(index, larger) for index in range(_BINS + 1)]
     return sum(abs(sum(gaps[start:end])) for start, end in pairwise(starts)) / len(gaps)
 
 
@@ -167,7 +167,7 @@ def brier(task: str, records: Sequence[DetectionRecord]) -> float | None:
 
     A task without a probability has 0. None for mixtures and `clean`, whose truth is no distribution over tasks.
     """
-    graded = _graded(task, records) if len(components(task)) == 1 else []
+    graded = _with_probabilities(task, records) if len(components(task)) == 1 else []
     errors = [
         sum(
             (record.probabilities.get(name, 0.0) - (name == task)) ** 2
@@ -178,6 +178,6 @@ def brier(task: str, records: Sequence[DetectionRecord]) -> float | None:
     return _share(sum(errors), len(errors))
 
 
-def _graded(task: str, records: Sequence[DetectionRecord]) -> list[DetectionRecord]:
-    """Choose what can be judged by probabilities; of clean images none, as no task is present."""
+def _with_probabilities(task: str, records: Sequence[DetectionRecord]) -> list[DetectionRecord]:
+    """Return the records whose probabilities can be judged; none for `clean`, where no task is present."""
     return [r for r in records if r.status == OK and r.probabilities] if components(task) else []

@@ -1,4 +1,4 @@
-"""Detections -> tables: scores per task and per label, and what was said how often."""
+"""Build the tables of detectors: scores per task and per label, and counts of verdicts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from restorebench.toolbox.digests import digest
 
 
 def detection_tables(
-    board: Board, heard: Mapping[str, Mapping[str, DetectionRecord]]
+    board: Board, detected: Mapping[str, Mapping[str, DetectionRecord]]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Score every detector per task (and their average) and per label, and count its verdicts.
 
-    An average is the mean over tasks, but for the calibration error: that is of all their images together, as
-    gaps of tasks where a detector is too sure and of others where it is not sure enough would never cancel.
+    An average is the mean over tasks, except for the calibration error, which is computed on the images of all
+    tasks together. In a mean, tasks where a detector is too sure and tasks where it is not sure enough would never
+    cancel.
     """
     rows: list[Row] = []
     counted: list[Row] = []
@@ -33,18 +34,18 @@ def detection_tables(
     answers: dict[tuple[str, str], list[tuple[str, list[DetectionRecord]]]] = defaultdict(list)
     split = spread((cell.dataset, cell.task) for cell in board.detector_cells if cell.task != CLEAN)
     for cell in board.detector_cells:
-        said = [heard[cell.digest][s.id] for s in cell.samples if s.id in heard.get(cell.digest, {})]
+        records = [detected[cell.digest][s.id] for s in cell.samples if s.id in detected.get(cell.digest, {})]
         base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
-        scores = asdict(detector_scores.score(cell.task, said))
-        told = _status_of(cell, len(said))
+        scores = asdict(detector_scores.score(cell.task, records))
+        told = _status_of(cell, len(records))
         row = base | scores | {"status": str(told), "digest": cell.digest}
         rows.append(row)
-        answers[cell.dataset, cell.detector].append((cell.task, said))
+        answers[cell.dataset, cell.detector].append((cell.task, records))
         if cell.task != CLEAN:
             group = EVERY_DATASET if split else cell.dataset, cell.detector
             groups[group].append((row, told))
-            sure[group] += detector_scores.confidences(cell.task, said)
-        counts = detector_scores.confusion(said)
+            sure[group] += detector_scores.confidences(cell.task, records)
+        counts = detector_scores.confusion(records)
         counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
     for key, held in groups.items():
         average = _average(board, *key, held)
@@ -74,7 +75,7 @@ def _names(kind: type[detector_scores.DetectorScores | detector_scores.LabelScor
 def _numeric(
     frame: pd.DataFrame, kind: type[detector_scores.DetectorScores | detector_scores.LabelScores]
 ) -> pd.DataFrame:
-    """Make scores float even where a whole column is blank."""
+    """Make scores float, even if a whole column is blank."""
     counts = {"label", "images", "failed", "present", "named"}
     return frame.astype({name: float for name in _names(kind) if name not in counts})
 
@@ -86,12 +87,12 @@ def _status_of(cell: DetectorCellFacts, answered: int) -> Status:
 
 
 def _average(board: Board, dataset: str, detector: str, held: Sequence[tuple[Row, Status]]) -> Row:
-    """Average a detector over the tasks; all blank where a task is missing, and a score that a task lacks."""
+    """Average a detector over tasks. All scores are blank if a task is missing, one score if a task lacks it."""
     row: Row = {"task": AVERAGE, "dataset": dataset, "detector": detector}
     group = [each for each, _ in held]
     tasks = {each["task"] for each in group}
-    holes = [each["task"] for each, told in held if told.has(Flag.INCOMPLETE)]
-    lacking = dict.fromkeys([*(task for task in board.tasks if task not in tasks), *holes])
+    incomplete = [each["task"] for each, told in held if told.has(Flag.INCOMPLETE)]
+    lacking = dict.fromkeys([*(task for task in board.tasks if task not in tasks), *incomplete])
     told = status(Flag.SHARE, board.share) + together(told.only(Flag.SHARE) for _, told in held)
     told += status(Flag.INCOMPLETE, f"incomplete: {', '.join(lacking)}" if lacking else "")
     for name in _names(detector_scores.DetectorScores):

@@ -1,4 +1,4 @@
-"""Intervals for small samples of images that share scenes. Pure functions on arrays."""
+"""Confidence intervals for small samples of images that share scenes. Pure functions on arrays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scipy.special import stdtrit
 MIN_SCENES_FOR_INTERVAL = 5
 MIN_SCENES_FOR_RANK = 10
 BOOTSTRAP_FROM = 30
-"""Scenes from which on the percentile bootstrap is as honest as the t interval: below it is too narrow."""
+"""Scenes needed for the percentile bootstrap to be as accurate as the t interval; with fewer it is too narrow."""
 DRAWS = 10_000
-_CELLS = 1_000_000  # draws times scenes held at a time: three arrays of 8 MB
+_CELLS = 1_000_000  # draws times scenes in memory at a time: three arrays of 8 MB
 
 Interval = tuple[float, float]
 _Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -26,7 +26,8 @@ def seed_from(digest: str) -> int:
 def interval(values: Sequence[float], scenes: Sequence[str], seed: int, level: float = 0.95) -> Interval | None:
     """Return the confidence interval of the mean over images, with scenes as the independent units.
 
-    None below five scenes. A t interval on scene influences below 30, a percentile bootstrap from there on.
+    None for fewer than five scenes. For fewer than 30 it is a t interval on the influences of the scenes, from
+    30 on a percentile bootstrap.
     """
     return average_interval([(values, scenes)], seed, level)
 
@@ -37,15 +38,15 @@ def average_interval(
     """Return the confidence interval of the unweighted mean of task means.
 
     tasks: per task, image values and their scenes. A scene that occurs in several tasks is one photograph
-    and is drawn jointly. None where a task has fewer than five scenes.
+    and is drawn jointly. None if a task has fewer than five scenes.
     """
     names = sorted({name for _, scenes in tasks for name in scenes})
-    place = {name: number for number, name in enumerate(names)}
+    columns = {name: index for index, name in enumerate(names)}
     sums, counts = np.zeros((len(tasks), len(names))), np.zeros((len(tasks), len(names)))
     for row, (values, scenes) in enumerate(tasks):
-        where = [place[name] for name in scenes]
-        np.add.at(sums[row], where, np.asarray(values, dtype=float))
-        np.add.at(counts[row], where, 1.0)
+        indices = [columns[name] for name in scenes]
+        np.add.at(sums[row], indices, np.asarray(values, dtype=float))
+        np.add.at(counts[row], indices, 1.0)
     fewest = int((counts > 0).sum(axis=1).min()) if len(tasks) else 0
     if fewest < MIN_SCENES_FOR_INTERVAL:
         return None
@@ -55,11 +56,11 @@ def average_interval(
 
 
 def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Interval:
-    """Sum each scene's influence on the average: the ratio estimator's variance, with t quantiles.
+    """Return a t interval from each scene's influence on the average: the variance of the ratio estimator.
 
     Scene s moves the mean of a task by (sum_s - n_s * mean) / N. With one image per scene this is the
-    ordinary t interval. Cochran, Sampling Techniques, 3rd ed., section 6. Each task carries its own
-    S / (S - 1), so a task of few scenes is not corrected as if it had those of all tasks together.
+    ordinary t interval. Cochran, Sampling Techniques, 3rd ed., section 6. Each task has its own
+    factor S / (S - 1), so a task of few scenes is not corrected as if it had the scenes of all tasks.
     """
     totals = counts.sum(axis=1, keepdims=True)
     means = sums.sum(axis=1, keepdims=True) / totals
@@ -82,11 +83,11 @@ def _bootstrapped(sums: _Array, counts: _Array, seed: int, level: float) -> Inte
 
 
 def _drawn(sums: _Array, counts: _Array, rng: np.random.Generator, draws: int) -> _Array:
-    """Return the (draws,) averages of so many draws of scenes."""
+    """Return the averages (draws,) of that many random draws of scenes."""
     scenes = sums.shape[1]
-    places = rng.integers(scenes, size=(draws, scenes))
-    places += scenes * np.arange(draws)[:, None]  # counting is four times as fast as multinomial
-    drawn = np.bincount(places.ravel(), minlength=draws * scenes).reshape(draws, scenes).astype(float)
+    indices = rng.integers(scenes, size=(draws, scenes))
+    indices += scenes * np.arange(draws)[:, None]  # counting is four times as fast as multinomial
+    drawn = np.bincount(indices.ravel(), minlength=draws * scenes).reshape(draws, scenes).astype(float)
     totals = drawn @ counts.T  # (draws, tasks)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(totals > 0, (drawn @ sums.T) / totals, np.nan)

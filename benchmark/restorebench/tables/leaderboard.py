@@ -1,4 +1,4 @@
-"""The leaderboard: a row per cell, with its gain and its rank. No plugin can change this arithmetic."""
+"""The leaderboard: one row per cell, with its gain and its rank. Plugins cannot change this arithmetic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from restorebench.toolbox.digests import digest
 from restorebench.toolbox.synthesis import PERFECT
 
 CAP = PERFECT
-"""What an infinite PSNR counts as in a mean, in dB; a finite one above it too, or it would beat a perfect one."""
+"""The cap on PSNR in a mean, in dB. It holds for finite values too, or they would beat an infinite one."""
 AVERAGE = "average"
 _RANK_DECIMALS = 6  # ranks compare what the CSV prints
 
@@ -24,9 +24,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ScoredCell:
-    """A cell with what was found of it: per column, one value per scored sample with its scene.
+    """A cell and its results.
 
-    values: column -> sample -> mean over repetitions. capped: whether a value in them counts as CAP.
+    values: column -> sample -> mean over repetitions. capped: whether a score in them was reduced to CAP.
     """
 
     facts: CellFacts
@@ -36,7 +36,7 @@ class ScoredCell:
 
     @property
     def key(self) -> str:
-        """The digest of the row, by which results of other tables find it."""
+        """The digest of the row, which identifies the cell in results."""
         return self.facts.row_digest
 
     @property
@@ -53,29 +53,29 @@ class ScoredCell:
         return expected - len(self.records)
 
     def scored(self, column: str, captured: bool = False) -> tuple[list[float], list[str]]:
-        """Return the values of a column and their scenes, of all samples or of the captured ones."""
+        """Return the values of a column and their scenes, of all samples or only of captured ones."""
         found = self.values.get(column, {})
         chosen = [s for s in self.facts.samples if s.id in found and (not captured or s.kind == "captured")]
         return [found[s.id] for s in chosen], [s.scene for s in chosen]
 
     def tried(self, column: str, captured: bool = False) -> set[str]:
-        """Name the samples that a column applies to: those that have a score, and those whose score failed."""
+        """Return the ids of samples that a column applies to: those with a score, and those whose score failed."""
         known = {r.sample for r in self.records if r.scores.get(column) is not None or column in r.unscored}
         return {s.id for s in self.facts.samples if s.id in known and (not captured or s.kind == "captured")}
 
     def has(self, column: str, expected: set[str]) -> bool:
-        """Tell whether every expected sample has a score in every repetition."""
+        """Return whether every expected sample has a score in every repetition."""
         count = Counter(r.sample for r in self.records if r.status == OK and r.scores.get(column) is not None)
         return all(count[sample] == self.facts.repetitions for sample in expected)
 
     def mean(self, column: str, captured: bool = False) -> float | None:
-        """Return the mean over samples; None where there is no value."""
+        """Return the mean over samples; None if there is no value."""
         values, _ = self.scored(column, captured)
         return sum(values) / len(values) if values else None
 
 
 def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: set[str]) -> ScoredCell:
-    """Gather the records a cell wants, by sample and repetition. decibels: the columns to cap."""
+    """Collect the records of a cell. held: records by sample and repetition. decibels: the columns to cap."""
     wanted = [(sample.id, repetition) for sample in facts.samples for repetition in range(facts.repetitions)]
     found = tuple(held[key] for key in wanted if key in held)
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -94,13 +94,13 @@ def gather(facts: CellFacts, held: Mapping[tuple[str, int], Record], decibels: s
 
 
 def rows(board: Board, cells: Sequence[ScoredCell]) -> list[Row]:
-    """Lay out the cells for leaderboard.csv, in the board's order."""
+    """Return the rows of leaderboard.csv for the cells, in the board's order."""
     gained, ranked = gains(board, cells), ranks(board, cells)
     return [_row(board, cell, gained.get(cell.key), ranked.get(cell.key)) for cell in cells]
 
 
 def columns(board: Board) -> tuple[str, ...]:
-    """Name the columns of leaderboard.csv, in order."""
+    """Return the names of the columns of leaderboard.csv, in order."""
     scores = [f"{c.name}{end}" for c in board.columns for end in ("", "_low", "_high")]
     return (
         *("suite", "suite_version", "task", "dataset", "restorer", "tell", "training"),
@@ -111,7 +111,7 @@ def columns(board: Board) -> tuple[str, ...]:
 
 
 def identity(board: Board, facts: CellFacts) -> Row:
-    """Name a cell: the fields that every table of restorers begins with."""
+    """Return the fields that identify a cell; every table of restorers begins with them."""
     return {
         "suite": board.suite,
         "suite_version": board.version,
@@ -140,12 +140,12 @@ def _row(board: Board, cell: ScoredCell, gain: float | None, rank: int | None) -
 
 
 def put_interval(row: Row, name: str, interval: intervals.Interval | None) -> None:
-    """Put the ends of a column's interval into a row; blank where there is none."""
+    """Put the ends of a column's interval into a row; blank if there is none."""
     row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
 
 
 def status_of(board: Board, cell: ScoredCell) -> Status:
-    """Gather all that a reader must know of a row."""
+    """Return everything that a reader must know about a row besides its numbers."""
     facts, total = cell.facts, len(cell.facts.samples)
     if facts.skipped:
         return status(Flag.SKIPPED, f"skipped: {facts.skipped}")
@@ -170,7 +170,7 @@ def status_of(board: Board, cell: ScoredCell) -> Status:
 
 
 def _columns_with_gaps(cell: ScoredCell) -> Iterator[str]:
-    """Name the columns that lack scores of images that were restored."""
+    """Yield a text for each column that lacks the scores of some restored images."""
     worked = len({record.sample for record in cell.records if record.status == OK})
     for column in cell.facts.columns:
         unscored = len({record.sample for record in cell.records if column in record.unscored})
@@ -181,9 +181,9 @@ def _columns_with_gaps(cell: ScoredCell) -> Iterator[str]:
 
 
 def comparable(cells: Sequence[ScoredCell], column: str, captured: bool = False) -> set[str]:
-    """Find, by key, the complete cells that have all scores that any cell of their task has, or should have.
+    """Return the keys of complete cells that have every score that any cell of their task has or should have.
 
-    Where one image has no score, its mean is over other images than its rivals', perhaps the easier ones.
+    If a cell lacks the score of an image, its mean is over other images than its rivals', perhaps easier ones.
     """
     expected: dict[tuple[str, str], set[str]] = defaultdict(set)
     for cell in cells:
@@ -200,26 +200,26 @@ def _psnr(board: Board) -> Column | None:
 
 
 def gains(board: Board, cells: Sequence[ScoredCell], captured: bool = False) -> dict[str, float]:
-    """Return PSNR minus identity's on the same images, by key of the cell, where both can be compared."""
+    """Return PSNR minus that of `identity` on the same images, by cell key, where both are comparable."""
     column = _psnr(board)
     if column is None:
         return {}
     sound = comparable(cells, column.name, captured)
     means = {c.key: mean for c in cells if c.key in sound and (mean := c.mean(column.name, captured)) is not None}
-    floors = {
+    baselines = {
         (cell.facts.dataset, cell.facts.task): means[cell.key]
         for cell in cells
         if cell.facts.plugin == "identity" and cell.facts.tell == "nothing" and cell.key in means
     }
     return {
-        cell.key: means[cell.key] - floors[place]
+        cell.key: means[cell.key] - baselines[data]
         for cell in cells
-        if cell.key in means and (place := (cell.facts.dataset, cell.facts.task)) in floors
+        if cell.key in means and (data := (cell.facts.dataset, cell.facts.task)) in baselines
     }
 
 
 def ranks(board: Board, cells: Sequence[ScoredCell], captured: bool = False) -> dict[str, int]:
-    """Rank comparable competitors of one task, by key, by the first column that may; ties share the better."""
+    """Rank the comparable cells of each task, by key, on the first column that may rank; ties share the better."""
     column = next((column for column in board.columns if column.ranks), None)
     if column is None:
         return {}

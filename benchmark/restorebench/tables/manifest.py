@@ -1,4 +1,4 @@
-"""What a run was made with: the resolved suite, versions, hardware and digests, for others to verify."""
+"""The manifest of a run: its resolved suite, versions, hardware and digests, so that others can verify it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 
 
 def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe a run as JSON-ready data. computed_with: the `environment` of its numbers.
+    """Describe a run as JSON-ready data. computed_with: the environment in which its numbers were computed.
 
-    Paths below a root or the suite's folder say so (`${data}/a`, `a`), so that others find the same at theirs.
+    Paths below a root or the suite's folder are written relative to it (`${data}/a`, `a`), so that they are valid
+    on other machines.
     """
     cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
     facts = {
@@ -36,35 +37,35 @@ def manifest(plan: Plan, computed_with: Mapping[str, Any]) -> dict[str, Any]:
         ],
     }
     texts = _plugin_files(plan.catalog)
-    places = {path: f"${{{name}}}" for name, path in plan.roots.items()} | {plan.loaded.folder: ""}
-    deepest_first = sorted(places.items(), key=lambda place: -len(place[0].parts))
+    folders = {path: f"${{{name}}}" for name, path in plan.roots.items()} | {plan.loaded.folder: ""}
+    deepest_first = sorted(folders.items(), key=lambda pair: -len(pair[0].parts))
     return {
         name: value if name == "roots" else _portable(value, deepest_first, texts) for name, value in facts.items()
     }
 
 
 def _plugin_files(catalog: Catalog) -> dict[str, str]:
-    """Map plugins in files, as they were given, to the file's name: `report` knows them by whole paths alone."""
+    """Map each plugin that was given as a file to the name of the file, as `report` knows only its full path."""
     given = {
         entry.plugin: Path(entry.plugin).name for entry in catalog.entries if entry.source.startswith("file:")
     }
     return {plugin: name for plugin, name in given.items() if list(given.values()).count(name) == 1}
 
 
-def _portable(value: Any, places: Sequence[tuple[Path, str]], texts: Mapping[str, str]) -> Any:
-    """Write absolute paths relative to the first place that holds them, also in lists, mappings and their keys.
+def _portable(value: Any, folders: Sequence[tuple[Path, str]], texts: Mapping[str, str]) -> Any:
+    """Write absolute paths relative to the first folder that holds them, also in lists, mappings and their keys.
 
-    texts: what else is written in another way.
+    texts: other texts to replace.
     """
     if isinstance(value, Mapping):
-        return {_portable(key, places, texts): _portable(part, places, texts) for key, part in value.items()}
+        return {_portable(key, folders, texts): _portable(part, folders, texts) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_portable(part, places, texts) for part in value]
+        return [_portable(part, folders, texts) for part in value]
     if not isinstance(value, str):
         return value
     if value in texts:
         return texts[value]
-    for folder, stands_for in places:
+    for folder, stands_for in folders:
         if value.startswith("/") and Path(value).is_relative_to(folder) and folder != Path("/"):
             return str(Path(stands_for) / Path(value).relative_to(folder))
     return value

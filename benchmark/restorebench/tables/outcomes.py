@@ -1,4 +1,4 @@
-"""What came of a plan: its records and detections in plan order, as they are kept."""
+"""The outcomes of a plan: its stored records and detections, in plan order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Journal -> tables -> files: what a run writes when its work is done."""
+"""Build tables from the journal and write them to files, at the end of a run."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def report(
     again: str,
     failed_now: Mapping[Place, Failure] = {},
 ) -> Result:
-    """Build the tables from what is kept and write them into a folder with every reporter of the suite.
+    """Build the tables from stored records and write them into a folder with every reporter of the suite.
 
     computed_with: the environment of the numbers, for the manifest. again: the command that writes tables again,
-    for messages. failed_now: images that this run could not restore, with the reasons. One that worked in an
+    for messages. failed_now: images that this run could not restore, with the reasons. An image that worked in an
     earlier run keeps its numbers, and its failure is listed and counted.
 
     Raises:
-        BrokenPlugin: a reporter failed; all others have written.
+        BrokenPlugin: a reporter failed; all others have written their files.
     """
     board = with_parameters(board_of(plan), kept.parameters())
     records = [_with_failure(record, failed_now) for record in outcomes.records(plan, kept)]
@@ -62,17 +62,17 @@ def report(
         card = plan.catalog.find("reporter", name)
         try:
             files += resolve(card.load)(validated_options(card, {}), None).write(tables, folder)
-        except Exception as error:  # a plugin's, and the other reports are still worth having
+        except Exception as error:  # of a plugin; the other reports are still worth writing
             broken.append(f"reporter {name!r} failed: {type(error).__name__}: {first_line(error)}")
     if broken:
-        raise BrokenPlugin("; ".join([*broken, f"all else is in {folder}; {again} tries again"]))
+        raise BrokenPlugin("; ".join([*broken, f"everything else is in {folder}; {again} tries again"]))
     failed = sum(r.status == FAILED or bool(r.unscored) for r in records)
     failed += sum(d.status == FAILED for d in detections)
     return Result(plan, tables, folder, tuple(files), failed)
 
 
 def _with_failure(record: Record, failed_now: Mapping[Place, Failure]) -> Record:
-    """Add why an image that worked before could not be restored again, unless a score that lacks says so."""
+    """Add why an image that worked before could not be restored again, unless a missing score already says so."""
     why = failed_now.get((record.digest, record.sample, record.repetition))
     if record.status != OK or why is None or record.unscored:
         return record

@@ -1,4 +1,4 @@
-"""What a reader must know of a row beside its numbers, as typed flags that become text once, in the frame."""
+"""Remarks on a row besides its numbers, as typed flags that become text only when they enter a frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 
 class Flag(Enum):
-    """The kinds of things that a status tells."""
+    """The kinds of remarks in a status."""
 
     SHARE = auto()
     """Only a part of the data was asked for."""
@@ -25,7 +25,7 @@ class Flag(Enum):
 
 @dataclass(frozen=True)
 class Status:
-    """Flags with their words, in the order in which they are told."""
+    """Flags with their texts, in the order in which they are shown."""
 
     told: tuple[tuple[Flag, str], ...] = ()
 
@@ -33,11 +33,11 @@ class Status:
         return Status(self.told + other.told)
 
     def has(self, flag: Flag) -> bool:
-        """Tell whether a flag is raised."""
+        """Return whether a flag is raised."""
         return any(each is flag for each, _ in self.told)
 
     def only(self, flag: Flag) -> Status:
-        """Keep one kind of flag."""
+        """Return the status with one kind of flag only."""
         return Status(tuple(each for each in self.told if each[0] is flag))
 
     def __str__(self) -> str:
@@ -50,12 +50,12 @@ def status(flag: Flag, *texts: str) -> Status:
 
 
 def together(statuses: Iterable[Status]) -> Status:
-    """Tell one status after the other."""
+    """Join statuses, in order."""
     return sum(statuses, Status())
 
 
 RENDERED = ("incomplete", "yardstick")
-"""Columns of frames, true or false, that stand beside the text of `status` for whoever marks rows."""
+"""Columns of frames, true or false, for code that marks rows and must not parse the text of `status`."""
 
 
 def rendered(told: Status) -> dict[str, object]:

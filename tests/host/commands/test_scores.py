@@ -70,7 +70,7 @@ def test_scores_of_a_scoring_are_not_computed_again(run, saved):
 
 def test_a_score_that_needs_floats_is_refused_for_8_bit_files(saved):
     before = written(saved)
-    with pytest.raises(RestorebenchError, match=r"psnr@airnet, ssim@airnet: .* before they are rounded.* 8 bits"):
+    with pytest.raises(RestorebenchError, match=r"psnr@airnet, ssim@airnet: .* that are not rounded.* 8 bits"):
         scores.rescore(saved, protocols=["airnet"], settings=HERE)
     assert not (saved / "scores").exists()
     assert written(saved) == before

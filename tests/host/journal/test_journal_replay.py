@@ -18,8 +18,8 @@ SAMPLES = tuple(SampleFacts(name, name[0], "captured") for name in ("a1", "a2", 
 COLUMNS = (Column("psnr@rgb", True), Column("ssim@rgb", True))
 DIGESTS = {column.name: f"digest of {column.name}" for column in COLUMNS}
 CELLS = tuple(
-    CellFacts(name, name, "nothing", "noisy", "d", "untrained", False, name, f"0{place}", SAMPLES, tuple(DIGESTS))
-    for place, name in enumerate(("identity", "other"))
+    CellFacts(name, name, "nothing", "noisy", "d", "untrained", False, name, f"0{number}", SAMPLES, tuple(DIGESTS))
+    for number, name in enumerate(("identity", "other"))
 )
 BOARD = Board("replay", "1", ("noisy",), COLUMNS, CELLS)
 
@@ -63,11 +63,11 @@ def tables(groups):
 
 
 def grouped(records, sizes):
-    groups, place = [], 0
-    while place < len(records):
+    groups, start = [], 0
+    while start < len(records):
         size = sizes[len(groups) % len(sizes)]
-        groups.append(records[place : place + size])
-        place += size
+        groups.append(records[start : start + size])
+        start += size
     return groups
 
 

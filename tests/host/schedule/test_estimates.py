@@ -37,8 +37,8 @@ def spec(digest, name="slow", task="noisy", **facts):
     return CellSpec(digest, "restorer", name, name, {}, {}, dataset, **facts)
 
 
-def job(cell, place):
-    return Job(cell, (place,), (f"s{place}",), "restore", told=(None,))
+def job(cell, number):
+    return Job(cell, (number,), (f"s{number}",), "restore", told=(None,))
 
 
 def done(work, seconds, worker=0, status="ok"):
@@ -92,10 +92,10 @@ def test_one_group_of_each_unknown_cell_is_tried():
 def test_a_ledger_learns_from_what_worked_and_counts_all():
     plan, cell = Planned({"a": [100, 100, 100]}), spec("a")
     ledger, known = estimates.Ledger(plan), Costs({})
-    expected = estimates.estimate(plan, known, [job(cell, place) for place in range(3)])
+    expected = estimates.estimate(plan, known, [job(cell, number) for number in range(3)])
     ledger.add(Loaded(cell, None, 5.0))
-    for place, (seconds, status) in enumerate([(1.0, "ok"), (3.0, "ok"), (60.0, "failed")]):
-        ledger.add(done(job(cell, place), seconds, place % 2, status))
+    for number, (seconds, status) in enumerate([(1.0, "ok"), (3.0, "ok"), (60.0, "failed")]):
+        ledger.add(done(job(cell, number), seconds, number % 2, status))
     ledger.teach(known)
     cost = known.of(cell)
     assert cost.seconds_per_megapixel == pytest.approx(4 / 0.02)
@@ -128,7 +128,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path / "file")
     told = costs.save("cpu", 1, Costs({}))
-    assert told == f"{tmp_path}/file/costs.json: File exists; what this run took is not remembered for estimates"
+    assert told == f"{tmp_path}/file/costs.json: File exists; the costs of this run are not kept for estimates"
     assert costs.load("cpu", 1).of(spec("a")) is None
 
 
@@ -139,7 +139,7 @@ def test_what_more_threads_than_cores_took_is_told_and_not_remembered(run, monke
     for workers, threads in ((1, 1), (2, 1), (1, 2)):
         _, events = run(["identity"], out=f"{workers}{threads}", threads=threads, settings={"workers": workers})
         notes = [event.text for event in events if isinstance(event, Note)]
-        crowd = "2 threads on 1 cores: times are those of a crowd, and not remembered for estimates"
+        crowd = "2 threads on 1 cores slow each other down; their times are not kept for estimates"
         assert (crowd in notes) == (workers * threads > 1)
     assert len(kept) == 2  # of the detecting and the restoring of the first
 
@@ -176,7 +176,7 @@ def test_calibrating_keeps_its_work_and_prints_the_plan(call, pairs, tmp_path):
     assert "2 cells were never run on this machine and are left out: --calibrate measures them" in out
     code, out, err = call("run", "s.yaml", "--calibrate", "--workers", "0")
     assert code == 0, err
-    assert "6 restorations, 4 still to do; what was never measured here was run once" in out
+    assert "6 restorations, 4 still to do; one group of each unmeasured cell was run" in out
     assert "never run" not in out
     code, out, err = call("run", "s.yaml", "--workers", "2")
     assert code == 0, err

@@ -85,7 +85,7 @@ def test_a_restorer_is_told_what_the_named_entry_says(judged, detectors, tell, s
         (
             [HALF, {"name": "ruler", "label": "whole"}],
             "ruler",
-            r"restorers\[0\].tell: 'ruler' is listed as half, whole; say which",
+            r"restorers\[0\].tell: 'ruler' is listed as half, whole; name one of these",
         ),
         ([HALF], "hal", "tell is nothing, task or a detector's label or name: no detector called 'hal'"),
     ],

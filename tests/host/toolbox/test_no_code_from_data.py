@@ -153,7 +153,7 @@ def test_a_run_folder_brings_no_plugin_along(planted, run, tmp_path, call):
     for command in (["report", "run"], ["score", "run", "--workers", "0"]):
         code, _, told = call(*command)
         assert code == 2
-        assert f"whose code is run for nobody who does not ask for it: --plugin {planted}" in told
+        assert f"whose code runs only if you give them yourself: --plugin {planted}" in told
         assert not (tmp_path / "mark").exists()
         code, _, told = call(*command, "--plugin", planted)
         assert (code, told) == (0, "")
@@ -166,7 +166,7 @@ def test_a_plugin_file_that_moved_is_known_again(planted, run, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     moved = planted.rename(tmp_path / "elsewhere" / "mine.py")
     assert runner.report_again(tmp_path / "run", [moved]).failed == 0
-    with pytest.raises(RunFolderError, match="whose code is run for nobody"):
+    with pytest.raises(RunFolderError, match="whose code runs only if you give them"):
         runner.report_again(tmp_path / "run", [tmp_path / "other.py"])
 
 
