@@ -30,7 +30,7 @@ CROP_PX = 256
 SEVERITIES_PER_PHOTOGRAPH = 2
 RIDGE = 1e-3  # four-fold over training photographs, flat between 1e-4 and 3e-3
 CLEAN_WEIGHT = 4.0
-"""How much a clean photograph counts against a degraded one, of which there are twenty.
+"""Weight of a clean image relative to a degraded one; there are twenty degraded images per photograph.
 
 Four-fold over the training photographs, share of right answers on the ten tasks / on clean images: weight 1
 .93 / .24, 2 .91 / .53, 4 .88 / .79, 8 .85 / .89. The mean over all eleven classes is flat from 1 to 4 and falls
@@ -41,7 +41,7 @@ from there on.
 def examples(
     path: Path, whole: bool, makers: Mapping[str, Degradation], seed: int
 ) -> list[tuple[np.ndarray, int]]:
-    """Return statistics and class of one photograph, clean and under every task; whole or its 256 px centre."""
+    """Return statistics and class of one photograph, clean and under every task; of all or its 256 px centre."""
     clean = read(path)
     view = np.asarray if whole else partial(centre_crop, side=CROP_PX)
     rng = generator(seed, "severities", path.name)
@@ -54,13 +54,13 @@ def examples(
 
 
 def fit(statistics: np.ndarray, classes: np.ndarray, ridge: float = RIDGE) -> LinearModel:
-    """Fit (N, K) statistics and (N,) class numbers, clean rows weighing more."""
+    """Fit a model to (N, K) statistics and (N,) class numbers; clean rows have a larger weight."""
     importance = np.where(classes == CLASSES.index(CLEAN), CLEAN_WEIGHT, 1.0)
     return linear.fit(statistics, classes, CLASSES, ridge, importance)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Degrade, describe, fit, store beside this file and print the model card's lines."""
+    """Degrade photographs, compute statistics, fit, store the model, and print lines for its model card."""
     parser = argparse.ArgumentParser(prog="python -m restorebench_classical.fit", description=__doc__)
     parser.add_argument("clean_dir")
     parser.add_argument(
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Do what the command line asks for.
+    """Fit as the command line says.
 
     Raises:
         RestorebenchError: there are no photographs, or one cannot be read.

@@ -1,4 +1,4 @@
-"""Haze: the dark channel says how thick it is, a guided filter where its edges lie."""
+"""Haze: the dark channel gives its thickness, and a guided filter aligns it with the edges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RADIUS = 0.2  # of the guided filter over the short side; 0.05 loses 0.5 dB
 EPSILON = 1e-3  # of the guided filter; 1e-2 and 1e-4 are within 0.1 dB
 RAISE = 1.1  # clean photographs' dark channel is near 0.1, not 0; both 1.0 and 1.2 lose 0.5 dB or more
 T_MIN = 0.1  # He et al.'s; never reached below severity 5
-BRIGHTEST = 0.01  # share of the dark channel the airlight is averaged over
+BRIGHTEST = 0.01  # share of pixels, brightest in the dark channel, over which the airlight is averaged
 AIRLIGHT_MIN = 0.8  # haze in daylight; 0.7 and 0.9 lose 0.5 dB
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
@@ -28,15 +28,15 @@ def dehaze(degraded: Image) -> Image:
     """Remove haze from (H, W, 3) float32: x = (y - A) / t + A.
 
     He, Sun and Tang, "Single image haze removal using dark channel prior" (CVPR 2009), refined by the
-    guided filter (He et al., ECCV 2010). For their 1 - ω dark we put RAISE (1 - dark):
-    it suits thick and thin haze alike.
+    guided filter (He et al., ECCV 2010). We use RAISE (1 - dark) in place of their 1 - ω dark, as it suits both
+    thick and thin haze.
     """
     side = min(degraded.shape[:2])
     size = 2 * round(PATCH * side) + 1
     airlight = atmospheric_light(degraded, minimum_filter(degraded.min(axis=2), size))
     dark = minimum_filter((degraded / airlight).min(axis=2), size)
     rough = np.minimum(RAISE * (1 - dark), 1)
-    guide = (degraded @ LUMA).astype(np.float64)  # differences of running sums need it
+    guide = (degraded @ LUMA).astype(np.float64)  # for precise differences of running sums
     smooth = guided_filter(guide, rough.astype(np.float64), round(RADIUS * side), EPSILON)
     transmission = smooth.astype(np.float32)
     return ((degraded - airlight) / np.clip(transmission, T_MIN, 1)[..., None] + airlight).astype(np.float32)

@@ -1,4 +1,4 @@
-"""JPEG artefacts: the sliding DCT again, thresholded by how blocky the image is."""
+"""JPEG artefacts: the sliding DCT, with a threshold that depends on how blocky the image is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 YCBCR = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], dtype=np.float32
-)  # JFIF's, in which the quantiser worked
+)  # JFIF's, in which the encoder quantised
 HARD = 2.7  # as for noise
 CHROMA = 1.3  # colour differences are quantised more coarsely; 0.7 and 2 lose less than 0.1 dB
 INTERCEPT, PER_STEP, PER_FLATNESS = 0.0045, 1.01, 0.041
@@ -23,7 +23,7 @@ LEAST, MOST = 0.01, 0.1
 
 
 def grid_step(degraded: Image) -> float:
-    """Estimate how much more the luma jumps across the 8 px grid than beside it, at whatever phase it lies."""
+    """Estimate how much larger luma steps are across the 8 px grid than elsewhere; the grid may have any phase."""
     luma = degraded @ YCBCR[0]
     excess = []
     for axis in (0, 1):
@@ -36,7 +36,7 @@ def grid_step(degraded: Image) -> float:
 
 
 def strength(degraded: Image) -> float:
-    """Estimate the noise level that coding amounts to, in [0, 1]: from grid steps and vanished detail."""
+    """Estimate the noise level, in [0, 1], that the coding is equivalent to, from grid steps and lost detail."""
     luma = degraded @ YCBCR[0]
     flat = float(np.mean(np.abs(np.diff(luma, axis=1)) < 0.5 / 255)) if luma.shape[1] > 1 else 0.0
     return float(np.clip(INTERCEPT + PER_STEP * grid_step(degraded) + PER_FLATNESS * flat, LEAST, MOST))
@@ -45,8 +45,8 @@ def strength(degraded: Image) -> float:
 def deblock(degraded: Image) -> Image:
     """Soften JPEG artefacts of (H, W, 3) float32.
 
-    Averaging shrunken DCT windows of all phases hides the grid of one (Nosratinia, "Enhancement of
-    JPEG-compressed images by re-application of JPEG", 2001); shrinkage in two steps as for noise.
+    Averaging shrunken DCT windows of all phases hides the grid of one phase (Nosratinia, "Enhancement of
+    JPEG-compressed images by re-application of JPEG", 2001). Shrinkage has two steps, as for noise.
     """
     planes = degraded @ YCBCR.T
     level = strength(degraded)

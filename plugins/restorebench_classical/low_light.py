@@ -15,7 +15,7 @@ QUANTILES = (0.995, 0.999)
 INTERCEPT = 0.0148
 SLOPES = (1.3241, -2.3481)
 # Regression of the log of the best gain on these quantiles, 100 training photographs at severities 1 to 5: error
-# 6 %, against 9 % and 7 % with one of them. About "the highlights end at white", with room above.
+# 6 %, against 9 % and 7 % with one of them. It roughly scales the highlights to white, with some room above.
 FLOOR = 1e-3
 LARGEST_GAIN = 12.0  # 8 bits hold nothing darker: at severity 5 exposure is 0.02, a gain of 6 in sRGB
 
@@ -23,8 +23,8 @@ LARGEST_GAIN = 12.0  # 8 bits hold nothing darker: at severity 5 exposure is 0.0
 def brighten(degraded: Image) -> Image:
     """Undo an exposure that is too short, (H, W, 3) float32 sRGB.
 
-    A factor in linear light is a factor in gamma-coded values, and the gamma makes photon noise nearly
-    uniform (a square root would: Anscombe, Biometrika 1948), so the image is denoised as it is and then scaled.
+    A factor in linear light is also a factor in gamma-coded values, and the gamma makes photon noise nearly
+    uniform (a square root would: Anscombe, Biometrika 1948). So the image is first denoised and then scaled.
     White-patch assumption (Land and McCann, 1971), softened by two quantiles.
     """
     sigma = estimate_sigma(degraded)

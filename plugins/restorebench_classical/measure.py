@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def verdict(detector: Statistics, image: np.ndarray) -> str:
-    """Return the detector's first label, `clean` where there is none."""
+    """Return the detector's top label, or `clean` if there is none."""
     return detector.detect_one(image).top or CLEAN
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a line per task: degraded, restored, gain, seconds, and how often the detector is right."""
+    """Print a line per task: PSNR of degraded and restored images, gain, seconds, and the detector's accuracy."""
     parser = argparse.ArgumentParser(prog="python -m restorebench_classical.measure", description=__doc__)
     parser.add_argument("clean_dir")
     parser.add_argument("--severity", type=int, default=3, choices=(1, 2, 3, 4, 5))
-    parser.add_argument("--limit", type=int, default=None, help="use the first so many photographs")
+    parser.add_argument("--limit", type=int, default=None, help="use only the first N photographs")
     parser.add_argument("--detector-only", action="store_true")
     given = parser.parse_args(arguments)
     try:

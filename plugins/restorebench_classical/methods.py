@@ -1,4 +1,4 @@
-"""Which method serves which task, and in what order a mixture is undone."""
+"""The method for each task, and the order in which the parts of a mixture are undone."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ METHODS: Mapping[str, Callable[[Image], Image]] = {
     "snowy": desnow,
     "shadowed": relight,
 }
-"""Task to method, in the order of undoing: what happened last to the light is undone first."""
+"""Methods by task, in the order of undoing: the last degradation on the light's way is undone first."""
 
 
 def plan(labels: Iterable[str]) -> tuple[str, ...]:
-    """Order the labels that have a method, the last stage of `restorebench.Stage` first; ignore the others."""
-    told = set(labels)
-    return tuple(task for task in METHODS if task in told)
+    """Return the labels that have a method, the last stage of `restorebench.Stage` first; ignore the others."""
+    wanted = set(labels)
+    return tuple(task for task in METHODS if task in wanted)

@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 GAMMA = 2.2  # blur happens in linear light
 LUMA = np.array([0.299, 0.587, 0.114])  # BT.601
-SMALLEST_PX = 24  # shorter sides hold no kernel
+SMALLEST_PX = 24  # an image with a shorter side is too small to estimate a kernel
 REACH = 0.09  # largest kernel side over the short side of the image; 0.06 loses 0.9 dB at severity 3
 LARGEST_KERNEL_PX = 151
-STRONGEST = 0.2  # share of gradients the kernel is fitted to; 0.15 and 0.3 are within 0.2 dB
+STRONGEST = 0.2  # share of gradients to which the kernel is fitted; 0.15 and 0.3 are within 0.2 dB
 KERNEL_RIDGE = 0.2  # of the mean gradient power; 1.0 loses 0.2 dB
 ROUNDS = 3  # of image and kernel at each scale
 WEIGHT_INSIDE = 1e-2  # total variation between rounds; 2e-3 loses 0.3 dB
 WEIGHT_LAST = 8e-3  # total variation of the result: 4e-3 is sharper and worse at severity 5
 SPECK = 0.1  # kernel values below this share of the largest are noise
-FRAGMENT = 0.2  # and so are parts that hold less than this share of the largest part
+FRAGMENT = 0.2  # connected parts with less than this share of the largest part's sum are noise too
 
 
 def deblur(degraded: Image) -> Image:
     """Undo an unknown uniform motion blur of (H, W, 3) float32.
 
     Gradient prediction by shock filter and kernel fitting in the gradient domain after Cho and Lee, "Fast motion
-    deblurring" (SIGGRAPH Asia 2009), from a 5 px kernel up in steps of √2. The kernel is kept centred, or the
-    result would be a shifted picture. About 40 float64 planes of the image's size are in use.
+    deblurring" (SIGGRAPH Asia 2009), from a 5 px kernel up in steps of √2. The kernel is kept centred, as
+    otherwise the result would be shifted. About 40 float64 planes of the image's size are in memory.
     """
     side = min(degraded.shape[:2])
     if side < SMALLEST_PX:
@@ -77,7 +77,7 @@ def shock(image: Array, rounds: int = 3, step: float = 0.3) -> Array:
 
 
 def fit_kernel(sharp: Array, blurred: Array, side: int) -> Array:
-    """Fit blurred gradients by the strongest sharp ones (ridge regression by FFT), then clean up."""
+    """Fit a kernel from the strongest sharp gradients to blurred ones (ridge regression by FFT); clean it up."""
     shape = sharp.shape
     window = np.outer(*(np.hanning(length + 2)[1:-1] ** 0.25 for length in shape))
     sharp_pair, blurred_pair = _differences(sharp), _differences(blurred)
@@ -97,7 +97,7 @@ def _differences(image: Array) -> tuple[Array, Array]:
 
 
 def _cleaned(kernel: Array) -> Array:
-    """Drop noise and fragments, centre the centroid and normalise; a spike where nothing is left."""
+    """Drop noise and fragments, move the centroid to the centre, normalise; return a spike if nothing is left."""
     spike = np.zeros_like(kernel)
     spike[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1
     if kernel.max() <= 0:

@@ -8,12 +8,12 @@ from restorebench.toolbox.options import PluginOptions, Temperature
 
 
 class StatisticsOptions(PluginOptions):
-    """How sure the detector is."""
+    """Options of the detector `statistics`."""
 
     temperature: Temperature = 1.0
 
 
 class ConstantOptions(PluginOptions):
-    """What the detector says."""
+    """Options of the detector `constant`."""
 
-    labels: list[str] = Field([], description="the tasks that it names, whatever it sees; none of them abstains")
+    labels: list[str] = Field([], description="labels that every image gets; without any, the detector abstains")

@@ -21,9 +21,9 @@ WIDEST_PX = 35
 
 
 def opening_width(degraded: Image) -> int:
-    """Estimate the width in pixels, odd, that removes the streaks and as little else as possible.
+    """Estimate the opening's width in pixels, odd, that removes the streaks and as little else as possible.
 
-    Streaks are narrow along rows and long along columns: openings along rows remove more of them.
+    Streaks are narrow along rows and long along columns, so openings along rows remove more of them.
     """
     darkest = degraded.min(axis=2)
     across = [float((darkest - grey_opening(darkest, size=(1, span))).mean()) for span in SPANS_PX]
@@ -37,7 +37,7 @@ def opening_width(degraded: Image) -> int:
 def derain(degraded: Image) -> Image:
     """Remove bright, roughly vertical streaks from (H, W, 3) float32.
 
-    Opening removes what is brighter than its surroundings and narrower than the window (Serra, "Image
-    Analysis and Mathematical Morphology", 1982), per channel. Streaks beyond 45 degrees are not its case.
+    Per channel, opening removes parts that are brighter than their surroundings and narrower than the window
+    (Serra, "Image Analysis and Mathematical Morphology", 1982). It does not remove streaks beyond 45 degrees.
     """
     return grey_opening(degraded, size=(1, opening_width(degraded), 1), mode="reflect")

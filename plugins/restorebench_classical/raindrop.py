@@ -1,4 +1,4 @@
-"""Raindrops on glass: nothing without a network was found that gains, so the input is returned."""
+"""Raindrops on glass: no method without a network was found to gain, so the input is returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A thin adapter from the host's batches to functions on single images."""
+"""The restorer `classical`, which applies functions on single images to the host's batches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Classical:
-    """Apply the method of each label an image is told, in the reverse of physical order."""
+    """A restorer that applies the method of each label that it is told for an image, in reverse physical order."""
 
     def __init__(self, methods: Mapping[str, Callable[[Image], Image]] = METHODS) -> None:
         self.methods = methods
 
     def restore(self, batch: Batch) -> Tensor:
-        """Restore every image by itself, on the CPU, in float32."""
+        """Restore every image separately, on the CPU, in float32."""
         restored = [self._restore_one(image, told) for image, told in zip(batch.degraded, batch.told, strict=True)]
         return torch.stack(restored)
 

@@ -1,4 +1,4 @@
-"""Shadows: find the dark region whose border shows one and the same step, and relight it by that step."""
+"""Shadows: find the dark region with the same step in brightness all along its border, and undo that step."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ SMALLEST_PX = 24
 OFFSET = 0.02  # keeps logarithms of black finite
 SMOOTH, PENUMBRA, BAND = 0.02, 0.012, 0.04  # of the short side
 SHARES = np.linspace(0.1, 0.65, 12)  # share of the image that a candidate covers
-EVIDENCE = (
-    1.5  # step over its spread; 1.0 gains nothing more at severity 3 and breaks severity 2, 2.0 loses 0.3 dB
-)
+# step over its spread; 1.0 gains nothing more at severity 3 and breaks severity 2, 2.0 loses 0.3 dB
+EVIDENCE = 1.5
 SPREAD_FLOOR = 0.12
 TINT = 0.14  # red falls by more than blue, because the sky still lights a shadow: log(1.06 / 0.92) in the recipe
-FAINTEST, STRONGEST = 0.5, 1.5  # mean log step; outside it a region is more likely a thing of its own
-UNDONE = 0.9  # of the log step: relighting too much costs more than too little
+FAINTEST, STRONGEST = 0.5, 1.5  # mean log step; outside this range a region is more likely an object
+UNDONE = 0.9  # share of the log step that is undone: too much relighting costs more than too little
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A region that may be a shadow: how strongly its border says so, its mask, its log step per channel."""
+    """A region that may be a shadow: the evidence from its border, its mask, its log step per channel."""
 
     evidence: float
     mask: Mask
@@ -36,10 +35,10 @@ class Candidate:
 
 
 def relight(degraded: Image) -> Image:
-    """Brighten the most shadow-like region of (H, W, 3) float32, or return a copy where there is none.
+    """Brighten the most shadow-like region of (H, W, 3) float32, or return a copy if there is none.
 
     A shadow multiplies by one factor per channel (Finlayson et al., "On the removal of shadows from
-    images", PAMI 2006), so along its border the step in log brightness must agree.
+    images", PAMI 2006), so the step in log brightness must be the same all along its border.
     """
     side = min(degraded.shape[:2])
     found = most_likely(degraded)
@@ -51,7 +50,7 @@ def relight(degraded: Image) -> Image:
 
 
 def most_likely(image: Image) -> Candidate | None:
-    """Return the best of the candidates; None where no candidate has a border to judge.
+    """Return the best candidate; None if no candidate has a border that is long enough.
 
     Candidates are level sets of the smoothed log brightness, as in Otsu relighting (Murali and
     Govindan 2013), but at twelve levels.
@@ -76,9 +75,9 @@ def most_likely(image: Image) -> Candidate | None:
 
 
 def border_steps(logs: Image, mask: Mask, side: int) -> np.ndarray:
-    """Return log brightness outside minus inside at the pixels along a mask's border, (N, 3).
+    """Return log brightness outside minus inside a mask, at the pixels along its border, (N, 3).
 
-    Both are Gaussian means over bands that leave the penumbra out.
+    Both are Gaussian means over bands that exclude the penumbra.
     """
     if mask.all() or not mask.any():
         return np.zeros((0, 3))
@@ -97,7 +96,7 @@ def border_steps(logs: Image, mask: Mask, side: int) -> np.ndarray:
 
 
 def _tidy(mask: Mask, rounds: int) -> Mask:
-    """Open, then close; the border of the image is not eaten away."""
+    """Open, then close a mask; closing does not erode it at the border of the image."""
     opened = binary_opening(mask, iterations=rounds)
     padded = np.pad(opened, 2 * rounds, mode="edge")
     inner = slice(2 * rounds, -2 * rounds)

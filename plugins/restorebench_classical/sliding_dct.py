@@ -1,4 +1,4 @@
-"""Transform-domain shrinkage over every window of an image: the engine of the noise and JPEG methods."""
+"""Transform-domain shrinkage over every window of an image, for the noise and JPEG methods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Plane = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 SIDE = 8
-STRIP_PX = 32_768  # windows transformed at once: 8 MiB a plane, whatever the image's size
+STRIP_PX = 32_768  # windows transformed at once: 8 MiB per plane for an image of any size
 
 OPPONENT = np.array(
     [[1 / 3, 1 / 3, 1 / 3], [0.5, 0, -0.5], [0.25, -0.5, 0.25]], dtype=np.float32
@@ -21,7 +21,7 @@ OPPONENT = np.array(
 
 
 def opponent(image: Image) -> Image:
-    """Turn (H, W, 3) RGB into luminance and two opponent colours; noise is scaled by `opponent_gain`."""
+    """Convert (H, W, 3) RGB to luminance and two opponent colours; noise is scaled by `opponent_gain`."""
     return image @ OPPONENT.T
 
 
@@ -31,7 +31,7 @@ def rgb(planes: Image) -> Image:
 
 
 def opponent_gain() -> np.ndarray:
-    """Return by how much white noise of equal strength in R, G, B is scaled in each plane, (3,)."""
+    """Return the factor for each plane, (3,), by which white noise of equal strength in R, G, B is scaled."""
     return np.sqrt(np.square(OPPONENT).sum(1))
 
 
@@ -43,9 +43,9 @@ def _basis(side: int) -> np.ndarray:
 def shrink(plane: Plane, threshold: float, side: int = SIDE, pilot: Plane | None = None) -> Plane:
     """Shrink the DCT of every window of a plane (H, W) and average the overlapping estimates.
 
-    Without a pilot, coefficients below `threshold` vanish and windows count by their sparsity
-    (Guleryuz 2007; Yu and Sapiro 2011, "DCT image denoising"). With one, an empirical Wiener gain is
-    used, p²/(p²+threshold²), as in BM3D's second step. The mean of a window is always kept. Works from 1x1 on.
+    Without a pilot, coefficients below `threshold` are set to zero and windows are weighted by their sparsity
+    (Guleryuz 2007; Yu and Sapiro 2011, "DCT image denoising"). With a pilot, an empirical Wiener gain
+    p²/(p²+threshold²) is used, as in BM3D's second step. The mean of a window is always kept. Any size works.
     """
     height, width = plane.shape
     reach = side - 1

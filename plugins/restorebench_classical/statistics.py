@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Plane = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
-LONGEST_PX = 512  # statistics of the central part: the same cost for any size
-SMALL_PX = 128  # side of the reduced image in which shadows are looked for
+LONGEST_PX = 512  # statistics are of the central part, so that the cost is limited for any size
+SMALL_PX = 128  # side of the reduced image in which shadows are searched
 TINY = 1e-4  # below a fortieth of a grey level; keeps logarithms finite
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # BT.601
 
@@ -51,7 +51,7 @@ def _tone(image: Image, luma: Plane) -> list[npt.ArrayLike]:
 
 
 def _haze(image: Image) -> list[npt.ArrayLike]:
-    """Dark channel (He et al., 2009) of three parts of the image, and its least value."""
+    """Dark channel (He et al., 2009): its mean, its means over three parts of the image, and its quantiles."""
     side = 2 * round(0.03 * min(image.shape[:2])) + 1
     dark = minimum_filter(image.min(axis=2), side)
     thirds = np.array_split(dark, 3, axis=0)
@@ -59,7 +59,7 @@ def _haze(image: Image) -> list[npt.ArrayLike]:
 
 
 def _detail(image: Image, luma: Plane) -> list[npt.ArrayLike]:
-    """Noise, and how energy falls from band to band."""
+    """Noise, and the decrease of energy from band to band."""
     sigma = estimate_sigma(image)
     levels = [luma, *(gaussian_filter(luma, s) for s in (0.7, 1.4, 2.8, 5.6))]
     bands = [_log((fine - coarse).std()) for fine, coarse in pairwise(levels)]
@@ -70,7 +70,7 @@ def _detail(image: Image, luma: Plane) -> list[npt.ArrayLike]:
 
 
 def _blocks(luma: Plane) -> list[npt.ArrayLike]:
-    """Steps between pixels at the strongest of eight phases against the others, both ways (JPEG's grid)."""
+    """Steps between pixels at the strongest of eight phases relative to the others, both ways (JPEG's grid)."""
     ratios = []
     for axis in (0, 1):
         step = np.abs(np.diff(luma, axis=axis))
@@ -84,7 +84,7 @@ def _blocks(luma: Plane) -> list[npt.ArrayLike]:
 
 
 def _bright(image: Image) -> list[npt.ArrayLike]:
-    """What openings along rows, columns and both ways remove: rain, snow; and the dark counterpart."""
+    """Brightness that openings along rows and columns remove (rain), and tails of the median residual (snow)."""
     dark = image.min(axis=2)
     across = [_mean(dark - grey_opening(dark, size=(1, span))) for span in (3, 9, 21)]
     along = [_mean(dark - grey_opening(dark, size=(span, 1))) for span in (3, 9, 21)]
@@ -95,7 +95,7 @@ def _bright(image: Image) -> list[npt.ArrayLike]:
 
 
 def _holes(image: Image) -> list[npt.ArrayLike]:
-    """Share of exactly white areas, and of white anywhere."""
+    """Share of exactly white areas, and of all nearly white pixels."""
     mask = white_mask(image)
     return [np.sqrt(mask.mean()), _log(mask.mean()), _mean(image.min(axis=2) > 0.98)]
 

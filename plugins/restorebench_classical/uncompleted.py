@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def fill(degraded: Image) -> Image:
-    """Fill white holes of (H, W, 3) float32; a copy where there are none, or nothing else."""
+    """Fill white holes of (H, W, 3) float32; return a copy if there are none, or if all of it is a hole."""
     mask = white_mask(degraded)
     return degraded.copy() if not mask.any() or mask.all() else harmonic(degraded, mask)

@@ -1,4 +1,4 @@
-"""What methods are held against: the degraded image itself, the best affine tone map, one verdict for all."""
+"""References to compare methods with: the degraded image, the best affine tone map, one detection for all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Identity:
-    """Return a copy of the input."""
+    """A restorer that returns a copy of its input."""
 
     def restore(self, batch: Batch) -> Tensor:
         """Return the degraded images, unchanged."""
@@ -24,13 +24,13 @@ class Identity:
 
 
 class GlobalAffine:
-    """Fit a*y+b per image and channel to the clean image by least squares: a yardstick, not a competitor."""
+    """A least-squares fit of a*y+b to the clean image, per image and channel: a yardstick, not a competitor."""
 
     def restore(self, batch: Batch) -> Tensor:
         """Return the clipped fit. A constant channel becomes the clean image's mean.
 
         Raises:
-            RestorebenchError: the batch carries no clean image.
+            RestorebenchError: the batch has no clean images.
         """
         if batch.clean is None:
             raise RestorebenchError("global-affine is a yardstick: it works only on paired data, with `clean`")
@@ -43,13 +43,13 @@ class GlobalAffine:
 
 
 class Constant:
-    """Say the same of every image: what restoring is worth that is told nothing, or something wrong."""
+    """A detector that gives every image the same labels: how restorers do if told nothing, or wrong labels."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.detection = Detection(frozenset(labels))
 
     def detect(self, images: Tensor) -> Sequence[Detection]:
-        """Return the one verdict for each image of (B, 3, H, W)."""
+        """Return the same detection for each image of (B, 3, H, W)."""
         return [self.detection] * len(images)
 
 
@@ -67,9 +67,9 @@ def load_constant(options: ConstantOptions, runtime: Runtime) -> Constant:
     """Load `constant`.
 
     Raises:
-        UnknownName: a label is no task.
+        UnknownName: a label is not a task.
     """
     known = [task.name for task in runtime.tasks]
-    if strange := [label for label in options.labels if label not in known]:
-        raise UnknownName(f"labels: no task {strange[0]!r}; there are {', '.join(known)}")
+    if unknown := [label for label in options.labels if label not in known]:
+        raise UnknownName(f"labels: no task {unknown[0]!r}; there are {', '.join(known)}")
     return Constant(options.labels)

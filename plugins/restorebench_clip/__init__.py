@@ -1,4 +1,4 @@
-"""CLIP without training for this task: a zero-shot detector, and a linear probe on its features."""
+"""Detectors with CLIP: a zero-shot detector, and a linear probe on CLIP's features."""
 
 from __future__ import annotations
 

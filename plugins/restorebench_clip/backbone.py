@@ -1,4 +1,4 @@
-"""A CLIP of open_clip with its weights, and features of images under it."""
+"""A CLIP of open_clip with its weights, and its features of images and sentences."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ClipBackbone:
     """A frozen CLIP on a device.
 
     Raises:
-        UnknownName: open_clip has no such model, or the model no such tag.
-        MissingResource: its weights, or a package that it needs, are not here.
+        UnknownName: open_clip has no such model, or the model has no such tag.
+        MissingResource: its weights, or a package that it needs, are missing.
     """
 
     def __init__(self, options: Backbone, runtime: Runtime) -> None:
@@ -47,39 +47,39 @@ class ClipBackbone:
         self.size = int(size[0] if isinstance(size, tuple) else size)
 
     def _built(self, options: Backbone, runtime: Runtime) -> Any:
-        """Build the network and load its weights; Any: each architecture of open_clip has a class of its own."""
+        """Build the network and load its weights; Any: each architecture of open_clip has its own class."""
         if options.weights == UNTRAINED:
             return _untrained(options.model)
         config = _described(options)
         self.mean, self.std = config.get("mean", MEAN), config.get("std", STD)
         path = options.weights or _published(options.model, options.pretrained, config, runtime)
-        assert isinstance(path, Path)  # the only other kind
+        assert isinstance(path, Path)  # the only type left
         self.file = path
         state = weights.read(path)
         try:
             clip = open_clip.create_model(
                 options.model, load_weights=False, force_quick_gelu=bool(config.get("quick_gelu"))
             )
-        except (ImportError, RuntimeError, OSError) as error:  # of transformers and its files
+        except (ImportError, RuntimeError, OSError) as error:  # errors of transformers and its files
             raise _unbuilt("the text tower", options.model, error) from error
         weights.load(clip, state, path, f"are these weights of {options.model}?")
         return clip
 
     @cached_property
     def tokenizer(self) -> Any:
-        """Build the model's tokenizer, which images alone do not need; Any: it has one of several classes."""
+        """The model's tokenizer, which only sentences need; Any: it has one of several classes."""
         try:
             return open_clip.get_tokenizer(self.options.model)
         except (ImportError, RuntimeError, OSError) as error:
             raise _unbuilt("the tokenizer", self.options.model, error) from error
 
     def identity(self) -> dict[str, str]:
-        """Say all that the features of an image depend on; reads the whole file of weights."""
+        """Return everything that the features of an image depend on; reads the whole file of weights."""
         tag, digest = ("", UNTRAINED) if self.file is None else (self.options.pretrained, file_digest(self.file))
         return {"model": self.options.model, "pretrained": tag, "weights": digest, "crop": self.crop}
 
     def images(self, images: Tensor) -> Tensor:
-        """Return features (B, D) of length one, of (B, 3, H, W) images in [0, 1]."""
+        """Return the features (B, D), of length one, of (B, 3, H, W) images in [0, 1]."""
         with torch.no_grad():
             seen = for_clip(images.to(self.device), self.size, self.crop, self.mean, self.std)
             return F.normalize(self.clip.encode_image(seen), dim=-1)
@@ -92,10 +92,10 @@ class ClipBackbone:
 
 
 def _described(options: Backbone) -> dict[str, Any]:
-    """Return open_clip's description of the tag: activation, statistics, place; Any: values of all kinds.
+    """Return open_clip's description of the tag: activation, statistics, address; Any: values of many types.
 
-    A file of weights is described by its tag too. Models without any tag are the exception: their file has what
-    open_clip does by default.
+    The tag describes a file of weights too. The exception are models without tags: for their file, open_clip's
+    defaults are used.
     """
     model, tag = options.model, options.pretrained
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -103,9 +103,9 @@ def _described(options: Backbone) -> dict[str, Any]:
         return dict(config)
     if tags:
         more = f", ... ({len(tags)} in all)" if len(tags) > 4 else ""
-        described = "; name the one that the file is like" if options.weights else ""
+        described = "; name the one that fits the file" if options.weights else ""
         raise UnknownName(
-            f"pretrained: {tag!r} is no tag of {model}{nearest(tag, tags)}; tags are "
+            f"pretrained: {tag!r} is not a tag of {model}{nearest(tag, tags)}; tags are "
             f"{', '.join(tags[:4])}{more}{described}"
         )
     if tag != Backbone.model_fields["pretrained"].default:
@@ -126,7 +126,7 @@ def _unbuilt(part: str, model: str, error: Exception) -> MissingResource:
 
 
 def _published(model: str, tag: str, config: dict[str, Any], runtime: Runtime) -> Path:
-    """Fetch the weights of a tag."""
+    """Return the path of a tag's weights, downloaded if needed."""
     repository = config.get("hf_hub", "").strip("/")
     if not repository:
         raise RestorebenchError(
@@ -141,7 +141,7 @@ def _untrained(model: str) -> nn.Module:
     vision, text = dict(config["vision_cfg"]), dict(config["text_cfg"])
     plain = isinstance(vision.get("layers"), int) and {"width", "heads"} <= text.keys()
     if not plain or config.get("custom_text") or vision["width"] % (_SHRINK * _HEAD):
-        raise RestorebenchError(f"model: {model!r} has no small version for tests; take ViT-B-32")
+        raise RestorebenchError(f"model: {model!r} has no small version for tests; use ViT-B-32")
     vision |= {"width": vision["width"] // _SHRINK, "layers": 2, "head_width": _HEAD}
     text |= {"width": text["width"] // _SHRINK, "heads": text["heads"] // _SHRINK or 1, "layers": 1}
     with drawn_from():

@@ -13,11 +13,11 @@ from restorebench_clip.backbone import ClipBackbone
 from restorebench_clip.options import ProbeOptions, ZeroShotOptions
 
 _SHOWN = 32
-"""Characters of a name or digest in a message."""
+"""Number of characters of a name or digest that a message shows."""
 
 
 class ZeroShot:
-    """Ask which task's sentences are nearest to an image."""
+    """The zero-shot detector: an image gets the task whose sentences are nearest to it."""
 
     def __init__(self, options: ZeroShotOptions, runtime: Runtime) -> None:
         words: dict[str, tuple[str, ...]] = {task.name: (task.prompt,) for task in runtime.tasks}
@@ -37,15 +37,15 @@ class ZeroShot:
         return self.backbone.ensemble(sentences)
 
     def detect(self, images: Tensor) -> Sequence[Detection]:
-        """Return one label per image of (B, 3, H, W), or none where the best is less probable than `least`."""
+        """Return one label per image of (B, 3, H, W), or none if the best is less probable than `least`."""
         cosines = self.backbone.images(images) @ self.texts.T
-        # A factor, as 1 / 0.01 is 100 to the last bit and a division by 0.01 in single precision is not.
+        # A factor: 1 / 0.01 is exactly 100, but a division by 0.01 in single precision is not exact.
         rows = (cosines * (1 / self.options.temperature)).softmax(dim=-1).tolist()
         return [_verdict(dict(zip(self.names, row, strict=True)), self.options.least) for row in rows]
 
 
 class Probe:
-    """Judge the features of an image by coefficients that were fitted before; `clean` among them abstains."""
+    """The linear probe: coefficients that were fitted before classify features; the class `clean` abstains."""
 
     def __init__(self, options: ProbeOptions, runtime: Runtime) -> None:
         self.options = options
@@ -54,14 +54,14 @@ class Probe:
         _require_same(self.model.about, self.backbone.identity(), options)
 
     def detect(self, images: Tensor) -> Sequence[Detection]:
-        """Return one label per image of (B, 3, H, W), or none where it looks clean or `least` is not reached."""
+        """Return one label per image of (B, 3, H, W), or none if it looks clean or `least` is not reached."""
         features = self.backbone.images(images).cpu().double().numpy()
         rows = self.model.probabilities(features, self.options.temperature).tolist()
         return [_verdict(dict(zip(self.model.names, row, strict=True)), self.options.least) for row in rows]
 
 
 def _require_same(fitted: Mapping[str, str], here: Mapping[str, str], options: ProbeOptions) -> None:
-    """Refuse coefficients of another CLIP, which may well have features of as many values."""
+    """Refuse coefficients that were fitted to another CLIP, as its features may have the same length."""
     if not fitted:
         raise RestorebenchError(f"{options.probe}: does not say which CLIP it was fitted to; fit it anew")
     differing = [

@@ -16,24 +16,24 @@ Sentences = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Backbone(PluginOptions):
-    """Which CLIP, and what it sees."""
+    """The CLIP, and the part of an image that it gets."""
 
     model: str = Field("ViT-B-32", description="architecture, by its name in open_clip")
     pretrained: str = Field(
         "laion2b_s34b_b79k",
-        description="tag of open_clip: which weights, and how their network sees; a file of weights has one too",
+        description="tag of open_clip: the weights and their network's settings; a file of weights needs one too",
     )
     weights: Untrained | Path | None = Field(
         None,
-        description="a file of weights in place of a download, or `untrained`: random, an eighth as wide",
+        description="a file of weights in place of a download, or `untrained`: random weights, an eighth as wide",
     )
     crop: Literal["center", "whole"] = Field(
-        "center", description="a centred square, or the whole image squeezed into one"
+        "center", description="a centred square, or the whole image squeezed into a square"
     )
 
 
 class ZeroShotOptions(Backbone):
-    """The zero-shot detector."""
+    """Options of the zero-shot detector."""
 
     templates: Sentences = Field(
         TEMPLATES, description="sentences with {} for a task's words; their features are averaged"
@@ -43,14 +43,14 @@ class ZeroShotOptions(Backbone):
         description="words for a task, in place of its own prompt; their features are averaged",
     )
     temperature: Temperature = 0.01  # of cosines, as CLIP was trained
-    least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")
+    least: float = Field(0, ge=0, le=1, description="abstain if no task is at least this probable")
 
 
 class ProbeOptions(Backbone):
-    """The linear probe."""
+    """Options of the linear probe."""
 
     probe: Path = Field(
         description="coefficients that `python -m restorebench_clip.probe` wrote for the same CLIP"
     )
     temperature: Temperature = 1.0
-    least: float = Field(0, ge=0, le=1, description="abstain where no task is as probable as this")
+    least: float = Field(0, ge=0, le=1, description="abstain if no task is at least this probable")

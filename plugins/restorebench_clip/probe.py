@@ -1,7 +1,7 @@
 """Fit a linear probe: `python -m restorebench_clip.probe FOLDER --output FILE`.
 
-FOLDER holds a folder of images per class: a task's name, or `clean`. Few examples are enough to see what CLIP's
-features know. Classes weigh the same however many images they have.
+FOLDER holds a folder of images per class, named after a task or `clean`. A few examples are enough to see how well
+CLIP's features separate the classes. All classes have the same weight, whatever their number of images.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ RIDGE = 1e-4
 
 
 def classes_of(folder: Path, tasks: Sequence[Task]) -> list[str]:
-    """List the classes that a folder has folders for; hidden ones do not count.
+    """List the classes, one per subfolder; hidden subfolders do not count.
 
     Raises:
-        RestorebenchError: they are fewer than two.
-        UnknownName: one is called like no task.
+        RestorebenchError: there are fewer than two.
+        UnknownName: a subfolder does not have the name of a task.
     """
     if not folder.is_dir():
         raise MissingResource(f"{folder}: no such folder")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(names) < 2:
-        raise RestorebenchError(f"{folder} holds {len(names)} folders; a probe needs one per class, two at least")
+        raise RestorebenchError(f"{folder} holds {len(names)} folders; a probe needs one per class, at least two")
     known = [*(task.name for task in tasks), CLEAN]
-    if strange := [name for name in names if name not in known]:
-        near = nearest(strange[0], known)
-        raise UnknownName(f"{folder}: no task is called {', '.join(strange)}{near}; rename or move it")
+    if unknown := [name for name in names if name not in known]:
+        near = nearest(unknown[0], known)
+        raise UnknownName(f"{folder}: no task is called {', '.join(unknown)}{near}; rename or move it")
     return names
 
 
 def described(
     folder: Path, names: Sequence[str], backbone: ClipBackbone, limit: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (N, D) and class numbers (N,) of the images in a folder's folders."""
+    """Return the features (N, D) and class numbers (N,) of the images in a folder's subfolders."""
     found = [
         (number, path) for number, name in enumerate(names) for path in photographs.listed(folder / name, limit)
     ]
@@ -56,7 +56,7 @@ def described(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Describe, fit, store and print how many of its own examples the probe gets right."""
+    """Compute features, fit and store a probe, and print how many of its own examples it gets right."""
     parser = argparse.ArgumentParser(prog="python -m restorebench_clip.probe", description=(__doc__ or "")[:60])
     parser.add_argument("folder", type=Path, help="one folder per task, and perhaps `clean`, with images")
     parser.add_argument("--output", type=Path, required=True, help="file of coefficients to write, .npz")
@@ -64,10 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pretrained", default="laion2b_s34b_b79k", help="tag of open_clip")
     parser.add_argument("--weights", help="a file of weights in place of the tag's download")
     parser.add_argument("--crop", choices=("center", "whole"), default="center")
-    parser.add_argument("--limit", type=int, help="few-shot: use only so many images per class")
-    parser.add_argument(
-        "--cache", type=Path, default=cache_folder(), help="where downloads are kept (%(default)s)"
-    )
+    parser.add_argument("--limit", type=int, help="few-shot: use only the first N images per class")
+    parser.add_argument("--cache", type=Path, default=cache_folder(), help="folder for downloads (%(default)s)")
     given = parser.parse_args(arguments)
     try:
         if given.output.is_dir() or not given.output.absolute().parent.is_dir():
@@ -79,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fitted(given: argparse.Namespace) -> tuple[float, str]:
-    """Fit and store; return the share of examples that are right, and how many of how many there are."""
+    """Fit and store a probe; return the share of right answers on its examples, and a text with their number."""
     tasks = discover().tasks
     names = classes_of(given.folder, tasks)
     options = Backbone(model=given.model, pretrained=given.pretrained, weights=given.weights, crop=given.crop)

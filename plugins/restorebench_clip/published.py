@@ -1,4 +1,4 @@
-"""The weights of CLIPs, as far as they are known without importing open_clip."""
+"""The published weights of CLIPs, as far as they are known without importing open_clip."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 FILE = "open_clip_model.safetensors"
 _REPOSITORIES = {("ViT-B-32", "laion2b_s34b_b79k"): "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"}
-"""Of the default model alone: open_clip knows the others, and a plan takes no time to ask it."""
+"""Only the default model: open_clip knows the others, but a plan does not take the time to import it."""
 
 
 def weight_file(model: str, tag: str, repository: str) -> WeightFile:
-    """Name the file of a tag; repository: empty where it is not known."""
+    """Return the file of a tag's weights. repository: "" if it is not known."""
     url = f"https://huggingface.co/{repository}/resolve/main/{FILE}" if repository else ""
     return WeightFile(f"{model}-{tag}.safetensors", url, "see the model's page", 0)
 
 
 def files(options: Backbone) -> Sequence[WeightFile]:
-    """Name the published file that a CLIP needs."""
+    """Return the published file that a CLIP needs; none if options name a file."""
     if options.weights is not None:
         return ()
     tag = options.model, options.pretrained

@@ -1,4 +1,4 @@
-"""Finding the degraded and the clean folder of a task below a root."""
+"""Search for the degraded and the clean folder of a task below a root."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ISTD_CLEAN_NAMES = frozenset({"train_c", "test_c"})
 
 
 def task_folders(root: Path, task: str, istd: bool = False) -> tuple[Path, Path] | None:
-    """Return the (degraded, clean) folders of a task, or None where the root does not hold the task.
+    """Return the (degraded, clean) folders of a task, or None if the root has no folder for it.
 
-    Case is ignored, and the parts of a composite task may stand in any order: `Rainy+hazy`.
+    Case is ignored, and the parts of a composite task may be in any order: `Rainy+hazy`.
 
     Raises:
         MissingResource: there is no such root.
-        RestorebenchError: the task's folder does not hold exactly one of each, or there are two for it.
+        RestorebenchError: the task's folder does not hold exactly one of each, or the task has two folders.
     """
     if not root.is_dir():
         raise MissingResource(
@@ -55,7 +55,7 @@ def _one(folder: Path, names: frozenset[str], side: str, usual: str) -> Path:
         return found[0]
     have = ", ".join(child.name for child in (found or _subfolders(folder))) or "no folder"
     raise RestorebenchError(
-        f"{folder}: expected one folder of {side} images, usually {usual}, and found {have}; "
+        f"{folder}: expected one folder of {side} images, usually {usual}, but found {have}; "
         f"rename it, or give `degraded` and `clean` (known names: {', '.join(sorted(names))})"
     )
 

@@ -14,53 +14,52 @@ from restorebench_datasets.samples import few
 
 KINDS = ("captured", "published", "derived", "synthetic")
 
-_PAIRING = re.compile(r"\bpairing \w+ here\b")  # both images may still be as captured
+_PAIRING = re.compile(r"\bpairing \w+ here\b")  # says nothing about how the images themselves were made
 _MADE_HERE = re.compile(r"\bhere\b|\bderived\b|^standard-protocol\b")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a manifest says of one sample; None where it says nothing."""
+    """The facts that a manifest gives about one sample; None for a fact that it does not give."""
 
     scene: str | None = None
     kind: str | None = None
 
 
 def read_manifest(root: Path, task: str, ids: Collection[str]) -> dict[str, Facts]:
-    """Map the ids of a task's samples to what `manifest.csv` says; empty where there is no such file.
+    """Map the ids of a task's samples to the facts in `manifest.csv`; empty if there is no such file.
 
-    A row names its sample by id, or by id and extension: `a` or `a.png`. The parts of a mixture may stand in
-    any order.
+    A row names its sample by id, or by id and extension: `a` or `a.png`. The parts of a mixture may be in any
+    order.
 
     Raises:
-        RestorebenchError: the file cannot be read as text, lacks the column task or name, or has rows of this
-            task that fit no sample, several for one, or rows of a task that is neither one of the ten nor a
-            folder.
+        RestorebenchError: the file is not text, or lacks the column task or name; a row of this task matches no
+            sample, or two match one; or a row has a task that is neither one of the ten nor a folder.
     """
     path = root / "manifest.csv"
     if not path.is_file():
         return {}
     found: dict[str, Facts] = {}
-    nowhere: list[str] = []
-    strangers: list[str] = []
+    unknown_tasks: list[str] = []
+    unmatched: list[str] = []
     repeated: list[str] = []
     for row in _rows(path):
         named = composite(components(row["task"].strip().lower()))
         if named != task:
             if not row["task"] or not (set(components(named)) <= set(TEN_NAMES) or (root / row["task"]).is_dir()):
-                nowhere.append(row["task"] or "(empty)")
+                unknown_tasks.append(row["task"] or "(empty)")
             continue
         name = _id(row["name"], ids)
         if name is None:
-            strangers.append(row["name"])
+            unmatched.append(row["name"])
             continue
         if name in found:
             repeated.append(row["name"])
         found[name] = Facts(row.get("scene") or row.get("scene_group") or None, _kind(row.get("kind")))
     complaints = {
-        "rows of no task and no folder": list(dict.fromkeys(nowhere)),
-        f"rows of {task} without a sample": strangers,
-        f"rows of {task} about a sample that has one already": repeated,
+        "rows whose task is neither known nor a folder": list(dict.fromkeys(unknown_tasks)),
+        f"rows of {task} without a sample": unmatched,
+        f"rows of {task} for a sample that already has a row": repeated,
     }
     problems = [f"{len(names)} {what}: {few(names)}" for what, names in complaints.items() if names]
     if problems:
@@ -84,7 +83,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _id(name: str, ids: Collection[str]) -> str | None:
-    """Return the id a row means, with or without an image's extension; None where there is none."""
+    """Return the id that a row names, with or without an image's extension; None if there is no such id."""
     if name in ids:
         return name
     plain = PurePosixPath(name)
@@ -93,10 +92,11 @@ def _id(name: str, ids: Collection[str]) -> str | None:
 
 
 def _kind(text: str | None) -> str | None:
-    """Return one of `KINDS`: the word itself, or what free text says of the two images.
+    """Return one of `KINDS`: the word itself, or the kind that free text describes.
 
-    Derived as soon as either of them was made "here", is called derived, or follows a "standard-protocol", which
-    is a recipe for making it. That only "pairing derived here" is said of leaves two images as they were.
+    The kind is derived if the text says that either image was made "here", is derived, or follows a
+    "standard-protocol", which is a recipe for making it. The words "pairing derived here" do not count, as they
+    say nothing about the images.
     """
     if not text or not text.strip():
         return None

@@ -17,20 +17,22 @@ Pairing = Literal[
 
 
 class Paired(PluginOptions):
-    """Where the two folders are and how their files belong together."""
+    """The two folders, and the rule by which their files are paired."""
 
     path: Path | None = Field(None, description="root that holds <task>/{LQ,GT}")
     degraded: Path | None = Field(None, description="folder of degraded images, instead of `path`")
     clean: Path | None = Field(None, description="folder of clean images, with `degraded`")
     task: str | None = Field(None, description="the task that `degraded` shows; any task by default")
-    pairing: Pairing = Field("auto", description="naming rule; auto is `stem`, and says what else would fit")
+    pairing: Pairing = Field(
+        "auto", description="naming rule; auto is `stem`, and its errors name other rules that fit"
+    )
     clean_crop: Literal["centre"] | None = Field(
         None, description="`centre` cuts clean images that are larger down to their degraded partner's size"
     )
     crop: Crop = None
 
     @model_validator(mode="after")
-    def _one_place(self) -> Paired:
+    def _one_source(self) -> Paired:
         if (self.degraded is None) != (self.clean is None):
             raise ValueError("`degraded` and `clean` go together: give both folders")
         if (self.path is None) == (self.degraded is None):
@@ -41,7 +43,7 @@ class Paired(PluginOptions):
 
 
 class Synthetic(PluginOptions):
-    """Which photographs are degraded, and how."""
+    """The photographs to degrade, and the settings for that."""
 
     clean: Literal["embedded"] | Path = Field(
         "embedded",
@@ -60,9 +62,11 @@ class Synthetic(PluginOptions):
         )
     )
     quantise: Literal["8bit", "float"] = Field(
-        "8bit", description="clip and round to 8 bits as a file would, or keep what the degradation gives"
+        "8bit", description="clip and round to 8 bits as in a file, or keep the degradation's values"
     )
-    order: Literal["physical", "cdd"] = Field("physical", description="order in which the parts of a mixture act")
+    order: Literal["physical", "cdd"] = Field(
+        "physical", description="order in which the parts of a mixture are applied"
+    )
 
     @field_validator("degradations")
     @classmethod
@@ -71,7 +75,7 @@ class Synthetic(PluginOptions):
             if name == "composite" or "+" in name:
                 raise ValueError(
                     f"a mixture has no options of its own, so those of {name!r} would go unread; give each part "
-                    "its own, as in {hazy: {beta: 1}}, and the order as `order: cdd` beside `degradations` "
+                    "its options, as in {hazy: {beta: 1}}, and the order as `order: cdd` beside `degradations` "
                     "(`restorebench degrade` takes neither: write a suite)"
                 )
         return degradations
@@ -85,6 +89,6 @@ class Synthetic(PluginOptions):
 
 
 class Unpaired(PluginOptions):
-    """Where the images are."""
+    """The images."""
 
     path: Path = Field(description="one image, or a folder of images")

@@ -30,10 +30,10 @@ from restorebench_datasets.samples import (
 
 @dataclass(frozen=True)
 class Pair:
-    """Two files. clean_name: the clean file's relative path without extension.
+    """A degraded and a clean file. clean_name: the clean file's relative path without extension.
 
-    height, width: of the degraded image. cut: whether the clean one is larger and is cut to that.
-    scene, kind: as the manifest says; None where it does not.
+    height, width: of the degraded image. cut: whether the clean image is larger and is cut to that size.
+    scene, kind: from the manifest; None if it does not give them.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Pair:
 
 
 class PairedFolder:
-    """Pairs read from disk; item i depends on the files and the crops only."""
+    """Pairs read from disk; item i depends only on the files and the crops."""
 
     def __init__(self, pairs: Sequence[Pair], crop: int | None) -> None:
         self._pairs = pairs
@@ -74,10 +74,10 @@ def load(options: Paired, request: DataRequest) -> PairedFolder:
 
 @readable()
 def index(options: Paired, request: DataRequest) -> list[SampleInfo]:
-    """List the samples of one task from file names, headers and bytes; empty where it is not held.
+    """List the samples of one task from file names, headers and bytes; empty if there are none of that task.
 
     Raises:
-        RestorebenchError: files do not pair, or a degraded file is a copy of its clean one.
+        RestorebenchError: files cannot be paired, or a degraded file is a copy of its clean one.
     """
     pairs = _requested(options, canonical(request.task))
     digests = [(file_digest(pair.degraded), file_digest(pair.clean)) for pair in pairs]
@@ -87,7 +87,7 @@ def index(options: Paired, request: DataRequest) -> list[SampleInfo]:
 
 
 def _shows_anything(options: Paired) -> bool:
-    """Tell whether the images are those of no task in particular, such as restored ones that are to be scored."""
+    """Tell whether the images may be of any task, for example restored images that are to be scored."""
     return options.degraded is not None and options.task is None
 
 
@@ -112,7 +112,7 @@ def _requested(options: Paired, task: str) -> list[Pair]:
 
 
 def _clean_pairs(options: Paired) -> list[Pair]:
-    """Pair every different clean image of the ten tasks with itself; the first task that holds it names it."""
+    """Pair every distinct clean image of the ten tasks with itself; its id names the first task that holds it."""
     tasks = TEN_NAMES if options.degraded is None else (options.task or TEN_NAMES[0],)
     unique: dict[str, Pair] = {}
     for task in tasks:
@@ -124,7 +124,7 @@ def _clean_pairs(options: Paired) -> list[Pair]:
 
 
 def _pairs_for_clean(options: Paired, task: str) -> list[Pair]:
-    """Match the files of a task that a suite may not have asked for, and say so where they do not fit."""
+    """Match the files of a task that the suite may not use; an error then says why they were read."""
     try:
         return _pairs(options, task)
     except RestorebenchError as error:
@@ -166,7 +166,7 @@ def _pairs(options: Paired, task: str) -> list[Pair]:
 
 
 def _has_centre(whole: tuple[int, int], part: tuple[int, int]) -> bool:
-    """Tell whether as many pixels can be cut on either side: (height, width) against (height, width)."""
+    """Tell whether equal margins can be cut on opposite sides; both sizes are (height, width)."""
     return all(long >= short and (long - short) % 2 == 0 for long, short in zip(whole, part, strict=True))
 
 
@@ -174,7 +174,7 @@ def _refuse_sizes(folder: Path, unequal: Sequence[str], croppable: bool) -> NoRe
     advice = "images are never resized, so crop or replace them"
     if croppable:
         advice = (
-            "where the set's own rule is to cut the clean images around their centre, as for SOTS-indoor, "
+            "if this data set's rule is to cut the clean images around their centre, as for SOTS-indoor, "
             "set `clean_crop: centre`"
         )
     raise RestorebenchError(
@@ -192,7 +192,7 @@ def _folders(options: Paired, task: str) -> tuple[Path, Path] | None:
 
 
 def _partners(folders: tuple[Path, Path], degraded: list[str], clean: list[str], pairing: str) -> dict[str, str]:
-    """Pair the stems, or say everything that does not fit and which named rules would."""
+    """Pair the stems, or raise an error with everything that does not match and the named rules that would."""
     rule = "stem" if pairing == "auto" else pairing
     partners, problems = match(degraded, clean, RULES[rule])
     if not problems:

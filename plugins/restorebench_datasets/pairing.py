@@ -1,7 +1,7 @@
-"""Named rules that say which clean image belongs to a degraded one.
+"""Named rules that pair degraded with clean images.
 
-A rule turns the file name of either side into a key; equal keys in the same subfolder are a pair. A name
-that does not follow the rule has no key. Nothing is ever paired by its place in a sorted list.
+A rule derives a key from the file names of both sides; files with equal keys in the same subfolder are a pair. A
+name that does not follow the rule has no key. Files are never paired by their position in a sorted list.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Key = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Rule:
-    """How the names of one layout give keys. many_to_one: several degraded images may share a clean one."""
+    """A rule for the keys of one layout. many_to_one: several degraded images may share a clean one."""
 
     degraded_key: Key
     clean_key: Key
@@ -30,7 +30,7 @@ def _whole(stem: str) -> str | None:
 
 
 def _capture(pattern: str) -> Key:
-    """Make the key function that returns the group `key` where the whole stem fits the pattern."""
+    """Return a key function that gives the group `key` if the whole stem matches the pattern, else None."""
     compiled = re.compile(pattern, re.IGNORECASE)
 
     def key(stem: str) -> str | None:
@@ -51,14 +51,14 @@ RULES: Mapping[str, Rule] = {
     "srd": Rule(_whole, _capture(r"(?P<key>.+)_(?:no_shadow|free)")),
     "lolv2-real": Rule(_capture(rf"low{_NUMBER}"), _capture(rf"normal{_NUMBER}")),
     "rain1400": Rule(_capture(r"(?P<key>.+)_[0-9]+"), _whole, many_to_one=True),
-    "istd": Rule(_whole, _whole),  # what is special is the names of its folders, see folders.py
+    "istd": Rule(_whole, _whole),  # only the names of its folders are special, see folders.py
 }
 
 
 def match(degraded: Sequence[str], clean: Sequence[str], rule: Rule) -> tuple[dict[str, str], list[str]]:
-    """Pair relative paths without extension; return {degraded: clean} and what is wrong, in words.
+    """Pair relative paths without extension; return {degraded: clean} and a list of problems, in words.
 
-    Nothing is wrong when every file on either side is used, and every clean one once unless the rule is
+    There is no problem if every file on both sides is used, and every clean file only once unless the rule is
     many-to-one.
     """
     degraded_keys = {stem: _key(stem, rule.degraded_key) for stem in degraded}
@@ -85,7 +85,7 @@ def match(degraded: Sequence[str], clean: Sequence[str], rule: Rule) -> tuple[di
 
 
 def fitting_rules(degraded: Sequence[str], clean: Sequence[str]) -> list[str]:
-    """Return the names of the rules under which everything matches."""
+    """Return the names of the rules under which all files match."""
     return [name for name, rule in RULES.items() if not match(degraded, clean, rule)[1]]
 
 

@@ -1,4 +1,4 @@
-"""Which degradation a synthetic task is made with, under which options."""
+"""The degradation of a synthetic task, with its options."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from restorebench_datasets.options import Synthetic
 COMPOSITE = "composite"
 """Name of the degradation that applies several others: `{"parts": [{"name", "options"}, ...], "order"}`."""
 
-_PRESET_SEVERITY = 3  # the middle, for a preset that does not say which severity it stands for
+_PRESET_SEVERITY = 3  # the middle one, for a preset that does not give its severity
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A degradation with validated options.
 
-    parts: the options of each degradation that takes part, by name; of a single one, just its own. order: in
-    which those of a mixture act, else None. versions: card name to version, of all that take part. severity:
-    what a preset stands for, else None.
+    parts: the options of each degradation involved, by name; only one for a single degradation. order: order of
+    the parts of a mixture, else None. versions: version of each card involved, by name. severity: that of a
+    preset, else None.
     """
 
     card: DegradationInfo
@@ -44,7 +44,7 @@ class Recipe:
     severity: int | None
 
     def facts(self) -> dict[str, Any]:
-        """Return what decides the pixels, JSON-ready: options with their defaults, files by their content.
+        """Return everything that decides the pixels, JSON-ready: options with defaults, files by their content.
 
         Raises:
             MissingResource: a file that an option names may not be read.
@@ -59,7 +59,7 @@ class Recipe:
         }
 
     def load(self, request: DataRequest) -> Degradation:
-        """Load the degradation for a CPU: it works on numpy arrays and needs neither device nor cache."""
+        """Load the degradation for the CPU: it works on numpy arrays and needs neither device nor cache."""
         runtime = Runtime("cpu", 1, Path(), request.roots, True, TEN, request.find)
         degradation: Degradation = resolve(self.card.load)(self.options, runtime)
         return degradation
@@ -73,7 +73,7 @@ def choose(options: Synthetic, request: DataRequest) -> Recipe:
         RestorebenchError: an option does not fit, or the preset is not one of the degradation's.
     """
     for name in options.degradations:
-        request.find("degradation", name)  # options for a misspelt degradation must not go unheard
+        request.find("degradation", name)  # options of a misspelt degradation must not be ignored
     names = components(request.task)
     parts: list[DegradationInfo] = [request.find("degradation", name) for name in names]
     if len(parts) == 1:
@@ -93,13 +93,13 @@ def choose(options: Synthetic, request: DataRequest) -> Recipe:
     return Recipe(card, mixture, models, options.order, _versions([card, *parts]), None)
 
 
-def _versions(taking_part: Sequence[DegradationInfo]) -> dict[str, str]:
-    """Map the name of each card whose code makes the pixels to its version."""
-    return {card.name: card.version for card in taking_part}
+def _versions(cards: Sequence[DegradationInfo]) -> dict[str, str]:
+    """Return the versions, by name, of the cards whose code makes the pixels."""
+    return {card.name: card.version for card in cards}
 
 
 def _part(card: DegradationInfo, explicit: Mapping[str, Any], options: Synthetic) -> Any:
-    """Validate the options of one degradation, also against what is done with its image."""
+    """Validate the options of one degradation, and that they fit the dataset's own options."""
     chosen = validated(card, explicit)
     if options.quantise == "8bit" and getattr(chosen, "clip", True) is False:
         raise RestorebenchError(
@@ -110,7 +110,7 @@ def _part(card: DegradationInfo, explicit: Mapping[str, Any], options: Synthetic
 
 
 def _explicit(options: Synthetic, card: DegradationInfo) -> tuple[dict[str, Any], int | None]:
-    """Return the options of a single degradation, and the severity where a preset decides it."""
+    """Return the options of a single degradation, and the severity if a preset decides it."""
     explicit = dict(options.degradations.get(card.name, {}))
     if options.preset is None:
         return explicit, None

@@ -1,4 +1,4 @@
-"""What the datasets share: listing images, naming files in errors, sizes, digests."""
+"""Shared helpers of the datasets: listing images, naming files in errors, sizes, digests."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def canonical(task: str) -> str:
     return composite(names)
 
 
-def named_images(place: Path) -> dict[str, Path]:
-    """Map ids to files: those of a folder, as `list_images` does, or one file by its stem.
+def named_images(path: Path) -> dict[str, Path]:
+    """Map ids to files: all images of a folder, as `list_images` does, or a single file by its stem.
 
-    A file that is named is taken whatever its suffix; its content decides whether it is an image.
+    A single file may have any suffix; its content decides whether it is an image.
     """
-    return {place.stem: place} if place.is_file() else list_images(place)
+    return {path.stem: path} if path.is_file() else list_images(path)
 
 
 def list_images(folder: Path) -> dict[str, Path]:
     """Map the relative path without extension of each image below a folder to its file, in sorted order.
 
-    Hidden files and files that are no images by their suffix are left out.
+    Hidden files and files without the suffix of an image are left out.
 
     Raises:
         MissingResource: there is no such folder.
         OSError: a folder below it may not be read.
-        RestorebenchError: it holds no image, or two files differ in their extension only.
+        RestorebenchError: it holds no image, or two files differ only in their extension.
     """
     if not folder.is_dir():
         raise MissingResource(f"{folder}: no such file or folder; correct the path")
@@ -68,7 +68,7 @@ def list_images(folder: Path) -> dict[str, Path]:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Say of files and folders that the system will not let us read which they are; also a decorator.
+    """Turn an OSError into a message that names the file or folder; also usable as a decorator.
 
     Raises:
         MissingResource: in place of any OSError.
@@ -76,17 +76,17 @@ def readable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place, reason = error.filename or "a file", error.strerror or error
+        path, reason = error.filename or "a file", error.strerror or error
         raise MissingResource(
-            f"{place}: cannot be read ({reason}); allow reading it, or correct the path"
+            f"{path}: cannot be read ({reason}); allow reading it, or correct the path"
         ) from error
 
 
 def sizes(paths: Iterable[Path], crop: int | None = None) -> dict[Path, tuple[int, int]]:
-    """Map image files to their (height, width), from their headers.
+    """Return the (height, width) of image files, from their headers.
 
     Raises:
-        RestorebenchError: files that cannot be used, all of them: the first five with their reasons, and a count.
+        RestorebenchError: files that cannot be used; the message has the first five reasons and a count of others.
     """
     found: dict[Path, tuple[int, int]] = {}
     problems: list[RestorebenchError] = []
@@ -102,7 +102,7 @@ def sizes(paths: Iterable[Path], crop: int | None = None) -> dict[Path, tuple[in
 
 
 def _together(problems: Sequence[RestorebenchError], shown: int = 5) -> RestorebenchError:
-    """Make one error of several, a line each."""
+    """Combine several errors into one, with a line for each."""
     lines = [str(problem) for problem in problems[:shown]]
     if len(problems) > shown:
         lines.append(f"and {len(problems) - shown} more images cannot be used")
@@ -117,7 +117,7 @@ def few(names: Iterable[str], shown: int = 5) -> str:
 
 
 def check_crop(path: Path, height: int, width: int, crop: int | None) -> None:
-    """Refuse an image that a crop does not fit into."""
+    """Refuse an image that is smaller than the crop."""
     if crop is not None and min(height, width) < crop:
         raise RestorebenchError(
             f"{path}: is {height} x {width} (height x width), smaller than the crop of {crop}; "
@@ -131,10 +131,10 @@ def cropped_size(height: int, width: int, crop: int | None) -> tuple[int, int]:
 
 
 def scene(file: str) -> str:
-    """Name the scene of a clean image by its file's sha256; 48 bits keep millions of photographs apart.
+    """Return the scene name of a clean image, from its file's sha256; 48 bits suffice for millions of photographs.
 
-    The tables draw equal scenes of all tasks and datasets together, so a scene is the photograph itself and not
-    its name: sets that know nothing of each other all have a 1, a 2 and a 3.
+    The tables resample equal scenes of all tasks and datasets together, so the scene identifies the photograph
+    itself, not its name: unrelated data sets all have a 1, a 2 and a 3.
     """
     return file[:12]
 

@@ -1,4 +1,4 @@
-"""`synthetic`: clean photographs, degraded here; the same seed gives the same pixels to every restorer."""
+"""`synthetic`: clean photographs that are degraded here; with the same seed, all restorers get the same pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ONE_SCENE = dict.fromkeys(("motorcycle_left", "motorcycle_right"), "motorcycle"
 
 @dataclass(frozen=True)
 class Photograph:
-    """A clean image file; height and width are those of the whole image."""
+    """A clean image file. height, width: of the whole image."""
 
     name: str
     path: Path
@@ -41,7 +41,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Shot:
-    """One sample to make. label: what stands behind the @ of its id; None for a clean sample."""
+    """One sample to make. label: the part of its id after the @; None for a clean sample."""
 
     photograph: Photograph
     severity: int = 0
@@ -55,7 +55,7 @@ class Shot:
 
 
 class SyntheticImages:
-    """Samples made when asked for; item i depends on the photograph, the options and the suite's seed."""
+    """Samples that are made on demand; item i depends only on the photograph, the options and the suite's seed."""
 
     def __init__(
         self, shots: Sequence[Shot], options: Synthetic, request: DataRequest, degradation: Degradation | None
@@ -89,7 +89,7 @@ class SyntheticImages:
     def _read(self, path: Path) -> Image:
         if self._last is None or self._last[0] != path:
             whole = images.read(path)
-            whole.flags.writeable = False  # it is handed out more than once
+            whole.flags.writeable = False  # it is returned more than once
             self._last = (path, whole)
         return self._last[1]
 
@@ -128,7 +128,7 @@ def index(options: Synthetic, request: DataRequest) -> list[SampleInfo]:
 
 
 def _shots(options: Synthetic, recipe: Recipe | None) -> list[Shot]:
-    """List what is made: a clean sample per photograph, one per preset, or one per severity."""
+    """List the samples to make, for each photograph: a clean one, one for the preset, or one per severity."""
     pictures = _photographs(options)
     if recipe is None:
         return [Shot(photograph) for photograph in pictures]

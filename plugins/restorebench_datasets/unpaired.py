@@ -13,7 +13,7 @@ from restorebench_datasets.samples import digest, named_images, readable, sizes
 
 
 class UnpairedImages:
-    """Images read from disk; item i depends on its file only."""
+    """Images read from disk; item i depends only on its file."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
@@ -33,9 +33,9 @@ def load(options: Unpaired, request: DataRequest) -> UnpairedImages:
 
 @readable()
 def index(options: Unpaired, request: DataRequest) -> list[SampleInfo]:
-    """List the images from headers and bytes, the same for every task; each is a scene of its own.
+    """List the images from headers and bytes, the same for every task; each image is its own scene.
 
-    None is `clean`: nothing says that an image without a ground truth is free of degradations.
+    The task `clean` has none, as an image without a ground truth may have degradations.
     """
     files = _files(options, request)
     known = sizes(files.values())

@@ -1,4 +1,4 @@
-"""Composites: several degradations on one image, each with its own share of the randomness."""
+"""Composites: several degradations on one image, each with its own generator."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ CDD_ORDER = ("low-light", "rainy", "snowy", "hazy")
 
 
 def in_order(cards: list[DegradationInfo], order: str) -> list[DegradationInfo]:
-    """Sort cards by stage, or as CDD-11 does with all others behind; equals in the order of the tables."""
+    """Sort cards by stage, or in the order of CDD-11 with all others last; ties in the order of the tables."""
 
     def canonical(card: DegradationInfo) -> tuple[int, int, str]:
         known = TEN_NAMES.index(card.name) if card.name in TEN_NAMES else len(TEN_NAMES)
         return (card.stage, known, card.name)
 
     def cdd(card: DegradationInfo) -> tuple[int, tuple[int, int, str]]:
-        place = CDD_ORDER.index(card.name) if card.name in CDD_ORDER else len(CDD_ORDER)
-        return (place, canonical(card))
+        position = CDD_ORDER.index(card.name) if card.name in CDD_ORDER else len(CDD_ORDER)
+        return (position, canonical(card))
 
     return sorted(cards, key=cdd if order == "cdd" else canonical)
 
 
 class Composite:
-    """Apply the parts one after the other."""
+    """Several degradations, applied one after the other."""
 
     def __init__(self, options: options.Composite, runtime: Runtime | DataRequest) -> None:
         given = {part.name: part.options for part in options.parts}
@@ -45,9 +45,9 @@ class Composite:
         ]
 
     def degrade(self, clean: Image, severity: int, rng: np.random.Generator) -> Degraded:
-        """Degrade with every part at the same severity; maps are called `part/map`.
+        """Degrade with every part at the same severity; maps are named `part/map`.
 
-        Each part draws from a generator of its own, so that adding one leaves what the others draw.
+        Each part draws from its own generator, so that adding a part does not change what the others draw.
         """
         seed = int(rng.integers(2**63))
         image = clean

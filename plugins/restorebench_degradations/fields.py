@@ -1,6 +1,6 @@
 """Shared maths of the synthesisers: scale, blur, smooth noise, splatting.
 
-Arrays are (H, W) or (H, W, C); a pixel's centre has integer coordinates, rows grow downwards.
+Arrays are (H, W) or (H, W, C); a pixel's centre has integer coordinates, and rows are counted downwards.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from scipy.ndimage import gaussian_filter
 Array = np.ndarray[Any, Any]
 
 REFERENCE_SIDE = 480
-"""Side in pixels at which the recipes' lengths are given."""
+"""Shorter side in pixels for which the lengths of the recipes are given."""
 
 SPLAT_VARIANCE = 1 / 6
 """Mean variance in px^2 that a bilinear splat adds per axis: the mean of f(1-f) over f in [0, 1]."""
 
 
 def scale(height: int, width: int) -> float:
-    """Return the factor on all lengths: shorter side over 480 px, clamped to 0.5..4."""
+    """Return the factor of all lengths: shorter side over 480 px, clamped to 0.5..4."""
     return min(max(min(height, width) / REFERENCE_SIDE, 0.5), 4.0)
 
 
@@ -38,8 +38,8 @@ def splat_sigma(sigma: float) -> float:
 def smooth_noise(rng: np.random.Generator, height: int, width: int, sigma: float) -> Array:
     """Draw Gaussian-smoothed white noise, (H, W) float32, stretched to [0, 1].
 
-    sigma is a fraction of the longer side. The white noise lives on a coarse grid of a size that depends
-    on sigma alone, so an enlarged image gets the same field, enlarged, from the same generator.
+    sigma is a fraction of the longer side. The white noise is drawn on a coarse grid whose size depends only on
+    sigma, so the same generator gives an enlarged image the same field, enlarged.
     """
     spacing = sigma / 4
     cells = math.ceil((1 + 6 * sigma) / spacing)
@@ -56,15 +56,15 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int, sigma: float
 
 
 def splat(rows: Array, columns: Array, weights: Array, height: int, width: int) -> Array:
-    """Add weighted points to an empty (H, W) float64 canvas, each shared bilinearly by four pixels.
+    """Add weighted points to an empty (H, W) float64 canvas; four pixels share each point bilinearly.
 
-    Positions are fractional pixels; what falls outside the canvas is lost. The first moment is exact.
+    Positions are fractional pixels; shares outside the canvas are lost. The first moment is exact.
     """
     top, left = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)
     inside = (top >= -1) & (top < height) & (left >= -1) & (left < width)
     top, left, weights = top[inside], left[inside], weights[inside]
     down, right = rows[inside] - top, columns[inside] - left
-    stride = width + 2  # a border of one pixel takes the shares that fall outside
+    stride = width + 2  # a border of one pixel receives the shares outside
     corner = (top + 1) * stride + left + 1
     canvas = np.zeros((height + 2) * stride)
     shares = (
@@ -84,5 +84,5 @@ def luma(image: Array) -> Array:
 
 
 def finished(image: Array) -> Array:
-    """Clip to [0, 1] and make contiguous float32, as a `Degraded` holds it."""
+    """Clip to [0, 1] and return contiguous float32, as a `Degraded` needs it."""
     return np.ascontiguousarray(np.clip(image, 0, 1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Haze: the atmospheric scattering model over a depth invented from position, noise and edges."""
+"""Haze: the atmospheric scattering model, with a depth invented from position, noise and edges."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VEIL_AIRLIGHT = 0.9
 
 
 def invented_depth(clean: Image, rng: np.random.Generator) -> Array:
-    """Return an (H, W) float32 depth in [0, 1]: far at the top, uneven, with the edges of the luma."""
+    """Return an (H, W) float32 depth in [0, 1]: far at the top, uneven, with edges where the luma has them."""
     height, width = clean.shape[:2]
     above = 1 - (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height
     depth = 0.75 * above + 0.25 * smooth_noise(rng, height, width, 1 / 8)
@@ -31,19 +31,19 @@ def invented_depth(clean: Image, rng: np.random.Generator) -> Array:
 
 
 def scattered(image: Array, transmission: Array, airlight: Array | float) -> Array:
-    """Return x t + A (1 - t), the scattering model of Koschmieder; transmission is (H, W)."""
+    """Return x t + A (1 - t), Koschmieder's scattering model; transmission t is (H, W)."""
     share = transmission[:, :, None]
     return np.asarray(image * share + airlight * (1 - share), dtype=np.float32)
 
 
 def veil(clean: Image, image: Array, beta: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Lay thin haze over particles: (image, transmission). The depth comes from the clean image."""
+    """Add thin haze over particles; return image and transmission. The depth comes from the clean image."""
     transmission = np.exp(-beta * invented_depth(clean, rng))
     return scattered(image, transmission, VEIL_AIRLIGHT), transmission
 
 
 class Hazy:
-    """Blend towards the airlight with depth."""
+    """Haze: a blend towards the airlight that grows with depth."""
 
     def __init__(self, options: options.Hazy, runtime: object) -> None:
         self.options = options

@@ -33,7 +33,7 @@ def compressed(pixels: Array, quality: int) -> Array:
 
 
 class JpegCompressed:
-    """Round to 8 bits, encode, decode."""
+    """JPEG compression: rounding to 8 bits, encoding, decoding."""
 
     def __init__(self, options: options.JpegCompressed, runtime: object) -> None:
         self.options = options

@@ -24,7 +24,7 @@ CURVE_GAINS = ((0.8, 1.0), (0.7, 0.9), (0.5, 0.8), (0.4, 0.7), (0.3, 0.5))
 
 
 class LowLight:
-    """Darken, add shot and read noise in linear light, and return to display values."""
+    """A short exposure: darkening, shot and read noise in linear light, converted back to display values."""
 
     def __init__(self, options: options.LowLight, runtime: object) -> None:
         self.options = options

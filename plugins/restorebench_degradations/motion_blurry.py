@@ -25,10 +25,10 @@ STEPS = 200
 def blur_kernel(length_px: float, heading: float, bend: float, walk: Array) -> Array:
     """Splat a path of constant speed into a square kernel of odd side, float64, of sum 1.
 
-    heading in radians; bend * walk is the heading's course, walk being a Brownian motion over [0, 1].
-    The path's centre of mass lies on the middle pixel, else PSNR would measure a shift. The path is drawn
-    shorter by what the splat adds to its spread: without that a small photograph is blurred by up to 2 dB
-    more than the same one enlarged.
+    heading: start direction in radians; bend * walk is added along the path, with walk a Brownian motion over
+    [0, 1]. The path's centre of mass is on the middle pixel, as PSNR would otherwise measure a shift. The splat
+    adds to the path's spread, so the path is shortened by that: otherwise, a small photograph would lose up to
+    2 dB more by the blur than the same photograph enlarged.
     """
     direction = heading + bend * walk
     rows = np.cumsum(np.sin(direction)) * length_px / STEPS
@@ -43,7 +43,7 @@ def blur_kernel(length_px: float, heading: float, bend: float, walk: Array) -> A
 
 
 class MotionBlurry:
-    """Convolve linear light with the kernel of a random path."""
+    """Motion blur: linear light is convolved with the kernel of a random path."""
 
     def __init__(self, options: options.MotionBlurry, runtime: object) -> None:
         self.options = options

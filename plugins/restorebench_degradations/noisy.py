@@ -1,4 +1,4 @@
-"""Noise: white and Gaussian, or that of a sensor."""
+"""Noise: white Gaussian noise, or sensor noise."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 SIGMAS = (15.0, 25.0, 35.0, 50.0, 75.0)
 SHOTS = (4e-4, 1e-3, 2.5e-3, 6e-3, 1.2e-2)
-"""Shot noise of the variant, over the range 1e-4 to 0.012 of Brooks et al., Unprocessing, CVPR 2019."""
+"""Shot noise of `poisson-gaussian`, in the range 1e-4 to 0.012 of Brooks et al., Unprocessing, CVPR 2019."""
 
 
 class Noisy:
-    """Add noise that is independent per pixel and channel."""
+    """Noise that is independent per pixel and channel."""
 
     def __init__(self, options: options.Noisy, runtime: object) -> None:
         self.options = options

@@ -1,4 +1,4 @@
-"""Options of the synthesisers. A parameter that is None is decided by the severity.
+"""Options of the synthesisers. If a parameter is None, the severity decides it.
 
 Lengths are pixels at a shorter side of 480; the synthesiser multiplies them by the image's scale.
 """
@@ -18,7 +18,7 @@ class MotionBlurry(PluginOptions):
     length: float | None = Field(None, gt=0, le=400, description="length of the path in px")
     heading: float | None = Field(None, description="first direction of the path in degrees; random by default")
     bend: float | None = Field(
-        None, ge=0, description="how far the heading wanders, in radians; U(0.3, 1.5) by default"
+        None, ge=0, description="how much the direction varies, in radians; U(0.3, 1.5) by default"
     )
     noise: float = Field(
         0, ge=0, description="sigma of noise added after the blur, on the scale of 255 (literature: 1)"
@@ -66,11 +66,11 @@ class Noisy(PluginOptions):
     )
     sigma: float | None = Field(None, ge=0, description="standard deviation on the scale of 255, for `gaussian`")
     shot: float | None = Field(None, ge=0, description="variance per unit of linear light, for `poisson-gaussian`")
-    clip: bool = Field(True, description="false keeps `gaussian` noise that leaves [0, 1]")
+    clip: bool = Field(True, description="false keeps values of `gaussian` outside [0, 1]")
 
 
 class Raindrop(PluginOptions):
-    """Drops on the lens or on a pane before it."""
+    """Drops on the lens or on a pane in front of it."""
 
     count: int | None = Field(None, ge=0, le=5000, description="number of drops")
     radius: float | None = Field(None, gt=0, le=200, description="radius of every drop in px; a range by default")
@@ -85,7 +85,7 @@ class Rainy(PluginOptions):
     length: float | None = Field(
         None, gt=0, le=200, description="length of every streak in px; a range by default"
     )
-    strength: float | None = Field(None, ge=0, description="factor on the streaks, before they are added")
+    strength: float | None = Field(None, ge=0, description="factor of the streaks, before they are added")
     width: float | None = Field(None, gt=0, le=20, description="Gaussian sigma of a streak's profile in px")
     angle: float | None = Field(
         None, description="direction of every layer in degrees, 90 is straight down; 90 +- 25 by default"
@@ -101,7 +101,7 @@ class Shadowed(PluginOptions):
     penumbra: float | None = Field(
         None, ge=0, le=0.1, description="sigma of the edge as a fraction of the longer side"
     )
-    physical: bool = Field(False, description="attenuate linear light: same umbra, another penumbra")
+    physical: bool = Field(False, description="attenuate linear light: same umbra, different penumbra")
 
 
 class Flakes(PluginOptions):
@@ -146,7 +146,7 @@ class Composite(PluginOptions):
         min_length=1, description="degradations as names or as {name, options}; their order does not matter"
     )
     order: Literal["physical", "cdd"] = Field(
-        "physical", description="the way of the light, or that of CDD-11: low light, rain, snow, haze, others"
+        "physical", description="order of the light's way, or of CDD-11: low light, rain, snow, haze, others"
     )
 
     @field_validator("parts")

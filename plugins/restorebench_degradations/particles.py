@@ -1,4 +1,4 @@
-"""Rain and snow share this: particles scattered over the image, each drawn along a short segment."""
+"""Particles of rain and snow: scattered over the image, each drawn as a short segment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from restorebench_degradations.fields import Array, scale, splat
 
 @dataclass(frozen=True)
 class Sky:
-    """The canvas that particles fall on: the image with a margin, so that some reach in from outside.
+    """The canvas of particles: the image with a margin, so that particles outside may reach into it.
 
-    height and width in px without the margin; margin in px at a shorter side of 480.
+    height and width are in px without the margin; margin is in px at a shorter side of 480.
     """
 
     height: int
@@ -23,7 +23,7 @@ class Sky:
 
     @property
     def scale(self) -> float:
-        """Return the factor on lengths."""
+        """Return the factor of lengths."""
         return scale(self.height, self.width)
 
     @property
@@ -37,20 +37,20 @@ class Sky:
         return self.height + 2 * self.margin_px, self.width + 2 * self.margin_px
 
     def count(self, density: float) -> int:
-        """Return how many particles a density (per px at scale 1) means, the margin included."""
+        """Return the number of particles for a density (per px at scale 1), including the margin."""
         return round(density * math.prod(self.canvas) / self.scale**2)
 
     def draw(self, rng: np.random.Generator, densest: float) -> Array:
-        """Draw (N, 3) uniforms, row, column and amplitude, for the densest sky there can be.
+        """Draw (N, 3) uniform numbers, for row, column and amplitude, for the highest density.
 
-        A thinner sky takes the first of them: so a higher density keeps every particle of a lower one.
+        A lower density takes the first of them, so a higher density keeps all particles of a lower one.
         """
         return rng.random((self.count(densest), 3))
 
     def segments(self, unit: Array, amplitudes: Array, length_px: Array | float, angle: Array | float) -> Array:
-        """Draw each particle as a segment of a line density of one amplitude per px, on the wide canvas.
+        """Draw each particle as a segment with a line density of its amplitude per px, on the canvas with margin.
 
-        angle in radians, pi/2 is straight down; both may differ per particle.
+        length_px and angle may differ per particle; angle is in radians, pi/2 is straight down.
         """
         height, width = self.canvas
         samples = math.ceil(float(np.max(length_px, initial=0))) + 1

@@ -37,7 +37,7 @@ LEVELS = (
 STRETCH, MINIFICATION = (1.0, 1.4), (3.0, 6.0)
 TAILED, SPECULAR = 0.5, 0.2  # shares of the drops
 TAIL_OFFSET, TAIL_RADIUS = 0.75, 0.6  # radii
-OUTLINE = 0.08  # how far the outline leaves the ellipse, as a share of the radius
+OUTLINE = 0.08  # deviation of the outline from the ellipse, as a share of the radius
 RIM, GAIN, GLINT = 0.3, 0.95, 0.6
 EDGE_PX = 1.2
 _UNITS = 10  # uniforms per drop
@@ -45,7 +45,7 @@ _UNITS = 10  # uniforms per drop
 
 @dataclass
 class Pane:
-    """What the glass does to each pixel: where the light comes from, how opaque, rim and glint, all (H, W)."""
+    """The effect of the glass on each pixel: origin of its light, opacity, shade and glint, all (H, W)."""
 
     rows: Array
     columns: Array
@@ -60,9 +60,9 @@ class Pane:
         return cls(rows, columns, *(np.full((height, width), v, np.float32) for v in (0, 1, 0)))
 
     def add(self, unit: Array, radius: float) -> None:
-        """Put a drop of `radius` px on the pane; where drops touch, the thicker one shows.
+        """Put a drop of `radius` px on the pane; where drops overlap, the thicker one is seen.
 
-        unit: uniforms for row, column, size (used by the caller), stretch, minification, tail, glint,
+        unit: uniform numbers for row, column, size (used by the caller), stretch, minification, tail, glint,
         and the outline's three phases.
         """
         height, width = self.alpha.shape
@@ -96,18 +96,18 @@ class Pane:
 
     @staticmethod
     def _outline(down: Array, across: Array, unit: Array) -> Array:
-        """Return q, below 1 inside a drop and 1 on its outline; (H, W) of the two axes together."""
+        """Return q, which is below 1 inside a drop and 1 on its outline; (H, W) from (H, 1) and (1, W)."""
         turn = np.arctan2(down, across)
         wobble = sum(np.cos(k * turn + 2 * math.pi * unit[7 + k - 2]) / k for k in (2, 3, 4))
         q = (down**2 + across**2) * (1 + OUTLINE * wobble) ** 2
         if unit[5] < TAILED:
             tail = ((down + TAIL_OFFSET) ** 2 + across**2) / TAIL_RADIUS**2
-            q = -np.logaddexp(-6 * q, -6 * tail) / 6  # a smooth minimum: no notch where the circles meet
+            q = -np.logaddexp(-6 * q, -6 * tail) / 6  # a smooth minimum, without a notch between the circles
         return np.asarray(q)
 
 
 class Raindrop:
-    """Blend drops over the image: y = (1 - alpha) x + alpha drop."""
+    """Drops blended over the image: y = (1 - alpha) x + alpha drop."""
 
     def __init__(self, options: options.Raindrop, runtime: object) -> None:
         self.options = options
@@ -117,7 +117,7 @@ class Raindrop:
         height, width = clean.shape[:2]
         factor = scale(height, width)
         given, level = self.options, at(severity, LEVELS)
-        # Counts are for a photograph whose scale is not clamped; beyond that the drops per px stay the same.
+        # The counts hold for photographs whose scale is not clamped; for others, the drops per px stay the same.
         crowd = (min(height, width) / (REFERENCE_SIDE * factor)) ** 2
         most = math.ceil(crowd * LEVELS[-1].count[1])
         unit_count, units = rng.random(), rng.random((max(most, given.count or 0), _UNITS))
@@ -135,11 +135,11 @@ class Raindrop:
 
     @staticmethod
     def _through(clean: Image, pane: Pane, blur_px: float) -> Array:
-        """Return what the drops show, (H, W, 3); where there is none, the blurred scene."""
+        """Return the scene as seen through the drops, (H, W, 3); outside drops, the blurred scene."""
         seen = gaussian_blur(clean, blur_px)
         wet = pane.alpha > 0
-        places = np.stack([pane.rows[wet], pane.columns[wet]])
+        origins = np.stack([pane.rows[wet], pane.columns[wet]])
         for channel in range(3):
-            refracted = map_coordinates(seen[:, :, channel], places, order=1, mode="reflect")
+            refracted = map_coordinates(seen[:, :, channel], origins, order=1, mode="reflect")
             seen[:, :, channel][wet] = refracted * pane.shade[wet] + pane.glint[wet]
         return seen

@@ -40,22 +40,22 @@ LEVELS = (
 LAYERS, SUBLAYERS = 5, 3
 SPREAD, JITTER = (-25.0, 25.0), (-2.0, 2.0)  # degrees
 AMPLITUDES = (0.3, 1.0)
-MARGIN = 20  # half of the longest streak of any severity; an explicit longer or wider one gets more
+MARGIN = 20  # half of the longest streak of any severity; more for longer or wider streaks in the options
 VEIL_BETA = 0.4
 
 
 def profile_gain(width_px: float) -> float:
-    """Return the factor that gives a blurred line density of 1 a peak near 1.
+    """Return the factor that gives a blurred line of density 1 a peak near 1.
 
-    Thin lines are widened by the pixel grid; their peak is lowered so that their squared error stays what
-    the wanted width says, and an enlarged photograph keeps its PSNR.
+    The pixel grid widens thin lines. Their peak is lowered so that their squared error is the one of a line of the
+    wanted width, and an enlarged photograph keeps its PSNR.
     """
     real = splat_sigma(width_px)
     return math.sqrt(2 * math.pi) * real * math.sqrt(width_px / real)
 
 
 class Rainy:
-    """Add streaks to the image: y = clip(x + a R)."""
+    """Rain streaks added to the image: y = clip(x + a R)."""
 
     def __init__(self, options: options.Rainy, runtime: object) -> None:
         self.options = options
@@ -80,7 +80,7 @@ class Rainy:
         return Degraded(finished(image), parameters, maps)
 
     def _level(self, severity: int) -> Level:
-        """Return what the severity decides, with explicit options in its place."""
+        """Return the severity's parameters, replaced by explicit options where there are any."""
         decided, given = at(severity, LEVELS), self.options
         explicit = given.model_dump(
             exclude_none=True, include={"layers", "density", "length", "strength", "width"}
@@ -97,7 +97,9 @@ class Rainy:
             rng.random((LAYERS, SUBLAYERS)),
             rng.random((LAYERS, SUBLAYERS)),
         )
-        seeds = [[sky.draw(rng, densest) for _ in range(SUBLAYERS)] for _ in range(LAYERS)]  # all, ever the same
+        seeds = [
+            [sky.draw(rng, densest) for _ in range(SUBLAYERS)] for _ in range(LAYERS)
+        ]  # always all, whatever the severity
         angles = [
             explicit_or(self.options.angle, 90 + within(unit, SPREAD)) for unit in angle_units[: level.layers]
         ]

@@ -19,15 +19,15 @@ AREAS = ((0.1, 0.2), (0.15, 0.3), (0.2, 0.4), (0.3, 0.5), (0.4, 0.6))
 ATTENUATIONS = ((0.65, 0.8), (0.5, 0.65), (0.38, 0.5), (0.28, 0.38), (0.18, 0.28))
 PENUMBRAS = (0.02, 0.015, 0.01, 0.008, 0.006)
 SKY = (0.92, 0.97, 1.06)
-"""Gains on red, green and blue in the umbra, which only the sky lights."""
+"""Gains of red, green and blue in the umbra, which only the sky lights."""
 PENUMBRA_SPREAD = (0.5, 1.5)
-"""The penumbra's width, over the mean, at the sharp and at the soft end of an image."""
+"""Factors of the penumbra's mean width, at its sharpest and at its softest in an image."""
 
 
 def soft_matte(outline: Array, softness: Array, area: float, penumbra_px: float) -> Array:
     """Threshold an (H, W) field in [0, 1] at the quantile that gives `area`, and soften the edge.
 
-    softness: (H, W) in [0, 1]; the penumbra is half as wide where it is 0 and half as wide again at 1.
+    softness: (H, W) in [0, 1]; the penumbra has half its mean width at 0, and one and a half times at 1.
     """
     umbra = (outline > np.quantile(outline, 1 - area)).astype(np.float32)
     sharp, soft = (gaussian_blur(umbra, penumbra_px * spread) for spread in PENUMBRA_SPREAD)
@@ -35,7 +35,7 @@ def soft_matte(outline: Array, softness: Array, area: float, penumbra_px: float)
 
 
 class Shadowed:
-    """Multiply by 1 - m (1 - c): m the matte, c the attenuation per channel."""
+    """A shadow: a factor of 1 - m (1 - c), with m the matte and c the attenuation per channel."""
 
     def __init__(self, options: options.Shadowed, runtime: object) -> None:
         self.options = options

@@ -32,13 +32,13 @@ LEVELS = (
 )
 DENSEST = (0.008, 0.0028, 0.0004)
 DEPTHS = (0.7, 1.0, 1.4)
-"""Factor on the radius of each third of the flakes: far, middle, near."""
+"""Factors of the radius for each third of the flakes: far, middle, near."""
 SLANT = (50.0, 130.0)  # degrees, 90 is straight down
 STRETCH = (1.0, 2.0)  # radii
 STRETCHED_FROM_PX = 1.5
 SEED_OPACITY = (0.5, 1.0)
 EDGE = 1.5
-"""Factor on a flake before it is clipped: a flat core with a soft edge."""
+"""Factor of a flake before it is clipped, which gives a flat core with a soft edge."""
 MARGIN = 25  # three sigma of the largest flake
 VEIL_BETA = 0.3
 
@@ -46,8 +46,8 @@ VEIL_BETA = 0.3
 def flake_gain(radius_px: float, length_px: float) -> float:
     """Return the factor that gives a segment of line density 1, blurred by radius_px, a peak near 1.
 
-    Flakes near the size of a pixel are widened by the grid; their peak is lowered so that their squared
-    error stays what the wanted radius says, and an enlarged photograph keeps its PSNR.
+    The pixel grid widens flakes that are about as small as a pixel. Their peak is lowered so that their squared
+    error is the one of a flake of the wanted radius, and an enlarged photograph keeps its PSNR.
     """
     real = splat_sigma(radius_px)
     peak = math.erf(length_px / (2 * math.sqrt(2) * real)) / (math.sqrt(2 * math.pi) * real)
@@ -55,7 +55,7 @@ def flake_gain(radius_px: float, length_px: float) -> float:
 
 
 class Snowy:
-    """Blend flakes over the image: y = a z + x (1 - z)."""
+    """Flakes blended over the image: y = a z + x (1 - z)."""
 
     def __init__(self, options: options.Snowy, runtime: object) -> None:
         self.options = options
@@ -71,7 +71,7 @@ class Snowy:
         for index, densest in enumerate(DENSEST):
             most = max(densest, given.flakes[index].density if given.flakes and index < len(given.flakes) else 0)
             for depth, units in zip(DEPTHS, motion[index], strict=True):
-                seeds = sky.draw(rng, most / len(DEPTHS))  # drawn for every severity, used by some
+                seeds = sky.draw(rng, most / len(DEPTHS))  # drawn for all severities, used by some
                 if index < len(sizes):
                     alpha = np.maximum(alpha, self._flakes(sky, seeds, sizes[index], depth, units))
         share = alpha[:, :, None]
@@ -92,7 +92,7 @@ class Snowy:
         chosen = seeds[: sky.count(size.density / len(DEPTHS))]
         radius_px = size.radius * depth * sky.scale
         stretched = size.radius * depth > STRETCHED_FROM_PX
-        # A dot is a segment too short to see: one formula then serves both.
+        # A dot is drawn as a very short segment, so that one formula serves both.
         length_px = radius_px * (within(units[1], STRETCH) if stretched else 1e-3)
         angle = math.radians(within(units[0], SLANT))
         amplitudes = SEED_OPACITY[0] + chosen[:, 2] * (SEED_OPACITY[1] - SEED_OPACITY[0])

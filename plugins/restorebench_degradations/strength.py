@@ -1,4 +1,4 @@
-"""Measure how strong the synthesisers are, beside the figures they were calibrated to.
+"""Measure the strength of the synthesisers, and compare it with the values to which they were calibrated.
 
     python -m restorebench_degradations.strength CLEAN_DIR [--limit N] [--tasks NAME ...] [--sheet FILE]
 
@@ -50,7 +50,7 @@ CDD_INPUTS = {
 }
 """Mean PSNR in dB of the degraded images of CDD-11 (Guo et al., ECCV 2024): other photographs, other recipes."""
 CDD_SEVERITY = 2
-"""The severity of the suite `composite`, which is to land near the figures of CDD-11."""
+"""The severity of the suite `composite`, which should come close to the values of CDD-11."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
 SHEET_SEVERITIES = (1, 3, 5)
@@ -85,7 +85,7 @@ def measure(task: str, pictures: Sequence[Image], seed: int = 0) -> tuple[list[f
 
 
 def sheet(clean: Image, tasks: Sequence[str] = TEN_NAMES) -> Image:
-    """Tile a photograph and its degradations: one row per task, columns clean and severities 1, 3, 5."""
+    """Tile a photograph and its degradations: one row per task; the columns are clean and severities 1, 3, 5."""
     rows: list[Image] = [
         np.concatenate([clean, *(degrade(default(task), clean, task, each) for each in SHEET_SEVERITIES)], axis=1)
         for task in tasks
@@ -98,7 +98,7 @@ def _cell(mean: float, expected: float | None) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table, and write the contact sheet where one is asked for."""
+    """Print the table, and write the contact sheet if one is asked for."""
     about = __doc__.splitlines()[0] if __doc__ else None
     parser = argparse.ArgumentParser(prog="python -m restorebench_degradations.strength", description=about)
     parser.add_argument("clean", help="folder of clean photographs, or `embedded`")
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     tasks = tuple(CDD_INPUTS) if given.tasks == ["mixtures"] else tuple(given.tasks)
     if unknown := [task for task in tasks if not set(task.split("+")) <= set(TEN_NAMES)]:
-        parser.error(f"--tasks: {unknown[0]!r} is none of {', '.join(TEN_NAMES)}, nor a mixture of them")
+        parser.error(f"--tasks: {unknown[0]!r} is not one of {', '.join(TEN_NAMES)}, nor a mixture of them")
     try:
         pictures = [images.read(path) for path in photographs.listed(given.clean, given.limit)]
     except RestorebenchError as error:

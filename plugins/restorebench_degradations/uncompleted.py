@@ -27,10 +27,10 @@ _BISECTIONS = 8
 
 
 class Strokes:
-    """A mask that strokes are added to until enough is missing.
+    """A mask to which strokes are added until the wanted area is missing.
 
-    The same generator gives larger areas that contain the smaller ones, but for the odd pixel at the end of
-    a cut stroke.
+    With the same generator, a larger area contains a smaller one, except for a few pixels at the end of a cut
+    stroke.
     """
 
     def __init__(self, height: int, width: int, rng: np.random.Generator) -> None:
@@ -39,10 +39,10 @@ class Strokes:
         self.factor = scale(height, width) * REFERENCE_SIDE / _MASK_SIDE
 
     def mask(self, area: float) -> Array:
-        """Draw strokes until the missing fraction is `area`, (H, W) bool.
+        """Draw strokes until the missing fraction is `area`; return the mask, (H, W) bool.
 
-        The last stroke is cut where the area is reached, so the result is within `TOLERANCE` wherever a
-        pen's dab is smaller than that; on tiny images it stays below instead.
+        The last stroke is cut where the area is reached, so the result is within `TOLERANCE` if a single dab of
+        the pen is smaller than that. On tiny images it is not, and the result stays below `area`.
         """
         while self._missing(self.canvas) < area - TOLERANCE:
             path, pen = self._path()
@@ -81,7 +81,7 @@ class Strokes:
         return canvas
 
     def _cut(self, path: Array, pen: int, area: float) -> Pillow.Image:
-        """Return the canvas with as much of a stroke as keeps the missing fraction at most `area`."""
+        """Return the canvas with the longest part of a stroke that keeps the missing fraction at most `area`."""
         low, high, best = 0.0, 1.0, self.canvas
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
@@ -98,7 +98,7 @@ class Strokes:
 
 
 class Uncompleted:
-    """Replace strokes by one value: y = (1 - m) x + m fill."""
+    """Strokes replaced by one value: y = (1 - m) x + m fill."""
 
     def __init__(self, options: options.Uncompleted, runtime: object) -> None:
         self.options = options
@@ -107,7 +107,8 @@ class Uncompleted:
         """Cut strokes out; the map `mask` is 1 where content is missing."""
         unit_area, child = rng.random(), int(rng.integers(2**63))
         area = explicit_or(self.options.area, within(unit_area, at(severity, AREAS)))
-        # How many strokes it takes depends on the area: a generator of their own keeps `rng` in step.
+        # The number of strokes depends on the area, so they draw from their own generator: `rng` always
+        # advances equally.
         strokes = Strokes(*clean.shape[:2], np.random.Generator(np.random.Philox(child)))
         missing = strokes.mask(area)
         image = np.where(missing[:, :, None], np.float32(self.options.fill), clean)

@@ -1,4 +1,4 @@
-"""Metrics: PSNR, SSIM, MS-SSIM, LPIPS, and PSNR of the part of an image that a degradation touched."""
+"""Metrics: PSNR, SSIM, MS-SSIM, LPIPS, and PSNR of the part of an image that a degradation changed."""
 
 from __future__ import annotations
 

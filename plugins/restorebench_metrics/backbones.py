@@ -1,4 +1,4 @@
-"""Where LPIPS finds its ImageNet backbones. Asked at plan time, so free of torch."""
+"""The files of LPIPS's ImageNet backbones. The plan uses this module, so it does not import torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Backbone:
-    """A torchvision model with ImageNet weights, under the file name that torchvision caches it by."""
+    """A torchvision model with ImageNet weights. file: its name in torchvision's cache."""
 
     title: str
     file: str
@@ -17,7 +17,7 @@ class Backbone:
 
     @property
     def url(self) -> str:
-        """Where torchvision downloads it from."""
+        """The address from which torchvision downloads it."""
         return f"https://download.pytorch.org/models/{self.file}"
 
 
@@ -29,14 +29,14 @@ BACKBONES = {
 
 
 def checkpoints() -> Path:
-    """Return the folder where torch.hub keeps downloads, by the rule of `torch.hub.get_dir`."""
+    """Return the folder in which torch.hub keeps downloads, by the rule of `torch.hub.get_dir`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
     home = Path(os.environ.get("TORCH_HOME", cache / "torch"))
     return home.expanduser() / "hub" / "checkpoints"
 
 
 def unavailable(net: str) -> str:
-    """Say why LPIPS on this backbone cannot run, and how to put that right; "" if it can."""
+    """Return why LPIPS on this backbone cannot run, and how to fix that; "" if it can run."""
     backbone = BACKBONES[net]
     folder = checkpoints()
     if (folder / backbone.file).is_file():

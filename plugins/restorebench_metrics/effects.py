@@ -1,6 +1,6 @@
-"""Print how far a change of protocol moves a number: `python -m restorebench_metrics.effects`.
+"""Print how much a change of protocol changes a score: `python -m restorebench_metrics.effects`.
 
-The pixels are those of the six embedded photographs under four damages, the change is in the protocol alone.
+The images are the six embedded photographs under four kinds of damage; only the protocol changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Metric = Callable[[Tensor, Tensor], Tensor]
 
-SIDE = 250  # px; no multiple of 16
+SIDE = 250  # px; not a multiple of 16
 DAMAGES: dict[str, Callable[[Image], np.ndarray]] = {
     "JPEG 10": lambda clean: (jpeg(images.to_8bit(clean)) / 255).astype(np.float32),
     "noise of sigma 25": lambda clean: clean + generator("effects").normal(0, 25 / 255, clean.shape),
@@ -41,7 +41,7 @@ DAMAGES: dict[str, Callable[[Image], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Change:
-    """One step from a number to another of the same pixels; damage: where it is tried, everywhere by default."""
+    """A change from one score to another of the same pixels. damage: the only one to try; by default all."""
 
     title: str
     before: tuple[Metric, ScoringProtocol]
@@ -64,7 +64,7 @@ def changes() -> tuple[Change, ...]:
 
 
 def differences(change: Change) -> Iterator[tuple[float, float]]:
-    """Yield the number before and after a change, for each photograph and damage."""
+    """Yield the scores before and after a change, for each photograph and damage."""
     for path in embedded().values():
         clean = centre_crop(images.read(path), SIDE)
         for damage, apply in DAMAGES.items():
@@ -78,7 +78,7 @@ def differences(change: Change) -> Iterator[tuple[float, float]]:
 
 
 def main() -> None:
-    """Print the least and the greatest effect of each change."""
+    """Print the smallest and the largest effect of each change."""
     print(f"{len(embedded())} photographs, {SIDE} px centre; {', '.join(DAMAGES)}\n")
     print("| change, same pixels | least | greatest |\n|---|---|---|")
     for change in changes():

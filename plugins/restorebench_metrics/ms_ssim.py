@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from restorebench import ScoringProtocol
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # table of the paper, scales from fine to coarse
-MINIMUM = 161  # five scales leave more than the 11 px window
+MINIMUM = 161  # px; from this side on, the fifth scale is at least as large as the 11 px window
 
 
 def ms_ssim(restored: Tensor, clean: Tensor) -> Tensor:
     """Score each image by structural similarity over five scales, in [0, 1].
 
     Both are (B, C, H, W) float64 in [0, 1] on the CPU; the result is (B,) float64, the mean over channels.
-    Contrast-structure of the first four scales and the whole index of the fifth, negative ones taken as
-    0, each to the power of its weight. Between scales: 2 x 2 averages; an odd side gets one row of zeros at
-    both ends first and the zeros count, as in pytorch-msssim, whose numbers the literature quotes.
+    The score is the product of the contrast-structure of the first four scales and the whole index of the fifth,
+    with negative values set to 0, each to the power of its weight. Between scales, 2 x 2 pixels are averaged. An
+    odd side first gets one row of zeros at both ends, and the zeros count in the average, as in pytorch-msssim,
+    whose numbers the literature quotes.
 
     Raises:
         ValueError: a side is shorter than 161 px.
@@ -48,5 +49,5 @@ def _halve(images: Tensor) -> Tensor:
 
 
 def load(options: None, runtime: Any, protocol: ScoringProtocol) -> Any:
-    """Return the metric for any protocol: all of it is in the preparation of the pixels."""
+    """Return the metric, the same for any protocol, as protocols only affect the preparation of the pixels."""
     return lambda restored, clean, map=None: ms_ssim(restored, clean)

@@ -1,6 +1,6 @@
-"""Print how our numbers and our speed compare with scikit-image: `python -m restorebench_metrics.parity`.
+"""Print how our scores and our speed compare with scikit-image: `python -m restorebench_metrics.parity`.
 
-Digits and times come from one run, on one core. The crop is scikit-image's own astronaut, compressed by
+Scores and times come from one run, on one core. The image is a crop of scikit-image's own astronaut, compressed by
 Pillow to JPEG quality 10.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-"""Settings under which scikit-image computes the SSIM of the paper; they are not its defaults."""
+"""Settings with which scikit-image computes the SSIM of the paper; they are not its defaults."""
 
 PUBLISHED = {
     # BasicSR's conventions re-implemented from their definition; MS-SSIM: pytorch-msssim 1.0, piq 0.8.
@@ -30,7 +30,7 @@ PUBLISHED = {
     "ssim@airnet": 0.793145,
     "ms-ssim@rgb": 0.935223,
 }
-"""What other libraries say of the pair that `example` returns, to the six decimals noted down."""
+"""Scores by other libraries of the pair that `example` returns, noted down to six decimals."""
 
 
 def example(side: int = 256) -> tuple[Any, Any]:
@@ -45,7 +45,7 @@ def example(side: int = 256) -> tuple[Any, Any]:
 
 
 def jpeg(image: Any, quality: int = 10) -> Any:
-    """Return an (H, W, 3) uint8 array as Pillow's JPEG encoder leaves it."""
+    """Compress an (H, W, 3) uint8 array with Pillow's JPEG encoder, and return the decoded array."""
     import numpy as np
     from PIL import Image
 
@@ -55,7 +55,7 @@ def jpeg(image: Any, quality: int = 10) -> Any:
 
 
 def to_tensor(image: Any) -> Tensor:
-    """Turn an (H, W, 3) uint8 array into a (1, 3, H, W) float32 tensor in [0, 1]."""
+    """Convert an (H, W, 3) uint8 array to a (1, 3, H, W) float32 tensor in [0, 1]."""
     import torch
 
     return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
@@ -78,7 +78,7 @@ def ours(name: str, restored: Any, clean: Any) -> float:
 
 
 def scikit_image(name: str, restored: Any, clean: Any) -> float | None:
-    """Score the same pair with scikit-image and numpy alone; None where they have no such metric."""
+    """Score the same pair with scikit-image and numpy alone; None if they have no such metric."""
     import numpy as np
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -100,8 +100,8 @@ def scikit_image(name: str, restored: Any, clean: Any) -> float | None:
 def speed(side: int, repeats: int) -> tuple[float, float, float]:
     """Return median milliseconds of PSNR plus SSIM (rgb): scikit-image's, ours, ours with preparation.
 
-    scikit-image gets uint8 arrays. Ours gets prepared tensors, which all pixel metrics of a run share, or for
-    the third number float32 tensors that are rounded to 8 bits first. The three take turns.
+    scikit-image gets uint8 arrays. Ours gets prepared tensors, which all pixel metrics of a run share; for the
+    third number, it gets float32 tensors that are first rounded to 8 bits. The three are timed in turns.
     """
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="timings per median")
     arguments = parser.parse_args()
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = "1"  # read by the libraries when they are first imported, which is below
+        os.environ[variable] = "1"  # the libraries read it when they are first imported, below
     import torch
 
     torch.set_num_threads(1)

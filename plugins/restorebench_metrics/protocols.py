@@ -1,6 +1,6 @@
-"""The named protocols: under which published convention each metric sees the images.
+"""The named protocols: the published conventions by which images are prepared for each metric.
 
-benchmark/docs/protocols.md tells where each comes from and how far they lie apart.
+benchmark/docs/protocols.md gives the source of each, and how much their scores differ.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ def psnr(restored: Tensor, clean: Tensor) -> Tensor:
 
 
 def _decibels(restored: Tensor, clean: Tensor) -> Tensor:
-    # One image at a time and as one dot product: the last bit does not depend on the rest of the batch.
+    # One image at a time and as one dot product, so that the last bit does not depend on the rest of the batch.
     error = (restored - clean).flatten()
     return -10 / math.log(10) * (error.dot(error) / error.numel()).log()
 
 
 def load(options: None, runtime: Any, protocol: ScoringProtocol) -> Any:
-    """Return the metric for any protocol: all of it is in the preparation of the pixels."""
+    """Return the metric, the same for any protocol, as protocols only affect the preparation of the pixels."""
     return lambda restored, clean, map=None: psnr(restored, clean)

@@ -1,4 +1,4 @@
-"""PSNR where whole-image PSNR misleads: inside a map, outside it, or after matching the mean grey."""
+"""PSNR for cases in which whole-image PSNR misleads: inside a map, outside it, or after matching the mean grey."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def region_psnr(restored: Tensor, clean: Tensor, region: Tensor) -> Tensor:
     """Score the pixels of a region by PSNR, in dB.
 
     restored, clean: (B, C, H, W) float64 in [0, 1] on the CPU. region: (B, 1, H, W) bool. Returns (B,)
-    float64; NaN where the region is empty, inf where it is restored perfectly.
+    float64: NaN if the region is empty, inf if it is restored perfectly.
     """
     scores = []
     for one, other, inside in zip(restored, clean, region, strict=True):
@@ -32,11 +32,12 @@ def region_psnr(restored: Tensor, clean: Tensor, region: Tensor) -> Tensor:
 
 
 def mean_aligned_psnr(restored: Tensor, clean: Tensor) -> Tensor:
-    """Score by PSNR after one gain per image gives it the mean grey of the ground truth, in dB.
+    """Score by PSNR, in dB, after one gain per image gives it the mean grey of the ground truth.
 
-    The GT-mean practice of the low-light literature (KinD, LLFlow, Retinexformer): grey is the full-range
-    BT.601 luma, the result is clipped and not rounded again. It uses the ground truth: show it, never
-    rank by it. (B, 3, H, W) float64 in [0, 1] on the CPU to (B,) float64. A black image stays black.
+    This is the GT-mean practice of the low-light literature (KinD, LLFlow, Retinexformer): grey is the full-range
+    BT.601 luma; the result is clipped and not rounded again. As it uses the ground truth, show it but never rank
+    by it. Both are (B, 3, H, W) float64 in [0, 1] on the CPU; the result is (B,) float64. A black image stays
+    black.
     """
     found = luma(restored, Space.Y_FULL).mean(dim=(1, 2, 3), keepdim=True)
     wanted = luma(clean, Space.Y_FULL).mean(dim=(1, 2, 3), keepdim=True)
@@ -50,7 +51,7 @@ def load_marked(options: None, runtime: Any, protocol: ScoringProtocol) -> Any:
 
 
 def load_unmarked(options: None, runtime: Any, protocol: ScoringProtocol) -> Any:
-    """Return PSNR over the pixels that the map leaves (below one half)."""
+    """Return PSNR over the pixels that the map does not mark (below one half)."""
     return lambda restored, clean, map: region_psnr(restored, clean, map.cpu() < THRESHOLD)
 
 

@@ -32,7 +32,7 @@ class Window:
 
     @property
     def variance_scale(self) -> float:
-        """Factor from the population (co)variance to the one in use."""
+        """The factor from the population (co)variance to the one that is used."""
         pixels = len(self.taps) ** 2
         return pixels / (pixels - 1) if self.sample_covariance else 1.0
 
@@ -44,12 +44,12 @@ def gaussian(size: int = 11, sigma: float = 1.5) -> Window:
 
 
 def uniform(size: int = 7) -> Window:
-    """Return the window that scikit-image uses unless told otherwise: uniform, sample covariance."""
+    """Return the window that scikit-image uses by default: uniform, sample covariance."""
     return Window((1 / size,) * size, sample_covariance=True)
 
 
 def ssim(restored: Tensor, clean: Tensor, window: Window | None = None) -> Tensor:
-    """Score each image by structural similarity, in [-1, 1], over the pixels where the window fits.
+    """Score each image by structural similarity, in [-1, 1], over the pixels around which the window fits.
 
     Both are (B, C, H, W) float64 in [0, 1] on the CPU; the result is (B,) float64, the mean over channels.
     The window is the Gaussian one by default.
@@ -68,14 +68,14 @@ def similarity(restored: Tensor, clean: Tensor, window: Window) -> tuple[Tensor,
     batch, channels, height, width = restored.shape
     if min(height, width) < len(window.taps):
         raise ValueError(f"{height} x {width} px is smaller than the window of {len(window.taps)} px")
-    bench = _Workbench(window, height, width)
+    buffers = _Buffers(window, height, width)
     planes = zip(restored.double().flatten(0, 1).numpy(), clean.double().flatten(0, 1).numpy(), strict=True)
-    means = torch.tensor([_plane(one, other, bench) for one, other in planes], dtype=torch.float64)
+    means = torch.tensor([_plane(one, other, buffers) for one, other in planes], dtype=torch.float64)
     return means[:, 0].view(batch, channels), means[:, 1].view(batch, channels)
 
 
-class _Workbench:
-    """Buffers that all planes of one call share: fresh memory would cost as much as the arithmetic."""
+class _Buffers:
+    """Buffers that all planes of one call share, as allocating memory would take as long as the arithmetic."""
 
     def __init__(self, window: Window, height: int, width: int) -> None:
         self.halo = len(window.taps) - 1
@@ -87,30 +87,30 @@ class _Workbench:
         self.twice = np.empty((4, columns, rows))
 
     def filter(self) -> Array:
-        """Filter the maps along both axes; the result is transposed, which a mean does not notice."""
+        """Filter the maps along both axes; the result is transposed, which does not affect a mean."""
         _filter_rows(self.maps, self.band, self.once)
         _filter_rows(self.once.transpose(0, 2, 1), self.band, self.twice)
         return self.twice
 
 
-def _plane(x: Array, y: Array, bench: _Workbench) -> tuple[float, float]:
+def _plane(x: Array, y: Array, buffers: _Buffers) -> tuple[float, float]:
     """Return the mean index and contrast-structure of two (H, W) planes.
 
     With a = x + y and b = x - y, mu the filtered mean and v the filtered variance, the index is
     (mu_a^2 - mu_b^2 + 2 C1) (v_a - v_b + 2 C2) / ((mu_a^2 + mu_b^2 + 2 C1) (v_a + v_b + 2 C2)):
     the paper's equation 13 with four filtered maps instead of five, and fewer products.
     """
-    halo, maps = bench.halo, bench.maps
+    halo, maps = buffers.halo, buffers.maps
     height, width = x.shape[0] - halo, x.shape[1] - halo
     index = contrast = 0.0
     for top in range(0, height, STRIP):
         rows = min(STRIP, height - top)
         fill = maps[:, : rows + halo, : width + halo]
-        maps[:, rows + halo :] = 0  # a NaN of the strip before must not reach this one
+        maps[:, rows + halo :] = 0  # a NaN of the previous strip must not reach this one
         np.add(x[top : top + rows + halo], y[top : top + rows + halo], out=fill[0])
         np.subtract(x[top : top + rows + halo], y[top : top + rows + halo], out=fill[1])
         np.multiply(fill[:2], fill[:2], out=fill[2:])
-        luminance, structure = _terms(bench.filter()[:, :width, :rows], bench.scale)
+        luminance, structure = _terms(buffers.filter()[:, :width, :rows], buffers.scale)
         index += float(np.vdot(luminance, structure))
         contrast += float(structure.sum())
     return index / (height * width), contrast / (height * width)
@@ -127,7 +127,7 @@ def _terms(filtered: Array, variance_scale: float) -> tuple[Array, Array]:
 
 
 def _ratio(pair: Array, constant: float) -> Array:
-    """Return (a - b + 2 constant) / (a + b + 2 constant); the pair is used up."""
+    """Return (a - b + 2 constant) / (a + b + 2 constant); the pair is overwritten."""
     a, b = pair
     a += 2 * constant
     difference: Array = a - b
@@ -137,7 +137,7 @@ def _ratio(pair: Array, constant: float) -> Array:
 
 
 def _band(taps: tuple[float, ...]) -> Array:
-    """Return the (BLOCK, BLOCK + taps - 1) matrix whose rows hold the taps, each one step further."""
+    """Return the (BLOCK, BLOCK + taps - 1) matrix whose rows hold the taps, each row shifted by one more."""
     band = np.zeros((BLOCK, BLOCK + len(taps) - 1))
     for row in range(BLOCK):
         band[row, row : row + len(taps)] = taps

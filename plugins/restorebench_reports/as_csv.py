@@ -1,4 +1,4 @@
-"""Write each table as CSV: six decimals, LF line ends, nothing a spreadsheet would take for a formula."""
+"""The report `csv`: each table as CSV with six decimals, LF line ends, and no text that acts as a formula."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from restorebench.toolbox.files import atomic_write_text
 
 
 class Csv:
-    """Writes `<table>.csv` for every table; detector tables only where there are detectors."""
+    """Writes `<table>.csv` for every table; detector tables only if there are detectors."""
 
     def __init__(self, options: None, runtime: None) -> None:
         pass
@@ -36,20 +36,20 @@ def _write(path: Path, frame: pd.DataFrame) -> Path:
 
 
 def as_text(frame: pd.DataFrame) -> str:
-    """Render a frame as CSV text."""
-    shown = [[(_rank if name == "rank" else _plain)(value) for value in frame[name]] for name in frame.columns]
-    return csv_text([[guarded(str(name)) for name in frame.columns], *zip(*shown, strict=True)])
+    """Format a frame as CSV text."""
+    texts = [[(_rank if name == "rank" else _plain)(value) for value in frame[name]] for name in frame.columns]
+    return csv_text([[guarded(str(name)) for name in frame.columns], *zip(*texts, strict=True)])
 
 
 def _rank(value: Any) -> str:
-    """Print a rank without decimals; only averages of ranks have some."""
+    """Format a rank, without decimals if it is a whole number; only averages of ranks have decimals."""
     if value is None or pd.isna(value):
         return ""
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.6f}"
 
 
 def _plain(value: Any) -> str:
-    """Print one value: six decimals for every float, text that a spreadsheet cannot take for a formula."""
+    """Format one value: floats with six decimals, text escaped so that a spreadsheet sees no formula."""
     if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
         return ""
     if isinstance(value, float):

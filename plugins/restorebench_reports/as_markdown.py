@@ -1,4 +1,4 @@
-"""Write the leaderboard as a Markdown page."""
+"""The report `markdown`: the leaderboard as a Markdown page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 class Markdown:
-    """Writes leaderboard.md: one matrix per metric, best value of a task in bold, then what to know of rows."""
+    """Writes leaderboard.md: one matrix per metric, with the best value of a task in bold, then all rows."""
 
     def __init__(self, options: None, runtime: None) -> None:
         pass
@@ -37,7 +37,7 @@ class Markdown:
 
 
 def _matrix(frame: Any, column: Any) -> str:
-    """Lay one metric out: restorers down, tasks across. Yardsticks are in italics and never bold."""
+    """Return the table of one metric: a row per restorer, a column per task; yardsticks in italics, never bold."""
     tasks = list(dict.fromkeys(zip(frame.task, frame.dataset, strict=True)))
     keys = list(dict.fromkeys(zip(frame.restorer, frame.tell, strict=True)))
     rows = {(r["task"], r["dataset"], r["restorer"], r["tell"]): r for _, r in frame.iterrows()}
@@ -55,7 +55,7 @@ def _matrix(frame: Any, column: Any) -> str:
 
 
 def _best(rows: list[Any], column: Any) -> float | None:
-    """Return the best value among complete competitors, rounded as it is printed; None where none may be best."""
+    """Return the best value among complete competitors, rounded as it is printed; None if there is none."""
     if not column.ranks:
         return None
     known = [row[column.name] for row in rows if row is not None and _competes(row)]
@@ -88,8 +88,8 @@ def _rows(frame: Any, columns: Any) -> str:
     lines = []
     for _, row in frame.iterrows():
         low, high = row[f"{first.name}_low"], row[f"{first.name}_high"]
-        shown = "" if low is None or low != low else f"{low:.{first.decimals}f} to {high:.{first.decimals}f}"
-        lines.append([*(_text(row[name]) for name in names[:6]), shown, *(_text(row[n]) for n in names[6:])])
+        interval = "" if low is None or low != low else f"{low:.{first.decimals}f} to {high:.{first.decimals}f}"
+        lines.append([*(_text(row[name]) for name in names[:6]), interval, *(_text(row[n]) for n in names[6:])])
     return tabulate(
         lines, [*names[:6], f"{first.name} 95 %", *names[6:]], tablefmt="github", disable_numparse=True
     )

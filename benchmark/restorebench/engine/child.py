@@ -1,4 +1,4 @@
-"""One worker process as the supervisor sees it: start it, talk to it, end it."""
+"""The supervisor's side of one worker process: start it, exchange messages with it, end it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from restorebench.worker import channel
 from restorebench.worker.messages import Answer, Request, answer_from, written
 
 _PATIENCE_SECONDS = 10
-"""How long a message may pause: a worker that hangs in the middle of one must not stop the driver."""
+"""Longest pause within a message: a worker that hangs while it sends one must not stop the driver."""
 _GUARD_SECONDS = 2
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Child:
-    """A worker process with two private pipes. Its output goes to a log file of its own."""
+    """A worker process with two private pipes and its own log file, which gets its output."""
 
     def __init__(self, log: Path, threads: int, visible_devices: str | None) -> None:
-        """Start the worker. visible_devices: its CUDA_VISIBLE_DEVICES; None leaves the driver's."""
+        """Start the worker. visible_devices: its CUDA_VISIBLE_DEVICES; None keeps the driver's."""
         to_read, self._to_write = os.pipe()
         self.reading, to_write = os.pipe()
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
@@ -30,28 +30,28 @@ class Child:
             environment["CUDA_VISIBLE_DEVICES"] = visible_devices
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
-        self._garbled = False  # whether it has sent what no worker sends
+        self._garbled = False  # true once it has sent bytes that are not a valid message
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                # -P: a file called torch.py in the working folder must not be imported
+                # -P, so that a file called torch.py in the working folder is not imported
                 [sys.executable, "-P", "-m", "restorebench.worker", str(to_read), str(to_write), str(os.getpid())],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 pass_fds=(to_read, to_write),
-                start_new_session=True,  # so that what a plugin starts is ended with it
+                start_new_session=True,  # so that processes of a plugin are ended with it
             )
         os.close(to_read)
         os.close(to_write)
 
     def send(self, request: Request) -> None:
-        """Send a request; a worker that has just died is noticed when it is next read."""
+        """Send a request; if the worker has just died, the next `receive` notices it."""
         with contextlib.suppress(BrokenPipeError):
             channel.send(self._to_write, written(request))
 
     def receive(self) -> Answer | None:
-        """Read one answer; None when the worker has died, stops in the middle of it, or sends something else."""
+        """Read one answer; return None if the worker has died, stops within it, or sends something invalid."""
         raw = channel.receive(self.reading, _PATIENCE_SECONDS)
         if raw is None:
             return None
@@ -62,12 +62,12 @@ class Child:
             return None
 
     def distrust(self) -> None:
-        """Note that it has sent what nobody asked for: whatever else it says is not believed."""
+        """Note that the worker sent an unexpected answer, so that no further message of it is trusted."""
         self._garbled = True
 
     def kill(self) -> None:
-        """End the worker and all it has started, at once."""
-        self._process.terminate()  # which its guard heeds, and ends also those that have left its group
+        """End the worker and all processes that it has started, at once."""
+        self._process.terminate()  # its guard then also ends descendants that have left the process group
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=_GUARD_SECONDS)
         with contextlib.suppress(ProcessLookupError):
@@ -75,7 +75,7 @@ class Child:
         self._close()
 
     def finish(self) -> None:
-        """Let an idle worker end by itself, and end it if it does not."""
+        """Let an idle worker end by itself, and kill it if it does not."""
         os.close(self._to_write)
         self._to_write = -1
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -83,13 +83,13 @@ class Child:
         self.kill()
 
     def death(self) -> str:
-        """Say how a worker that is of no more use came to its end: `SIGKILL`, `SIGSEGV`, `exit code 3`."""
+        """End a worker that is no longer usable, and return how it died: `SIGKILL`, `SIGSEGV`, `exit code 3`."""
         if self._garbled:
             self.kill()
             return "it sent what is no answer"
         try:
             code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:  # it closed its pipe and lives on
+        except subprocess.TimeoutExpired:  # it closed its pipe and still runs
             code = None
         self.kill()
         if code is None:
@@ -109,20 +109,20 @@ class Child:
 def visible_devices(device: str, worker: int, gpus: int) -> str | None:
     """Return the CUDA_VISIBLE_DEVICES of a worker, or None to leave it as it is.
 
-    device: `auto`, `cpu` or `cuda:N`, which counts among what the driver's own CUDA_VISIBLE_DEVICES shows.
-    That shows every GPU when it is not set and none when it is empty, and "" here hides every GPU too.
-    worker: its number; with several `gpus` (0: not known yet) workers go round them.
+    device: `auto`, `cpu` or `cuda:N`, where N counts the GPUs that the driver's own CUDA_VISIBLE_DEVICES shows.
+    That variable shows all GPUs if it is not set and none if it is empty; likewise, the result "" hides all GPUs.
+    worker: its number. gpus: number of GPUs, 0 if not known yet; workers are spread over several GPUs in turn.
     """
     if device == "cpu":
         return ""
     variable = os.environ.get("CUDA_VISIBLE_DEVICES")
     shown = None if variable is None else [part.strip() for part in variable.split(",") if part.strip()]
     if device.startswith("cuda:"):
-        place = int(device[5:])
+        device_index = int(device[5:])
     elif gpus > 1:
-        place = worker % gpus
+        device_index = worker % gpus
     else:
         return None
     if shown is None:
-        return str(place)
-    return shown[place] if place < len(shown) else ""
+        return str(device_index)
+    return shown[device_index] if device_index < len(shown) else ""

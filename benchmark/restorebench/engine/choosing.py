@@ -1,4 +1,4 @@
-"""Choose who does the work of a run: this process, worker processes beside it, or actors of Ray."""
+"""Choice of the engine of a run: this process, worker processes beside it, or Ray actors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from restorebench.suite.settings import Settings
 
 
 def chosen(settings: Settings) -> Engine:
-    """Return the engine that settings ask for; importing only that one.
+    """Return the engine that settings ask for; only that engine is imported.
 
     Raises:
-        RestorebenchError: there is no such engine, it is not installed, or an option is another engine's.
+        RestorebenchError: there is no such engine, it is not installed, or an option belongs to another engine.
     """
     if settings.engine == "ray":
         if settings.workers == 0:

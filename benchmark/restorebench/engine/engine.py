@@ -1,4 +1,4 @@
-"""What an engine promises: it does the jobs of a run and says what happens."""
+"""The interface of an engine, which does the jobs of a run and reports events."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ RunJobs = Callable[[Sequence[Job]], Iterator[Event]]
 
 
 class Engine(Protocol):
-    """What starts workers, and ends them.
+    """An engine starts workers, gives them jobs, and ends them.
 
-    Entering gives `run(jobs)`, which yields what happens until every image of every job has come back in exactly
-    one `Done`: restored, detected, scored, or a failure with its reason. It may be called again, and workers stay
-    for that. Once asked to stop it begins nothing, and ends when the groups at work are done. It raises a
-    `RestorebenchError` where the user has to act: data that is gone, a device that is not there, no worker that
-    starts. Leaving ends every process the engine has started, whatever happened inside. What is kept, and what a
-    later run continues, is not the engine's but the journal's: an engine that does a group twice does no harm.
+    Entering its context gives `run(jobs)`, which yields events until every image of every job has come back in
+    exactly one `Done`: restored, detected, scored, or as a failure with its reason. It may be called again, and
+    workers stay alive for that. Once asked to stop, it begins no new group, and returns when running groups end.
+    It raises a `RestorebenchError` if the user has to act: data are gone, a device is missing, no worker starts.
+    Leaving the context ends all processes that the engine has started, whatever happened inside. The journal, not
+    the engine, keeps the results and knows what a later run continues, so doing a group twice does no harm.
     """
 
     def __call__(self, setup: Setup, settings: Settings, stop: Stop) -> AbstractContextManager[RunJobs]: ...

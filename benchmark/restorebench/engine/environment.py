@@ -1,4 +1,7 @@
-"""What computes a run: versions of the packages that numbers depend on, and the machine, without torch."""
+"""The software and hardware that compute a run: package versions that results depend on, and the machine.
+
+It does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,10 @@ _PACKAGES = (
 
 
 def environment(workers: int, device: str, engine: str) -> dict[str, Any]:
-    """Describe what computes a run, as JSON-ready data: software, hardware and how it is used.
+    """Describe the software and hardware of a run, as JSON-ready data.
 
-    device is as asked for; what each image was computed on is in cost.csv. memory_limit_mib: of this
-    process's control group, None without one. gpus: name, driver and memory of each, as nvidia-smi says.
+    device is the one asked for; cost.csv has the one that each image was computed on. memory_limit_mib: limit of
+    this process's control group, None without one. gpus: name, driver and memory of each, from nvidia-smi.
     """
     return {
         "engine": engine,
@@ -49,7 +52,7 @@ def environment(workers: int, device: str, engine: str) -> dict[str, Any]:
 
 
 def installed() -> dict[str, str]:
-    """Return the version of each package that numbers depend on, or an empty string."""
+    """Return the version of each package that results depend on; empty if it is not installed."""
     return {name: version(name) for name in _PACKAGES}
 
 
@@ -62,7 +65,7 @@ def version(package: str) -> str:
 
 
 def git_commit(folder: Path) -> str:
-    """Return the commit a checkout is at, with `+` when it has changes; empty outside a checkout."""
+    """Return the commit of a checkout, with `+` if it has changes; empty outside a checkout."""
     try:
         described = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
@@ -78,17 +81,17 @@ def git_commit(folder: Path) -> str:
 
 def memory_limit_mib() -> int | None:
     """Return the memory in MiB that this process's control group allows; None without a limit."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # the second and the first version
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup version 2, version 1
         try:
             limit = int((Path("/sys/fs/cgroup") / name).read_text())
-        except (OSError, ValueError):  # not this version, or `max`
+        except (OSError, ValueError):  # another version, or `max`
             continue
-        return limit // 2**20 if limit < 2**60 else None  # the first version says no limit so
+        return limit // 2**20 if limit < 2**60 else None  # version 1 writes a huge number for no limit
     return None
 
 
 def gpus() -> list[str]:
-    """Name the GPUs with their drivers and memory, as nvidia-smi says; none where it is not there."""
+    """Return name, driver and memory of each GPU, from nvidia-smi; empty if there is no nvidia-smi."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)

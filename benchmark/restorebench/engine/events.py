@@ -1,4 +1,4 @@
-"""What a run tells of itself while it goes on."""
+"""The events that an engine reports during a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from restorebench.worker.jobs import CellSpec, Job
 
 @dataclass(frozen=True)
 class Loaded:
-    """A worker has loaded a cell's plugin, in so many seconds."""
+    """A worker has loaded a cell's plugin. seconds: time that loading took."""
 
     cell: CellSpec
     parameters: int | None
@@ -19,9 +19,9 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Done:
-    """A job has its outcomes: one record per image, failures among them.
+    """A job is done: one record per image, including failures.
 
-    seconds: of the worker that did it, loading left out. worker: its number.
+    seconds: time that the worker needed, without loading. worker: its number.
     """
 
     job: Job
@@ -32,7 +32,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth telling the user that is no failure."""
+    """A message to the user that is not a failure."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""Run jobs in this very process: breakpoints work, but nothing is isolated and no time limit holds."""
+"""The engine that runs jobs in this process: breakpoints work, but plugins are not isolated or limited in time."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from restorebench.worker.messages import Answer, Detected, Failed, Ready, Record
 
 @contextmanager
 def opened(setup: Setup, settings: Settings, stop: Stop) -> Iterator[RunJobs]:
-    """Give what runs jobs here and now. settings: those of other engines mean nothing here."""
+    """Give a function that runs jobs in this process. settings: not used, as this engine has none of its own."""
     yield partial(run, setup, stop)
 
 
 def run(setup: Setup, stop: Stop, jobs: Sequence[Job]) -> Iterator[Event]:
-    """Do what a worker and its supervisor do, one job after the other, until asked to stop.
+    """Do the work of a worker and its supervisor, one job after the other, until asked to stop.
 
     Raises:
-        DeviceError: the device is not here.
-        RestorebenchError: what a worker refuses, such as data that is gone.
+        DeviceError: this machine does not have the device.
+        RestorebenchError: the user has to act, for example because data are gone.
     """
     from restorebench.worker.session import Session, devices  # imports torch
 
@@ -48,7 +48,7 @@ def run(setup: Setup, stop: Stop, jobs: Sequence[Job]) -> Iterator[Event]:
         if loaded != name and work not in dead:
             answer = _accepted(session.handle(job.cell))
             if isinstance(answer, Failed):
-                dead[work], loaded = answer.failure, None  # what was loaded before had to make room
+                dead[work], loaded = answer.failure, None  # the plugin that was loaded before has been released
             elif isinstance(answer, Ready):
                 loaded = name
                 yield Loaded(job.cell, answer.parameters, time.monotonic() - began)

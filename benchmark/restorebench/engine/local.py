@@ -1,4 +1,4 @@
-"""Run jobs in worker processes of this machine."""
+"""The engine that runs jobs in worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ from restorebench.worker.jobs import Setup
 
 @contextmanager
 def opened(setup: Setup, settings: Settings, stop: Stop) -> Iterator[RunJobs]:
-    """Give what runs jobs on up to `settings.workers` processes, started when they are needed."""
+    """Give a function that runs jobs in up to `settings.workers` processes, which are started when needed."""
     with Supervisor(setup, settings.workers, Path(setup.run_folder) / "logs", stop) as supervisor:
         yield supervisor.run

@@ -1,4 +1,4 @@
-"""Work that waits: one queue per cell and mode, what each cell has spent, and which cells are given up."""
+"""Queues of waiting work: one per cell and mode, with the time that cells have spent and the cells given up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from restorebench.worker.jobs import CellSpec, Job
 
 @dataclass
 class Work:
-    """A job with its history: how often it has killed its worker, and how often crashed it."""
+    """A job with its history. killed, crashed: how often its worker was killed, or crashed."""
 
     job: Job
     killed: int = 0
@@ -21,7 +21,7 @@ class Work:
 
 
 class Queues:
-    """Hands out work and takes it back. What cannot be done any more becomes an event, never a gap."""
+    """Queues that hand out work and take it back. Work that cannot be done becomes an event with failures."""
 
     def __init__(self, plugin_seconds: float | None = None) -> None:
         """Start empty. plugin_seconds: longest time a cell may spend on restoring; None sets no limit."""
@@ -33,24 +33,24 @@ class Queues:
         self._given_up: dict[tuple[str, str], Failure] = {}
 
     def __len__(self) -> int:
-        """Count the work that waits."""
+        """Count the waiting jobs."""
         return sum(map(len, self._queues.values()))
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Queue jobs behind what waits already."""
+        """Queue jobs behind those that are waiting already."""
         for job in jobs:
             self._queues[_queue_name(job)].append(Work(job))
 
     def happened(self) -> Iterator[Event]:
-        """Yield the events since the last time, once."""
+        """Yield the events since the last call, and remove them."""
         while self.events:
             yield self.events.popleft()
 
     def take(self, loaded: str, kin: Callable[[Job], bool]) -> Work | None:
-        """Take the next work, failing what is hopeless on the way.
+        """Take the next work; work that is hopeless is failed on the way.
 
-        First comes what a worker has `loaded` (a `cell_name`), then what may share its process, which `kin`
-        tells, then the first in line.
+        Work for the cell that a worker has `loaded` (a `cell_name`) comes first, then work that may share its
+        process, for which `kin` is true, then the first in line.
         """
         while (queue := self._choose(loaded, kin)) is not None:
             work = queue.popleft()
@@ -70,19 +70,19 @@ class Queues:
         self._queues[_queue_name(work.job)].appendleft(work)
 
     def split(self, job: Job) -> None:
-        """Queue a group's images one by one, in front, to find the one that does it."""
-        for place in reversed(range(len(job.samples))):
+        """Queue a group's images one by one, in front, to find the one that causes a failure."""
+        for index in reversed(range(len(job.samples))):
             part = replace(
                 job,
-                samples=job.samples[place : place + 1],
-                ids=job.ids[place : place + 1],
-                told=job.told[place : place + 1],
-                outputs=job.outputs[place : place + 1],
+                samples=job.samples[index : index + 1],
+                ids=job.ids[index : index + 1],
+                told=job.told[index : index + 1],
+                outputs=job.outputs[index : index + 1],
             )
             self.requeue(Work(part))
 
     def try_again(self, work: Work, as_it_is: bool, why: Failure) -> None:
-        """Queue work again as it is, else image by image, else let its one image fail."""
+        """Queue work again: as it is, or else image by image; a single image fails instead."""
         if as_it_is:
             self.requeue(work)
         elif len(work.job.samples) > 1:
@@ -91,19 +91,19 @@ class Queues:
             self.fail(work.job, why)
 
     def fail(self, job: Job, why: Failure) -> None:
-        """Make every image of a job a failure."""
+        """Fail all images of a job."""
         self.events.append(Done(job, failures(job, why)))
 
     def give_up(self, cell: CellSpec, why: Failure) -> None:
-        """Fail all work of a cell that comes from now on; scoring what it saved is no work of its plugin."""
+        """Fail all later work of a cell's plugin; scoring images that it saved before still goes on."""
         self._given_up[plugin_work(cell)] = why
 
     def given_up(self, cell: CellSpec) -> Failure | None:
-        """Say why a cell is given up; None if it is not."""
+        """Return why a cell is given up; None if it is not."""
         return self._given_up.get(plugin_work(cell))
 
     def hopeless(self, job: Job) -> Failure | None:
-        """Say why a job need not be tried: its cell is given up, or has used up its time; None if it may run."""
+        """Return why a job is not tried: its cell is given up or has used up its time; None if it may run."""
         if (why := self.given_up(job.cell)) is not None:
             return why
         left = self.seconds_left(job)
@@ -112,32 +112,32 @@ class Queues:
         return Failure(FailureKind.TIMEOUT, f"more than {self._limit:g} s for this task")
 
     def spend(self, job: Job, seconds: float) -> None:
-        """Charge a job's cell with the time it took. Only restoring counts: scores and detections are free."""
+        """Add the time that a job took to its cell's. Only restoring counts, not scoring or detecting."""
         if job.mode == "restore":
             self._spent[job.cell.digest] += seconds
 
     def spent(self, job: Job) -> float:
-        """Return how many seconds a job's cell was charged with here."""
+        """Return the seconds that a job's cell has spent under these queues."""
         return self._spent[job.cell.digest]
 
     def spent_elsewhere(self, job: Job, seconds: float) -> None:
-        """Set how long a job's cell has worked under other queues: the limit is one for all."""
+        """Set the seconds that a job's cell has spent under other queues, as all share one limit."""
         self._spent_elsewhere[job.cell.digest] = seconds
 
     def seconds_left(self, job: Job) -> float | None:
-        """Return how long a job's cell may still run; None where no limit holds."""
+        """Return how many seconds a job's cell may still run; None if there is no limit."""
         if self._limit is None or job.mode != "restore":
             return None
         return self._limit - self._spent[job.cell.digest] - self._spent_elsewhere[job.cell.digest]
 
 
 def cell_name(job: Job) -> str:
-    """Name what a worker must have loaded for a job."""
+    """Return a name for the cell and metrics that a worker must have loaded for a job."""
     return f"{job.cell.kind}:{job.cell.digest}:{','.join(column.name for column in job.cell.columns)}"
 
 
 def plugin_work(cell: CellSpec) -> tuple[str, str]:
-    """Name what fails together when a cell cannot be loaded: a restorer's saved images are scored without it."""
+    """Return the key of work that fails if a cell cannot be loaded; scoring saved images needs no restorer."""
     return cell.kind, cell.digest
 
 

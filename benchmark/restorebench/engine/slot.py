@@ -1,4 +1,4 @@
-"""A place for one worker process, and what is known of the worker in it."""
+"""A slot for one worker process, and the state of its worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from restorebench.worker.messages import Answer, Detected, Failed, Greeting, Rea
 
 
 class State(Enum):
-    """What the worker of a slot is doing."""
+    """The state of a slot's worker."""
 
     ABSENT = auto()
     STARTING = auto()
@@ -31,7 +31,7 @@ _ANSWERS: dict[State, tuple[type, ...]] = {
 
 @dataclass
 class Slot:
-    """One place for a worker: the process, what it has loaded and what it is doing."""
+    """A slot for one worker: its process, the loaded cell and the current work."""
 
     number: int
     child: Child | None = None
@@ -45,7 +45,7 @@ class Slot:
     starts_failed: int = 0
 
     def expects(self, answer: Answer) -> bool:
-        """Tell whether the worker answers what it was asked; a plugin may have written into its pipe."""
+        """Tell whether an answer fits the worker's last request; a plugin may have written into its pipe."""
         if not isinstance(answer, _ANSWERS[self.state]):
             return False
         return not isinstance(answer, Recorded | Detected) or (
@@ -53,9 +53,9 @@ class Slot:
         )
 
     def rest(self) -> None:
-        """Note that the work is done, or is somebody else's now."""
+        """Note that the worker is idle: its work is done or has been given back."""
         self.work, self.state = None, State.IDLE
 
     def vacate(self) -> None:
-        """Forget a worker that is gone, and its work."""
+        """Clear the slot after its worker has ended."""
         self.child, self.work, self.state, self.loaded = None, None, State.ABSENT, ""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is at work is finished and kept, nothing new begins; a second one ends it at once."""
+"""Ctrl-C and SIGTERM: running groups are finished and kept, no new one begins; a second signal ends at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEEDED = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass
 class Stop:
-    """Whether somebody asked a run to end, and how; true once they did."""
+    """The request to end a run, with its signal; false until a signal arrives."""
 
     signal: signal.Signals | None = None
 
@@ -25,7 +25,7 @@ class Stop:
 
 
 class Stopped(Exception):
-    """A run ended early because it was asked to; everything that it had begun is kept."""
+    """A run ended early because a signal asked it to; all groups that it had begun are kept."""
 
     def __init__(self, by: signal.Signals, left: int) -> None:
         super().__init__(f"stopped by {by.name} with {left} images left")
@@ -36,7 +36,7 @@ class Stopped(Exception):
 def heeded() -> Iterator[Stop]:
     """Turn the first SIGINT or SIGTERM within the block into a `Stop`, and a second one into KeyboardInterrupt.
 
-    Only a program's main thread hears signals; in others nothing changes.
+    Only a program's main thread gets signals; in other threads this changes nothing.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -47,9 +47,9 @@ def heeded() -> Iterator[Stop]:
         if stop:
             raise KeyboardInterrupt
         stop.signal = signal.Signals(number)
-        # Not print: the signal may have come in the middle of one.
+        # Not print, as the signal may have interrupted a print.
         text = f"\n{stop.signal.name}: finishing the images at work; once more ends at once\n"
-        # After Ctrl-C on `... 2>&1 | tee log` nobody reads it: tee ends by the same signal.
+        # Writing fails after Ctrl-C on `... 2>&1 | tee log`, as the signal ends tee too.
         with contextlib.suppress(OSError):
             os.write(sys.stderr.fileno(), text.encode())
 

@@ -1,7 +1,8 @@
-"""Feed groups to worker processes; outlive whatever a plugin does to its process.
+"""The supervisor gives groups to worker processes, and survives a crash or a hang of a plugin's process.
 
-One worker per (plugin, device slot). One that hangs is killed, one that dies is replaced, and only the image
-that did it is lost; `queues` knows what is next. No torch here: workers are started by name.
+There is one worker per (plugin, device slot). A worker that hangs is killed, one that dies is replaced, and only
+the image that caused it is lost; `queues` decides what is next. This module imports no torch: workers are started
+by name.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ KILLED_ATTEMPTS = 3
 CRASH_ATTEMPTS = 2
 START_ATTEMPTS = 3
 START_SECONDS = 600
-"""Longest time for a worker to start, which is to import torch: no plugin's doing, so no suite sets it."""
-_LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and whoever stops a run does not like to wait
+"""Longest time in s for a worker to start, which is to import torch; plugins play no part, so no suite sets it."""
+_LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and a user who stops a run should not have to wait
 _GROWTH_MIB = 512  # a worker that has doubled and grown by this much is replaced
 
 
 @dataclass
 class Supervisor:
-    """Runs jobs on up to `workers` processes. Use as a context manager: leaving it ends every worker."""
+    """Runs jobs in up to `workers` processes. Use it as a context manager: leaving it ends every worker."""
 
     setup: Setup
     workers: int
@@ -66,12 +67,12 @@ class Supervisor:
                 slot.vacate()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """Run jobs to their end, in order as far as workers allow, yielding what happens.
+        """Run jobs to their end, in order as far as workers allow, and yield events.
 
-        Once asked to stop it begins nothing, and ends when what is at work is done.
+        Once asked to stop, it begins no new group, and returns when the running groups are done.
 
         Raises:
-            RestorebenchError: the data cannot be read, the device is not there, or no worker starts.
+            RestorebenchError: the data cannot be read, the device is missing, or no worker starts.
         """
         self.queues.add(jobs)
         while self._busy() if self.stop else self.queues or any(slot.work is not None for slot in self.slots):
@@ -82,7 +83,7 @@ class Supervisor:
             yield from self.queues.happened()
 
     def _busy(self) -> bool:
-        """Tell whether images are at work; a worker that starts or loads has none that could be lost."""
+        """Tell whether a worker processes images; one that starts or loads has none that could be lost."""
         return any(slot.state is State.WORKING for slot in self.slots)
 
     # ------------------------------------------------------------ handing out work
@@ -92,7 +93,7 @@ class Supervisor:
             if slot.state not in {State.ABSENT, State.IDLE}:
                 continue
             if slot.number > 0 and self._device is None and self._may_have_gpus():
-                continue  # the first worker says how many GPUs there are; then the others are placed
+                continue  # wait until the first worker reports how many GPUs there are
             work = self.queues.take(slot.loaded, partial(self._fits, slot))
             if work is None:
                 continue
@@ -110,7 +111,7 @@ class Supervisor:
         return slot.child is not None and slot.plugin == self._plugin(job)
 
     def _plugin(self, job: Job) -> tuple[str, ...]:
-        """Name what shares a process: on a GPU one restorer, so that its memory is really released."""
+        """Return the key of work that may share a process: on a GPU one restorer, so that its memory is freed."""
         shared = tuple(job.cell.sources)
         return shared if self._device in {None, "cpu"} else (*shared, job.cell.kind, job.cell.name)
 
@@ -127,11 +128,11 @@ class Supervisor:
         """Send the slot's work, loading its cell first if something else is loaded."""
         assert slot.child is not None and slot.work is not None  # only called with both
         job = slot.work.job
-        if (why := self.queues.hopeless(job)) is not None:  # another worker may have found out meanwhile
+        if (why := self.queues.hopeless(job)) is not None:  # another worker may have found that out meanwhile
             self.queues.fail(job, why)
             slot.rest()
             return
-        slot.plugin = self._plugin(job)  # only now: it depends on the device, which the first greeting tells
+        slot.plugin = self._plugin(job)  # only now, as it depends on the device, which the first greeting reports
         now = slot.began = time.monotonic()
         if slot.loaded != cell_name(job):
             slot.state = State.LOADING
@@ -148,7 +149,7 @@ class Supervisor:
         return self._limits.get(name) or float("inf")
 
     def _spend(self, slot: Slot) -> None:
-        """Charge a job with its time, however it ended; to start and to load is free."""
+        """Charge a job with its time, however it ended; starting and loading are not charged."""
         if slot.work is not None and slot.state is State.WORKING:
             self.queues.spend(slot.work.job, time.monotonic() - slot.began)
 
@@ -172,7 +173,7 @@ class Supervisor:
 
     def _hear(self, slot: Slot) -> None:
         assert slot.child is not None  # it was registered with one
-        self._spend(slot)  # whatever is heard of a worker that works ends its job
+        self._spend(slot)  # any message of a working worker ends its job
         answer = slot.child.receive()
         if answer is not None and not slot.expects(answer):
             slot.child.distrust()
@@ -185,7 +186,7 @@ class Supervisor:
             self._ready(slot, answer)
         elif isinstance(answer, Failed):
             self._failed(slot, answer.failure)
-        elif isinstance(answer, Refused):  # the user's data: raised under the type that it had in the worker
+        elif isinstance(answer, Refused):  # the user has to act: raise the type of error that the worker had
             raise from_worker(answer.error, answer.message)
         else:
             self._done(slot, answer)
@@ -224,7 +225,7 @@ class Supervisor:
             slot.vacate()
 
     def _failed(self, slot: Slot, why: Failure) -> None:
-        """Take a failure of the whole job; while loading it is one of the whole cell."""
+        """Handle the failure of a whole job, or of a whole cell if it failed while loading."""
         assert slot.work is not None
         job = slot.work.job
         if slot.state is State.LOADING:

@@ -1,4 +1,4 @@
-"""The conformance suite: hold a plugin to the contract it will be held to in a run, and to what its card says.
+"""The conformance suite: checks that a plugin keeps the contract that a run enforces, and what its card says.
 
     import pytest
     from restorebench.testing import checks
@@ -7,8 +7,8 @@
     def test_conformance(check):
         check()
 
-A check raises ContractViolation, saying what was expected, or unittest.SkipTest where the card says that it
-cannot work here. `check_restorer("gauss")` and its like run them all without pytest.
+A check raises ContractViolation with what was expected, or unittest.SkipTest if the card says that it cannot work
+here. `check_restorer("gauss")` and the functions for other kinds run all checks without pytest.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _CLAIMS: Mapping[str, tuple[Callable[[Subject], None], ...]] = {
 
 @dataclass(frozen=True)
 class Check:
-    """One claim about one card. Call it; it raises where the claim does not hold."""
+    """One claim about one card. Call it to check the claim; it raises if the claim does not hold."""
 
     claim: Callable[[Subject], None]
     subject: Subject
@@ -64,7 +64,7 @@ def checks(
     options: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> list[Check]:
-    """List the checks of one card, given itself or by name. options: the card's `test_options` by default.
+    """List the checks of one card, given as a card or by its name. options: by default the card's `test_options`.
 
     Raises:
         UnknownName: there is no such kind, or no installed plugin offers the name.
@@ -78,7 +78,7 @@ def checks(
 
 
 def check_restorer(card: str | RestorerInfo, **how: Any) -> None:
-    """Run every check of a restorer; `how` is what `checks` takes. So do its siblings for the other kinds."""
+    """Run every check of a restorer; `how`, here and in the functions below: the keyword arguments of `checks`."""
     _run_all(checks("restorer", card, **how))
 
 
@@ -98,7 +98,7 @@ def check_metric(card: str | MetricInfo, **how: Any) -> None:
 
 
 def check_dataset(card: str | DatasetInfo, **how: Any) -> None:
-    """Run every check of a dataset; give `options` that point at data where the defaults do not."""
+    """Run every check of a dataset; give `options` that point at data if the defaults do not."""
     _run_all(checks("dataset", card, **how))
 
 
@@ -108,7 +108,7 @@ def _run_all(listed: Sequence[Check]) -> None:
 
 
 def _entry_of(kind: str, card: Card, catalog: Catalog) -> Entry:
-    """Find where a card comes from; one that no plugin offers has no source, so its import is not checked."""
+    """Find a card's catalogue entry; a card that no plugin offers has no source, so its import is not checked."""
     if not isinstance(card, CARD_TYPES[kind]):
         raise ContractViolation(f"a {kind} needs a {CARD_TYPES[kind].__name__}, got {type(card).__name__}")
     known = (entry for entry in catalog.of(kind) if entry.card == card)

@@ -1,4 +1,4 @@
-"""Claims about every card, whatever its kind, and the little there is to say of reporters."""
+"""Claims about cards of every kind, and the one claim about reporters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEAVY = ("torch", "numpy", "scipy", "pandas", "skimage")
 
 
 def card_is_inert(subject: Subject) -> None:
-    """Import the plugin in a fresh process, as `restorebench list` does: no torch, numpy, scipy or pandas."""
+    """Importing the plugin in a new process, as `restorebench list` does, imports nothing heavy such as torch."""
     if not subject.entry.source:
         return
     code = (
@@ -52,19 +52,21 @@ def options_are_documented(subject: Subject) -> None:
         optional = not field.is_required() or name in subject.options
         subject.hold(optional, f"option {name!r} needs a default, or a value in test_options")
         both = {str, Path} <= set(get_args(field.annotation))
-        subject.hold(not both, f"option {name!r} takes a str and a Path, and every text for a path: make it two")
+        subject.hold(
+            not both, f"option {name!r} takes a str or a Path, so every text becomes a path: make it two options"
+        )
 
 
 def options_fit(subject: Subject) -> None:
-    """The options under test validate; nothing is loaded yet."""
+    """The options under test are valid; nothing is loaded yet."""
     try:
         validated_options(subject.card, subject.options)
-    except ValueError as error:  # pydantic's is one
+    except ValueError as error:  # pydantic's ValidationError is a ValueError
         raise subject.violation(f"refuses the options {dict(subject.options)}: {error}") from error
 
 
 def loads(subject: Subject) -> None:
-    """It loads without a runtime, and writes."""
+    """The reporter loads without a runtime and has a `write` method."""
     subject.hold(
         callable(getattr(subject.load(None), "write", None)), "what it loads has no `write(tables, folder)`"
     )

@@ -1,4 +1,4 @@
-"""Claims about datasets: the index, the samples, and that they agree."""
+"""Claims about datasets: the index, the samples, and their agreement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS_OF_SAMPLE = ("captured", "published", "derived", "synthetic")
 
 
 def indexes_what_it_holds(subject: Subject) -> None:
-    """The index is the same twice, its ids are unique, and it is as long as the dataset."""
+    """Two calls of index agree, its ids are unique, and it is as long as the dataset."""
     for task in _tasks_held(subject):
         index, data = _index(subject, task), _data(subject, task)
         subject.hold(index == _index(subject, task), f"two calls of index for {task} differ")
@@ -32,10 +32,10 @@ def gives_what_it_indexes(subject: Subject) -> None:
 
     for task in _tasks_held(subject):
         index, data, again = _index(subject, task), _data(subject, task), _data(subject, task)
-        places = range(min(2, len(index)))
-        samples = {place: _sample(subject, data, place) for place in places}
-        for place in reversed(places):
-            sample, info = samples[place], index[place]
+        numbers = range(min(2, len(index)))
+        samples = {number: _sample(subject, data, number) for number in numbers}
+        for number in reversed(numbers):
+            sample, info = samples[number], index[number]
             hold_image(subject, sample.degraded, (info.height, info.width), f"{task}, {info.id}: degraded")
             if sample.clean is not None:
                 hold_image(subject, sample.clean, (info.height, info.width), f"{task}, {info.id}: clean")
@@ -44,22 +44,22 @@ def gives_what_it_indexes(subject: Subject) -> None:
                 subject.hold(
                     untouched, f"clean, {info.id}: its `degraded` is not its ground truth, as `clean` promises"
                 )
-            same = np.array_equal(sample.degraded, _sample(subject, again, place).degraded)
-            subject.hold(same, f"{task}, {info.id}: read in another order, it has other pixels")
+            same = np.array_equal(sample.degraded, _sample(subject, again, number).degraded)
+            subject.hold(same, f"{task}, {info.id}: its pixels depend on the order of reading")
 
 
-def _sample(subject: Subject, data: Any, place: int) -> Sample:
+def _sample(subject: Subject, data: Any, number: int) -> Sample:
     """Read a sample as a worker does."""
     from restorebench.worker import reading
 
     try:
-        return reading.read(data, place)
+        return reading.read(data, number)
     except ContractViolation as error:
         raise subject.violation(str(error)) from error
 
 
 def _tasks_held(subject: Subject) -> list[str]:
-    """List the tasks a dataset answers for; two of them, and `clean`, are enough to tell."""
+    """List two tasks that the dataset has samples of, and `clean` if it has some; more need not be checked."""
     held = [task for task in (*TEN_NAMES, CLEAN) if _index(subject, task)]
     subject.hold(bool(held), "it holds no sample of any task; give `options` that point at data")
     single = [task for task in held if components(task)]

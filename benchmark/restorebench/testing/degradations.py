@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def degrades_every_size(subject: Subject) -> None:
-    """Every severity of any size gives float32 (H, W, 3) in [0, 1], JSON-ready parameters, float32 maps."""
+    """Every severity gives float32 (H, W, 3) in [0, 1], JSON-ready parameters and float32 maps, for any size."""
     import numpy as np
 
     for height, width in SIZES:
@@ -46,7 +46,7 @@ def degrades_by_its_generator_alone(subject: Subject) -> None:
 
 
 def presets_fit(subject: Subject) -> None:
-    """Each preset validates; `severity` beside the options says which severity it stands for."""
+    """Each preset has valid options, and its `severity`, if given beside them, is in 1 to 5."""
     for name, preset in subject.card.presets.items():
         options = dict(preset)
         severity = options.pop("severity", 3)

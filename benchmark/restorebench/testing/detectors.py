@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 def detects_every_size(subject: Subject) -> None:
-    """One Detection per image of any size: probabilities in [0, 1], labels of the vocabulary, images unwritten."""
+    """Images of any size stay unchanged and give one Detection each: probabilities in [0, 1], known labels."""
     for height, width in SIZES:
         _detected(subject, images_of(subject, height, width, range(2), noise=0.02))
 
 
 def detects_each_image_alone(subject: Subject) -> None:
-    """An image judged in a batch is the image judged alone, and again."""
+    """An image gets the same detection in a batch and alone."""
     images = images_of(subject, 40, 24, range(3), noise=0.1)
-    for place, together in enumerate(_detected(subject, images)):
-        (alone,) = _detected(subject, images[place : place + 1])
+    for number, together in enumerate(_detected(subject, images)):
+        (alone,) = _detected(subject, images[number : number + 1])
         subject.hold(
             alone.labels == together.labels,
-            f"image {place} of a batch is {sorted(together.labels)}, alone it is {sorted(alone.labels)}",
+            f"image {number} of a batch is {sorted(together.labels)}, alone it is {sorted(alone.labels)}",
         )
         for name, value in together.probabilities.items():
             change = abs(float(value) - float(alone.probabilities.get(name, math.inf)))
             subject.hold(
                 change <= BATCH_TOLERANCE,
-                f"probability of {name} of image {place} differs by {change:.2g} between batch and single",
+                f"probability of {name} of image {number} differs by {change:.2g} between batch and single",
             )
 
 

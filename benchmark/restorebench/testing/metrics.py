@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 SCORE_TOLERANCE = 1e-9
-"""Scores are float64; those of networks are float32 and get 1e-4."""
+"""For float64 scores; those of networks are float32 and get 1e-4."""
 
 
 def scores_clean_images_best(subject: Subject) -> None:
-    """Under every protocol, a clean image beats one with a little noise, and that one beats one with much."""
+    """Under every protocol, a clean image does not score below a slightly noisy one, which beats a noisier one."""
     for protocol in subject.card.protocols:
         metric = subject.load(subject.runtime, protocol)
         clean, slight, strong = (_prepared(subject, protocol, level) for level in (0.0, 0.02, 0.2))
@@ -33,24 +33,24 @@ def scores_clean_images_best(subject: Subject) -> None:
 
 
 def scores_each_image_alone(subject: Subject) -> None:
-    """A pair scored in a batch has the score it has alone."""
+    """A pair gets the same score in a batch and alone."""
     tolerance = 1e-4 if subject.card.network else SCORE_TOLERANCE
     for protocol in subject.card.protocols:
         metric = subject.load(subject.runtime, protocol)
         clean, noisy = (_prepared(subject, protocol, level) for level in (0.0, 0.1))
         together = _scores(subject, metric, noisy, clean)
-        for place in range(len(clean)):
-            one = slice(place, place + 1)
+        for number in range(len(clean)):
+            one = slice(number, number + 1)
             change = largest_difference(_scores(subject, metric, noisy[one], clean[one]), together[one])
             subject.hold(
                 change <= tolerance,
-                f"the score of pair {place} under {protocol.name!r} differs by {change:.2g} between batch and "
+                f"the score of pair {number} under {protocol.name!r} differs by {change:.2g} between batch and "
                 f"single; at most {tolerance:g} is allowed",
             )
 
 
 def _prepared(subject: Subject, protocol: ScoringProtocol, noise: float) -> Tensor:
-    """Make two images as the protocol prepares them, at least as large as the metric's minimum."""
+    """Return two images, prepared for the protocol and at least as large as the metric's minimum."""
     from restorebench.toolbox import scoring
 
     side = max(48, subject.card.minimum_size) + 2 * protocol.crop_border + protocol.crop_multiple
@@ -59,7 +59,7 @@ def _prepared(subject: Subject, protocol: ScoringProtocol, noise: float) -> Tens
 
 
 def _scores(subject: Subject, metric: Metric, restored: Tensor, clean: Tensor) -> Tensor:
-    """Call a metric on copies, as a worker does, and hold it to the contract."""
+    """Call a metric on copies, as a worker does, and check its scores against the contract."""
     import torch
 
     from restorebench.worker import scoring

@@ -1,4 +1,4 @@
-"""Claims about restorers: sizes, keys, batches, tiles and what they are told."""
+"""Claims about restorers: sizes, keys, batches, tiles and detections."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from restorebench.worker.restoring import Restored
 
 TILING_TOLERANCE = 0.1
-"""Largest change of a pixel that tiles overlapping by 32 px may make on a smooth image, for Tiling.ALLOWED."""
+"""Largest change of a pixel by tiles that overlap by 32 px, on a smooth image, for Tiling.ALLOWED."""
 
 
 def restores_every_size(subject: Subject) -> None:
-    """Blind and told each task, any size comes back with its shape, dtype and device, finite, input unwritten."""
+    """Blind and told each task, any size gives a finite result of equal shape, dtype and device; input stays."""
     for height, width in SIZES:
-        for told in _tellings(subject):
+        for told in _detections(subject):
             _restored(subject, _batch(subject, height, width, [told]))
 
 
@@ -37,21 +37,21 @@ def repeats_itself(subject: Subject) -> None:
 
 
 def restores_each_image_alone(subject: Subject) -> None:
-    """An image restored in a batch is the image restored alone, within BATCH_TOLERANCE."""
+    """An image gets the same result in a batch and alone, within BATCH_TOLERANCE."""
     batch = _mixed_batch(subject)
     together = _restored(subject, batch).images
-    for place, told in enumerate(batch.told):
-        single = _batch(subject, *batch.full_size, [told], first=place)
-        change = largest_difference(_restored(subject, single).images, together[place : place + 1])
+    for number, told in enumerate(batch.told):
+        single = _batch(subject, *batch.full_size, [told], first=number)
+        change = largest_difference(_restored(subject, single).images, together[number : number + 1])
         subject.hold(
             change <= BATCH_TOLERANCE,
-            f"image {place} of a batch differs by {change:.2g} from itself restored alone; "
-            f"at most {BATCH_TOLERANCE:g} is allowed, so no statistics over the batch",
+            f"image {number} restored in a batch differs by {change:.2g} from itself restored alone; at most "
+            f"{BATCH_TOLERANCE:g} is allowed: do not use statistics of the batch",
         )
 
 
 def follows_its_keys(subject: Subject) -> None:
-    """Other keys change the result exactly where the card says `stochastic=True`."""
+    """Other keys change the result if, and only if, the card says `stochastic=True`."""
     batch = _mixed_batch(subject)
     other = _batch(subject, *batch.full_size, batch.told, key=1000)
     change = largest_difference(_restored(subject, batch).images, _restored(subject, other).images)
@@ -65,22 +65,22 @@ def follows_its_keys(subject: Subject) -> None:
 
 
 def tiles_as_it_says(subject: Subject) -> None:
-    """Where the card says Tiling.ALLOWED, tiles change a smooth image by no more than TILING_TOLERANCE."""
+    """If the card says Tiling.ALLOWED, tiles change a smooth image by at most TILING_TOLERANCE."""
     if subject.card.tiling is not Tiling.ALLOWED:
         return
     multiple = subject.card.multiple_of
     tile = -(-max(64, 2 * multiple) // multiple) * multiple
-    batch = _batch(subject, 2 * tile + 32, 2 * tile + 32, _tellings(subject)[:1])
+    batch = _batch(subject, 2 * tile + 32, 2 * tile + 32, _detections(subject)[:1])
     change = largest_difference(_restored(subject, batch).images, _restored(subject, batch, tile, 32).images)
     subject.hold(
         change <= TILING_TOLERANCE,
         f"the card says Tiling.ALLOWED, but tiles of {tile} px changed a pixel by {change:.2g}; "
-        f"at most {TILING_TOLERANCE:g} is allowed, else say Tiling.HARMFUL",
+        f"at most {TILING_TOLERANCE:g} is allowed, otherwise say Tiling.HARMFUL",
     )
 
 
 def copies_when_told_nothing(subject: Subject) -> None:
-    """Where the card says acts_when_told, the input comes back from a restorer that was told nothing."""
+    """If the card says acts_when_told, a restorer that is told nothing returns its input."""
     if not subject.card.acts_when_told:
         return
     batch = _batch(subject, 40, 24, [None])
@@ -91,7 +91,7 @@ def copies_when_told_nothing(subject: Subject) -> None:
 
 
 def _restored(subject: Subject, batch: Batch, tile: int | None = None, overlap: int = 0) -> Restored:
-    """Restore as a worker does: padded, watched, and cut back to size."""
+    """Restore as a worker does: with padding, checks of the contract, and a crop to the original size."""
     from restorebench.worker import restoring
 
     try:
@@ -103,15 +103,15 @@ def _restored(subject: Subject, batch: Batch, tile: int | None = None, overlap: 
     return result
 
 
-def _tellings(subject: Subject) -> list[Detection | None]:
-    """Return what a restorer may be told: nothing, nothing found, or one task each."""
+def _detections(subject: Subject) -> list[Detection | None]:
+    """Return detections that a restorer may be told: None, one without labels, and one for each task."""
     blind: list[Detection | None] = [] if subject.card.needs_task else [None, Detection(frozenset())]
     return blind + [Detection(frozenset({task}), {task: 1.0}) for task in subject.card.tasks or TEN_NAMES]
 
 
 def _mixed_batch(subject: Subject) -> Batch:
-    """Make a batch in which every image is another one and is told something else."""
-    return _batch(subject, 40, 24, _tellings(subject))
+    """Return a batch of different images, each with a different detection."""
+    return _batch(subject, 40, 24, _detections(subject))
 
 
 def _batch(
@@ -123,14 +123,14 @@ def _batch(
     first: int = 0,
     key: int = 0,
 ) -> Batch:
-    places = range(first, first + len(told))
+    numbers = range(first, first + len(told))
     return Batch(
-        degraded=images_of(subject, height, width, places, noise=0.02),
+        degraded=images_of(subject, height, width, numbers, noise=0.02),
         told=tuple(told),
-        keys=tuple(key + place for place in places),
+        keys=tuple(key + number for number in numbers),
         full_size=(height, width),
-        clean=images_of(subject, height, width, places) if subject.card.yardstick else None,
-        samples=tuple(f"noisy/{place}" for place in places) if subject.card.named else (),
+        clean=images_of(subject, height, width, numbers) if subject.card.yardstick else None,
+        samples=tuple(f"noisy/{number}" for number in numbers) if subject.card.named else (),
     )
 
 

@@ -1,8 +1,8 @@
-"""Text from strangers in tables: one rule for the cells of every CSV file, one for what people are shown.
+"""Escaping of text that comes from data: one rule for the cells of CSV files, one for text shown to people.
 
-In a CSV file a text that begins with a character that makes spreadsheets calculate, or with an apostrophe, gets an
-apostrophe in front. Removing the first apostrophe of a cell that begins with one gives every text back; numbers
-begin with none.
+In a CSV file, a text that begins with an apostrophe or with a character that makes spreadsheets calculate gets an
+apostrophe in front. A reader gets the text back by removing the first apostrophe of a cell that begins with one.
+Numbers never begin with an apostrophe.
 """
 
 from __future__ import annotations
@@ -12,35 +12,34 @@ import io
 from collections.abc import Iterable, Sequence
 
 _CALCULATING = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The last four are the full-width forms of the first four; some locales' spreadsheets take one for the other."""
+"""The last four are the full-width forms of the first four; spreadsheets treat them alike in some locales."""
 
 
 def guarded(text: str) -> str:
-    """Return the cell of a text, which no spreadsheet takes for a formula."""
+    """Return the cell for a text, escaped so that no spreadsheet treats it as a formula."""
     return f"'{text}" if text.startswith((*_CALCULATING, "'")) else text
 
 
 def unguarded(cell: str) -> str:
-    """Return the text of a cell: what `guarded` was given."""
+    """Return the text of a cell that `guarded` made."""
     return cell.removeprefix("'")
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:
-    """Lay rows out as CSV with LF line ends; any text comes back as it was, line ends inside it too."""
+    """Format rows as CSV with LF line ends; every text can be read back unchanged, even one with line ends."""
     lines = []
     for row in rows:
         line = io.StringIO()
-        csv.writer(line, lineterminator="\r\n").writerow(
-            row
-        )  # what is in a line end gets quotes: CR as well as LF
+        # The writer quotes texts that hold a character of its line end, so CRLF protects both CR and LF.
+        csv.writer(line, lineterminator="\r\n").writerow(row)
         lines.append(line.getvalue().removesuffix("\r\n") + "\n")
     return "".join(lines)
 
 
 def visible(text: str, keep: str = "") -> str:
-    """Write characters that have no shape of their own as escapes: `\\x1b`, `\\u202e`. keep: those that may stay.
+    """Write characters without a visible shape as escapes: `\\x1b`, `\\u202e`; those in `keep` stay as they are.
 
-    Control characters drive terminals, and marks of direction make a name read as another.
+    Control characters drive terminals, and direction marks make one name look like another.
     """
     if text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Images as CLIP takes them."""
+"""Images in the form that CLIP expects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 """OpenAI's statistics, per channel."""
 
 THIN = 64
-"""From this ratio of sides on, only what the crop keeps is computed: all of 1 x 8000 px were 224 x 1.8 million."""
+"""From this ratio of sides on, only the pixels that the crop keeps are computed.
+
+Resized whole, an image of 1 x 8000 px would have 224 x 1.8 million px.
+"""
 
 Crop = Literal["center", "whole", "native"]
 
@@ -33,10 +36,10 @@ def for_clip(
 ) -> Tensor:
     """Turn (B, 3, H, W) RGB in [0, 1] into normalised (B, 3, size, size) on the same device.
 
-    Images are rounded to 8 bits and resized by Pillow's bicubic filter, as published. crop: `center` brings the
-    shorter side to `size` and cuts off what the longer has beside; `whole` squeezes all into the square; `native`
-    cuts the centre out at the image's own resolution, where noise and blocks are what they were, and mirrors what
-    is smaller.
+    Images are rounded to 8 bits and resized by Pillow's bicubic filter, as published. crop: `center` resizes the
+    shorter side to `size` and cuts off both ends of the longer side; `whole` squeezes the image into the square;
+    `native` cuts the centre out without resizing, so that noise and JPEG blocks stay unchanged, and pads smaller
+    images by mirroring.
     """
     import torch
 
@@ -66,7 +69,7 @@ def _resized(image: Pillow.Image, size: int, crop: Crop) -> Tensor:
             across, down = image.width / width, image.height / height
             box = (left * across, top * down, (left + size) * across, (top + size) * down)
             image = image.resize((size, size), Pillow.Resampling.BICUBIC, box=box)
-        else:  # as published: a box is a single-precision one, and may exchange the two passes, which each round
+        else:  # as published: Pillow's `box` is in single precision and may swap the two passes, which both round
             image = image.resize((width, height), Pillow.Resampling.BICUBIC)
             image = image.crop((left, top, left + size, top + size))
     else:

@@ -1,4 +1,4 @@
-"""What the files that options name hold: a digest knows a file by its bytes, not by where it lies."""
+"""Contents of the files that options name: a digest depends on a file's bytes, not on its path."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SEVERAL = (list, tuple, set, frozenset)
 
 
 class Contents:
-    """Hashes each file once, however many cells name it."""
+    """Hashes of file contents; each file is hashed once, however many cells name it."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
 
     def identity(self, model: BaseModel | None) -> Any:
-        """Return JSON-ready options in which content stands for every path; without paths, just the options.
+        """Return JSON-ready options with every path replaced by the hash of its content.
 
         Raises:
             MissingResource: a file may not be read.
@@ -31,17 +31,17 @@ class Contents:
         return {} if model is None else self._replaced(model.model_dump(), model.model_dump(mode="json"))
 
     def files(self, model: BaseModel | None) -> dict[str, str]:
-        """Map the paths in options to what they hold: `sha256:...`, `folder:...` or `missing: PATH`."""
+        """Map each path in options to its content: `sha256:...`, `folder:...` or `missing: PATH`."""
         return {str(path): self._of(path) for path in paths({} if model is None else model.model_dump())}
 
     def _replaced(self, value: Any, plain: Any) -> Any:
-        """Go through options and their JSON form side by side."""
+        """Walk through options and their JSON form side by side, and replace the paths."""
         if isinstance(value, Path):
             return self._of(value)
         if isinstance(value, Mapping):
             pairs = zip(value.values(), plain.items(), strict=True)
             return {key: self._replaced(part, form) for part, (key, form) in pairs}
-        if isinstance(value, set | frozenset):  # sorted: a set has another order in every process
+        if isinstance(value, set | frozenset):  # sorted, as the order of a set differs between processes
             return sorted([self._of(part) if isinstance(part, Path) else part for part in value], key=str)
         if isinstance(value, list | tuple):
             return [self._replaced(part, form) for part, form in zip(value, plain, strict=True)]
@@ -59,18 +59,18 @@ class Contents:
 
 
 def paths(value: Any) -> list[Path]:
-    """List the paths in options, as pydantic's `model_dump` gives them, however deep."""
+    """List the paths in options, as pydantic's `model_dump` gives them, at any depth."""
     return [path for _, path in paths_in(value)]
 
 
-def paths_in(value: Any, place: KeyPath = ()) -> list[tuple[KeyPath, Path]]:
-    """List all paths in options, with the keys and numbers that lead to each."""
+def paths_in(value: Any, keys: KeyPath = ()) -> list[tuple[KeyPath, Path]]:
+    """List all paths in options, each with the keys and list indices that lead to it."""
     if isinstance(value, Path):
-        return [(place, value)]
+        return [(keys, value)]
     parts = (
         value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, _SEVERAL) else ()
     )
-    return [found for key, part in parts for found in paths_in(part, (*place, key))]
+    return [found for key, part in parts for found in paths_in(part, (*keys, key))]
 
 
 def _content(path: Path) -> str:
@@ -82,10 +82,10 @@ def _content(path: Path) -> str:
 
 
 def _hashed(path: Path) -> str:
-    """Hash a file; a pipe or a device, which may never end, is none.
+    """Hash a file; refuse a pipe or a device, as reading it may never end.
 
     Raises:
-        MissingResource: it is one of those.
+        MissingResource: it is a pipe or a device.
     """
     if path.exists() and not path.is_file():
         raise MissingResource(f"{path}: is a pipe or a device, not a file; remove it, or correct the path")

@@ -1,4 +1,4 @@
-"""PNG and TIFF files of 16 bits a sample, which Pillow would read as 8 without a word."""
+"""Decoding of PNG and TIFF files with 16 bits per sample, which Pillow would silently reduce to 8."""
 
 from __future__ import annotations
 
@@ -20,24 +20,31 @@ if TYPE_CHECKING:
 _BITS_PER_SAMPLE = 0x0102  # TIFF tag
 _SMALLEST_TILE = 1024 * 1024  # pixels; tiles may be larger than a small image
 _DEFLATE = (8, 32946)
-_PACKINGS = (1, 5, 32773, *_DEFLATE)  # none, LZW, PackBits: what others unpack to has no known limit
+_PACKINGS = (
+    1,
+    5,
+    32773,
+    *_DEFLATE,
+)  # none, LZW, PackBits, deflate; others have no known limit on the unpacked size
 
 
 def is_tiff(image: Any) -> bool:  # Any: only Pillow's TIFF has tags
-    """Tell what tifffile has to read, whatever Pillow takes its mode for."""
+    """Tell whether an image is a 16-bit TIFF, which tifffile has to read, whatever mode Pillow reports."""
     return image.format == "TIFF" and 16 in image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
 
 
 def is_png(image: Any) -> bool:  # Any: only Pillow's own kinds have tiles
-    """Tell a PNG of which Pillow would keep the upper bytes alone."""
-    return image.format == "PNG" and any(";16" in str(tile.args) for tile in image.tile)  # none if it is damaged
+    """Tell whether an image is a 16-bit PNG, of which Pillow would keep only the upper bytes."""
+    return image.format == "PNG" and any(
+        ";16" in str(tile.args) for tile in image.tile
+    )  # a damaged file has no tiles
 
 
 def read_png(path: Path, image: PIL.ImageFile.ImageFile) -> Deep:
     """Decode a 16-bit PNG exactly: (H, W) or (H, W, channels) uint16.
 
-    Pillow keeps only the upper byte of each colour sample, and says nothing. The same decoder told that
-    the samples are little-endian keeps what is really the lower byte, so two passes give both.
+    Pillow silently keeps only the upper byte of each colour sample. If its decoder is told that the samples
+    are little-endian, it keeps the lower byte instead, so two passes give both bytes.
     """
     import numpy as np
 
@@ -59,10 +66,10 @@ def read_png(path: Path, image: PIL.ImageFile.ImageFile) -> Deep:
 def read_tiff(path: Path, most_pixels: int) -> Deep:
     """Decode a 16-bit TIFF, before orientation: (H, W) or (H, W, channels) uint16.
 
-    tifffile reads the tags anew, and trusts them: what they promise is held against the limits here.
+    tifffile reads the tags again and trusts them, so this function checks them against the limits.
 
     Raises:
-        UnreadableImage: its layout is not read, or it unpacks to more than it says.
+        UnreadableImage: its layout is not supported, or it unpacks to more than its tags say.
     """
     import numpy as np
     import tifffile  # comes with scikit-image; Pillow reads 16-bit colour as 8 bits
@@ -77,19 +84,19 @@ def read_tiff(path: Path, most_pixels: int) -> Deep:
                 f"{path}: 16-bit TIFF of an unusual layout (axes {page.axes}, photometric {page.photometric}, "
                 f"{page.dtype}); convert it to 16-bit grey or interleaved RGB"
             )
-        pixels = page.imagewidth * page.imagelength  # none where it could not make sense of a tag
+        pixels = page.imagewidth * page.imagelength  # 0 if tifffile could not interpret a tag
         if not 0 < pixels <= most_pixels or page.imagedepth != 1 or not 0 < page.samplesperpixel <= 4:
-            raise UnreadableImage(f"{path}: its tags contradict each other on its size; save it anew")
+            raise UnreadableImage(f"{path}: its tags disagree about its size; save it again")
         if page.compression not in _PACKINGS:
             kind = getattr(page.compression, "name", page.compression)
             raise UnreadableImage(f"{path}: 16-bit TIFF compressed by {kind}; save it with deflate or without")
         if _unpacks_beyond(path, page):
-            raise UnreadableImage(f"{path}: unpacks to more than its size; save it anew")
+            raise UnreadableImage(f"{path}: unpacks to more bytes than its size allows; save it again")
         return np.asarray(page.asarray())
 
 
 def _unpacks_beyond(path: Path, page: Any) -> bool:  # Any: tifffile's page
-    """Tell whether a strip or tile unpacks to more than one holds, or if they are larger than image and file."""
+    """Tell whether a strip or tile unpacks to more than its size, or its size exceeds the image or the file."""
     held = page.imagewidth * page.imagelength * page.samplesperpixel
     part = math.prod(page.chunks)
     if part > max(held, _SMALLEST_TILE) * 4 or sum(page.databytecounts) > path.stat().st_size:

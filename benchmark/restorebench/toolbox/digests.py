@@ -1,4 +1,7 @@
-"""Digests: what decides a number, as 16 hex digits. No path, worker count or wheel version is in one."""
+"""Digests of everything that decides a result, as 16 hex digits.
+
+Paths, worker counts and wheel versions are not part of a digest.
+"""
 
 from __future__ import annotations
 

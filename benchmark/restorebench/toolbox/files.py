@@ -1,4 +1,4 @@
-"""List files as a user sees them, and write them so that a reader never sees half of one."""
+"""Listing of files with links followed, and writing so that a reader never sees half a file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Go through all files below a folder, in no order; linked folders are followed, but not in a circle.
+    """Yield all files below a folder, in no fixed order; links to folders are followed, but never in a circle.
 
-    above: the real folders on the way here.
+    above: the resolved paths of the folders that led here.
 
     Raises:
         OSError: a folder may not be read.
@@ -31,25 +31,25 @@ def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself: whoever opens it will say so
+    except OSError:  # a link to itself; opening it will raise the error
         return False
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text to a temporary name beside the target, then rename; line ends are kept as given."""
+    """Write UTF-8 text to a temporary file beside the target, then rename it; line ends are kept as given."""
     atomic_write_bytes(path, text.encode())
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:
-    """Write bytes to a temporary name beside the target, then rename."""
+    """Write bytes to a temporary file beside the target, then rename it."""
     with replaced(path) as temporary:
         temporary.write_bytes(data)
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside `path` to write, and put it in place if the writing succeeds."""
-    # The name itself may be as long as a file system takes.
+    """Yield a temporary file beside `path` to write, and rename it to `path` if the writing succeeds."""
+    # A short name, as `path.name` may already be as long as the file system allows.
     short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     temporary = path.with_name(f".{short}.{os.getpid()}.part")
     try:

@@ -14,7 +14,7 @@ def guided_filter(guide: Array, image: Array, radius: int, epsilon: float) -> Ar
     """Smooth an (H, W) image so that its edges follow an (H, W) guide in [0, 1]; dtype is kept.
 
     He, Sun, Tang, Guided image filtering, TPAMI 2013, equations 5, 6 and 8; windows of (2 radius + 1)^2 px,
-    borders mirrored. Large windows subtract sums that nearly agree: give float64 where that matters.
+    borders mirrored. In large windows, nearly equal sums are subtracted: pass float64 where that matters.
     """
 
     def mean(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Tell what a file is that is no checkpoint, and refuse what must not even be opened as one."""
+"""Checks of weight files: refusal of files that torch must not open, and reasons why one could not be loaded."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 from restorebench.contract.errors import MissingResource, RestorebenchError
 
 _FOREIGN = re.compile("GLOBAL|allowlisted|Trying to call reduce")
-"""What torch says of a checkpoint that would import or call something."""
+"""Words in torch's error about a checkpoint that would import or call something."""
 
 _PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
 ARCHIVE = b"PK\x03\x04"
-"""What a file begins with that torch takes for an archive, as it writes them since 1.6."""
+"""First bytes of a file that torch reads as an archive, the format that it has written since 1.6."""
 OLD = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
-"""What one begins with that it wrote before: `torch.serialization.MAGIC_NUMBER`."""
+"""First bytes of a file that torch wrote before 1.6: `torch.serialization.MAGIC_NUMBER`."""
 
 _PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\n\r")
 
 
 def require_plain(path: Path) -> None:
-    """Refuse what torch must not even be given: what is no file, a compiled program, or compressed.
+    """Refuse a path that torch must not open: no file, a compiled program, or a compressed archive.
 
     Raises:
         MissingResource: there is no such file.
-        RestorebenchError: it is one of the others, or cannot be read.
+        RestorebenchError: it is a compiled program, is compressed, or cannot be read.
     """
     if not path.is_file():
         what = "a folder; name the file in it" if path.is_dir() else "no such file"
@@ -37,7 +37,7 @@ def require_plain(path: Path) -> None:
             return
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
-    except Exception as error:  # what damaged archives raise has no common type
+    except Exception as error:  # damaged archives raise errors of many types
         raise RestorebenchError(f"weights {path}: {trouble(path, error)}") from error
     if any(part.filename.endswith("/constants.pkl") for part in parts):
         raise RestorebenchError(
@@ -45,24 +45,24 @@ def require_plain(path: Path) -> None:
         )
     if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise RestorebenchError(
-            f"weights {path}: compressed, which torch never writes: a small file may unpack to any size;"
-            " save it anew with torch"
+            f"weights {path}: compressed, so that a small file may unpack to any size; torch never compresses:"
+            " save it again with torch"
         )
 
 
 def trouble(path: Path, error: Exception) -> str:
-    """Say why a file could not be loaded: by how it begins, or by what torch says of it."""
+    """Return the reason why a file could not be loaded, from its first bytes or from torch's error."""
     try:
         with path.open("rb") as stream:
             head = stream.read(512)
     except OSError as refused:
-        return f"cannot be read ({refused.strerror or refused}); change who may read it, or copy it elsewhere"
+        return f"cannot be read ({refused.strerror or refused}); change its permissions, or copy it elsewhere"
     if head.startswith(b"version https://git-lfs"):
-        return "a pointer of git-lfs, not the file that it stands for; fetch that with `git lfs pull`"
+        return "a git-lfs pointer instead of the file; fetch the file with `git lfs pull`"
     if head.lstrip().startswith(b"<"):
-        return "a web page or XML, as a download that failed leaves it; fetch the file anew"
+        return "a web page or XML, as failed downloads leave it; download the file again"
     if head and all(byte in _PRINTABLE for byte in head):
-        return "a text file, not weights; fetch the file anew"
+        return "a text file, not weights; download the file again"
     if isinstance(error, pickle.UnpicklingError) and _FOREIGN.search(str(error)):
         return (
             "holds more than tensors and plain values, and might run code; refused"
@@ -80,5 +80,5 @@ def begins(path: Path, mark: bytes) -> bool:
 
 
 def first_sentence(error: BaseException) -> str:
-    """Shorten what libraries say at length."""
+    """Return the first sentence of an error's message, or the name of its type; libraries write long messages."""
     return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]

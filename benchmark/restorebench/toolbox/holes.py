@@ -1,4 +1,4 @@
-"""Holes: find exactly white areas, and fill them from their border."""
+"""Holes in images: search for exactly white areas, and filling from their border."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THINNEST_PX = 3  # specks and lines thinner than this are highlights, not holes
 
 
 def white_mask(degraded: Image) -> Mask:
-    """Return where (H, W, 3) is missing: exactly white areas that hold a 3x3 square, whole."""
+    """Return the mask (H, W) of an image's holes: the exactly white areas that contain a 3x3 square."""
     white = np.all(degraded >= WHITE, axis=2)
     core = binary_opening(white, np.ones((THINNEST_PX, THINNEST_PX), bool))
     whole: Mask = binary_propagation(core, mask=white)
@@ -27,7 +27,7 @@ def white_mask(degraded: Image) -> Mask:
 
 
 def harmonic(image: Image, mask: Mask) -> Image:
-    """Solve Laplace's equation inside the mask with the known pixels as its border."""
+    """Fill the mask (H, W) of an image (H, W, 3) by Laplace's equation, with the known pixels as its border."""
     height, width = mask.shape
     number = np.full(mask.shape, -1)
     number[mask] = np.arange(mask.sum())

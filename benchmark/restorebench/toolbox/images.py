@@ -1,9 +1,9 @@
-"""Image files in and out, one rule per kind of file, with nothing guessed.
+"""Reading and writing of image files, by one rule per kind of file, without guessing.
 
-An image is (H, W, 3) float32 RGB in [0, 1]: stored values over their largest (255 or 65535), no colour
+An image is (H, W, 3) float32 RGB in [0, 1]: stored values divided by the largest one (255 or 65535), no colour
 profile applied. The content of a file decides its format, not its suffix. On reading:
 
-- the EXIF orientation is applied; of a multi-picture JPEG the first picture is taken, as viewers do;
+- the EXIF orientation is applied; a multi-picture JPEG gives its first picture, as in viewers;
 - grey is repeated over three channels, a palette is looked up, alpha is composited over white;
 - 16-bit PNG and TIFF keep their full precision;
 - refused: CMYK and other colour spaces that need a profile, floating-point and 32-bit files (save those
@@ -43,15 +43,15 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """Suffixes, in lower case, of the files that count as images in a folder."""
 
 MAX_PIXELS = 100_000_000
-"""Largest image that is decoded: 1.2 GB once it is float32. Beyond it a file is taken for a bomb."""
+"""Largest image that is decoded: 1.2 GB as float32. A larger file is treated as a decompression bomb."""
 
 MAX_BYTES = 1_000_000_000
-"""Largest file that is opened: some decoders hold all of it. The largest image, stored plainly, is no larger."""
+"""Largest file that is opened, as some decoders load all of it. The largest image, uncompressed, fits."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L")
 _STORED_MODES = (*_DIRECT_MODES, "1", "P", "PA")  # the others need a colour profile or a range
-_TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two of a BigTIFF
+_TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 _ORIENTATION = 0x0112  # EXIF tag
 _UNDECODABLE = (
     OSError,
@@ -68,13 +68,13 @@ _UNDECODABLE = (
     struct.error,
     zlib.error,
 )
-"""What Pillow and tifffile are known to raise on damaged files. The tests of fuzzed images look for more."""
+"""Errors that Pillow and tifffile are known to raise on damaged files. Tests with fuzzed images look for more."""
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """Return (height, width) after EXIF orientation, from the header.
 
-    A file that seems to lack its end is decoded, which alone tells whether it does.
+    A file that seems truncated is decoded, as only decoding can tell.
 
     Raises:
         MissingResource: there is no such file.
@@ -91,13 +91,13 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def has_16_bits(path: Path) -> bool:
-    """Tell from its header whether an image has 16 bits per channel, of which `write_png` keeps 8."""
+    """Tell from its header whether an image has 16 bits per channel; `write_png` keeps only 8."""
     with _opened(path) as image:
         return deep.is_tiff(image) or deep.is_png(image)
 
 
 def has_alpha(path: Path) -> bool:
-    """Tell from its header whether an image has transparency, which `read` lays over white."""
+    """Tell from its header whether an image has transparency; `read` composites it over white."""
     with _opened(path) as image:
         return "A" in image.getbands() or "transparency" in image.info
 
@@ -125,10 +125,10 @@ def read(path: Path) -> Image:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes are not on its base class
-    """Open a file after checking its header; turn what the decoders raise into an UnreadableImage."""
+    """Open a file after checking its header; turn decoder errors into an UnreadableImage."""
     if not path.exists():
         raise MissingResource(f"{path}: no such image file; check the path")
-    if not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+    if not (path.is_file() or path.is_dir()):  # opening a pipe would block
         raise UnreadableImage(f"{path}: is a pipe or a device, not a file; remove it")
     if path.stat().st_size > MAX_BYTES:
         raise UnreadableImage(f"{path}: larger than {MAX_BYTES:,} bytes; crop or tile the image first")
@@ -138,7 +138,7 @@ def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes
                 f"{path}: holds too many parts before its pixels; save the image anew, as PNG without metadata"
             )
         with warnings.catch_warnings():
-            # Pillow warns from 89 million pixels; our own limit, checked below, always refuses.
+            # Pillow only warns from 89 million pixels on; our own limit, checked below, always refuses.
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
             with PIL.Image.open(path, formats=_FORMATS) as image:
                 _check_header(path, image)
@@ -151,30 +151,30 @@ def _opened(path: Path) -> Iterator[Any]:  # Any: Pillow's per-format attributes
             is_tiff = file.read(4) in _TIFF_BEGINNINGS
         if is_tiff:
             raise UnreadableImage(
-                f"{path}: is a TIFF of a kind that is not read, such as floating-point or 32-bit colour, or is "
+                f"{path}: is a TIFF of an unsupported kind, such as floating-point or 32-bit colour, or is "
                 "damaged; save it as 16-bit TIFF or PNG"
             ) from error
         raise UnreadableImage(
-            f"{path}: is not an image of a kind that is read ({kinds}), or is damaged; "
+            f"{path}: is not an image of a supported kind ({kinds}), or is damaged; "
             f"replace the file or remove it ({path.stat().st_size} bytes)"
         ) from error
     except PermissionError as error:
         raise UnreadableImage(f"{path}: may not be read ({error.strerror}); allow reading it") from error
     except _UNDECODABLE as error:
         raise UnreadableImage(
-            f"{path}: cannot be decoded ({_said(error)}); fetch the file again, or save it anew as PNG"
+            f"{path}: cannot be decoded ({_message(error)}); download the file again, or save it as PNG"
         ) from error
 
 
-def _said(error: BaseException) -> str:
-    """Return the first line of a message, or the kind of an error that has none."""
+def _message(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of its type if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _check_header(path: Path, image: PIL.ImageFile.ImageFile) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(_too_large(path, f"{image.width} x {image.height} is "))
-    # How many there are is not asked: to count the pages of a TIFF, Pillow takes the square of their number.
+    # The number of frames is not read: Pillow counts the pages of a TIFF in time quadratic in their number.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise UnreadableImage(f"{path}: holds several frames or pages; save the one you mean as a file of its own")
     if image.format != "PNG" and not deep.is_tiff(image) and image.mode not in _STORED_MODES:
@@ -189,18 +189,18 @@ def _orientation(image: PIL.ImageFile.ImageFile) -> int:
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # Pillow would decode the whole file to look for an EXIF block behind the pixels
     value = image.getexif().get(_ORIENTATION, 1)
-    return value if value in range(1, 9) else 1  # 0 and beyond are written by careless cameras
+    return value if value in range(1, 9) else 1  # some cameras write invalid values such as 0
 
 
 def _oriented(stored: Stored, orientation: int) -> Stored:
-    """Turn an image the way its EXIF orientation (1 to 8) asks for."""
+    """Flip and rotate an image as its EXIF orientation (1 to 8) says."""
     turned = stored.swapaxes(0, 1) if orientation >= 5 else stored
     turned = turned[::-1] if orientation in (3, 4, 7, 8) else turned
     return turned[:, ::-1] if orientation in (2, 3, 6, 7) else turned
 
 
 def _expanded(path: Path, image: PIL.Image.Image) -> PIL.Image.Image:
-    """Bring an 8-bit image to one of the modes that are plain numbers: grey or RGB, with or without alpha."""
+    """Convert an 8-bit image to a mode of plain numbers: grey or RGB, with or without alpha."""
     if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
         return image.convert("RGBA")  # one palette entry or colour is declared transparent
     if image.mode in _DIRECT_MODES:
@@ -226,14 +226,15 @@ def _as_rgb(stored: Stored) -> Image:
         values = values[:, :, None]
     if values.shape[2] in (2, 4):
         alpha = values[:, :, -1:]
-        values = values[:, :, :-1] * alpha + (1 - alpha)  # leaves the colours exactly where alpha is 1
+        values = values[:, :, :-1] * alpha + (1 - alpha)  # keeps the exact colours where alpha is 1
     return np.ascontiguousarray(values if values.shape[2] == 3 else values.repeat(3, axis=2))
 
 
 def resized(image: Image, factor: float) -> Image:
-    """Resize (H, W, 3) by Pillow's bicubic filter, antialiased, to rounded sides of at least one pixel.
+    """Resize (H, W, 3) by Pillow's antialiased bicubic filter, to rounded sides of at least one pixel.
 
-    Works on floats, so nothing is rounded to 8 bits; clipped to [0, 1]. The image itself where its size stays.
+    It works on floats, so nothing is rounded to 8 bits, and clips the result to [0, 1]. If the size stays the
+    same, the image itself is returned.
     """
     import numpy as np
 
@@ -247,7 +248,7 @@ def resized(image: Image, factor: float) -> Image:
 
 
 def to_8bit(image: Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """Clip to [0, 1] and round to 0..255, halves to the even number (IEEE, as `numpy.rint` and `torch.round`)."""
+    """Clip to [0, 1] and round to 0..255, halves to even numbers (IEEE, like `numpy.rint` and `torch.round`)."""
     import numpy as np
 
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
@@ -261,7 +262,7 @@ def quantise(image: Image) -> Image:
 def write_png(path: Path, image: Image) -> None:
     """Save (H, W, 3) RGB in [0, 1] as an 8-bit PNG; the file appears whole or not at all."""
     with replaced(path) as temporary:
-        # Level 1 writes three times faster than the default for files a tenth larger.
+        # Level 1 is three times faster than the default; the files are a tenth larger.
         PIL.Image.fromarray(to_8bit(image)).save(temporary, format="PNG", compress_level=1)
 
 

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression on described images: small enough to ship, quick enough to fit on the spot."""
+"""Multinomial logistic regression on image features: small enough to ship, fast enough to fit on demand."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Array = np.ndarray[Any, Any]
 
 _ARRAYS = ("centre", "scale", "weights", "bias")
 
-_MAX_UNPACKED = 100_000_000  # bytes; a thousand classes of ten thousand values take 40 million
+_MAX_UNPACKED = 100_000_000  # bytes; a model of 1000 classes and 10,000 values takes 40 million
 
 LIMIT = 6.0
-"""Standard deviations; a value beyond the training set's range says no more than this."""
+"""In standard deviations: values are clipped to +-LIMIT, as those beyond the training set's range say no more."""
 
 
 @dataclass(frozen=True)
 class LinearModel:
     """Class probabilities from standardised values.
 
-    names: the C classes. centre, scale: (K,). weights: (C, K). bias: (C,). about: what the values are, in words
-    of whoever fitted it.
+    names: the C classes. centre, scale: (K,). weights: (C, K). bias: (C,). about: a description of the values,
+    given when the model was fitted.
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class LinearModel:
     about: Mapping[str, str] = field(default_factory=dict)
 
     def probabilities(self, rows: Array, temperature: float = 1) -> Array:
-        """Return class probabilities, (N, C) float64, of values (N, K)."""
+        """Return the class probabilities (N, C), float64, of values (N, K)."""
         logits = _standardised(rows, self.centre, self.scale) @ self.weights.T + self.bias
         return _softmax(logits / temperature)
 
@@ -61,7 +61,7 @@ def read(source: Path | IO[bytes]) -> LinearModel:
 
     Raises:
         MissingResource: there is no such file.
-        RestorebenchError: it holds something else.
+        RestorebenchError: the file holds something else.
     """
     if isinstance(source, Path) and not source.is_file():
         raise MissingResource(f"{source}: no such file")
@@ -72,16 +72,16 @@ def read(source: Path | IO[bytes]) -> LinearModel:
             arrays = {name: stored[name].astype(np.float64) for name in _ARRAYS}
             about = json.loads(str(stored["about"])) if "about" in stored else {}
             model = LinearModel(tuple(str(name) for name in stored["names"]), **arrays, about=about)
-        wrong = _wrong(model)
-    except Exception as error:  # what damaged archives and arrays raise has no common type
-        wrong = (str(error).splitlines() or [type(error).__name__])[0]
-    if wrong:
-        raise RestorebenchError(f"{source}: not the coefficients of a linear model ({wrong})")
+        problem = _problem(model)
+    except Exception as error:  # damaged archives and arrays raise errors of many types
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+    if problem:
+        raise RestorebenchError(f"{source}: not the coefficients of a linear model ({problem})")
     return model
 
 
-def _wrong(model: LinearModel) -> str:
-    """Say what keeps arrays from being coefficients, or nothing."""
+def _problem(model: LinearModel) -> str:
+    """Return why a model's arrays cannot be coefficients; empty if they can."""
     classes, values = len(model.names), model.centre.size
     wanted = {"centre": (values,), "scale": (values,), "weights": (classes, values), "bias": (classes,)}
     for name, shape in wanted.items():
@@ -91,7 +91,7 @@ def _wrong(model: LinearModel) -> str:
         if not np.isfinite(array).all():
             return f"{name} is not finite"
     if classes < 2 or len(set(model.names)) < classes:
-        return "names of two classes or more are needed, each once"
+        return "at least two classes are needed, with different names"
     if not (model.scale > 0).all():
         return "scale is not positive"
     if not isinstance(model.about, dict) or not all(isinstance(value, str) for value in model.about.values()):
@@ -102,9 +102,9 @@ def _wrong(model: LinearModel) -> str:
 def fit(
     rows: Array, classes: Array, names: Sequence[str], ridge: float, importance: Array | None = None
 ) -> LinearModel:
-    """Fit by L-BFGS: values (N, K) and class numbers (N,), each row weighing its importance, 1 by default.
+    """Fit by L-BFGS to values (N, K) and class numbers (N,); rows are weighted by importance (N,), 1 by default.
 
-    ridge: the penalty on squared weights, against the mean loss of a row.
+    ridge: the factor of the squared weights, which are added to the mean loss per row.
     """
     from scipy.optimize import minimize
 

@@ -1,4 +1,4 @@
-"""The base class of a plugin's options, and how raw options become one."""
+"""The base class of a plugin's options, and validation of raw options."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ Temperature = Annotated[
     Field(
         gt=0,
         allow_inf_nan=False,
-        description="what logits are divided by before the softmax: more is less sure; see `calibrate`",
+        description="divisor of the logits before the softmax: higher values are less certain; see `calibrate`",
     ),
 ]
-"""The option `temperature` of a detector, the same in all of them; each has its own default."""
+"""The option `temperature`, which means the same in all detectors; each has its own default."""
 
 
 class PluginOptions(BaseModel):
-    """Options that refuse unknown keys and cannot change. Give each field a default and a description."""
+    """Frozen options that refuse unknown keys. Give each field a default and a description."""
 
-    # defaults are validated so that saying one aloud (50) is the same as leaving it out (50.0)
+    # defaults are validated, so that giving a default explicitly (50) equals leaving it out (50.0)
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 @dataclass(frozen=True)
 class OptionsOf:
-    """Says of a field that it holds raw options of other cards by name, so that their paths are made absolute too.
+    """Mark of a field that holds raw options of other cards by name, so that their paths are made absolute too.
 
-    kind: such as `degradation`. Used as `Annotated[dict[str, dict[str, Any]], OptionsOf("degradation")]`.
+    kind: such as `degradation`. Use it as `Annotated[dict[str, dict[str, Any]], OptionsOf("degradation")]`.
     """
 
     kind: str
 
 
 def options_model(card: Card) -> type[BaseModel] | None:
-    """Return the model of a card's options; None where it takes none.
+    """Return the model of a card's options; None if it takes none.
 
     Raises:
-        BrokenPlugin: it cannot be imported, or is no pydantic model.
+        BrokenPlugin: it cannot be imported, or is not a pydantic model.
     """
     if card.options is None:
         return None
     with blaming(card, f"importing its options ({card.options})"):
         model = resolve(card.options)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise TypeError(f"they are no pydantic model: {model!r}")
+            raise TypeError(f"they are not a pydantic model: {model!r}")
         return model
 
 
 def validated_options(card: Card, options: Mapping[str, Any]) -> Any:
-    """Validate raw options against a card's model; None where the card takes none.
+    """Validate raw options against a card's model; return None if the card takes none.
 
     Raises:
         pydantic.ValidationError: the options do not fit the model.
         RestorebenchError: options were given to a card that takes none.
-        BrokenPlugin: the plugin's own check of them fails.
+        BrokenPlugin: the plugin's own validation code fails.
     """
     model = options_model(card)
     if model is None:
@@ -75,7 +75,7 @@ def validated_options(card: Card, options: Mapping[str, Any]) -> Any:
 
 
 def validated(card: Card, given: Mapping[str, Any]) -> Any:
-    """Do as `validated_options`, with one line for what does not fit.
+    """Validate raw options as `validated_options` does, but report the first problem in one line.
 
     Raises:
         RestorebenchError: an option does not fit; the message names the card and the option.
@@ -85,12 +85,12 @@ def validated(card: Card, given: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        text = ": ".join(part for part in (where, first["msg"]) if part)  # what is wrong may be the whole
+        text = ": ".join(part for part in (where, first["msg"]) if part)  # an error about the whole has no key
         raise RestorebenchError(f"options of {kind_of(card)} {card.name!r}: {text}") from error
 
 
 def loaded(card: Card, given: Mapping[str, Any], *context: Any) -> Any:
-    """Load what a card offers under raw options; context: what its `load` is given beside them.
+    """Load a card's object with raw options; context: the further arguments of its `load`.
 
     Raises:
         RestorebenchError: an option does not fit.

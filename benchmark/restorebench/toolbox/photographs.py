@@ -1,4 +1,4 @@
-"""Find photographs: those that are there wherever the package is installed, or those of a folder."""
+"""Photographs: those that come with an installed package, or those of a folder."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def embedded() -> dict[str, Path]:
     """Map the stem of each embedded photograph to its file, without importing scikit-image.
 
     Raises:
-        MissingResource: scikit-image is not installed, or without its data.
+        MissingResource: scikit-image is not installed, or lacks its data files.
     """
     spec = find_spec("skimage")
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    files = [Path(place) / "data" / name for place in places[:1] for name in EMBEDDED]
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    files = [Path(folder) / "data" / name for folder in folders[:1] for name in EMBEDDED]
     absent = [path for path in files if not path.is_file()]
     if not files or absent:
         raise MissingResource(
@@ -40,17 +40,17 @@ def embedded() -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
-def listed(place: str | Path, limit: int | None = None) -> list[Path]:
-    """List the images in a folder by name, or the embedded ones (`embedded`); the first `limit` of them.
+def listed(source: str | Path, limit: int | None = None) -> list[Path]:
+    """List the images in a folder in order of their names, or the embedded ones (`embedded`); at most `limit`.
 
     Raises:
         RestorebenchError: there is no such folder, it holds no image, or the limit is not positive.
     """
     if limit is not None and limit < 1:
         raise RestorebenchError(f"a limit of {limit} photographs leaves none; give at least 1")
-    if str(place) == "embedded":
+    if str(source) == "embedded":
         return list(embedded().values())[:limit]
-    folder = Path(place)
+    folder = Path(source)
     if not folder.is_dir():
         raise MissingResource(f"{folder}: no such folder; give a folder of images, or `embedded`")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -60,7 +60,7 @@ def listed(place: str | Path, limit: int | None = None) -> list[Path]:
 
 
 def digest(paths: Iterable[Path]) -> str:
-    """Return the sha256 over the sorted sha256 digests of files: the same whatever they are called."""
+    """Return the sha256 over the sorted sha256 digests of files; it does not depend on their names."""
     return hashlib.sha256("".join(sorted(file_digest(path) for path in paths)).encode()).hexdigest()
 
 
@@ -68,7 +68,7 @@ def by_stem(folder: Path) -> dict[str, Path]:
     """Map the stem of each image in a folder to its file.
 
     Raises:
-        RestorebenchError: there is no such folder, it holds no image, or two of them share a stem.
+        RestorebenchError: there is no such folder, it holds no image, or two images share a stem.
     """
     found: dict[str, Path] = {}
     for path in listed(folder):

@@ -1,4 +1,4 @@
-"""Where a user keeps downloads, and whether there may be new ones, for programs beside runs.
+"""The folder for downloads, and whether downloads are allowed, for programs other than a run.
 
 A plugin in a run takes both from its `Runtime`.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Return where plugins may keep downloads: RESTOREBENCH_HOME, else below the user's cache folder."""
     if home := os.environ.get("RESTOREBENCH_HOME"):
-        return Path(home).absolute()  # so that it means the same in processes with another working folder
+        return Path(home).absolute()  # processes with another working folder must find the same folder
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "restorebench"
 
 

@@ -1,31 +1,31 @@
-"""A convolution of 1 x 1 px that is also fast in one thread."""
+"""A 1 x 1 convolution that is also fast in one thread."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-_LEAST_IMAGES = 16  # from so many on torch uses oneDNN by itself
+_MIN_IMAGES = 16  # from this batch size on, torch itself uses oneDNN
 
 
 class Pointwise(nn.Conv2d):
-    """Mix the channels of (B, C, H, W) images in each pixel, with the tensors of an `nn.Conv2d` of 1 x 1 px.
+    """A 1 x 1 convolution of (B, C, H, W) images, with the tensors of an `nn.Conv2d`.
 
-    For less than 16 images in one thread on a CPU, torch leaves such convolutions to a plain matrix product,
-    which took 2 to 4 times as long as oneDNN on channels-last images. So oneDNN is called there; sums are taken
-    in another order, and the result is channels-last.
+    For fewer than 16 images in one thread on a CPU, torch computes such convolutions by a plain matrix product,
+    which took 2 to 4 times as long as oneDNN on channels-last images. This class calls oneDNN there; sums are
+    then taken in another order, and the result is channels-last.
     """
 
     def __init__(self, channels: int, out: int, bias: bool = True) -> None:
         super().__init__(channels, out, 1, bias=bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Mix: (B, channels, H, W) -> (B, out, H, W)."""
+        """Convolve (B, channels, H, W) to (B, out, H, W)."""
         plain = images.dtype == self.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         if (
             plain
             and images.device.type == "cpu"
-            and len(images) < _LEAST_IMAGES
+            and len(images) < _MIN_IMAGES
             and torch.get_num_threads() == 1
             and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # of torch
         ):

@@ -1,4 +1,4 @@
-"""Prepare images for a metric under a named protocol: clip, round to 8 bits, crop, reduce to luma."""
+"""Preparation of images for a metric under a named protocol: clip, round to 8 bits, crop, reduce to luma."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LUMA: dict[Space, tuple[float, tuple[float, float, float]]] = {
-    # BT.601 as Matlab's rgb2ycbcr and BasicSR have it: 16..235 of 255. Offset and weights are in grey levels.
+    # BT.601 as in Matlab's rgb2ycbcr and BasicSR: 16..235 of 255. Offset and weights are in grey levels.
     Space.Y_STUDIO: (16.0, (65.481, 128.553, 24.966)),
     Space.Y_FULL: (0.0, (0.299 * 255, 0.587 * 255, 0.114 * 255)),
 }
 
 
 def prepare(images: Tensor, protocol: ScoringProtocol, *, network: bool = False) -> Tensor:
-    """Give a metric the pixels that its protocol says it sees.
+    """Prepare images for a metric as a protocol says.
 
-    images: (B, 3, H, W) RGB of any float dtype and device, in or around [0, 1]. Returns (B, C, h, w), C = 1
-    for luma, of the size that `prepared_size` tells: float64 on the CPU, or float32 on the device
-    of the input for `network` metrics. In [0, 1] unless the protocol does not clip. NaN stays NaN.
+    images: (B, 3, H, W) RGB of any float dtype and device, in or around [0, 1]. Returns (B, C, h, w), with C = 1
+    for luma and the size that `prepared_size` returns: float64 on the CPU, or float32 on the device of the input
+    for `network` metrics. The values are in [0, 1] unless the protocol does not clip. NaN stays NaN.
 
     Raises:
-        ValueError: the crop leaves nothing, or luma is asked of images without three channels.
+        ValueError: the crop leaves no pixels, or the protocol uses luma and the images have no three channels.
     """
     if images.dtype in (torch.float16, torch.bfloat16):
         images = images.float()
@@ -34,7 +34,7 @@ def prepare(images: Tensor, protocol: ScoringProtocol, *, network: bool = False)
     levels = _crop(levels, protocol)
     dtype = torch.float32 if network else torch.float64
     if protocol.quantised:
-        # Rounded in the precision given, as the published scripts do; in place from the first copy on.
+        # Rounded in the precision of the input, as the published scripts do; in place after the first copy.
         prepared = levels.clamp(0, 1).mul_(255).round_().to(dtype).div_(255)
     elif protocol.clipped:
         prepared = levels.clamp(0, 1).to(dtype)
@@ -57,12 +57,12 @@ def luma(images: Tensor, space: Space) -> Tensor:
 
 
 def crop_map(latent: Tensor, protocol: ScoringProtocol) -> Tensor:
-    """Crop a latent map (B, 1, H, W) as `prepare` crops the images; values, dtype and device stay."""
+    """Crop a latent map (B, 1, H, W) as `prepare` crops the images; values, dtype and device stay the same."""
     return _crop(latent, protocol)
 
 
 def prepared_size(height: int, width: int, protocol: ScoringProtocol) -> tuple[int, int]:
-    """Tell the (height, width) that the protocol's crop leaves; 0 where it leaves nothing."""
+    """Return the (height, width) that the protocol's crop leaves; a side of which it leaves nothing is 0."""
     rows, columns = _kept(height, protocol), _kept(width, protocol)
     return rows.stop - rows.start, columns.stop - columns.start
 
@@ -75,7 +75,7 @@ def _crop(images: Tensor, protocol: ScoringProtocol) -> Tensor:
 
 
 def _kept(side: int, protocol: ScoringProtocol) -> slice:
-    """Tell which pixels of one side stay. The centre crop is AirNet's `crop_img` (utils/image_utils.py)."""
+    """Return the kept pixels along one side. The centre crop is AirNet's `crop_img` (utils/image_utils.py)."""
     inner = max(side - 2 * protocol.crop_border, 0)
     surplus = inner % protocol.crop_multiple
     start = protocol.crop_border + surplus // 2

@@ -1,4 +1,4 @@
-"""Randomness as a function of names: no global state, no dependence on order, batch or device."""
+"""Random numbers as a function of given values: no global state, no dependence on order, batch or device."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def key(*parts: Any) -> int:
 
 
 def generator(*parts: Any) -> np.random.Generator:
-    """Make a numpy generator (Philox) that depends on nothing but the values given."""
+    """Return a numpy generator (Philox) that depends only on the given JSON-ready values."""
     import numpy as np
 
     return np.random.Generator(np.random.Philox(key(*parts)))
 
 
 def philox(counter: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """Philox4x32-10 on int64 tensors that hold 32-bit words.
+    """Compute Philox4x32-10 on int64 tensors that hold 32-bit words.
 
     counter: (..., 4); keys: (..., 2), broadcast against it. Returns (..., 4), words in [0, 2^32).
     Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
@@ -42,7 +42,7 @@ def philox(counter: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
     c0, c1, c2, c3 = counter.unbind(-1)
     k0, k1 = keys.unbind(-1)
     for _ in range(_ROUNDS):
-        # The product wraps in int64; its bits, which is all the shift and mask see, are the unsigned ones.
+        # The product may overflow int64, but shift and mask only use its bits, which are those of uint64.
         product0, product1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         high0, low0 = (product0 >> 32) & _MASK, product0 & _MASK
         high1, low1 = (product1 >> 32) & _MASK, product1 & _MASK
@@ -61,12 +61,12 @@ def normal(
 ) -> torch.Tensor:
     """Draw standard normal noise that is a pure function of (key, stream, step, channel, y, x).
 
-    keys: one 64-bit key per image (`Batch.keys`). stream: a number per use inside a method. step: the
-    sampler's step. full_shape: (C, H, W) of the whole image. window: (top, left, height, width) of the
-    tile wanted, the whole by default. Returns (B, C, height, width) float32 on `device`.
+    keys: one 64-bit key per image (`Batch.keys`). stream: a different number for each use inside a method.
+    step: the sampler's step. full_shape: (C, H, W) of the whole image. window: (top, left, height, width) of
+    the tile, by default the whole image. Returns (B, C, height, width) float32 on `device`.
 
-    The same in any batch, order and tile, and on any device to the last float bit: Box-Muller runs
-    in float64 on a counter-based generator and only the result is rounded.
+    The noise is the same in any batch, order and tile, and on any device up to the last float bit: Box-Muller
+    runs in float64 on a counter-based generator, and only the result is rounded.
     """
     import torch
 

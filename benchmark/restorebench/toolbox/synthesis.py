@@ -1,4 +1,4 @@
-"""Seed, degrade and crop a photograph: for the datasets, and for scripts that fit and measure as they do."""
+"""Seeding, degrading and cropping of photographs, for datasets and for scripts that fit and measure like them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from restorebench.contract.values import Degradation, Image
 
 PERFECT = 100.0
-"""What the PSNR of equal images counts as, in dB, as in the tables."""
+"""The PSNR that equal images get, in dB, as in the tables."""
 
 
 def synthesisers(tasks: Sequence[str] = TEN_NAMES) -> Mapping[str, Degradation]:
     """Load the degradations of tasks with their default options, for scripts that fit, train and measure.
 
-    This looks for all plugins: call it once.
+    It searches for all plugins: call it once.
     """
     find = discover().find
     runtime = Runtime("cpu", 1, Path(), {}, True, TEN, find)
@@ -33,7 +33,7 @@ def synthesisers(tasks: Sequence[str] = TEN_NAMES) -> Mapping[str, Degradation]:
 
 
 def generator_for(clean: Image, task: str, severity: int, seed: int = 0) -> np.random.Generator:
-    """Make the generator of one synthetic sample: it depends on the whole photograph's pixels, not on its name."""
+    """Return the generator of a synthetic sample; it depends on the whole photograph's pixels, not on its name."""
     return generator(seed, pixel_digest(clean), task, severity)
 
 
@@ -43,20 +43,20 @@ def degrade(degradation: Degradation, clean: Image, task: str, severity: int, se
 
 
 def centre_crop(array: np.ndarray[Any, Any], side: int | None) -> np.ndarray[Any, Any]:
-    """Cut the centred square of `side` px out of (H, W, ...), of a shorter axis all; None keeps everything."""
+    """Cut the centred square of `side` px out of (H, W, ...); a shorter axis is kept whole. None cuts nothing."""
     return array if side is None else centre_cut(array, *(min(length, side) for length in array.shape[:2]))
 
 
 def centre_cut(array: np.ndarray[Any, Any], height: int, width: int) -> np.ndarray[Any, Any]:
-    """Cut a centred rectangle out of (H, W, ...), as a copy; of an odd rest one more goes below and right."""
+    """Copy a centred rectangle out of (H, W, ...); if the margin is odd, one px more is cut below or right."""
     top, left = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
     return array[top : top + height, left : left + width].copy()
 
 
 def psnr(image: Image, clean: Image) -> float:
-    """Return the PSNR in dB of (H, W, 3) images in [0, 1], all channels together; 100 where they are equal.
+    """Return the PSNR in dB of (H, W, 3) images in [0, 1], all channels together; 100 for equal images.
 
-    What leaves the range or lies between two grey levels is scored as it is: quantise first where that matters.
+    Values are neither clipped nor rounded: quantise first where that matters.
     """
     import numpy as np
 

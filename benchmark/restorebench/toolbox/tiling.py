@@ -1,4 +1,4 @@
-"""Cut an image into overlapping tiles and blend the restored tiles without seams."""
+"""Overlapping tiles of an image, and blending of the restored tiles without seams."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def starts(length: int, tile: int, overlap: int, multiple: int = 1) -> list[int]:
-    """Return where tiles begin along one side: multiples of `multiple`, the last one flush with the end.
+    """Return where tiles begin along one side: multiples of `multiple`, with the last tile flush with the end.
 
-    length and tile must be multiples of `multiple`; overlap is at least what neighbours share.
+    length and tile must be multiples of `multiple`. Neighbours share at least `overlap` px.
     """
     if tile >= length:
         return [0]
@@ -23,7 +23,7 @@ def starts(length: int, tile: int, overlap: int, multiple: int = 1) -> list[int]
 
 
 def ramp(tile: int, overlap: int, first: bool, last: bool) -> Tensor:
-    """Return the (tile,) float32 blending weight along one side: linear over each shared edge, never zero."""
+    """Return the (tile,) float32 blending weights along one side: linear over each shared edge, never zero."""
     import torch
 
     weight = torch.ones(tile)

@@ -1,4 +1,4 @@
-"""Weights: fetch published files once, know them again, read them without running code, load them strictly."""
+"""Weights: published files are downloaded once and checked, read without running code, and loaded strictly."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from restorebench.contract.values import Runtime, WeightFile
 
 LOCK = "weights.json"
-"""In the cache folder: the sha256 of every published file, recorded when it was first used."""
+"""File in the cache folder with the sha256 of every published file, recorded at its first use."""
 
 _HUB = re.compile(r"https://huggingface\.co/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 
-_ANEW = "delete it, and digests are recorded anew at the next use"
+_DELETE_IT = "delete it, and digests are recorded again at the next use"
 
 
 def fetch(file: WeightFile, runtime: Runtime) -> Path:
@@ -32,7 +32,7 @@ def fetch(file: WeightFile, runtime: Runtime) -> Path:
 
     Raises:
         MissingResource: it is not in the cache and cannot be downloaded; the message says how to put it there.
-        WeightsMismatch: its bytes are not those of the card, or of the first use.
+        WeightsMismatch: its sha256 differs from the one on the card, or from the one at first use.
     """
     path = _downloaded(file, runtime)
     _check(file, path, runtime.cache / LOCK)
@@ -40,11 +40,11 @@ def fetch(file: WeightFile, runtime: Runtime) -> Path:
 
 
 def fetch_folder(files: Sequence[WeightFile], runtime: Runtime) -> Path:
-    """Return the folder that published files make up; each is called `FOLDER/its/place`, with one FOLDER for all.
+    """Return the folder of published files; all are named `FOLDER/path/in/it`, with the same FOLDER.
 
     Raises:
-        MissingResource: as `fetch`; or some were downloaded and others put there by hand.
-        WeightsMismatch: as `fetch`.
+        MissingResource: as in `fetch`; or some files were downloaded and others put there by hand.
+        WeightsMismatch: as in `fetch`.
     """
     folders = dict.fromkeys(fetch(file, runtime).parents[file.name.count("/") - 1] for file in files)
     if len(folders) > 1:
@@ -63,9 +63,9 @@ def present(file: WeightFile, cache: Path) -> bool:
 
 
 def cached(file: WeightFile, cache: Path) -> tuple[Path, ...]:
-    """Return where in the cache folder a published file is, and what is needed beside to find it there again.
+    """Return the path of a published file in the cache folder, and of the file needed to find it there again.
 
-    Nothing where it is not there; nothing is downloaded or checked.
+    Empty if it is not in the cache. Nothing is downloaded or checked.
     """
     by_hand = cache / "weights" / file.name
     if by_hand.is_file():
@@ -83,7 +83,7 @@ def cached(file: WeightFile, cache: Path) -> tuple[Path, ...]:
 
 
 def repository(file: WeightFile) -> str:
-    """Return the address of the repository that a file is downloaded from; "" for what is put there by hand."""
+    """Return the address of the repository that a file is downloaded from; "" if users put it there by hand."""
     match = _HUB.fullmatch(file.url)
     return "" if match is None else f"https://huggingface.co/{match['repo']}"
 
@@ -118,15 +118,17 @@ def _downloaded(file: WeightFile, runtime: Runtime) -> Path:
 
 
 def _check(file: WeightFile, path: Path, lock: Path) -> None:
-    """Compare a file with its card, or else with what was recorded at its first use."""
+    """Compare a file's sha256 with the one on its card, or else with the one recorded at its first use."""
     actual = file_digest(path)
     known = _recorded(lock)
     expected = file.sha256 or known.get(file.url, "")
     if expected and actual != expected:
-        since = "its card says" if file.sha256 else f"{lock} recorded at first use"
-        raise WeightsMismatch(f"{path}: sha256 {actual}, but {since} {expected}; delete the file to get it anew")
+        source = "its card says" if file.sha256 else f"{lock} recorded at first use"
+        raise WeightsMismatch(
+            f"{path}: sha256 {actual}, but {source} {expected}; delete the file to download it again"
+        )
     if known.get(file.url) == actual:
-        return  # so that a cache that is complete may be read-only
+        return  # without writing, so that a complete cache may be read-only
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock.with_suffix(".lock")):
@@ -135,31 +137,31 @@ def _check(file: WeightFile, path: Path, lock: Path) -> None:
     except OSError as error:
         raise MissingResource(
             f"{lock}: digests cannot be recorded ({error.strerror or error}); make the cache folder writable, or "
-            "name another by RESTOREBENCH_HOME"
+            "set RESTOREBENCH_HOME to another folder"
         ) from error
 
 
 def _recorded(lock: Path) -> dict[str, str]:
-    """Read the digests of earlier uses by address; none where there is no such file yet."""
+    """Read the digests of earlier uses by address; empty if there is no such file yet."""
     try:
         known = json.loads(lock.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise RestorebenchError(f"{lock}: unreadable ({first_sentence(error)}); {_ANEW}") from error
+        raise RestorebenchError(f"{lock}: unreadable ({first_sentence(error)}); {_DELETE_IT}") from error
     if not isinstance(known, dict) or not all(isinstance(digest, str) for digest in known.values()):
-        raise RestorebenchError(f"{lock}: holds no digests by address; {_ANEW}")
+        raise RestorebenchError(f"{lock}: holds no digests by address; {_DELETE_IT}")
     return known
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """Read named tensors from a .safetensors file or a torch checkpoint, on the CPU, without running its code.
 
-    A checkpoint may hold them under `state_dict` or `params`; a leading `module.` of every name is dropped.
+    A checkpoint may hold them under `state_dict` or `params`. If all names begin with `module.`, it is removed.
 
     Raises:
         MissingResource: there is no such file.
-        RestorebenchError: it may not be read, is truncated, holds code, or holds no tensors.
+        RestorebenchError: the file may not be read, is truncated, holds code, or holds no tensors.
     """
     import torch
     from safetensors.torch import load_file
@@ -170,15 +172,18 @@ def read(path: Path) -> dict[str, Tensor]:
             held: Any = load_file(path)
         else:
             held = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        Exception
-    ) as error:  # a broken pickle makes any of the builtin ones, KeyError and AttributeError among them
+    # A broken pickle may raise any builtin error, such as KeyError or AttributeError.
+    except Exception as error:
         raise RestorebenchError(f"weights {path}: {trouble(path, error)}") from error
     return unwrapped(held, path)
 
 
 def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
-    """Take the named tensors out of what a checkpoint holds."""
+    """Return the named tensors of a loaded checkpoint.
+
+    Raises:
+        RestorebenchError: it holds no named tensors, or one that is not a plain tensor on the CPU.
+    """
     from torch import Tensor
 
     for key in ("state_dict", "params"):
@@ -190,26 +195,27 @@ def unwrapped(held: object, path: Path) -> dict[str, Tensor]:
         if str(value.layout) != "torch.strided" or value.is_quantized:
             raise RestorebenchError(f"weights {path}: {name} is sparse or quantised; store it as a plain tensor")
         if value.device.type != "cpu" or value.nbytes > value.untyped_storage().nbytes():
-            raise RestorebenchError(f"weights {path}: {name} names more numbers than the file holds")
+            raise RestorebenchError(f"weights {path}: {name} claims more numbers than the file holds")
     prefix = "module." if all(str(name).startswith("module.") for name in held) else ""
     return {str(name).removeprefix(prefix): value for name, value in held.items()}
 
 
 def shipped(path: Path) -> Path:
-    """Return the path of weights that come with a package.
+    """Return the path of weights that come with a package, after checking that the file is there.
 
     Raises:
-        MissingResource: they are not there.
+        MissingResource: it is not there.
     """
     if not path.is_file():
-        raise MissingResource(f"weights {path}: came with the package and are gone; install it again")
+        raise MissingResource(f"weights {path}: came with the package but are missing; install it again")
     return path
 
 
 def notes(weights: object) -> Mapping[str, Any]:
-    """Return the plain values that a file keeps under `notes` beside its tensors; nothing for what is no file.
+    """Return the plain values that a file keeps under `notes` beside its tensors; empty if weights is not a path.
 
-    In a .safetensors file they are JSON in its metadata. What is wrong with a file is for `read` to say.
+    In a .safetensors file they are JSON in its metadata. A broken file also gives an empty result, as `read`
+    reports what is wrong with it.
     """
     import torch
     from safetensors import safe_open
@@ -230,12 +236,13 @@ def notes(weights: object) -> Mapping[str, Any]:
 
 
 def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str = "") -> None:
-    """Load named tensors into a module; every name and shape must be right, and every number finite.
+    """Load named tensors into a module; all names and shapes must match, and all numbers must be finite.
 
-    Floating tensors take any floating type, others no floating one. hint: what to try where names differ.
+    A floating-point tensor may have any floating-point type; for other tensors a floating-point type is refused.
+    hint: advice that the message gives if names or shapes differ.
 
     Raises:
-        RestorebenchError: names, shapes or types differ, or a number is not finite; the message has the first.
+        RestorebenchError: names, shapes or types differ, or a number is not finite; the message names the first.
     """
     own = module.state_dict()
     missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -262,12 +269,12 @@ def load(module: nn.Module, state: Mapping[str, Tensor], path: Path, hint: str =
 
 
 def _finite(tensor: Tensor) -> bool:
-    """Tell whether all numbers are finite, in a tenth of a second per GB: the extremes beside a NaN are NaN."""
+    """Tell whether all numbers are finite, in a tenth of a second per GB: with a NaN, the extremes are NaN."""
     import torch
 
     if tensor.numel() == 0 or not tensor.is_floating_point():
         return True
-    # Types of one byte have no extremes.
+    # torch computes no extremes of one-byte types.
     least, largest = torch.aminmax(tensor.float() if tensor.element_size() == 1 else tensor)
     return bool(torch.isfinite(least) and torch.isfinite(largest))
 

@@ -1,1 +1,1 @@
-"""Train the networks of plugins: what every recipe shares."""
+"""Training of plugins' networks: the parts that all recipes share."""

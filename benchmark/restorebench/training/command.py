@@ -20,29 +20,34 @@ from restorebench.training.loop import Stage, train
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stage is trained: its options, and what builds it from them and the folder of published weights."""
+    """How a stage is trained. build: makes the stage from its options and the folder of published weights."""
 
     options: type[Training]
     build: Callable[[Any, Path], Stage]
 
 
 def run(program: str, stages: Mapping[str, Recipe], recipes: Path, arguments: Sequence[str] | None = None) -> None:
-    """Train as the arguments say; the same command again goes on where it stopped.
+    """Train as the command-line arguments say; the same command again continues where it stopped.
 
-    stages: by the word for them; it is left out of the command where there is only one. recipes: a folder of
-    configurations that may be named without their place.
+    stages: by name; the command has no stage argument if there is only one. recipes: a folder of configurations
+    that the command may name without folder and suffix.
 
     Raises:
-        SystemExit: with one line, if something is wrong with the configuration or the data.
+        SystemExit: with a one-line message, if something is wrong with the configuration or the data.
     """
     names = sorted(path.stem for path in recipes.glob("*.yaml"))
-    about = "Train; the same command again goes on where it stopped. For many GPUs start it by torchrun."
+    about = "Train; the same command again continues where it stopped. For several GPUs, start it with torchrun."
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=about)
     if len(stages) > 1:
         parser.add_argument("stage", choices=tuple(stages))
     parser.add_argument("config", help=f"YAML file, or a recipe: {', '.join(names)}")
     parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="in place of the file's"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of the file",
     )
     parser.add_argument("--cache", type=Path, default=cache_folder(), help="folder of published weights")
     given = parser.parse_args(arguments)
@@ -52,7 +57,7 @@ def run(program: str, stages: Mapping[str, Recipe], recipes: Path, arguments: Se
         if not path.suffix and not path.exists() and given.config in names:
             path = recipes / f"{given.config}.yaml"
         if not path.is_file():
-            raise MissingResource(f"{path}: no such file, and no recipe; recipes are {', '.join(names)}")
+            raise MissingResource(f"{path}: no such file or recipe; the recipes are {', '.join(names)}")
         options = load(path, recipe.options, given.overrides)
         train(recipe.build(options, given.cache), options)
     except RestorebenchError as error:
@@ -60,11 +65,11 @@ def run(program: str, stages: Mapping[str, Recipe], recipes: Path, arguments: Se
     except RuntimeError as error:
         if not tells_of_a_loader(error):
             raise
-        _end(KILLED)  # torch has told of another one while the first was being told
+        _end(KILLED)  # torch reported a second killed process while the first one was handled
 
 
 def _end(message: str) -> NoReturn:
-    """End with a line, and let torch say no more of killed processes."""
+    """Exit with a one-line message, and keep torch from reporting further killed processes."""
     while signal.getsignal(signal.SIGCHLD) != signal.SIG_DFL:
         with contextlib.suppress(RuntimeError):
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -22,18 +22,17 @@ if TYPE_CHECKING:
     from restorebench.contract.values import Image
 
 KILLED = (
-    "a process that prepares data was killed, often for want of memory; the same command goes on from the last"
-    " checkpoint, with fewer `workers` if you like"
+    "a process that prepares data was killed, often for lack of memory; the same command, perhaps with fewer"
+    " `workers`, goes on from the last checkpoint"
 )
-"""What to tell where torch tells of a loader."""
+"""The message when torch reports that a process of a loader was killed."""
 
 
 class Pairs:
-    """The pair behind every sample: tasks in turn, some of them left clean, each held for as many samples as told.
+    """The pair of every sample: tasks in turn, a share of the inputs left clean, pairs reused as configured.
 
-    A held pair stays in the memory of the process that needs it, in 8 bits where that loses nothing. What sample n
-    sees does not depend on which process that is. The numbers of samples at which the slots change their pairs are
-    spread out evenly.
+    A reused pair stays in the memory of the process that needs it, in 8 bits if that loses nothing. The pair of
+    sample n does not depend on the process. The slots change their pairs at evenly spread sample numbers.
     """
 
     def __init__(self, source: Source, options: Training) -> None:
@@ -42,7 +41,7 @@ class Pairs:
         self._held: dict[int, tuple[int, Pair]] = {}
 
     def number(self, sample: int) -> int:
-        """Return the number of a sample's pair; equal numbers are equal pairs."""
+        """Return the number of a sample's pair; equal numbers mean equal pairs."""
         if self.reuse is None:
             return sample
         slots, uses = self.reuse.slots, self.reuse.uses
@@ -79,7 +78,7 @@ def _unpacked(held: Any) -> Image:
 
 
 class Patches(Dataset[dict[str, Any]]):
-    """Random patches, flipped and turned unless told not to; sample n is a function of the seed and n."""
+    """Random patches, flipped and transposed if `turn`; sample n is a function of the seed and n."""
 
     def __init__(self, pairs: Pairs, patch: int, turn: bool = True) -> None:
         self.pairs, self.patch, self.turn = pairs, patch, turn
@@ -88,7 +87,7 @@ class Patches(Dataset[dict[str, Any]]):
         return self.cut(self.pairs[number], number)
 
     def cut(self, pair: Pair, number: int) -> dict[str, Any]:
-        """Cut the patch of a sample out of its pair."""
+        """Cut the patch of sample `number` out of its pair."""
         rng = generator(self.pairs.seed, "sample", number)
         degraded, clean = cut_patch(pair.degraded, pair.clean, self.patch, self.turn, rng)
         return {"degraded": tensor(degraded), "clean": tensor(clean), "task": pair.task, "number": number}
@@ -97,7 +96,7 @@ class Patches(Dataset[dict[str, Any]]):
 def cut_patch(
     degraded: Image, clean: Image, side: int, turn: bool, rng: np.random.Generator
 ) -> tuple[Image, Image]:
-    """Cut the same square out of both; flip it along either axis and transpose it, each at even odds."""
+    """Cut the same square out of both; if `turn`, flip each axis and transpose, each with probability 1/2."""
     height, width = clean.shape[:2]
     if min(height, width) < side:
         pad = [(0, max(side - height, 0)), (0, max(side - width, 0)), (0, 0)]
@@ -115,14 +114,18 @@ def cut_patch(
 
 
 def tensor(image: Image) -> Tensor:
-    """Turn (H, W, 3) into (3, H, W)."""
+    """Return an (H, W, 3) image as a (3, H, W) tensor."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
 def batches(
     samples: Dataset[dict[str, Any]], size: int, first: int, rank: int, world: int, workers: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield batches without end from batch `first` on; processes of a world take turns within each."""
+    """Yield batches without end, from batch `first` on; each process of a world gets its own samples.
+
+    Raises:
+        RestorebenchError: a sample cannot be read, or a process that prepares data was killed.
+    """
 
     def numbers() -> Iterator[list[int]]:
         batch = first
@@ -132,20 +135,20 @@ def batches(
             batch += 1
 
     loader = DataLoader(
-        _Told(samples),
+        _ErrorsAsValues(samples),
         batch_sampler=numbers(),
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=_collated,
     )
-    for batch in _handed_over(loader):
+    for batch in _received(loader):
         if isinstance(batch, RestorebenchError):
             raise batch
         yield batch
 
 
-def _handed_over(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Yield what a loader gives, and say in one line where its process died while handing over."""
+def _received(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield a loader's batches; raise a one-line error if its process dies while it passes one on."""
     given = iter(loader)
     while True:
         try:
@@ -159,10 +162,9 @@ def _handed_over(loader: DataLoader[Any]) -> Iterator[Any]:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Say in one line that a process of a loader was killed, as happens where memory runs out.
+    """Raise a one-line error if a process of a loader is killed, which happens when memory runs out.
 
-    A handler of signals raises torch's error, so that it comes out of whatever line is at work: the whole of a
-    training goes inside.
+    A signal handler raises torch's error, so any line may raise it: put the whole training inside this block.
     """
     try:
         yield
@@ -173,12 +175,12 @@ def watched() -> Iterator[None]:
 
 
 def tells_of_a_loader(error: RuntimeError) -> bool:
-    """Tell torch's word of a killed process of a loader, also where closing a file has hidden it."""
+    """Tell whether an error is torch's report of a killed loader process, even if closing a file has hidden it."""
     return "DataLoader worker" in f"{error} {error.__context__}"
 
 
-class _Told(Dataset[dict[str, Any] | RestorebenchError]):
-    """Samples, or what is wrong with them as a value: a loader's process would wrap an error in its traceback."""
+class _ErrorsAsValues(Dataset[dict[str, Any] | RestorebenchError]):
+    """Samples, or errors as values: a raised error would be wrapped in the traceback of a loader's process."""
 
     def __init__(self, samples: Dataset[dict[str, Any]]) -> None:
         self.samples = samples
@@ -191,8 +193,8 @@ class _Told(Dataset[dict[str, Any] | RestorebenchError]):
 
 
 def _collated(samples: list[dict[str, Any] | RestorebenchError]) -> dict[str, Any] | RestorebenchError:
-    wrong = [sample for sample in samples if isinstance(sample, RestorebenchError)]
-    if wrong:
-        return wrong[0]
+    errors = [sample for sample in samples if isinstance(sample, RestorebenchError)]
+    if errors:
+        return errors[0]
     batch: dict[str, Any] = default_collate(samples)
     return batch

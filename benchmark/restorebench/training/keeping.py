@@ -1,4 +1,4 @@
-"""What a training run leaves in its folder: state to go on from, weights to use, and numbers per iteration."""
+"""The files in a training's output folder: the checkpoint to resume from, the weights, and the log."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from restorebench.training.optimising import Averaged
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.jsonl"
 _TUNABLE = ("clip_norm", "learning_rate", "precision")
-"""What may change between parts of a run, for one that came to no numbers."""
+"""Options that may change when a run is resumed, to rescue one whose loss or weights were not finite."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What decides how a run goes on; published: gives a module's tensors in the published layout."""
+    """All state that a resumed run depends on. published: returns a module's tensors in the published layout."""
 
     options: Training
     published: Callable[[nn.Module], dict[str, Any]]
@@ -38,10 +38,10 @@ class Kept:
     processes: int
 
     def save(self, iteration: int) -> None:
-        """Write the weights to use, then the state to go on from: what is cut off between them comes again.
+        """Write the weights, then the checkpoint; a run that stops in between resumes from the older checkpoint.
 
         Raises:
-            RestorebenchError: a tensor is not finite; what was written before stays.
+            RestorebenchError: a tensor is not finite; the earlier files stay.
             RunFolderError: the folder cannot be written.
         """
         state = {
@@ -54,8 +54,8 @@ class Kept:
         }
         if not _finite(state):
             raise RestorebenchError(
-                f"iteration {iteration}: weights are no numbers and were not saved; the same command with a lower"
-                " learning_rate, clip_norm or precision=fp32 goes on from the last checkpoint"
+                f"iteration {iteration}: the weights are not finite and were not saved; the same command with a"
+                " lower learning_rate, a clip_norm or precision=fp32 goes on from the last checkpoint"
             )
         self._publish()
         _write(state, self.options.output / CHECKPOINT)
@@ -71,10 +71,10 @@ class Kept:
             _write(self.published(module), path)
 
     def resume(self, leads: bool, report: Callable[[str], None]) -> int:
-        """Load the newest checkpoint, if there is one, and return its iteration; missing weights come again.
+        """Load the checkpoint, if there is one, and return its iteration; write missing files of weights again.
 
         Raises:
-            RestorebenchError: it is of another configuration, or no checkpoint.
+            RestorebenchError: it belongs to another configuration, or is not a checkpoint.
         """
         path = self.options.output / CHECKPOINT
         if not path.exists():
@@ -85,24 +85,24 @@ class Kept:
             self._compare(path, before, leads, report)
             self.module.load_state_dict(state["module"])
             self.optimiser.load_state_dict(state["optimiser"])
-            if state["scaler"]:  # empty where there was none
+            if state["scaler"]:  # empty if there was none
                 self.scaler.load_state_dict(state["scaler"])
             if self.average is not None:
                 self.average.module.load_state_dict(state["average"])
             iteration = int(state["iteration"])
         except RestorebenchError:
             raise
-        except Exception as error:  # what damaged files raise in torch has no common type
+        except Exception as error:  # damaged files make torch raise errors of many types
             raise RunFolderError(
-                f"{path}: no checkpoint of this training ({type(error).__name__});"
-                " remove it to start anew, or choose another output folder"
+                f"{path}: not a checkpoint of this training ({type(error).__name__});"
+                " remove it to start again, or choose another output folder"
             ) from error
         if leads and not all(weights.is_file() for weights in self._weights()):
             self._publish()
         return iteration
 
     def _compare(self, path: Path, before: Mapping[str, Any], leads: bool, report: Callable[[str], None]) -> None:
-        """Refuse to go on under other options, and tell of those that may change."""
+        """Raise an error if options have changed, and report changes of those that may change."""
         now = json.loads(self._identity())
         changed = [
             f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
@@ -120,15 +120,15 @@ class Kept:
             report(f"going on with {', '.join(tuned)}")
 
     def _identity(self) -> str:
-        """Say what decides how a run goes on: all but its length, place and how often it tells."""
-        free = {"iterations", "output", "workers", "log_every", "save_every"}
-        free |= {"validate_every", "validation", "validation_images"}
-        options = self.options.model_dump(mode="json", exclude=free)
+        """Return the options that must not change, as JSON: all but length, output, reporting and validation."""
+        changeable = {"iterations", "output", "workers", "log_every", "save_every"}
+        changeable |= {"validate_every", "validation", "validation_images"}
+        options = self.options.model_dump(mode="json", exclude=changeable)
         return json.dumps(options | {"processes": self.processes}, sort_keys=True)
 
 
 def _finite(held: Any) -> bool:
-    """Tell whether all floating tensors in nested state are finite."""
+    """Tell whether all floating-point tensors in nested state are finite."""
     if isinstance(held, Tensor):
         return not held.is_floating_point() or bool(held.isfinite().all())
     if isinstance(held, Mapping):
@@ -138,7 +138,7 @@ def _finite(held: Any) -> bool:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say in one line that a place cannot be written."""
+    """Turn an OSError into a one-line RunFolderError that names the path."""
     try:
         yield
     except OSError as error:
@@ -148,10 +148,10 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """Make the output folder and keep other trainings out of it.
+    """Create the output folder and lock it against other trainings.
 
     Raises:
-        RunFolderError: another one is in it, or it cannot be made.
+        RunFolderError: another training runs in it, or it cannot be created.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,18 +167,18 @@ def owned(folder: Path) -> Iterator[None]:
 
 
 def _write(held: Any, path: Path) -> None:
-    # A loader's process that is killed is told of in the middle of any line, this one too.
+    # torch may report a killed loader process in any line, this one too.
     with writing(path), replaced(path) as temporary:
         try:
             torch.save(held, temporary)
-        except RuntimeError as error:  # so torch says that the disk is full
+        except RuntimeError as error:  # torch's error when the disk is full
             if tells_of_a_loader(error):
                 raise
             raise OSError(str(error).partition("\n")[0]) from error
 
 
 class Log:
-    """Numbers per iteration: a line of JSON each, and TensorBoard's events where it is installed."""
+    """Numbers per iteration: a line of JSON each, and TensorBoard events if TensorBoard is installed."""
 
     def __init__(self, folder: Path, writes: bool, start: int) -> None:
         self.entries: list[dict[str, float]] = []
@@ -189,7 +189,7 @@ class Log:
         if not writes:
             return
         with writing(self._path):
-            # what came after the checkpoint comes again
+            # drop entries after the checkpoint, as those iterations run again
             kept = logged(self._path, start) if self._path.exists() else []
             atomic_write_text(self._path, "".join(f"{line}\n" for line in kept))
         self.entries = [json.loads(line) for line in kept]
@@ -200,7 +200,7 @@ class Log:
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
 
     def add(self, iteration: int, numbers: Mapping[str, float]) -> None:
-        """Note numbers of an iteration."""
+        """Add the numbers of an iteration."""
         entry = {"iteration": iteration, **numbers}
         self.entries.append(entry)
         self._waiting.append(json.dumps(entry))
@@ -209,26 +209,26 @@ class Log:
                 self._board.add_scalar(name, value, iteration)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the entries that are not yet in the file."""
         if self._writes and self._waiting:
             with writing(self._path), self._path.open("a") as stream:
                 stream.write("".join(f"{line}\n" for line in self._waiting))
             self._waiting.clear()
 
     def close(self) -> None:
-        """Write what waits and let go."""
+        """Write the remaining entries and close TensorBoard's file."""
         self.flush()
         if self._board is not None:
             self._board.close()
 
 
 def logged(history: Path, last: int) -> list[str]:
-    """Read the lines of a history up to an iteration; what was cut off or is no entry is left out."""
+    """Read the lines of a history up to an iteration; truncated lines and lines without an entry are left out."""
     return [line for line in history.read_text(errors="replace").splitlines() if 0 < _iteration(line) <= last]
 
 
 def _iteration(line: str) -> int:
-    """Read the iteration of a logged line; 0 where the line was cut off or is no entry."""
+    """Read the iteration of a logged line; 0 if the line is truncated or not an entry."""
     try:
         return int(json.loads(line)["iteration"])
     except (ValueError, TypeError, KeyError):

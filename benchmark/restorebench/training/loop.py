@@ -1,4 +1,4 @@
-"""The loop that all stages share: optimise, average, log, validate, save, and go on exactly where it stopped."""
+"""The loop that all stages share: optimise, average, log, validate, save, and resume exactly where it stopped."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from restorebench.training.optimising import Averaged, base_rates, optimiser_of,
 
 
 class Stage(Protocol):
-    """What a plugin trains at once: a module, its data, and what is minimised."""
+    """One stage of a plugin's training: a module, its data, and its loss."""
 
     module: nn.Module
-    """What is trained; its parameters that need no gradient are left out."""
+    """The module to train; its parameters that need no gradient stay as they are."""
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
         """Yield batches from number `first` on."""
@@ -39,13 +39,13 @@ class Stage(Protocol):
         """Return the loss of a batch and numbers to log; module is `self.module`, wrapped for many devices."""
 
     def after_step(self) -> None:
-        """Put parameters back where they may be."""
+        """Bring parameters back into their allowed range."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
         """Score the module on other data and write images into a folder."""
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return what a file of weights holds, in the published layout."""
+        """Return the contents of a file of weights, in the published layout."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class World:
 
 
 def join_world() -> World:
-    """Join the processes that torchrun started, or stand alone."""
+    """Join the processes that torchrun started, or return a world of one process."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
@@ -74,10 +74,10 @@ def join_world() -> World:
 
 
 def train(stage: Stage, options: Training, report: Callable[[str], None] = print) -> list[dict[str, float]]:
-    """Train to the end, going on from the newest checkpoint in the output folder; return what was logged.
+    """Train to the end, from the checkpoint in the output folder if there is one; return the log's entries.
 
     Raises:
-        RestorebenchError: the loss or the weights are no numbers, the folder holds a run of another
+        RestorebenchError: the loss or the weights are not finite, the folder holds a run of another
             configuration, or a process that prepares data was killed.
         RunFolderError: the folder cannot be written, or another training runs in it.
     """
@@ -107,9 +107,9 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
     validate = partial(_validate, stage, shown, options, device, log, report)
     validated = any(name.startswith("validation/") for entry in log.entries[-1:] for name in entry)
     if world.leads and start == options.iterations and not validated:
-        validate(start)  # it was cut off after the last checkpoint
+        validate(start)  # the run stopped after the last checkpoint and before this validation
     if world.leads and start >= options.iterations:
-        report(f"finished before, after {start} iterations; its weights are in {options.output}")
+        report(f"finished already, after {start} iterations; the weights are in {options.output}")
     for iteration in range(start + 1, options.iterations + 1):
         began = time.perf_counter()
         for group, base in zip(optimiser.param_groups, base_rates(options), strict=True):
@@ -142,12 +142,12 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
 
 
 def _over_processes(module: nn.Module, world: World) -> nn.Module:
-    """Let the processes of a world add their gradients up; a process that is alone keeps its module."""
+    """Wrap a module so that the processes of a world share gradients; a world of one uses the module itself."""
     if world.size == 1:
         return module
-    places = [world.device.index] if world.device.type == "cuda" else None
-    # Not all is used: the queries and keys over a single context token, the links without captions.
-    return DistributedDataParallel(module, device_ids=places, find_unused_parameters=True)
+    device_ids = [world.device.index] if world.device.type == "cuda" else None
+    # Some parameters are unused: queries and keys over a single context token, links without captions.
+    return DistributedDataParallel(module, device_ids=device_ids, find_unused_parameters=True)
 
 
 def _validate(
@@ -159,7 +159,7 @@ def _validate(
     report: Callable[[str], None],
     iteration: int,
 ) -> None:
-    """Score a module on other data, where there are any, and log it."""
+    """Score a module on the validation data, if there are any, and log the scores."""
     if options.validation is None:
         return
     folder = options.output / "validation" / str(iteration)
@@ -171,15 +171,15 @@ def _validate(
 
 
 def _require_finite(numbers: Mapping[str, float], iteration: int) -> None:
-    """Refuse a loss that is no number.
+    """Check that the loss is finite.
 
     Raises:
-        RestorebenchError: it is none.
+        RestorebenchError: it is not.
     """
     if not all(math.isfinite(value) for value in numbers.values()):
         raise RestorebenchError(
-            f"iteration {iteration}: the loss is no number; the same command with a lower learning_rate,"
-            " clip_norm or precision=fp32 goes on from the last checkpoint"
+            f"iteration {iteration}: the loss is not finite; the same command with a lower learning_rate,"
+            " a clip_norm or precision=fp32 goes on from the last checkpoint"
         )
 
 
@@ -191,7 +191,7 @@ def _step(
     device: torch.device,
     scaler: torch.amp.GradScaler,
 ) -> dict[str, float]:
-    """Accumulate the gradients of one step; return the mean of what its parts say."""
+    """Accumulate the gradients of one step; return the means of its parts' loss and logged numbers."""
     dtype = None if options.precision == "fp32" else DTYPES[options.precision]
     totals: dict[str, float] = {}
     for part in range(options.accumulate):

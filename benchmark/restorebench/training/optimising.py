@@ -1,4 +1,4 @@
-"""Optimisers, learning rates, and the average of weights."""
+"""Optimisers, learning rates, and the moving average of weights."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from restorebench.training.config import Average, Training
 
 
 class Lion(torch.optim.Optimizer):
-    """Steps of the sign of a blend of momentum and gradient (Chen et al., 2023, algorithm 2)."""
+    """The Lion optimiser: steps along the sign of a blend of momentum and gradient (Chen et al., 2023, alg. 2)."""
 
     def __init__(self, groups: Any, lr: float, betas: tuple[float, float], weight_decay: float = 0.0) -> None:
         super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is needed
-        """Move every parameter by the rate, in the direction of the sign."""
+        """Move every parameter by the learning rate, along the sign."""
         for group in self.param_groups:
             first, second = group["betas"]
             for parameter in group["params"]:
@@ -35,12 +35,12 @@ class Lion(torch.optim.Optimizer):
 
 
 def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
-    """Make the optimiser; biases, gains and prompts, which vary along one axis at most, are not decayed.
+    """Return the optimiser; weight decay leaves out biases, gains and prompts, which vary along at most one axis.
 
-    Its groups come in the order of `base_rates`.
+    The parameter groups are in the order of `base_rates`.
 
     Raises:
-        RestorebenchError: no parameter has a name that `rates` knows.
+        RestorebenchError: a key of `rates` is in no parameter's name.
     """
     words = ("", *(options.rates or {}))
     groups: list[dict[str, Any]] = [
@@ -49,11 +49,11 @@ def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             one_axis = max(parameter.shape, default=1) == parameter.numel()  # a gain may be (1, C, 1, 1)
-            place = next((place for place, word in enumerate(words) if word and word in name), 0)
-            groups[2 * place + one_axis]["params"].append(parameter)
-    for place, word in enumerate(words):
-        if word and not any(group["params"] for group in groups[2 * place : 2 * place + 2]):
-            raise RestorebenchError(f"rates: no name of a parameter has {word!r} in it; correct or remove it")
+            number = next((number for number, word in enumerate(words) if word and word in name), 0)
+            groups[2 * number + one_axis]["params"].append(parameter)
+    for number, word in enumerate(words):
+        if word and not any(group["params"] for group in groups[2 * number : 2 * number + 2]):
+            raise RestorebenchError(f"rates: no parameter has {word!r} in its name; correct or remove it")
     shared: dict[str, Any] = {"lr": options.learning_rate, "betas": options.betas}
     if options.optimiser == "lion":
         return Lion(groups, **shared)
@@ -62,12 +62,12 @@ def optimiser_of(module: nn.Module, options: Training) -> torch.optim.Optimizer:
 
 
 def base_rates(options: Training) -> list[float]:
-    """Return what the rates of the optimiser's groups start from: two groups each, decayed and not."""
+    """Return the base learning rates of the optimiser's groups: two groups per rate, with and without decay."""
     return [base for base in (options.learning_rate, *(options.rates or {}).values()) for _ in range(2)]
 
 
 def rate(options: Training, iteration: int, base: float | None = None) -> float:
-    """Return the learning rate of an iteration, counted from 1; base: in place of `learning_rate`."""
+    """Return the learning rate of an iteration, counted from 1. base: replaces `learning_rate`."""
     base = options.learning_rate if base is None else base
     if iteration <= options.warm_up:
         return base * iteration / options.warm_up
@@ -83,7 +83,7 @@ def rate(options: Training, iteration: int, base: float | None = None) -> float:
 
 
 def _restarted(periods: Sequence[tuple[int, float]], done: int, base: float) -> float:
-    """Find the period that so many iterations lie in; its last iteration has the least rate."""
+    """Return the rate after `done` iterations, in the period that they fall into; it ends at its least rate."""
     for length, least in periods:
         if done <= length:
             return _cosine(base, least, done / length)
@@ -96,9 +96,9 @@ def _cosine(first: float, last: float, share: float) -> float:
 
 
 class Averaged:
-    """A copy of a module whose weights follow slowly, the more slowly the longer it has run.
+    """A copy of a module whose weights are a moving average, which moves more slowly the longer training has run.
 
-    What is no parameter, such as the statistics of batch normalisation, is the module's at the last update.
+    Buffers, such as the statistics of batch normalisation, are copied at each update.
     """
 
     def __init__(self, module: nn.Module, options: Average) -> None:

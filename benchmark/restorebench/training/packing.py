@@ -1,6 +1,6 @@
-"""Pack what a training run left for others to use: `python -m restorebench.training.packing RUN OUT.safetensors`.
+"""Pack the weights of a training run for others: `python -m restorebench.training.packing RUN OUT.safetensors`.
 
-It writes the tensors with their notes, and prints what a model card has to say of how they came about.
+It writes the tensors with their notes, and prints the lines of a model card about the training.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ _ROWS = 12
 
 
 def pack(source: Path, target: Path, half: bool) -> int:
-    """Write a file of weights as .safetensors, whose name says so, and return how many numbers it holds.
+    """Write a file of weights to a .safetensors file, and return how many numbers it holds.
 
-    Tensors that a file has under two names are kept under the first. half: floating ones as float16.
+    A tensor that the source holds under two names is kept under the first. half: store floating-point tensors as
+    float16.
 
     Raises:
-        RestorebenchError: the source holds no weights, one of them is no number or too large for float16, or the
-            target has another suffix.
+        RestorebenchError: the source holds no weights, one is not finite or too large for float16, or the target
+            has another suffix.
         RunFolderError: the target cannot be written.
     """
-    if target.suffix != ".safetensors":  # by which `weights.read` knows the format
+    if target.suffix != ".safetensors":  # `weights.read` decides by the suffix
         raise RestorebenchError(f"{target}: packed weights are .safetensors; name the file so")
     kept: dict[str, Tensor] = {}
     seen: set[tuple[int, torch.Size]] = set()
     for name, value in sorted(weights.read(source).items()):
-        place = (value.data_ptr(), value.shape)
-        if place in seen:
+        identity = (value.data_ptr(), value.shape)
+        if identity in seen:
             continue
-        seen.add(place)
+        seen.add(identity)
         stored = value.half() if half and value.is_floating_point() else value
         if not torch.isfinite(value).all():
             raise RestorebenchError(f"{source}: {name} holds NaN or infinity; its training went wrong")
@@ -54,17 +55,17 @@ def pack(source: Path, target: Path, half: bool) -> int:
     with writing(target), replaced(target) as temporary:
         try:
             save_file(kept, temporary, metadata=notes)
-        except SafetensorError as error:  # so it says that there is no such folder, or no room
+        except SafetensorError as error:  # its error if the folder is missing or the disk is full
             raise OSError(str(error)) from error
     return sum(value.numel() for value in kept.values())
 
 
 def card(run: Path) -> Iterator[str]:
-    """Yield the lines of a model card on a run: its length, configuration, photographs and curves.
+    """Yield the lines of a model card about a run: its length, configuration, photographs and curves.
 
     Raises:
         MissingResource: the folder holds no run.
-        RunFolderError: its checkpoint is damaged, or of something else.
+        RunFolderError: its checkpoint is damaged, or is not a training's.
     """
     for path in (run / CHECKPOINT, run / HISTORY):
         if not path.is_file():
@@ -74,7 +75,7 @@ def card(run: Path) -> Iterator[str]:
     if (clean := options["data"]["clean"]) is not None:
         found = photographs.listed(clean, options["data"]["limit"])
         yield f"* photographs: {len(found)}; sha256 over their sorted digests: {photographs.digest(found)}"
-    yield f"* configuration: {json.dumps(_told(options), sort_keys=True)}"
+    yield f"* configuration: {json.dumps(_shown(options), sort_keys=True)}"
     entries = [json.loads(line) for line in logged(run / HISTORY, iteration)]
     yield ""
     yield from _curve([entry for entry in entries if "loss" in entry])
@@ -83,31 +84,31 @@ def card(run: Path) -> Iterator[str]:
 
 
 def _read(checkpoint: Path) -> tuple[int, dict[str, Any]]:
-    """Read how far a run is and what it was told."""
+    """Read the iteration and the options of a run."""
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return int(state["iteration"]), json.loads(state["options"])
-    except Exception as error:  # what damaged files raise in torch has no common type
+    except Exception as error:  # damaged files make torch raise errors of many types
         raise RunFolderError(
-            f"{checkpoint}: no checkpoint of a training ({type(error).__name__}); name the output folder of one"
+            f"{checkpoint}: not a checkpoint of a training ({type(error).__name__}); name the output folder of one"
         ) from error
 
 
-def _told(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what was not given; of paths, which are another machine's, keep the last two parts."""
-    told: dict[str, Any] = {}
+def _shown(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out empty options; keep the last two parts of paths, as the rest is only valid on this machine."""
+    shown: dict[str, Any] = {}
     for name, value in options.items():
         if isinstance(value, dict):
-            told[name] = _told(value)
+            shown[name] = _shown(value)
         elif isinstance(value, str) and Path(value).is_absolute():
-            told[name] = str(Path(*Path(value).parts[-2:]))
+            shown[name] = str(Path(*Path(value).parts[-2:]))
         elif value is not None:
-            told[name] = value
-    return told
+            shown[name] = value
+    return shown
 
 
 def _curve(entries: Sequence[Mapping[str, float]]) -> Iterator[str]:
-    """Average what was logged over equal stretches of the run."""
+    """Yield a table of the logged numbers, averaged over equal stretches of the run."""
     length = max(len(entries) // _ROWS, 1)
     stretches = [entries[start : start + length] for start in range(0, len(entries), length)]
     means: list[dict[str, Any]] = []
@@ -129,7 +130,7 @@ def _table(entries: Sequence[Mapping[str, float]]) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Pack a run's weights, the averaged ones where there are any, and print lines for its card."""
+    """Pack a run's weights, the averaged ones if there are any, and print lines for its card."""
     parser = argparse.ArgumentParser(prog="python -m restorebench.training.packing", description=__doc__)
     parser.add_argument("run", type=Path, help="output folder of a training")
     parser.add_argument("target", type=Path, help="file to write, .safetensors")

@@ -1,4 +1,4 @@
-"""Where training pairs come from: folders of pairs, or clean photographs that are degraded on the fly."""
+"""Sources of training pairs: folders of pairs, or clean photographs that are degraded on the fly."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 _LQ, _GT = "LQ", "GT"
 SIZES, SATURATIONS = (0.8, 1.0), (0.6, 1.3)
 GAIN, GAMMA = 0.2, 0.4
-"""How far `varied` goes: factors on sides and saturation; logarithms of gains and of the exponent."""
+"""Limits of `varied`: factors of sides and saturation; logarithms of the gains and of the exponent."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair of photographs (H, W, 3) in [0, 1]; task: its place in the configuration; left clean, one more."""
+    """One pair of photographs (H, W, 3) in [0, 1].
+
+    task: index in the source's tasks, or their number if `degraded` was left clean.
+    """
 
     degraded: Image
     clean: Image
@@ -35,7 +38,7 @@ class Pair:
 
 
 class Source(Protocol):
-    """Pairs by task."""
+    """A source of pairs by task."""
 
     tasks: tuple[str, ...]
 
@@ -43,16 +46,16 @@ class Source(Protocol):
         """Draw one pair of a task."""
 
     def names(self) -> Iterator[str]:
-        """Yield the name of every pair that may be drawn."""
+        """Yield the names of all pairs that can be drawn."""
 
     def validation(self, count: int) -> Iterator[Pair]:
-        """Yield the first pairs, the tasks in turn."""
+        """Yield the first `count` pairs, with the tasks in turn."""
 
 
 class Folders:
-    """<root>/<task>/{GT,LQ} with equal stems and sizes; all headers are read at once, so that nothing fails late.
+    """Folders <root>/<task>/{GT,LQ} of images with equal stems and sizes; headers are checked before the training.
 
-    tasks: None takes those of the ten that have a folder.
+    tasks: None means those of the ten that have a folder.
     """
 
     def __init__(self, root: Path, tasks: Sequence[str] | None, limit: int | None) -> None:
@@ -81,25 +84,25 @@ class Folders:
         """Draw one pair of a task."""
         return self._read(task, int(rng.integers(len(self.found[task]))))
 
-    def _read(self, task: int, place: int) -> Pair:
-        paths = self.found[task][place]
+    def _read(self, task: int, number: int) -> Pair:
+        paths = self.found[task][number]
         degraded, clean = (images.read(path) for path in paths)
         return Pair(degraded, clean, task, f"{self.tasks[task]}/{paths[0].stem}")
 
     def names(self) -> Iterator[str]:
-        """Yield the name of every pair that may be drawn."""
+        """Yield the names of all pairs that can be drawn."""
         for task, pairs in zip(self.tasks, self.found, strict=True):
             yield from (f"{task}/{degraded.stem}" for degraded, _ in pairs)
 
     def validation(self, count: int) -> Iterator[Pair]:
-        """Yield the first pairs, the tasks in turn."""
+        """Yield the first `count` pairs, with the tasks in turn."""
         for number in range(count):
             task = number % len(self.tasks)
             yield self._read(task, number // len(self.tasks) % len(self.found[task]))
 
 
 class Synthesis:
-    """Clean photographs, degraded whole by the benchmark's own synthesisers before any patch is cut."""
+    """Clean photographs, degraded as a whole by the benchmark's own synthesisers before patches are cut."""
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ class Synthesis:
         self.makers = synthesisers(tasks)
 
     def pair(self, task: int, rng: np.random.Generator) -> Pair:
-        """Draw a photograph, a severity and the degradation itself."""
+        """Draw a photograph, a severity and the randomness of the degradation."""
         path = self.paths[int(rng.integers(len(self.paths)))]
         severity = self.severities[int(rng.integers(len(self.severities)))]
         clean = varied(images.read(path), rng) if self.vary else images.read(path)
@@ -122,12 +125,12 @@ class Synthesis:
         return Pair(image, clean, task, f"{self.tasks[task]}/{path.stem}")
 
     def names(self) -> Iterator[str]:
-        """Yield the name of every pair that may be drawn."""
+        """Yield the names of all pairs that can be drawn."""
         for task in self.tasks:
             yield from (f"{task}/{path.stem}" for path in self.paths)
 
     def validation(self, count: int) -> Iterator[Pair]:
-        """Yield the first photographs, tasks and severities in turn, as the datasets degrade them."""
+        """Yield the first `count` photographs, with tasks and severities in turn, degraded as in the datasets."""
         for number in range(count):
             task = number % len(self.tasks)
             path = self.paths[number % len(self.paths)]
@@ -138,10 +141,10 @@ class Synthesis:
 
 
 def varied(clean: Image, rng: np.random.Generator) -> Image:
-    """Change a photograph (H, W, 3) as another camera might have: smaller by up to a fifth, flipped, other tones.
+    """Change a photograph (H, W, 3) as another camera might: smaller by up to a fifth, flipped, other tones.
 
-    A network that sees the same few hundred photographs again and again learns them by heart, and then that one is
-    darker or paler than it should be, which tells nothing about others. The result has 8 bits.
+    A network that sees the same few hundred photographs repeatedly memorises them. It then recognises that a known
+    photograph is darker or paler than it should be, which does not help with others. The result has 8 bits.
     """
     image = images.resized(clean, rng.uniform(*SIZES))
     if rng.random() < 0.5:
@@ -154,7 +157,7 @@ def varied(clean: Image, rng: np.random.Generator) -> Image:
 
 
 def source(data: Data) -> Source:
-    """Open what a configuration names."""
+    """Open the source of pairs that a configuration names."""
     if data.pairs is not None:
         return Folders(data.pairs, data.tasks, data.limit)
     assert data.clean is not None  # one of the two, as the configuration ensures
@@ -162,15 +165,15 @@ def source(data: Data) -> Source:
 
 
 def opened(options: Training) -> tuple[Source, Source | None]:
-    """Open the data of a training and of its validation, where there is one; its tasks must be among the former's.
+    """Open the data of a training, and of its validation if there is one, whose tasks must be the training's.
 
     Raises:
-        RestorebenchError: data are not there, do not fit together, or are of other tasks.
+        RestorebenchError: data are missing or do not fit together, or validation has a task of its own.
     """
     training = source(options.data)
     if options.validation is None:
         return training, None
     tasks = options.validation.tasks or training.tasks
-    if strange := [task for task in tasks if task not in training.tasks]:
-        raise RestorebenchError(f"validation.tasks: {strange[0]!r} is not among the tasks of the training")
+    if unknown := [task for task in tasks if task not in training.tasks]:
+        raise RestorebenchError(f"validation.tasks: {unknown[0]!r} is not among the tasks of the training")
     return training, source(options.validation.model_copy(update={"tasks": tasks}))

@@ -1,4 +1,4 @@
-"""Score what a network in training restores, and show it."""
+"""Validation of a network in training: scores, and images to look at."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from restorebench.training.sources import Pair, Source
 
 SIDE_PX = 256
 Restore = Callable[[Tensor, Pair], Tensor]
-"""From a degraded centre (1, 3, H, W) in [0, 1] and the pair that it is of to what is restored, on any device."""
+"""Restores a degraded centre (1, 3, H, W) in [0, 1], given with the pair that it is cut from; on any device."""
 
 
 def restore_centres(source: Source, count: int, restore: Restore, folder: Path) -> dict[str, float]:
-    """Restore the centres of the first pairs; write degraded, restored and clean side by side.
+    """Restore the centres of the first `count` pairs; write degraded, restored and clean side by side.
 
-    The result is the mean PSNR in dB, how much of it the network gained, and that gain by task.
+    Return the mean PSNR, its mean gain over the degraded images, and that gain by task, all in dB.
     """
     scores: list[float] = []
     gains: dict[str, list[float]] = {}

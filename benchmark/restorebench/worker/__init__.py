@@ -1,7 +1,7 @@
-"""The process that does the work: one plugin on one device. The only part of the host with tensors.
+"""The worker process: it runs one plugin on one device. In a run, only workers handle tensors.
 
-Started by name (`python -m restorebench.worker READ WRITE DRIVER`) with two private descriptors and the
-number of the process it must not outlive; the supervisor never imports it. `session` runs one job after
-another; `reading`, `detecting`, `restoring` and `scoring` each call one kind of plugin and hold it to its
-contract.
+It is started by name (`python -m restorebench.worker READ WRITE DRIVER`) with two private descriptors and the
+number of the process that it must not outlive; the supervisor never imports it. `session` runs one job after
+another; `reading`, `detecting`, `restoring` and `scoring` each call one kind of plugin and check that it keeps
+its contract.
 """

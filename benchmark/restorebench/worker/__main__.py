@@ -12,7 +12,7 @@ from restorebench.worker.processes import continue_guarded
 
 def main() -> None:
     reading, writing, parent = (int(text) for text in sys.argv[1:4])
-    continue_guarded(parent, reading, writing)  # whatever plugins start ends with the worker, or with its driver
+    continue_guarded(parent, reading, writing)  # processes of plugins end with the worker, or with its driver
     faulthandler.enable()
     _keep_private(reading, writing)
 
@@ -30,11 +30,11 @@ def main() -> None:
             channel.send(writing, written(session.handle(request)))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # taking torch down in order takes longer than many a run's last group
+    os._exit(0)  # an orderly shutdown of torch may take longer than the last group of a run
 
 
 def _keep_private(*descriptors: int) -> None:
-    """Keep the pipes from what a plugin starts: while such a process held them, a crash would go unnoticed."""
+    """Keep the pipes from processes that a plugin starts: if one held them, a crash would go unnoticed."""
 
     held = list(descriptors)
 

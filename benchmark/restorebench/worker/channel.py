@@ -1,4 +1,4 @@
-"""Length-prefixed JSON over a file descriptor: how the supervisor and a worker talk."""
+"""Messages between the supervisor and a worker: length-prefixed JSON over a file descriptor."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import struct
 from typing import Any
 
 _HEADER = struct.Struct(">I")
-_LONGEST = 2**28  # bytes; waiting for the four GiB that noise may announce would take for ever
+_LONGEST = 2**28  # bytes; random bytes may announce 4 GiB, for which a reader would wait for ever
 
 
 def send(descriptor: int, message: dict[str, Any]) -> None:
-    """Write one message, whole.
+    """Write one message completely.
 
     Raises:
         BrokenPipeError: the other side is gone.
@@ -25,9 +25,9 @@ def send(descriptor: int, message: dict[str, Any]) -> None:
 
 
 def receive(descriptor: int, patience: float | None = None) -> dict[str, Any] | None:
-    """Wait for one message; None when the other side closed, or a plugin wrote into the pipe.
+    """Wait for one message; return None if the other side closed the pipe, or a plugin wrote into it.
 
-    patience: longest time in s in which nothing more of it comes; then None too. None waits for ever.
+    patience: longest pause in s, after which None is returned too; None waits for ever.
     """
     header = _read(descriptor, _HEADER.size, patience)
     if header is None or (size := _HEADER.unpack(header)[0]) > _LONGEST:
@@ -35,13 +35,13 @@ def receive(descriptor: int, patience: float | None = None) -> dict[str, Any] | 
     body = _read(descriptor, size, patience)
     try:
         return None if body is None else dict(json.loads(body))
-    except (ValueError, TypeError, RecursionError):  # no JSON, JSON that is no object, or nested without end
+    except (ValueError, TypeError, RecursionError):  # not JSON, not an object, or nested too deeply
         return None
 
 
 def _read(descriptor: int, size: int, patience: float | None) -> bytes | None:
     parts: list[bytes] = []
-    poll = select.poll()  # unlike its relatives it takes any descriptor, and none of its own
+    poll = select.poll()  # unlike select it takes any descriptor, and unlike epoll it needs none of its own
     poll.register(descriptor, select.POLLIN)
     while size:
         if patience is not None and not poll.poll(1000 * patience):

@@ -1,4 +1,4 @@
-"""Run a detector on a batch and hold it to its contract."""
+"""Running a detector on a batch, with checks of its contract."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from restorebench.contract.values import Detection, Detector
 
 
 def detect(detector: Detector, card: DetectorInfo, images: Tensor) -> list[Detection]:
-    """Judge images (B, 3, H, W), float32 RGB in [0, 1]: one Detection each, its probabilities plain floats.
+    """Run a detector on images (B, 3, H, W), float32 RGB in [0, 1]; return one Detection each, with plain floats.
 
     Raises:
-        ContractViolation: the detector returned something else than it promised, or wrote into the images.
+        ContractViolation: the detector broke its contract, or wrote into the images.
     """
     before = images.clone()
     with torch.no_grad():
@@ -28,13 +28,13 @@ def detect(detector: Detector, card: DetectorInfo, images: Tensor) -> list[Detec
         raise ContractViolation(f"detect returned {got} for {len(images)} images, expected one Detection each")
     if not torch.equal(before, images):
         raise ContractViolation("detect wrote into its images; work on a copy")
-    return [_held(card, detection) for detection in found]
+    return [_checked(card, detection) for detection in found]
 
 
-def _held(card: DetectorInfo, detection: Any) -> Detection:
-    """Hold an answer, which may be anything a plugin returns, to the contract.
+def _checked(card: DetectorInfo, detection: Any) -> Detection:
+    """Check one item that a plugin returned, of any type, against the contract.
 
-    An image without a degradation has no label: `clean` may have a probability, and is never a label.
+    An image without degradation has no label: `clean` may have a probability, but is never a label.
     """
     if not isinstance(detection, Detection):
         raise ContractViolation(f"detect returned {type(detection).__name__}, expected a Detection")
@@ -44,9 +44,9 @@ def _held(card: DetectorInfo, detection: Any) -> Detection:
             raise ContractViolation(f"detect named {name!r}, which is not a string")
     if CLEAN in labels:
         raise ContractViolation(f"detect gave the label {CLEAN!r}; an image without degradation has no labels")
-    strange = sorted({*labels, *probabilities} - {*card.tasks, CLEAN}) if card.tasks else []
-    if strange:
-        raise ContractViolation(f"detect named {strange[0]!r}, which is not in the card's tasks")
+    unknown = sorted({*labels, *probabilities} - {*card.tasks, CLEAN}) if card.tasks else []
+    if unknown:
+        raise ContractViolation(f"detect named {unknown[0]!r}, which is not in the card's tasks")
     numbers = {name: float(value) for name, value in probabilities.items()}
     for name, value in numbers.items():
         if not 0 <= value <= 1:

@@ -1,4 +1,4 @@
-"""What the supervisor hands to a worker and gets back, as plain data that travels as JSON."""
+"""The requests of the supervisor to a worker, as plain data that is sent as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class Told:
-    """What a restorer is told of one image."""
+    """The detection that a restorer is told for one image."""
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
@@ -38,13 +38,13 @@ class Told:
 
 @dataclass(frozen=True)
 class CellSpec:
-    """All a worker needs to know to work on one cell.
+    """All that a worker needs to know about one cell.
 
-    sources: plugins to import, and which code each must be, as `Entry.code`. kind: `restorer`, `detector`, or
-    `scores` where nothing but metrics is needed. columns: those to score. save: folder below the run folder for
-    restored images, or "". triples: how many degraded/clean/restored triples to keep, in triples_folder below the
-    run folder. batch_size: the suite's, which groups may stay below. resize: factor by which a detector sees the
-    images resized.
+    sources: plugins to import, each with the code that it must have, as `Entry.code`. kind: `restorer`,
+    `detector`, or `scores` if only metrics are needed. columns: those to score. save: folder for restored images
+    below the run folder, or "". triples: how many degraded/clean/restored triples to keep, in triples_folder below
+    the run folder. batch_size: the suite's; groups may be smaller. resize: factor by which images are resized for
+    a detector.
     """
 
     digest: str
@@ -68,9 +68,10 @@ class CellSpec:
 
 @dataclass(frozen=True)
 class Job:
-    """One group of one cell. mode: restore, detect, or score what was restored and saved before.
+    """One group of one cell. mode: restore, detect, or score images that were restored and saved before.
 
-    told: per image; None where the restorer works blind. columns: names of those to score, in place of the cell's.
+    told: per image; None if the restorer works blind. columns: names of the columns to score, in place of the
+    cell's.
     """
 
     cell: CellSpec
@@ -84,16 +85,16 @@ class Job:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What no other job of a stage has: its cell, its images and what is done to them."""
+        """The key that no other job of a stage has: its cell, its images and what is done to them."""
         return self.mode, self.cell.digest, self.repetition, self.samples
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker is told once, when it starts.
+    """The settings that a worker gets once, when it starts.
 
-    The last two are for engines that have to find it a place. inputs: the files and folders that it may read.
-    peak_mib: the most memory that a group has taken before, None where nobody knows.
+    The last two are for engines that choose a machine for it. inputs: the files and folders that it may read.
+    peak_mib: the largest amount of memory that a group has taken before; None if unknown.
     """
 
     run_folder: str

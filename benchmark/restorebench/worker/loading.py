@@ -1,4 +1,4 @@
-"""What a worker has loaded: the last plugin, dataset and metrics, so that group after group pays for none."""
+"""The objects that a worker keeps loaded between groups: the last plugin, dataset and metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from restorebench.worker.scoring import LoadedMetric
 
 
 class Shelf:
-    """Loads what a cell needs where the last cell needed something else. warm: the plugin has worked before."""
+    """The loaded objects, each replaced only if a cell needs another one. warm: the plugin has worked before."""
 
     def __init__(self, setup: Setup, device: torch.device) -> None:
         self.catalog: Catalog
@@ -63,7 +63,7 @@ class Shelf:
         return metrics
 
     def parameters(self) -> int | None:
-        """Count the parameters of every module the plugin holds, shared ones once; None if it holds none."""
+        """Count the parameters of all modules of the plugin, shared ones once; None if it has no module."""
         found = {
             id(parameter): parameter.numel()
             for value in [self.plugin, *getattr(self.plugin, "__dict__", {}).values()]
@@ -73,25 +73,25 @@ class Shelf:
         return sum(found.values()) if found else None
 
     def _discover(self, sources: Mapping[str, str]) -> None:
-        """Import plugins, and hold them to the code that the plan's digests know."""
+        """Import plugins, and check that their code is the one in the plan's digests."""
         if self._sources == sources:
             return
         self.catalog = discover(only=sources)
         for entry in self.catalog.entries:
             if entry.code != sources[entry.source]:
                 raise BrokenPlugin(
-                    f"plugin {entry.plugin} was changed while the run went on; the same command again starts "
-                    "what it takes part in anew, and keeps the rest"
+                    f"plugin {entry.plugin} was changed during the run; the same command again repeats the "
+                    "cells that use it, and keeps the rest"
                 )
         self._sources = dict(sources)
         self._loaded.clear()
 
     def _once(self, what: str, key: Any, load: Callable[[], Any]) -> None:
-        """Load something under a key, unless the last one of its kind had the same key."""
+        """Load an object of the kind `what`, unless the loaded one has the same key."""
         wanted = digest(key)
         if what in self._loaded and self._loaded[what][0] == wanted:
             return
-        self._loaded.pop(what, None)  # let go of the old one before the new one takes memory
+        self._loaded.pop(what, None)  # release the old one before the new one takes memory
         if what == "plugin":
             self.warm = False
             if self._device.type == "cuda":
@@ -119,11 +119,11 @@ class Shelf:
         request = DataRequest(dataset.task, dataset.seed, self._runtime.roots, self.catalog.find)
         options = validated_options(card, dataset.options)
         data = resolve(card.load)(options, request)
-        # Jobs name samples by number: with a file more or less each would be another one's.
+        # Jobs name samples by number: with one file more or fewer, numbers would mean other samples.
         if len(data) != dataset.samples:
             named = ", ".join(map(str, paths({} if options is None else options.model_dump())))
             raise RestorebenchError(
-                f"dataset {card.name} ({named or 'no path'}): {dataset.task} has {len(data)} samples, and"
+                f"dataset {card.name} ({named or 'no path'}): {dataset.task} has {len(data)} samples, but"
                 f" {dataset.samples} were planned; make its files the same everywhere, and start again"
             )
         return data
@@ -141,7 +141,7 @@ class Shelf:
                 loaded[column] = LoadedMetric(card, protocol, metric)
             except Exception as error:
                 if isinstance(error, MissingResource) and card.unavailable is not None:
-                    # The plan found it there: on this machine it is not, or not any more.
+                    # The plan found it: it is missing on this machine, or has been removed since.
                     raise MissingResource(f"metric {column}: {error}") from error
                 traceback.print_exc()
                 why = failure_of(error, f"metric {column}: while loading: ")

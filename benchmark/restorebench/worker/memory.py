@@ -1,4 +1,4 @@
-"""How much memory a worker holds, and held at most while it restored."""
+"""The memory that a worker holds, and its peak while it restores."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-_RESET_PEAK = "5"  # what Linux wants to hear in clear_refs, see proc(5)
+_RESET_PEAK = "5"  # written to clear_refs, it resets the peak, see proc(5)
 
 
 def reset_peak(device: torch.device) -> bool:
-    """Start to measure the peak anew; false where the system does not let a process do that.
+    """Reset the measured peak; return False if the system does not allow it.
 
-    Without it the peak would be the process's since it started, and a small plugin would be shown with what
-    a large one before it took.
+    Without a reset, the peak would be that since the process started, and a small plugin would be reported with
+    the memory of a large one before it.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -27,9 +27,9 @@ def reset_peak(device: torch.device) -> bool:
 
 
 def peak_mib(device: torch.device) -> float | None:
-    """Return the peak since the last reset in MiB: what torch allocated on a GPU, else all the process held.
+    """Return the peak since the last reset in MiB: torch's allocations on a GPU, else the process's memory.
 
-    None where the system does not tell.
+    None if the system does not report it.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20

@@ -1,4 +1,4 @@
-"""What workers answer, as typed values: a plugin's process may send anything, and nothing else is believed."""
+"""The answers of workers as checked types, as a plugin's process may send anything; others are not accepted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from restorebench.worker.jobs import CellSpec, Job, Setup
 
 @dataclass(frozen=True)
 class Greeting:
-    """A worker has started and names the devices that it can use, the CPU first."""
+    """A worker has started. devices: those that it can use, the CPU first."""
 
     devices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A cell is loaded; how many parameters its plugin has, None where it has none."""
+    """A cell is loaded. parameters: number of its plugin's parameters, None if it has no module."""
 
     parameters: int | None
 
@@ -45,14 +45,14 @@ class Detected:
 
 @dataclass(frozen=True)
 class Failed:
-    """A whole job failed; while loading, its whole cell."""
+    """A whole job failed, or its whole cell if it failed while loading."""
 
     failure: Failure
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The user has something to mend. error: the name of a type of error; message: what it says."""
+    """An error that the user has to fix. error: the name of its type; message: its text."""
 
     error: str
     message: str
@@ -69,33 +69,33 @@ _ANSWERS: Mapping[str, type[Answer]] = {
 }
 
 Request = Setup | CellSpec | Job
-"""What a worker is asked: who it is, to load a cell, or to do a job."""
+"""A request to a worker: its settings, a cell to load, or a job to do."""
 _REQUESTS: Mapping[str, type[Request]] = {"setup": Setup, "load": CellSpec, "job": Job}
 
 Message = TypeVar("Message")
 
 
 def written(message: Answer | Request) -> dict[str, Any]:
-    """Turn a message into what travels as JSON."""
+    """Return a message as JSON-ready data."""
     assert is_dataclass(message)
     names = {kind: name for name, kind in (*_ANSWERS.items(), *_REQUESTS.items())}
     return {"type": names[type(message)], **asdict(message)}
 
 
 def answer_from(raw: Mapping[str, Any]) -> Answer:
-    """Read what a worker sent.
+    """Convert data that a worker sent to an answer.
 
     Raises:
-        ValueError: it is no answer, or a field cannot be converted to its type.
+        ValueError: it is not an answer, or a field cannot be converted to its type.
     """
     return _read(raw, _ANSWERS)
 
 
 def request_from(raw: Mapping[str, Any]) -> Request:
-    """Read what a driver sent.
+    """Convert data that a driver sent to a request.
 
     Raises:
-        ValueError: it is no request.
+        ValueError: it is not a request.
     """
     return _read(raw, _REQUESTS)
 
@@ -111,11 +111,11 @@ def _read(raw: Mapping[str, Any], kinds: Mapping[str, type[Message]]) -> Message
 
 
 def fits(answer: Recorded | Detected, job: Job) -> bool:
-    """Tell whether records are those of a job: its cell's, one for each image, in order."""
+    """Tell whether records belong to a job: they are of its cell, one for each image, in order."""
     if isinstance(answer, Detected) != (job.mode == "detect"):
         return False
-    told = [(record.digest, record.sample) for record in answer.records]
-    if told != [(job.cell.digest, name) for name in job.ids]:
+    named = [(record.digest, record.sample) for record in answer.records]
+    if named != [(job.cell.digest, name) for name in job.ids]:
         return False
     return all(record.repetition == job.repetition for record in answer.records if isinstance(record, Record))
 

@@ -1,4 +1,4 @@
-"""End what a process has started, and what that has started, whatever ends first. Linux only."""
+"""Ending all descendants of a process, in whatever order the processes end. Linux only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDING_SECONDS = 20
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever loses its own among the descendants of this process."""
+    """Make this process the parent of all its descendants that lose their own parent."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -27,7 +27,7 @@ def follow(parent: int, number: signal.Signals) -> None:
 
 
 def descendants(ancestor: int) -> list[int]:
-    """List the processes that a process has started, and those that these have."""
+    """List the processes that a process has started, directly or through others."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -41,7 +41,7 @@ def descendants(ancestor: int) -> list[int]:
 
 
 def end_descendants() -> None:
-    """Kill until none is left: after `adopt_orphans` one that loses its parent becomes a child of this process."""
+    """Kill descendants until none is left: after `adopt_orphans`, orphans become children of this process."""
     until = time.monotonic() + _ENDING_SECONDS
     while (found := descendants(os.getpid())) and time.monotonic() < until:
         for process in found:
@@ -54,12 +54,12 @@ def end_descendants() -> None:
 
 
 def continue_guarded(parent: int, *descriptors: int) -> None:
-    """Go on in a child of this process, which from now on only ends what that leaves behind.
+    """Continue in a child of this process; this process stays as a guard that ends the child's descendants.
 
-    This process ends with `parent`, or on SIGTERM, and takes all its descendants along; when the child ends it
-    takes the rest along and ends in the same way. Call it before there are threads.
+    The guard ends with `parent`, or on SIGTERM, and ends all its descendants. When the child ends, the guard ends
+    the rest and then itself in the same way as the child. Call this before there are threads.
 
-    descriptors: those that the child alone shall hold.
+    descriptors: those that only the child keeps open.
     """
     guard = os.getpid()
     adopt_orphans()
@@ -69,7 +69,7 @@ def continue_guarded(parent: int, *descriptors: int) -> None:
     child = os.fork()
     if not child:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        # One that is deep in native code would not notice a closed pipe.
+        # A worker deep in native code would not notice a closed pipe.
         follow(guard, signal.SIGKILL)
         return
     for descriptor in descriptors:
@@ -81,10 +81,12 @@ def continue_guarded(parent: int, *descriptors: int) -> None:
 
 
 def _end(code: int) -> None:
-    """End with all descendants. code: as a `Popen` has it, a signal if negative."""
+    """End all descendants and this process. code: exit code, or a negative signal number, as in `Popen`."""
     end_descendants()
     if code < 0:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child has left one, if any was wanted
+        resource.setrlimit(
+            resource.RLIMIT_CORE, (0, 0)
+        )  # the child has already left a core dump, if one was wanted
         if -code != signal.SIGKILL:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

@@ -1,4 +1,4 @@
-"""Read samples, and hold them to what a dataset promises: it is a plugin too, and so are its degradations."""
+"""Reading samples, with checks of the dataset's contract, as datasets and their degradations are plugins too."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Dataset, Sample
 
 
-def read(data: Dataset, place: int) -> Sample:
+def read(data: Dataset, number: int) -> Sample:
     """Read one sample; its images are finite (H, W, 3) float32 of one size, its parameters JSON-ready.
 
-    Values outside [0, 1] pass: a dataset may be asked for noise that is not clipped.
+    Values outside [0, 1] are accepted, as a suite may ask a dataset for noise that is not clipped.
 
     Raises:
-        ContractViolation: the sample is not what datasets promise.
+        ContractViolation: the sample breaks the contract of datasets.
     """
-    sample = data[place]
+    sample = data[number]
     if not isinstance(sample, Sample):
         raise ContractViolation(f"the dataset gave {type(sample).__name__}, expected a Sample")
-    _hold_image("degraded", sample.degraded)
+    _check_image("degraded", sample.degraded)
     if sample.clean is not None:
-        _hold_image("clean", sample.clean)
+        _check_image("clean", sample.clean)
         if sample.clean.shape != sample.degraded.shape:
             raise ContractViolation(
                 f"the sample's clean image has shape {sample.clean.shape}, the degraded {sample.degraded.shape}"
             )
-    if fault := not_json(sample.parameters):
-        raise ContractViolation(f"the sample's {fault}")
+    if problem := not_json(sample.parameters):
+        raise ContractViolation(f"the sample's {problem}")
     return sample
 
 
 def not_json(parameters: Mapping[str, Any]) -> str:
-    """Say which parameter JSON cannot carry as it is, and why; "" where it can carry all."""
+    """Return which parameter JSON cannot hold, and why; "" if it can hold all."""
     for name, value in parameters.items():
         try:
             json.dumps({name: value}, allow_nan=False)
@@ -45,8 +45,8 @@ def not_json(parameters: Mapping[str, Any]) -> str:
     return ""
 
 
-def _hold_image(which: str, image: Any) -> None:
-    """Hold an image, which may be anything a plugin returns, to its shape and dtype."""
+def _check_image(which: str, image: Any) -> None:
+    """Check the shape, dtype and values of an image, which may be any object that a plugin returned."""
     if not isinstance(image, np.ndarray) or image.dtype != np.float32 or image.ndim != 3 or image.shape[2] != 3:
         got = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ContractViolation(f"the sample's {which} image is {got}, expected (H, W, 3) float32")

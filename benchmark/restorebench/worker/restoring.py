@@ -1,4 +1,4 @@
-"""Run a restorer on a batch: pad, tile, time, survive a lack of memory, and hold it to its contract."""
+"""Running a restorer on a batch: padding, tiles, timing, retries if memory is short, checks of its contract."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from restorebench.worker import memory
 
 FALLBACK_TILES = (512, 256)
 """Tile sides tried in px, largest first, when a single image does not fit in memory."""
-_LEAST_OVERLAP = 32  # px; with less, a network's seams show
+_LEAST_OVERLAP = 32  # px; with less, seams between a network's tiles are visible
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A restored batch (B, 3, H, W), the seconds it took, and what the ladder or the restorer had to do.
+    """A restored batch (B, 3, H, W), and the seconds that it took.
 
-    peak_mib: as `memory.peak_mib` has it; None where the system does not tell.
+    peak_mib: as from `memory.peak_mib`; None if the system does not report it. fallback: what the ladder or the
+    restorer changed to make do with the memory, "" if nothing.
     """
 
     images: Tensor
@@ -41,20 +42,20 @@ def restore(
     """Restore a batch of whole images of any size; the result has the batch's own size.
 
     Raises:
-        ContractViolation: the restorer returned something else than it promised.
+        ContractViolation: the restorer broke its contract.
         TooLarge: a single image, or the smallest tile that the card allows, does not fit in memory.
     """
     height, width = batch.degraded.shape[-2:]
     padded = _padded(batch, card.multiple_of)
     with _fallbacks() as reported:
         images, seconds, fallback, peak = _ladder(restorer, card, padded, tile, overlap)
-    told = ", ".join(filter(None, [fallback, *dict.fromkeys(reported)]))
-    return Restored(images[..., :height, :width].clone(), seconds, peak, told)
+    fallbacks = ", ".join(filter(None, [fallback, *dict.fromkeys(reported)]))
+    return Restored(images[..., :height, :width].clone(), seconds, peak, fallbacks)
 
 
 @contextmanager
 def _fallbacks() -> Iterator[list[str]]:
-    """Collect what a restorer warns of as `Fallback`; other warnings go their way."""
+    """Collect a restorer's warnings of the category `Fallback`; other warnings are passed on."""
     reported: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", Fallback)
@@ -67,7 +68,7 @@ def _fallbacks() -> Iterator[list[str]]:
 
 
 def _padded(batch: Batch, multiple: int) -> Batch:
-    """Pad right and bottom to a multiple by reflection; by the edge where an image is too small to reflect."""
+    """Pad right and bottom to a multiple by reflection, or by edge pixels if an image is too small to reflect."""
     height, width = batch.degraded.shape[-2:]
     down, right = -height % multiple, -width % multiple
     if not (down or right):
@@ -82,13 +83,13 @@ def _padded(batch: Batch, multiple: int) -> Batch:
 
 
 class TooLarge(MemoryError):
-    """What did not fit in memory, at the end of the ladder."""
+    """The error at the end of the ladder: even the smallest allowed part does not fit in memory."""
 
 
 def _ladder(
     restorer: Restorer, card: RestorerInfo, batch: Batch, tile: int | None, overlap: int
 ) -> tuple[Tensor, float, str, float | None]:
-    """Try the batch whole, then halved down to single images, then tiled where the card allows it."""
+    """Try the whole batch, then halves down to single images, then tiles if the card allows them."""
     count = len(batch.keys)
     size, side, shared = count, tile, overlap
     while True:
@@ -111,13 +112,13 @@ def _ladder(
                 hint = "; a `tile` in the suite would cut it, and change the result" if could_tile else ""
                 raise TooLarge(f"{type(error).__name__} on {what}{hint}") from error
         if batch.degraded.device.type == "cuda":
-            torch.cuda.empty_cache()  # only now: the error's traceback held what the plugin had allocated
+            torch.cuda.empty_cache()  # only here: before, the error's traceback held the plugin's allocations
 
 
 def _in_parts(
     restorer: Restorer, card: RestorerInfo, batch: Batch, size: int, tile: int | None, overlap: int
 ) -> tuple[Tensor, float, float | None]:
-    """Restore so many images at a time; seconds are summed, and the peak is that of the worst part."""
+    """Restore `size` images at a time; seconds are summed, and the peak is the highest one of the parts."""
     parts = [
         _timed(restorer, card, _slice(batch, start, start + size), tile, overlap)
         for start in range(0, len(batch.keys), size)
@@ -128,10 +129,10 @@ def _in_parts(
 
 
 def _smaller_tile(card: RestorerInfo, batch: Batch, tile: int | None, overlap: int) -> tuple[int, int] | None:
-    """Return the next smaller tile and its overlap, in px; None where the card or the sides allow none.
+    """Return the next smaller tile and its overlap, in px; None if the card or the image's sides allow none.
 
-    The side is a multiple of the card's. Tiles share what was asked for, but no more than half of a tile, and
-    always leave room to advance by such a multiple.
+    The side is a multiple of the card's `multiple_of`. The overlap is the one asked for and at least 32 px, but at
+    most half a tile, and it leaves room to advance by one multiple.
     """
     if card.tiling is not Tiling.ALLOWED:
         return None
@@ -149,7 +150,7 @@ def _tiled(card: RestorerInfo, batch: Batch, tile: int | None) -> bool:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell a lack of memory from other errors; torch reports the CPU's as a plain RuntimeError."""
+    """Tell whether an error is a lack of memory; on the CPU, torch reports that as a plain RuntimeError."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     if not isinstance(error, RuntimeError):
@@ -175,7 +176,7 @@ def _slice(batch: Batch, start: int, stop: int) -> Batch:
 def _timed(
     restorer: Restorer, card: RestorerInfo, batch: Batch, tile: int | None, overlap: int
 ) -> tuple[Tensor, float, float | None]:
-    """Restore once, with the device synchronised around the clock."""
+    """Restore once; the device is synchronised before the clock is read, at the start and at the end."""
     device = batch.degraded.device
     cuda = device.type == "cuda"
     if cuda:
@@ -203,7 +204,7 @@ def _timed(
 
 
 def _checked(restorer: Restorer, batch: Batch) -> Tensor:
-    """Call the restorer and hold the answer to the contract."""
+    """Call the restorer and check the answer against the contract."""
     before = batch.degraded.clone()
     restored = restorer.restore(batch)
     if not isinstance(restored, Tensor):

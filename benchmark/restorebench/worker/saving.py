@@ -1,4 +1,4 @@
-"""Put restored images into the run folder."""
+"""Saving restored images in the run folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def save_output(path: Path, restored: Image, unrounded: bool) -> None:
-    """Save an image as PNG, and where `unrounded` as float32 `.npy` beside it.
+    """Save an image as PNG, and if `unrounded` also as float32 `.npy` beside it.
 
     Raises:
         RunFolderError: the disk is full or read-only.
@@ -28,9 +28,9 @@ def save_output(path: Path, restored: Image, unrounded: bool) -> None:
 
 
 def save_triple(folder: Path, stem: str, sample: Sample, name: str, restored: Image) -> None:
-    """Put what was given, what was wanted and what came out beside each other, to be looked at.
+    """Save the degraded, the clean and the restored image in one folder, for people to compare.
 
-    stem: what the first two are called; name: the file of the restored image.
+    stem: begins the names of the first two files. name: the file of the restored image.
 
     Raises:
         RunFolderError: the disk is full or read-only.
@@ -44,7 +44,7 @@ def save_triple(folder: Path, stem: str, sample: Sample, name: str, restored: Im
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Make a folder and write into it; a full or read-only disk is the user's to mend, no plugin's failure."""
+    """Create a folder and allow writing into it; report a full or read-only disk to the user, not as a failure."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield

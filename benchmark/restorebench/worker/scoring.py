@@ -1,4 +1,4 @@
-"""Score a restored batch under each column of a cell. A metric that fails costs its column, never the image."""
+"""Scoring a restored batch under each column of a cell. A metric that fails loses its column, never the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from restorebench.worker.reasons import failure_of
 
 @dataclass(frozen=True)
 class LoadedMetric:
-    """A metric, ready to be called under one protocol; or, as `failure`, why it could not be loaded."""
+    """A metric that is ready for one protocol. failure: why it could not be loaded; then metric is None."""
 
     card: MetricInfo
     protocol: ScoringProtocol
@@ -33,7 +33,7 @@ class LoadedMetric:
 
 @dataclass(frozen=True)
 class ImageScores:
-    """The scores of one image by column, None where a column does not apply; and why others failed."""
+    """The scores of one image by column, None if a column does not apply; and the failures of other columns."""
 
     values: dict[str, float | None] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
@@ -45,15 +45,15 @@ _Pair = tuple[Tensor, Tensor]
 def score(
     restored: Tensor, samples: Sequence[Sample], columns: Mapping[str, LoadedMetric], device: torch.device
 ) -> list[ImageScores]:
-    """Score (B, 3, H, W) on `device` under each column; pixel metrics on the CPU in float64, networks there.
+    """Score (B, 3, H, W) on `device` under each column: networks on `device`, other metrics in float64 on the CPU.
 
-    None where an image has no clean image, or lacks the metric's latent map, or the map marks nothing.
+    A score is None if the sample has no clean image, has no latent map for the metric, or its map marks nothing.
     """
     found = [ImageScores(dict.fromkeys(columns)) for _ in samples]
-    shown = _Shown(restored, samples, device)
+    batch = _PreparedBatch(restored, samples, device)
     for column, loaded in columns.items():
         rows = tuple(row for row, sample in enumerate(samples) if _applies(loaded, sample))
-        values, failures = _column(column, loaded, shown, rows)
+        values, failures = _column(column, loaded, batch, rows)
         for row in rows:
             if row in failures:
                 del found[row].values[column]
@@ -63,8 +63,8 @@ def score(
     return found
 
 
-class _Shown:
-    """A batch and its clean images as protocols want them, prepared once per protocol."""
+class _PreparedBatch:
+    """A batch and its clean images, prepared once per protocol."""
 
     def __init__(self, restored: Tensor, samples: Sequence[Sample], device: torch.device) -> None:
         self.samples = samples
@@ -84,21 +84,21 @@ class _Shown:
                 prepare(clean.to(self._device) if network else clean, protocol, network=network),
             )
         restored, clean = self._prepared[key]
-        return restored.clone(), clean.clone()  # a metric may write into its images: they are no other's
+        return restored.clone(), clean.clone()  # copies, as a metric may write into its images
 
 
 def _column(
-    column: str, loaded: LoadedMetric, shown: _Shown, rows: tuple[int, ...]
+    column: str, loaded: LoadedMetric, batch: _PreparedBatch, rows: tuple[int, ...]
 ) -> tuple[dict[int, float | None], dict[int, Failure]]:
-    """Score some rows; where that fails, one row at a time. Returns values and reasons of failure by row."""
+    """Score some rows; if that fails, one row at a time. Return the values and the failures by row."""
     if loaded.failure is not None:
         return {}, dict.fromkeys(rows, loaded.failure)
     if not rows:
         return {}, {}
     try:
-        maps = [_map(shown.samples[row], loaded.card.needs_map) for row in rows]
+        maps = [_map(batch.samples[row], loaded.card.needs_map) for row in rows]
         with torch.no_grad():
-            values = _called(loaded, shown.under(loaded, rows), maps)
+            values = _called(loaded, batch.under(loaded, rows), maps)
         return dict(zip(rows, values, strict=True)), {}
     except Exception as error:
         traceback.print_exc()
@@ -107,14 +107,14 @@ def _column(
     found: dict[int, float | None] = {}
     failures: dict[int, Failure] = {}
     for row in rows:
-        one, failed = _column(column, loaded, shown, (row,))
+        one, failed = _column(column, loaded, batch, (row,))
         found |= one
         failures |= failed
     return found, failures
 
 
 def _called(loaded: LoadedMetric, pair: _Pair, maps: Sequence[np.ndarray | None]) -> list[float | None]:
-    """Call a metric; None where its map marks nothing, which leaves it without a pixel and is no failure."""
+    """Call a metric; a score is None if the map marks no pixel, which is not a failure."""
     assert loaded.metric is not None  # a metric that could not be loaded is not called
     known = [torch.as_tensor(item, dtype=torch.float64) for item in maps if item is not None]
     latent = [crop_map(torch.stack(known)[:, None], loaded.protocol)] if known else []
@@ -123,10 +123,10 @@ def _called(loaded: LoadedMetric, pair: _Pair, maps: Sequence[np.ndarray | None]
 
 
 def held(answer: Any, card: MetricInfo, count: int, *, may_be_nan: bool = False) -> Tensor:
-    """Hold what a metric returned, which may be anything, to the contract: (count,) float64 on the CPU.
+    """Check what a metric returned, of any type, against the contract; return (count,) float64 on the CPU.
 
     Raises:
-        ContractViolation: it is something else; float32 will do for a network.
+        ContractViolation: it is not a (count,) tensor of float64, or of float32 for a network; or it has NaN.
     """
     if not isinstance(answer, Tensor) or answer.shape != (count,):
         got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
@@ -145,7 +145,7 @@ def _applies(loaded: LoadedMetric, sample: Sample) -> bool:
 
 
 def _map(sample: Sample, name: str | None) -> np.ndarray | None:
-    """Return a latent map by its name, or None; a composite's maps are called `part/name`."""
+    """Return a latent map by its name, or None; a composite's maps are named `part/name`."""
     if name is None:
         return None
     return next((m for key, m in sample.maps.items() if key == name or key.endswith(f"/{name}")), None)

@@ -1,4 +1,4 @@
-"""How a job becomes records: read, restore or detect, score, save."""
+"""The steps from a job to its records: read, restore or detect, score, save."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def devices() -> list[str]:
     """Name the devices this process can use, the CPU first."""
     found = ["cpu"]
     if torch.cuda.is_available():
-        found += [f"cuda:{place}" for place in range(torch.cuda.device_count())]
+        found += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return found
 
 
 class Session:
-    """Turns jobs into records, with what the shelf keeps loaded from one to the next."""
+    """A worker's session: it turns jobs into records, and keeps plugins, data and metrics loaded in between."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         torch.set_num_threads(setup.threads)
-        # TensorFloat-32 keeps 10 bits of a float's 23: not what `float32` in the records says.
+        # TensorFloat-32 keeps 10 of the 23 bits of a float's fraction, but the records say `float32`.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         self.device = torch.device(setup.device)
@@ -64,7 +64,7 @@ class Session:
             return Failed(failure_of(error))
 
     def _load(self, cell: CellSpec) -> Answer:
-        """Load what a cell needs. A plugin's error is the cell's failure; the data's is the user's to mend."""
+        """Load what a cell needs. A plugin's error fails the cell; an error in the data is for the user to fix."""
         self._shelf.prepare(cell)
         if cell.kind == "scores":
             return Ready(None)
@@ -76,7 +76,7 @@ class Session:
         return Ready(self._shelf.parameters())
 
     def _run(self, job: Job) -> Answer:
-        """Do a job's images; one that cannot be read is a failure of its own."""
+        """Do a job's images; an image that cannot be read fails alone."""
         samples, unread = self._read(job)
         if job.mode == "detect":
             detections = {index: self._undetected(job, index, why) for index, why in unread.items()}
@@ -93,14 +93,14 @@ class Session:
         return Recorded(_in_order(records), resident_mib())
 
     def _read(self, job: Job) -> tuple[dict[int, Sample], dict[int, Failure]]:
-        """Read a job's samples, by their index in the job; and say why the others cannot be read."""
+        """Read a job's samples, by their index in the job; return failures for those that cannot be read."""
         samples, unread = {}, {}
         for index, number in enumerate(job.samples):
             try:
                 samples[index] = reading.read(self._shelf.data, number)
             except Exception as error:
                 if isinstance(error, RestorebenchError) and not isinstance(error, _OF_ONE_SAMPLE):
-                    raise  # data that is not there: the user's to mend before anything goes on
+                    raise  # missing data: the user has to fix that before the run can go on
                 traceback.print_exc()
                 unread[index] = failure_of(error, "while reading: ")
         return samples, unread
@@ -112,11 +112,11 @@ class Session:
         work: Callable[[Job, Mapping[int, Sample]], dict[int, Outcome]],
         failed: Callable[[Job, int, Failure], Outcome],
     ) -> dict[int, Outcome]:
-        """Work on a group; if it fails, on one image at a time, so that only the culprit is lost."""
+        """Work on a group; if it fails, on one image at a time, so that only the image that fails is lost."""
         try:
             return work(job, samples)
         except RunFolderError:
-            raise  # not the plugin's doing, and every other image would meet it too
+            raise  # the plugin did not cause it, and every other image would fail in the same way
         except Exception as error:
             traceback.print_exc()
             if len(samples) == 1:
@@ -139,7 +139,7 @@ class Session:
         names = [f"{cell.dataset.task}/{job.ids[index]}" for index in samples] if card.named else []
         batch = Batch(
             degraded=degraded,
-            told=tuple(_told(job.told[index]) for index in samples),
+            told=tuple(_detection(job.told[index]) for index in samples),
             keys=tuple(self._noise_key(job, index) for index in samples),
             full_size=(degraded.shape[-2], degraded.shape[-1]),
             clean=clean,
@@ -177,11 +177,11 @@ class Session:
         return records
 
     def _keep(self, job: Job, index: int, sample: Sample, restored: Image) -> str:
-        """Keep what the suite asks for of an image; return where its output is, or an empty string."""
+        """Save what the suite asks for; return the path of the restored image, "" if it is not saved."""
         cell, name = job.cell, job.ids[index]
         if job.samples[index] < cell.triples:
-            shown = triple_name(name, cell.label, cell.tell, cell.digest)
-            save_triple(self.run_folder / cell.triples_folder, safe_name(name), sample, shown, restored)
+            file = triple_name(name, cell.label, cell.tell, cell.digest)
+            save_triple(self.run_folder / cell.triples_folder, safe_name(name), sample, file, restored)
         return self._save(job, index, restored) if cell.save else ""
 
     def _unrestored(self, job: Job, index: int, why: Failure) -> Record:
@@ -219,15 +219,15 @@ class Session:
         return DetectionRecord(job.cell.digest, job.ids[index], FAILED, why)
 
     def _rescore(self, job: Job, samples: Mapping[int, Sample]) -> dict[int, Record]:
-        """Score saved outputs under the columns a job asks for; from the unrounded file where there is one."""
+        """Score saved outputs under the columns that a job asks for, from the unrounded file if there is one."""
         records = {}
         asked = {name: self._shelf.metrics[name] for name in job.columns}
         for index, sample in samples.items():
             path = self.run_folder / job.outputs[index]
             exact = path.with_suffix(".npy")
             restored = np.load(exact, allow_pickle=False) if exact.exists() else images.read(path)
-            shown = images.to_tensor([restored]).to(self.device)
-            (found,) = score(shown, [sample], asked, self.device)
+            batch = images.to_tensor([restored]).to(self.device)
+            (found,) = score(batch, [sample], asked, self.device)
             records[index] = Record(
                 job.cell.digest,
                 job.ids[index],
@@ -245,7 +245,7 @@ class Session:
         return str(path.relative_to(self.run_folder))
 
 
-def _told(told: Told | None) -> Detection | None:
+def _detection(told: Told | None) -> Detection | None:
     return None if told is None else Detection(frozenset(told.labels), dict(told.probabilities))
 
 

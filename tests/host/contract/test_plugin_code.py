@@ -140,7 +140,7 @@ def test_a_plugin_file_edited_between_plan_and_work_is_refused(run, mine, tmp_pa
     data = [{"name": "paired-folder", "options": {"path": str(pairs)}}]
     plan = planned(mine, tmp_path, restorers=[{"name": "greys"}], datasets=data)
     edit(mine)
-    with pytest.raises(BrokenPlugin, match=r"mine\.py was changed while the run went on"):
+    with pytest.raises(BrokenPlugin, match=r"mine\.py was changed during the run"):
         runner.execute(plan, Settings(out=tmp_path / "run", device="cpu", workers=workers))
 
 

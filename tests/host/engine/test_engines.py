@@ -301,17 +301,17 @@ def test_workers_without_a_place_are_told_of_once_and_end_a_run_that_has_no_othe
     made._needs = {"num_cpus": 0.9, "num_gpus": 0, "memory": 3 * 2**30}
     made._heard = time.monotonic()
     made._actors = [ray_engine._Actor(number, None, None) for number in range(2)]
-    assert list(made._without_place()) == []
+    assert list(made._report_waiting()) == []
     made._actors[1].began -= 61
     asked = "an actor with 0.9 CPUs and 0 GPUs, 3.0 GiB; it has 1 CPUs and 0 GPUs, 1.0 GiB"
-    told = [note.text for note in made._without_place()]
+    told = [note.text for note in made._report_waiting()]
     assert told == [f"Ray has found no place yet for 1 of 2 workers: for {asked}"]
-    assert list(made._without_place()) == []
+    assert list(made._report_waiting()) == []
     made._heard -= 601
     with pytest.raises(RestorebenchError, match=f"Ray found no place in 601 s for {asked}"):
-        list(made._without_place())
+        list(made._report_waiting())
     made._actors[0].host = "node7"
-    assert list(made._without_place()) == []
+    assert list(made._report_waiting()) == []
 
 
 def test_an_address_where_nobody_listens_is_one_line(ray_engine):

@@ -140,7 +140,7 @@ def test_data_with_a_file_more_than_was_planned_end_the_run(run, pairs, workers)
         for name in ("GT", "LQ"):
             shutil.copy(pairs / "noisy" / name / "a-dark.png", pairs / "noisy" / name / "0-new.png")
 
-    told = rf"^dataset paired-folder \({pairs}\): noisy has 4 samples, and 3 were planned; make its files the same"
+    told = rf"^dataset paired-folder \({pairs}\): noisy has 4 samples, but 3 were planned; make its files the same"
     with pytest.raises(RestorebenchError, match=told):
         run(["identity"], watch=add, settings={"workers": workers})
 

@@ -229,7 +229,7 @@ def test_a_file_that_changes_while_it_is_sent_is_refused(tmp_path, weights):
 def test_files_of_others_are_not_given(tmp_path, weights):
     source = Folder(tmp_path / "data")
     for path in (weights[0], f"{tmp_path}/data/../cache/weights/a.pth", "/etc/passwd"):
-        with pytest.raises(RestorebenchError, match="is none of the run's files"):
+        with pytest.raises(RestorebenchError, match="is not one of the run's files"):
             source.read(path, 0)
 
 
@@ -260,7 +260,7 @@ def test_a_full_disk_under_a_run_folder_of_its_own_is_told_with_the_place_to_mak
     assert answer.error == (
         "RunFolderError",
         f"{told.run_folder}/outputs: No space left on device; give --out another folder, or make room in"
-        f" {tmp_path}/own/placed/runs, which stands for it there",
+        f" {tmp_path}/own/placed/runs, which replaces it there",
     )
 
 
@@ -327,7 +327,7 @@ def test_folders_named_with_two_dots_and_empty_ones_come_too(tmp_path, weights):
     assert {file.name for file in Path(place.here(dots)).iterdir()} == {"x.png", "y.png"}
     assert list(Path(place.here(empty)).iterdir()) == []
     assert sees(empty, glimpse(empty)) and not sees(f"{empty}/not", glimpse(empty))
-    with pytest.raises(RestorebenchError, match="is none of the run's files"):
+    with pytest.raises(RestorebenchError, match="is not one of the run's files"):
         Folder(dots).read(f"{dots}/../../cache/weights/a.pth", 0)
 
 

@@ -419,7 +419,7 @@ def test_a_home_folder_that_is_not_there_is_a_problem_with_its_place(made_here, 
             {"restorers": ["no-module"]},
             r"'no-module' failed importing its options \(nowhere:Options\): .*'nowhere'",
         ),
-        ({"restorers": ["no-model"]}, "'no-model' failed importing its options .*no pydantic model"),
+        ({"restorers": ["no-model"]}, "'no-model' failed importing its options .*not a pydantic model"),
         (
             {"restorers": [{"name": "bad-check", "options": {"level": 2}}]},
             "'bad-check' failed checking its options: KeyError: 'no level' {}",

@@ -200,7 +200,7 @@ class Demanding(PluginOptions):
     [
         (Loose, "must refuse unknown keys"),
         (Undocumented, "'sigma' needs a description"),
-        (Ambiguous, "'weights' takes a str and a Path, and every text for a path"),
+        (Ambiguous, "'weights' takes a str or a Path, so every text becomes a path"),
         (Demanding, "needs a default"),
     ],
 )
@@ -324,7 +324,7 @@ class Degrades:
 @pytest.mark.parametrize(
     ("degrade", "message"),
     [
-        (lambda clean, severity, rng: Degraded(clean + np.float32(1), {}), "leave"),
+        (lambda clean, severity, rng: Degraded(clean + np.float32(1), {}), "outside"),
         (lambda clean, severity, rng: Degraded(clean.astype(float), {}), "float32"),
         (lambda clean, severity, rng: Degraded(clean.copy(), {"sigma": np.float32(1)}), "JSON"),
         (lambda clean, severity, rng: Degraded(np.sqrt(clean, out=clean), {}), "wrote into the clean image"),

@@ -233,7 +233,7 @@ def test_going_on_from_a_checkpoint_runs_nothing(planted, tmp_path):
     options = Training(output=trained(tmp_path, planted), data=Data(clean="embedded"), iterations=1)
     layer = torch.nn.Linear(1, 1)
     kept = Kept(options, dict, layer, torch.optim.SGD(layer.parameters()), torch.amp.GradScaler("cpu"), None, 1)
-    with pytest.raises(RestorebenchError, match="no checkpoint of this training"):
+    with pytest.raises(RestorebenchError, match="not a checkpoint of this training"):
         kept.resume(True, print)
 
 

@@ -210,7 +210,7 @@ def test_a_file_without_tensors_is_refused(tmp_path, held):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\n", "a pointer of git-lfs.*git lfs pull"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\n", "a git-lfs pointer.*git lfs pull"),
         (b"\n<!DOCTYPE html><p>\xc3\xa9</p>", "a web page"),
         (b"junk", "a text file"),
         (b"a", "a text file"),
@@ -277,7 +277,7 @@ def test_weights_that_look_like_an_archive_near_their_end_are_read(tmp_path):
 def test_a_tensor_that_is_larger_than_its_file_is_refused(tmp_path, odd):
     tensor = torch.zeros(1).expand(10**9) if odd == "expanded" else torch.empty(10**9, device="meta")
     torch.save({"a": tensor}, tmp_path / "net.pth")
-    with pytest.raises(RestorebenchError, match="a names more numbers than the file holds"):
+    with pytest.raises(RestorebenchError, match="a claims more numbers than the file holds"):
         weights.read(tmp_path / "net.pth")
 
 

@@ -138,7 +138,7 @@ def test_a_finished_run_says_so_and_where_its_files_are(options, tmp_path, itera
     go(options())
     told = []
     train(Line(options()), options(iterations=iterations), told.append)
-    assert told == [f"finished before, after 2 iterations; its weights are in {tmp_path / 'out'}"]
+    assert told == [f"finished already, after 2 iterations; the weights are in {tmp_path / 'out'}"]
 
 
 def test_a_folder_in_use_is_refused(options, tmp_path):
@@ -148,7 +148,7 @@ def test_a_folder_in_use_is_refused(options, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(options):
-    with pytest.raises(RestorebenchError, match="iteration 2: the loss is no number"):
+    with pytest.raises(RestorebenchError, match="iteration 2: the loss is not finite"):
         go(options(), fails_at=2)
 
 
@@ -158,7 +158,7 @@ def test_weights_that_are_no_numbers_are_not_saved(options, tmp_path):
     longer = options(iterations=3)
     stage = Line(longer)
     stage.after_step = lambda: stage.module.weight.data.fill_(float("nan"))
-    with pytest.raises(RestorebenchError, match="iteration 3: weights are no numbers"):
+    with pytest.raises(RestorebenchError, match="iteration 3: the weights are not finite"):
         train(stage, longer, lambda text: None)
     assert (tmp_path / "out" / "checkpoint.pt").read_bytes() == before
 
@@ -167,7 +167,7 @@ def test_weights_that_are_no_numbers_are_not_saved(options, tmp_path):
 def test_a_damaged_checkpoint_is_one_line(options, tmp_path, held):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "checkpoint.pt").write_bytes(held)
-    with pytest.raises(RestorebenchError, match=r"checkpoint\.pt: no checkpoint of this training"):
+    with pytest.raises(RestorebenchError, match=r"checkpoint\.pt: not a checkpoint of this training"):
         go(options())
 
 
@@ -391,7 +391,7 @@ def test_parameters_may_have_a_rate_by_a_part_of_their_name(options):
     optimiser.step()
     for name, value in module.named_parameters():
         assert torch.allclose(before[name] - value, torch.tensor(0.125 if "slow" in name else 0.5))
-    with pytest.raises(RestorebenchError, match=r"rates: no name of a parameter has 'other' in it"):
+    with pytest.raises(RestorebenchError, match=r"rates: no parameter has 'other' in its name"):
         optimiser_of(module, options(rates={"other": 0.1}))
 
 
@@ -487,7 +487,7 @@ def spoilt(run, change):
         (run / "history.jsonl").unlink()
         return run / "x.safetensors", "history\\.jsonl: no such file"
     (run / "checkpoint.pt").write_bytes(b"junk" if change == "junk" else b"")
-    return run / "x.safetensors", "checkpoint\\.pt: no checkpoint of a training"
+    return run / "x.safetensors", "checkpoint\\.pt: not a checkpoint of a training"
 
 
 @pytest.mark.parametrize("change", ["target", "history", "junk", "empty"])

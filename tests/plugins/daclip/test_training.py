@@ -249,7 +249,7 @@ def test_recipes_need_no_more_than_places(path):
 
 
 def test_a_configuration_that_is_not_there_names_the_recipes(capsys):
-    with pytest.raises(SystemExit, match="nowhere: no such file, and no recipe; recipes are compact-controller, "):
+    with pytest.raises(SystemExit, match="nowhere: no such file or recipe; the recipes are compact-controller, "):
         main(["restorer", "nowhere"])
 
 

@@ -1,7 +1,7 @@
-"""What runs in each of Ray's actors: a supervisor with one worker process. It imports neither ray nor torch.
+"""The code of each Ray actor: a supervisor with one worker process. It imports neither ray nor torch.
 
-A plugin that crashes, hangs or leaks ends a worker, not the actor; and no actor holds a GPU's memory, so that
-ending the worker frees all of it.
+A plugin that crashes, hangs or leaks memory ends a worker, not the actor. No actor holds GPU memory, so ending the
+worker frees all of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from restorebench.worker.jobs import Job, Setup
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where an actor is: the machine, the versions there, and which of the driver's files and folders are not."""
+    """An actor's machine: its name, its package versions, and the driver's files and folders that it lacks."""
 
     host: str
     versions: Mapping[str, str]
@@ -35,18 +35,18 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Settled:
-    """An actor has what it was missing. error: type and message of what keeps it from that."""
+    """An actor has received the files that it lacked. error: type and message if it could not receive them."""
 
     error: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a group.
+    """The outcome of a group.
 
-    seconds: what its cell is to be charged with. given_up: why its cell is hopeless, or None. error: type and
-    message of what the user has to mend; then the events are not all. files: what was put into a run folder that
-    is not the driver's, {relative path: bytes}. log: what the worker's log has grown by there.
+    seconds: time to charge to its cell. given_up: why its cell is given up, or None. error: type and message of an
+    error that the user has to fix; then events are incomplete. files: files written to a run folder that is not
+    the driver's, {relative path: bytes}. log: bytes that were added to the worker's log there.
     """
 
     events: tuple[Event, ...]
@@ -58,17 +58,17 @@ class Answer:
 
 
 class GroupActor:
-    """Does one group per call. Its worker ends with it: the kernel sees to that, however the actor ends."""
+    """Does one group per call. However the actor ends, the kernel ends its worker with it."""
 
     def __init__(self, setup: Setup, number: int, folder: str, environment: Mapping[str, str]) -> None:
         """Prepare; the worker starts with the first group.
 
-        number: names the folder of its worker's log. folder: the driver's working folder. environment: variables
-        of the driver that plugins and the cache look at.
+        number: part of the name of its log folder. folder: the driver's working folder. environment: variables of
+        the driver that plugins and the cache use.
         """
-        self._own_cache = cache_folder()  # before the driver's is named
+        self._own_cache = cache_folder()  # before the driver's variables replace it
         os.environ.update(environment)
-        with contextlib.suppress(OSError):  # not on this machine
+        with contextlib.suppress(OSError):  # the folder is not on this machine
             os.chdir(folder)
         self._setup = setup
         self._placement = Placement(setup)
@@ -76,7 +76,7 @@ class GroupActor:
         self._log_sent = 0
 
     def surroundings(self, mark: str, glimpses: Mapping[str, Glimpse]) -> Surroundings:
-        """Say where this is.
+        """Return the machine's name, its versions, and the inputs that it lacks.
 
         mark: a file in the run folder that the driver has just made. glimpses: what the driver sees of each input.
         """
@@ -85,7 +85,7 @@ class GroupActor:
         return Surroundings(platform.node(), environment.installed(), tuple(missing))
 
     def settle(self, missing: Sequence[str], files: Files) -> Settled:
-        """Bring what is missing here. files: where to get it."""
+        """Fetch the missing files and folders. files: their source."""
         try:
             self._placement = Placement(self._setup, missing, files, self._own_cache)
         except RestorebenchError as error:
@@ -95,34 +95,34 @@ class GroupActor:
         return Settled()
 
     def run(self, job: Job, spent_elsewhere: float) -> Answer:
-        """Do a group. spent_elsewhere: how many seconds its cell has been at work on other actors."""
-        queues, place = self._supervisor.queues, self._placement
+        """Do a group. spent_elsewhere: seconds that its cell has spent on other actors."""
+        queues, placement = self._supervisor.queues, self._placement
         queues.spent_elsewhere(job, spent_elsewhere)
         before, events, files, error = queues.spent(job), list[Event](), dict[str, bytes](), None
         try:
-            with place.with_outputs(job.outputs):
-                for event in self._supervisor.run([place.here(job)]):
+            with placement.with_outputs(job.outputs):
+                for event in self._supervisor.run([placement.here(job)]):
                     events.append(_as_asked(event, job))
         except (RestorebenchError, OSError) as met:
             error = (type(met).__name__, str(met))
         try:
-            files = place.take_written()
-        except OSError as met:  # no record may name an image that does not come along
+            files = placement.take_written()
+        except OSError as met:  # no record may name an image that is not sent with it
             events, error = [], error or (type(met).__name__, str(met))
         seconds, given_up = queues.spent(job) - before, queues.given_up(job.cell)
-        answer = place.there(Answer(tuple(events), seconds, given_up, error, files, self._new_log()))
-        if place.scratch is None or answer.error is None or answer.error[0] != RunFolderError.__name__:
+        answer = placement.there(Answer(tuple(events), seconds, given_up, error, files, self._new_log()))
+        if placement.scratch is None or answer.error is None or answer.error[0] != RunFolderError.__name__:
             return answer
-        text = f"{answer.error[1]}, or make room in {place.scratch.parent}, which stands for it there"
+        text = f"{answer.error[1]}, or make room in {placement.scratch.parent}, which replaces it there"
         return replace(answer, error=(answer.error[0], text))
 
     @cached_property
     def _supervisor(self) -> Supervisor:
-        """The supervisor; made with the first group, when it is known where everything is."""
+        """The supervisor; made with the first group, once the paths of all files are known."""
         return Supervisor(self._setup, 1, Path(self._setup.run_folder) / self._logs)
 
     def _new_log(self) -> bytes:
-        """Return what the log has grown by, where the driver does not see it."""
+        """Return the bytes added to the log since the last call; empty if the driver sees the log itself."""
         if self._placement.scratch is None:
             return b""
         with contextlib.suppress(FileNotFoundError), (self._supervisor.logs / "worker-0.log").open("rb") as file:
@@ -134,7 +134,7 @@ class GroupActor:
 
 
 def _as_asked(event: Event, job: Job) -> Event:
-    """Let an event be about the driver's cell, whatever paths were put into it here."""
+    """Put the driver's cell back into an event, as the cell here has this machine's paths."""
     if isinstance(event, Done):
         return replace(event, job=replace(event.job, cell=job.cell))
     return replace(event, cell=job.cell) if isinstance(event, Loaded) else event

@@ -1,4 +1,4 @@
-"""Which Ray a run uses: one that is started on this machine for it alone, or a cluster that is joined."""
+"""The Ray that a run uses: one started on this machine for this run alone, or a cluster that it joins."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from restorebench.contract.errors import RestorebenchError
 
 _ENDING_SECONDS = 30
 _ANSWER_SECONDS = 20
-# Ray listens to the whole network: let nobody in who has not the token that it keeps in the home folder.
+# Ray listens on the whole network, so it must require the token that it keeps in the home folder.
 _PRIVATE = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 
 
 @contextmanager
 def started(cpus: int) -> Iterator[str]:
-    """Start a Ray on this machine and give its address; it ends when this ends, or this process does, in any way.
+    """Start a Ray on this machine and yield its address; it ends with this block, or however this process ends.
 
-    cpus: how many it says it has, if that is more than there are. No dashboard, no usage reports, nothing on
-    this process's output. Its own files are in a folder of their own and are removed.
+    cpus: number of CPUs that it claims to have, if that is more than there are. It has no dashboard, sends no
+    usage reports, and writes nothing to this process's output. Its files are in their own folder and are removed.
 
     Raises:
         RestorebenchError: it does not start.
@@ -58,7 +58,7 @@ def started(cpus: int) -> Iterator[str]:
 
 @contextmanager
 def _as_private() -> Iterator[None]:
-    """Let this process into a Ray that asks for a token."""
+    """Let this process join a Ray that requires a token."""
     before = {name: os.environ.get(name) for name in _PRIVATE}
     os.environ.update(_PRIVATE)
     _read_variables_again()
@@ -74,9 +74,9 @@ def _as_private() -> Iterator[None]:
 
 
 def _read_variables_again() -> None:
-    """Have Ray notice variables that were set after it was imported, the way it does itself after setting one."""
+    """Make Ray read variables that were set after its import, as Ray itself does after it has set one."""
     compiled: Any = ray._raylet
-    if hasattr(compiled, "AuthenticationTokenLoader"):  # Ray 2.52 or newer; before, there were no tokens
+    if hasattr(compiled, "AuthenticationTokenLoader"):  # Ray 2.52 or newer; older ones have no tokens
         compiled.Config.initialize("")
 
 
@@ -85,7 +85,7 @@ def joined(address: str) -> Iterator[None]:
     """Connect this process to the Ray at an address: `auto`, or `HOST:PORT` from a machine that is part of it.
 
     Raises:
-        RestorebenchError: there is none, or this process is connected already.
+        RestorebenchError: there is no Ray, or this process is connected already.
     """
     if ray.is_initialized():
         raise RestorebenchError("this process uses Ray already: call ray.shutdown() before a run with engine ray")
@@ -96,8 +96,8 @@ def joined(address: str) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         why = " ".join(str(error).split()).partition(". ")[0]
         raise RestorebenchError(
-            f"--address {address}: no Ray can be joined there: {why}; name it as auto or HOST:PORT, and where it"
-            " asks for a token, set RAY_AUTH_MODE=token here too and bring its ~/.ray/auth_token"
+            f"--address {address}: no Ray can be joined there: {why}; name it as auto or HOST:PORT, and if it"
+            " requires a token, set RAY_AUTH_MODE=token here too and copy its ~/.ray/auth_token"
         ) from None
     try:
         yield
@@ -106,9 +106,9 @@ def joined(address: str) -> Iterator[None]:
 
 
 def _require_answer(address: str) -> None:
-    """Notice an address where nobody listens: Ray 2.60 waits for it without end."""
+    """Raise an error if nothing listens at an address, as Ray 2.60 would wait for it without end."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "://" in address:  # `auto`, which Ray looks up, and its clients' own
+    if not host or not port.isdigit() or "://" in address:  # `auto`, which Ray looks up, or its client's
         return
     try:
         socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
@@ -118,8 +118,8 @@ def _require_answer(address: str) -> None:
 
 @contextmanager
 def _own_handler() -> Iterator[None]:
-    """Keep what this process does on SIGTERM: Ray would set a handler of its own."""
-    if threading.current_thread() is not threading.main_thread():  # where Ray sets none, and none can be set
+    """Keep this process's handler of SIGTERM, as Ray would set its own."""
+    if threading.current_thread() is not threading.main_thread():  # there, no handler can be set
         yield
         return
     handler = signal.getsignal(signal.SIGTERM)

@@ -1,8 +1,8 @@
-"""Hand groups to Ray's actors, and lose none of them when actors or machines are lost.
+"""The engine that gives groups to Ray actors, and loses none of them when actors or machines are lost.
 
-The queues stay here, with the driver: what is next, what a cell has spent, what is given up. An actor is given one
-group per call. When it is lost, its group goes back into the queues and another actor takes its place, perhaps on
-another machine.
+The queues stay here, with the driver: what is next, the time that cells have spent, the cells given up. An actor
+gets one group per call. When it is lost, its group goes back into the queues and another actor takes its place,
+perhaps on another machine.
 """
 
 from __future__ import annotations
@@ -46,29 +46,29 @@ from restorebench.engine.ray.placement import Glimpse, glimpse
 from restorebench.engine.ray.source import RemoteSource
 
 LOST_ATTEMPTS = 10
-"""How often a group is tried again after its actor was lost, which is hardly ever the group's doing."""
+"""How often a group is tried again after its actor was lost, which the group itself hardly ever causes."""
 LOSSES_PER_WORKER = 5
-"""How many actors may be lost, per worker asked for, before a single group comes back."""
+"""How many actors per worker may be lost without a group coming back in between."""
 _PATIENCE_SECONDS = 60
-"""How long an actor may look for a place before that is told."""
-_LISTENING_SECONDS = 0.5  # a signal does not end it, and whoever stops a run does not like to wait
+"""How long Ray may need to start an actor before the user is told."""
+_LISTENING_SECONDS = 0.5  # a signal does not end a wait, and a user who stops a run should not have to wait
 
 
 @contextmanager
 def opened(setup: Setup, settings: Settings, stop: Stop) -> Iterator[RunJobs]:
-    """Give what runs jobs on up to `settings.workers` actors. Ray starts, or is joined, with the first job."""
+    """Give a function that runs jobs on up to `settings.workers` actors; the first job starts or joins Ray."""
     with _Actors(setup, settings, stop) as actors:
         yield actors.run
 
 
 @dataclass
 class _Actor:
-    """One actor: its handle, what was asked of it and what it has loaded by now. number: among those that live."""
+    """One actor: its handle, its calls and the cell that it has loaded. number: unique among living actors."""
 
     number: int
     handle: Any  # of a class that Ray makes
     arriving: Any  # a reference to its Surroundings, then perhaps to Settled; None once it can work
-    host: str = ""  # not known at first
+    host: str = ""  # "" until the actor reports it
     began: float = field(default_factory=time.monotonic)
     call: Any = None  # a reference to the Answer it works on
     work: Work | None = None
@@ -82,7 +82,7 @@ class _Actor:
 
 
 class _Actors:
-    """Runs jobs on actors. Leaving it ends them, and the Ray that was started for them."""
+    """Runs jobs on actors. Leaving the context ends them, and the Ray that was started for them."""
 
     def __init__(self, setup: Setup, settings: Settings, stop: Stop) -> None:
         self._setup = setup
@@ -91,7 +91,7 @@ class _Actors:
         self._queues = Queues(setup.limits.get("plugin_seconds"))
         self._actors: list[_Actor] = []
         self._connection = ExitStack()
-        self._class: Any = None  # what Ray makes of GroupActor, once connected
+        self._class: Any = None  # Ray's class for GroupActor, once connected
         self._needs: dict[str, float] = {}
         self._mark = Path(setup.run_folder) / "logs" / f"driver-{secrets.token_hex(8)}"
         self._glimpses: dict[str, Glimpse] = {}
@@ -111,10 +111,10 @@ class _Actors:
                     ray.kill(handle)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """Run jobs to their end, yielding what happens.
+        """Run jobs to their end, and yield events.
 
         Raises:
-            RestorebenchError: the data cannot be read, the device is not there, or Ray has no actors to give.
+            RestorebenchError: the data cannot be read, the device is missing, or Ray cannot start actors.
         """
         if jobs and self._class is None:
             self._connect()
@@ -127,7 +127,7 @@ class _Actors:
             yield from self._hear()
             yield from self._queues.happened()
 
-    # ------------------------------------------------------------ Ray, and what is asked of it
+    # ------------------------------------------------------------ connecting to Ray
 
     def _connect(self) -> None:
         workers, threads = self._settings.workers, self._setup.threads
@@ -141,12 +141,12 @@ class _Actors:
         self._needs = resources.needs(self._settings, self._setup)
         if not self._needs["num_gpus"]:
             self._setup = replace(self._setup, device="cpu")
-        # An actor that Ray restarts by itself repeats a group without end, should the group be what ends it: the
-        # driver counts, as the supervisor does. So neither max_restarts nor max_task_retries are set.
+        # If Ray restarted actors by itself, a group that kills its actor would be repeated without end. The driver
+        # counts attempts, as the supervisor does, so neither max_restarts nor max_task_retries is set.
         self._class = ray.remote(GroupActor).options(**self._needs, scheduling_strategy="SPREAD")
         self._glimpses = {path: glimpse(path) for path in self._setup.inputs}
         self._mark.parent.mkdir(parents=True, exist_ok=True)
-        for left in self._mark.parent.glob("driver-*"):  # by a driver that was killed
+        for left in self._mark.parent.glob("driver-*"):  # left by a driver that was killed
             left.unlink()
         self._mark.touch()
         self._connection.callback(self._mark.unlink, missing_ok=True)
@@ -163,8 +163,8 @@ class _Actors:
 
     def _start(self) -> None:
         number = next(n for n in range(len(self._actors) + 1) if all(n != actor.number for actor in self._actors))
-        told = {name: text for name, text in os.environ.items() if name.startswith("RESTOREBENCH_")}
-        handle = self._class.remote(self._setup, number, str(Path.cwd()), told)
+        variables = {name: text for name, text in os.environ.items() if name.startswith("RESTOREBENCH_")}
+        handle = self._class.remote(self._setup, number, str(Path.cwd()), variables)
         self._actors.append(_Actor(number, handle, handle.surroundings.remote(str(self._mark), self._glimpses)))
 
     def _send(self, actor: _Actor) -> None:
@@ -185,7 +185,7 @@ class _Actors:
         ray.wait(asked, num_returns=1, timeout=_LISTENING_SECONDS)
         ready = set(ray.wait(asked, num_returns=len(asked), timeout=0)[0])
         if not ready:
-            yield from self._without_place()
+            yield from self._report_waiting()
         for actor in list(self._actors):
             for reference in actor.references:
                 if reference not in ready:
@@ -193,7 +193,7 @@ class _Actors:
                 try:
                     heard = ray.get(reference)
                 except RayTaskError:
-                    raise  # a mistake in this package
+                    raise  # a bug in this package
                 except RayError as error:
                     yield self._replace(actor, error)
                     break
@@ -209,25 +209,25 @@ class _Actors:
                     work, actor.call, actor.work = actor.work, None, None
                     yield from self._answered(actor, work, heard)
 
-    def _arrived(self, actor: _Actor, place: Surroundings) -> Iterator[Note]:
-        """Have an actor fetch what its machine does not see."""
-        require_same(place)
+    def _arrived(self, actor: _Actor, machine: Surroundings) -> Iterator[Note]:
+        """Let an actor fetch the files that its machine lacks."""
+        require_same(machine)
         known = {other.host for other in self._actors}
-        actor.host, actor.arriving = place.host, None
-        if not place.missing:
+        actor.host, actor.arriving = machine.host, None
+        if not machine.missing:
             return
-        if place.host not in known:
-            more = f" and {len(place.missing) - 1} more" if len(place.missing) > 1 else ""
-            yield Note(f"{place.host} does not see {place.missing[0]}{more}: sent there, unless it was before")
+        if machine.host not in known:
+            more = f" and {len(machine.missing) - 1} more" if len(machine.missing) > 1 else ""
+            yield Note(f"{machine.host} does not see {machine.missing[0]}{more}: sent there, unless it was before")
         if self._source is None:
             self._source = RemoteSource([*self._setup.inputs, self._setup.run_folder])
-        actor.arriving = actor.handle.settle.remote(place.missing, self._source)
+        actor.arriving = actor.handle.settle.remote(machine.missing, self._source)
 
     def _answered(self, actor: _Actor, work: Work, answer: Answer) -> Iterator[Event]:
         self._lost = 0
         self._queues.spend(work.job, answer.seconds)
         actor.spent[work.job.cell.digest] += answer.seconds
-        self._put_down(actor, answer)
+        self._save(actor, answer)
         for event in answer.events:
             yield replace(event, worker=actor.number) if isinstance(event, Done) else event
         if answer.error is not None:
@@ -235,8 +235,8 @@ class _Actors:
         if answer.given_up is not None:
             self._queues.give_up(work.job.cell, answer.given_up)
 
-    def _put_down(self, actor: _Actor, answer: Answer) -> None:
-        """Keep the files and the log that an actor could not put into the run folder itself."""
+    def _save(self, actor: _Actor, answer: Answer) -> None:
+        """Write the files and the log that an actor could not write to the run folder itself."""
         folder = Path(self._setup.run_folder)
         try:
             for name, data in answer.files.items():
@@ -249,20 +249,20 @@ class _Actors:
                 with log.open("ab") as file:
                     file.write(answer.log)
         except OSError as error:
-            place = error.filename or folder
-            raise RunFolderError(f"{place}: {error.strerror}; give --out another folder") from error
+            path = error.filename or folder
+            raise RunFolderError(f"{path}: {error.strerror}; give --out another folder") from error
 
-    # ------------------------------------------------------------ when actors are lost, or never come
+    # ------------------------------------------------------------ when actors are lost, or do not start
 
     def _replace(self, actor: _Actor, error: RayError) -> Note:
-        """Take an actor's group back; another will be started for it.
+        """Put a lost actor's group back into the queues; another actor will be started for it.
 
         Raises:
-            RestorebenchError: too many were lost, one after the other, without a group coming back.
+            RestorebenchError: too many actors were lost in a row without a group coming back.
         """
         self._actors.remove(actor)
         with contextlib.suppress(RayError):
-            ray.kill(actor.handle)  # Ray may only have lost sight of it
+            ray.kill(actor.handle)  # Ray may only have lost contact to it
         if (work := actor.work) is not None:
             work.killed += 1
             failure = Failure(FailureKind.KILLED, f"its actor was lost {work.killed} times")
@@ -276,18 +276,18 @@ class _Actors:
             )
         return Note(f"an actor was lost, and is replaced: {why}")
 
-    def _without_place(self) -> Iterator[Note]:
-        """Notice actors that Ray has no place for; those that work may take their time.
+    def _report_waiting(self) -> Iterator[Note]:
+        """Report actors that Ray cannot start for lack of resources; there is no limit for actors that work.
 
         Raises:
-            RestorebenchError: it has found none for a single one.
+            RestorebenchError: Ray could not start a single actor in `START_SECONDS`.
         """
         now = time.monotonic()
         seeking = [actor for actor in self._actors if not actor.host]
         if now - self._heard > START_SECONDS and len(seeking) == len(self._actors):
             raise RestorebenchError(
                 f"Ray found no place in {now - self._heard:.0f} s for {self._asked()}; ask for fewer threads or"
-                f" GPUs, or delete {cache_folder() / COSTS}, which says what memory plugins took"
+                f" GPUs, or delete {cache_folder() / COSTS}, which records the memory of plugins"
             )
         late = [actor for actor in seeking if now - actor.began > _PATIENCE_SECONDS]
         if late and not self._told_of_late:

@@ -1,9 +1,9 @@
 """Keep a Ray on this machine for one run: `python -m restorebench.engine.ray.keeper CPUS`.
 
-Ray's own processes end with the process that started them, but what they started may not: after a SIGKILL two
-agents of Ray 2.60 went on for some minutes, and what a plugin starts goes on for ever. So all of them descend from
-this process, to which Linux hands those that lose their parents; when its standard input ends, which any death of
-the driver brings about, it ends them all and removes what Ray has put down.
+Ray's own processes end with the process that started them, but their children may not: after a SIGKILL, two agents
+of Ray 2.60 went on for some minutes, and processes that a plugin starts go on for ever. So all of them descend
+from this process, which Linux makes the parent of those that lose theirs. When the driver ends in any way, the
+standard input of this process ends; it then ends all descendants and removes Ray's files.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 from restorebench.worker.processes import adopt_orphans, end_descendants
 
 _OBJECT_STORE_BYTES = 256 * 2**20
-"""Room for groups and outcomes on their way, without images. Ray would take a third of the memory."""
+"""Space for groups and outcomes in transit, without images. By default, Ray would take a third of the memory."""
 
 
 def main() -> None:
-    """Start a Ray, print its address or `error: ` and why there is none, and keep it until stdin ends."""
+    """Start a Ray, print its address, or `error: ` and why it did not start, and wait for stdin to end."""
     adopt_orphans()
-    # Not the run folder, nor TMPDIR: sockets lie below it, and their paths may have 107 characters at most.
+    # Not the run folder, nor TMPDIR: it holds sockets, whose paths may have 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="restorebench-ray-", dir="/tmp"))
     keeping = threading.Thread(target=_end_with_stdin, args=(folder,))
-    keeping.start()  # a thread: the driver may die while Ray starts
+    keeping.start()  # in a thread, as the driver may die while Ray starts
     try:
         import ray
 
@@ -42,7 +42,7 @@ def main() -> None:
             _temp_dir=str(folder),
         )
         answer = ray.get_runtime_context().gcs_address
-    except Exception as error:  # whatever it is, the driver has to know
+    except Exception as error:  # the driver has to report any error
         answer = f"error: {type(error).__name__}: {' '.join(str(error).split())}"
     print(answer, flush=True)
     keeping.join()

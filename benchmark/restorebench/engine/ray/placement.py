@@ -1,8 +1,8 @@
-"""Give a machine what it does not see of the driver's files, once, whichever actors are there.
+"""Copying of the driver's files to machines that do not see them, once per machine.
 
-They come to lie below a folder of the machine's cache, each under its whole path at the driver, so that files that
-name their neighbours find them. Options, roots and messages are translated on the way in and out. It imports
-neither ray nor torch.
+The copies are below a folder of the machine's cache, each under its whole path at the driver, so that files that
+name their neighbours find them. Paths in options, roots and messages are translated on the way in and out. This
+module imports neither ray nor torch.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from restorebench.worker.jobs import Setup
 Data = TypeVar("Data")
 
 PART_BYTES = 16 * 2**20
-"""How much of a file travels at once."""
+"""Size of the parts in which a file is sent."""
 _GLIMPSED = 100
 FOLDER = "placed"
-"""Below the cache folder: what was sent to this machine. It may be deleted when no run uses it."""
+"""Folder in the cache folder for files sent to this machine. It may be deleted when no run uses it."""
 
 
 Glimpse = Mapping[str, int]
-"""Size in bytes of a file or folder, named "", and of some things below it by name; -1 for what is no file."""
+"""Sizes in bytes of a file or folder, named "", and of some entries below it by name; -1 for all but files."""
 
 
 def glimpse(path: str) -> Glimpse:
-    """Look at a file or folder, to tell whether another machine sees the same.
+    """Look at a file or folder, to find out whether another machine sees the same.
 
-    A folder is often there with nothing mounted on it, or with another user's files.
+    A folder may exist there with nothing mounted on it, or with another user's files.
     """
-    place = Path(path)
-    return {"": _size(place)} | (dict(_glimpsed(place, _GLIMPSED)) if place.is_dir() else {})
+    root = Path(path)
+    return {"": _size(root)} | (dict(_glimpsed(root, _GLIMPSED)) if root.is_dir() else {})
 
 
 def _glimpsed(folder: Path, most: int) -> Iterator[tuple[str, int]]:
-    """Look at up to so many things in a folder, and share that number out to the folders among them."""
+    """Look at up to `most` files and folders in a folder, divided among its subfolders."""
     try:
         names = sorted(each.name for each in folder.iterdir())
-    except OSError:  # what may not be read here is read nowhere
+    except OSError:  # a folder that may not be read here is not read anywhere
         return
     chosen = names[:: 1 + len(names) // most]
     for name in chosen:
@@ -61,22 +61,22 @@ def _glimpsed(folder: Path, most: int) -> Iterator[tuple[str, int]]:
 
 
 def sees(path: str, glimpsed: Glimpse) -> bool:
-    """Tell whether what was glimpsed elsewhere is here too. What has come to a folder since does not matter."""
+    """Tell whether this machine has the files of a glimpse. Files added to a folder since then do not matter."""
     try:
         return all(
             Path(path, name).exists() and _size(Path(path, name)) == size for name, size in glimpsed.items()
         )
-    except OSError:  # it may not be looked at
+    except OSError:  # its folder may not be read
         return False
 
 
-def _size(place: Path) -> int:
-    return place.stat().st_size if place.is_file() else -1
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file of the driver: its absolute path, its size in bytes and what it holds; "" for an empty folder."""
+    """A file of the driver: its absolute path, size in bytes and sha256; the sha256 of an empty folder is ""."""
 
     path: str
     bytes: int
@@ -84,32 +84,32 @@ class Item:
 
 
 class Files(Protocol):
-    """What gives the driver's files to others."""
+    """A source of the driver's files."""
 
     def items(self, paths: Sequence[str]) -> list[Item]:
-        """List the files at or below paths, and those that are empty folders; what is not there is left out."""
+        """List the files at or below paths, and paths that are empty folders; missing paths are left out."""
 
     def read(self, path: str, start: int) -> bytes:
-        """Return `PART_BYTES` of a file, fewer at its end."""
+        """Return `PART_BYTES` bytes of a file from `start` on, fewer at its end."""
 
 
 class Placement:
-    """Where on this machine the driver's files are.
+    """The paths on this machine of the driver's files.
 
-    What the machine sees stays where it is. tree: folder below which the rest has come, None without any. scratch:
-    what stands for a run folder that is not seen, None for one that is.
+    If the machine has a file or folder under the driver's path, it uses its own. tree: folder with copies of the
+    others, None without any. scratch: replacement of the run folder, None if the machine sees the run folder.
     """
 
     def __init__(
         self, setup: Setup, missing: Sequence[str] = (), files: Files | None = None, cache: Path = Path()
     ) -> None:
-        """Bring what is missing here, unless it was before.
+        """Copy missing files to this machine, unless it has copies already.
 
-        missing: of the setup's inputs and its run folder; if any, files gives them. cache: folder of this machine
-        that may be written.
+        missing: those of the setup's inputs and its run folder that this machine lacks. files: their source,
+        needed if any are missing. cache: folder of this machine that may be written.
 
         Raises:
-            RestorebenchError: it cannot be written, or a file cannot be read or changed while it was sent.
+            RestorebenchError: the cache cannot be written, or a file cannot be read or changed while it was sent.
         """
         self.tree: Path | None = None
         self.scratch: Path | None = None
@@ -120,11 +120,11 @@ class Placement:
             return
         self._files = files
         lacking = [path for path in missing if path != setup.run_folder]
-        # What lies below one root, or in the cache, has to be in one place.
-        places = [*setup.roots.values(), setup.cache]
-        parted = [place for place in places if any(Path(path).is_relative_to(place) for path in lacking)]
-        lacking += [path for path in setup.inputs if any(Path(path).is_relative_to(place) for place in parted)]
-        self._moved = [*lacking, *parted]
+        # All inputs below one root, or in the cache, have to be in one tree.
+        folders = [*setup.roots.values(), setup.cache]
+        moved = [folder for folder in folders if any(Path(path).is_relative_to(folder) for path in lacking)]
+        lacking += [path for path in setup.inputs if any(Path(path).is_relative_to(folder) for folder in moved)]
+        self._moved = [*lacking, *moved]
         try:
             if lacking:
                 self.tree = self._bring(lacking)
@@ -132,30 +132,30 @@ class Placement:
                 self.scratch = self._make_scratch()
         except OSError as error:
             raise RestorebenchError(
-                f"{error.filename or self._folder}: {error.strerror}; make room there, or name another folder by"
-                " RESTOREBENCH_HOME where its Ray is started"
+                f"{error.filename or self._folder}: {error.strerror}; make room there, or set RESTOREBENCH_HOME"
+                " to another folder where its Ray is started"
             ) from error
 
-    # ------------------------------------------------------------ what things are called here and there
+    # ------------------------------------------------------------ translating paths
 
     def setup(self, cache: Path) -> Setup:
-        """Translate the setup. cache: this machine's own, for a driver's that cannot be written here."""
+        """Translate the setup. cache: this machine's own, used if the driver's cannot be written here."""
         setup = self._setup
-        told = self.here(setup.cache)
-        if told == setup.cache and not _writable(Path(told)):
-            told = str(cache)
+        chosen = self.here(setup.cache)
+        if chosen == setup.cache and not _writable(Path(chosen)):
+            chosen = str(cache)
         run_folder = setup.run_folder if self.scratch is None else str(self.scratch)
-        return replace(setup, run_folder=run_folder, roots=self.here(setup.roots), cache=told, inputs=())
+        return replace(setup, run_folder=run_folder, roots=self.here(setup.roots), cache=chosen, inputs=())
 
     def here(self, value: Data) -> Data:
-        """Translate every path within plain data that come from the driver."""
+        """Translate every path within plain data from the driver."""
         if self.tree is None:
             return value
         translated: Data = _mapped(value, self._path_here)
         return translated
 
     def there(self, value: Data) -> Data:
-        """Translate every mention of a path within plain data that go to the driver."""
+        """Translate every mention of a path within plain data for the driver."""
         if self.tree is None and self.scratch is None:
             return value
         translated: Data = _mapped(value, self._text_there)
@@ -177,7 +177,7 @@ class Placement:
 
     @contextlib.contextmanager
     def with_outputs(self, outputs: Sequence[str]) -> Iterator[None]:
-        """Have restored images in a run folder that is not the driver's. outputs: relative to it."""
+        """Keep restored images in a run folder that is not the driver's, for a block. outputs: relative to it."""
         brought: list[Path] = []
         if self.scratch is not None and outputs:
             images = [str(Path(self._setup.run_folder) / name) for name in outputs]
@@ -193,7 +193,7 @@ class Placement:
                 file.unlink()
 
     def take_written(self) -> dict[str, bytes]:
-        """Take what a group has put into a run folder that is not the driver's, except logs; by relative path."""
+        """Take a group's files, except logs, out of a run folder that is not the driver's; by relative path."""
         if self.scratch is None:
             return {}
         taken = {}
@@ -204,23 +204,23 @@ class Placement:
                 file.unlink()
         return taken
 
-    # ------------------------------------------------------------ bringing files
+    # ------------------------------------------------------------ receiving files
 
     def _bring(self, paths: Sequence[str]) -> Path:
         items = self._files.items(paths)
         tree = self._folder / "trees" / digest([asdict(item) for item in items])
         tree.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._folder / "lock"):  # others on this machine wait, and find it done
+        with FileLock(self._folder / "lock"):  # others on this machine wait, and find the files
             for item in items:
                 target = tree / os.path.normpath(item.path).lstrip("/")
                 if not item.sha256:
                     target.mkdir(parents=True, exist_ok=True)
-                elif not _holds(target, item):  # one by one: who makes room may have deleted a part of them
+                elif not _holds(target, item):  # one by one, as a user may have deleted some of them
                     self._link(item, target)
         return tree
 
     def _link(self, item: Item, target: Path) -> None:
-        """Put a file where it belongs, from those that are kept."""
+        """Link a file to its path in the tree, from the files that are kept by sha256."""
         kept = self._folder / "files" / item.sha256
         if not _holds(kept, item):
             kept.parent.mkdir(exist_ok=True)
@@ -229,11 +229,11 @@ class Placement:
         target.unlink(missing_ok=True)
         try:
             os.link(kept, target)
-        except OSError:  # a file system without links, or with too many to one file
+        except OSError:  # a file system without links, or too many links to one file
             shutil.copyfile(kept, target)
 
     def _make_scratch(self) -> Path:
-        """Make a run folder of this process's own, and remove those of others that are gone."""
+        """Create a run folder for this process, and remove those of processes that have ended."""
         runs = self._folder / "runs"
         runs.mkdir(parents=True, exist_ok=True)
         with FileLock(self._folder / "lock"):
@@ -250,10 +250,10 @@ _IN_USE = "in-use"
 
 
 def _receive(item: Item, files: Files, target: Path) -> None:
-    """Write a file part by part, under its name only once it is whole."""
+    """Write a file part by part; it gets its name only when it is complete."""
     found, size = hashlib.sha256(), 0
     part = target.with_name(f"{target.name}.part")
-    part.unlink(missing_ok=True)  # of one that was killed, perhaps when nobody might write to it any more
+    part.unlink(missing_ok=True)  # left by a killed process, perhaps write-protected already
     with part.open("wb") as stream:
         while size < item.bytes:
             data = files.read(item.path, size)
@@ -269,19 +269,19 @@ def _receive(item: Item, files: Files, target: Path) -> None:
     part.replace(target)
 
 
-def _holds(place: Path, item: Item) -> bool:
-    return place.is_file() and place.stat().st_size == item.bytes
+def _holds(file: Path, item: Item) -> bool:
+    return file.is_file() and file.stat().st_size == item.bytes
 
 
 def _writable(folder: Path) -> bool:
-    """Tell whether a folder, or the first there is above it, may be written."""
-    existing = next(place for place in (folder, *folder.parents) if sees(str(place), {"": -1}))
+    """Tell whether a folder, or its first existing parent, may be written."""
+    existing = next(each for each in (folder, *folder.parents) if sees(str(each), {"": -1}))
     return os.access(existing, os.W_OK)
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     """Change every text within plain data: dataclasses, mappings with their keys, sequences and sets."""
-    if isinstance(value, Enum):  # some are texts
+    if isinstance(value, Enum):  # some enums are strings
         return value
     if isinstance(value, str):
         return change(value)

@@ -1,4 +1,4 @@
-"""What a run asks Ray for, and what that has."""
+"""The resources that a run requests from Ray, and those that Ray has."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from restorebench.suite.settings import Settings
 from restorebench.worker.jobs import Setup
 
 CPUS_PER_THREAD = 0.9
-"""What an actor asks for: with whole ones, two actors on two CPUs leave no room for anything else of Ray's."""
+"""CPUs that an actor requests: with whole ones, two actors on two CPUs would leave none for Ray's other tasks."""
 
 
 def needs(settings: Settings, setup: Setup) -> dict[str, float]:
-    """Return what each actor asks for, as Ray's options: CPUs, GPUs, and bytes of memory where that is known.
+    """Return each actor's request as options of Ray: CPUs, GPUs, and bytes of memory if its need is known.
 
-    On a GPU the memory of the machine is no plugin's bottleneck, and not what is remembered.
+    On a GPU no memory is requested: the machine's memory is not the bottleneck there, and its use is not recorded.
 
     Raises:
-        DeviceError: the device is none that Ray can give.
+        DeviceError: Ray cannot give the device.
     """
     gpus = gpus_per_worker(settings, _resources().get("GPU", 0))
     asked = {"num_cpus": CPUS_PER_THREAD * setup.threads, "num_gpus": gpus}
@@ -31,10 +31,10 @@ def needs(settings: Settings, setup: Setup) -> dict[str, float]:
 
 
 def gpus_per_worker(settings: Settings, there: float) -> float:
-    """Say what each actor asks for, by default an even share of those that are `there`; 0 has it use the CPU.
+    """Return the GPUs that each actor requests, by default an even share of those `there`; 0 means the CPU.
 
     Raises:
-        DeviceError: the device is none that Ray can give.
+        DeviceError: Ray cannot give the device.
     """
     device, asked = settings.device, settings.gpus_per_worker
     if device not in {"auto", "cpu", "cuda:0"}:
@@ -43,7 +43,7 @@ def gpus_per_worker(settings: Settings, there: float) -> float:
         raise DeviceError(f"--gpus-per-worker {asked:g} is of no use with --device cpu")
     if asked is None:
         share = 1 / math.ceil(settings.workers / there) if there and device != "cpu" else 0.0
-        asked = math.floor(share * 10_000) / 10_000  # Ray counts in such parts
+        asked = math.floor(share * 10_000) / 10_000  # Ray's smallest fraction is 1/10,000
     if (asked or device == "cuda:0") and not there:
         option = f"--gpus-per-worker {asked:g}" if asked else f"--device {device}"
         raise DeviceError(f"{option}: this Ray has no GPU; use --device cpu")
@@ -53,7 +53,7 @@ def gpus_per_worker(settings: Settings, there: float) -> float:
 
 
 def described(asked: Mapping[str, float] | None = None) -> str:
-    """Put what an actor asks for into words, or what all machines of the Ray have together."""
+    """Describe in words an actor's request, or by default the resources of all machines of the Ray."""
     found = _resources() if asked is None else asked
     cpus, gpus = (found.get(f"num_{name.lower()}s", found.get(name, 0)) for name in ("CPU", "GPU"))
     text = f"{cpus:g} CPUs and {gpus:g} GPUs"
@@ -61,5 +61,5 @@ def described(asked: Mapping[str, float] | None = None) -> str:
 
 
 def _resources() -> dict[str, float]:
-    """Return what all machines of the Ray have together, such as `CPU` and `GPU`."""
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]  # Ray's has no annotation
+    """Return the total resources of the Ray's machines, such as `CPU` and `GPU`."""
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]  # Ray's function has no annotation

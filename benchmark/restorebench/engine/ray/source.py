@@ -1,4 +1,4 @@
-"""Give the driver's files to machines that do not see them, from an actor on the driver's machine."""
+"""The actor on the driver's machine that gives the driver's files to machines that do not see them."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from restorebench.toolbox.files import file_digest, files_below
 
 
 class RemoteSource:
-    """Gives files from an actor on this machine. It travels to other actors."""
+    """A source of files, backed by an actor on this machine. It can be sent to other actors."""
 
     def __init__(self, given: Sequence[str]) -> None:
-        """Start the actor. given: files and folders that may be asked for."""
+        """Start the actor. given: files and folders that others may ask for."""
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        # It keeps nothing, so Ray may start it again and repeat what it was asked.
+        # The actor has no state, so Ray may restart it and repeat its calls.
         actor: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Source)
         self.handle = actor.options(scheduling_strategy=here).remote(given)
 
     def items(self, paths: Sequence[str]) -> list[Item]:
-        """Ask for `Source.items`."""
+        """Call `Source.items` of the actor."""
         found: list[Item] = self._ask("items", paths)
         return found
 
     def read(self, path: str, start: int) -> bytes:
-        """Ask for `Source.read`."""
+        """Call `Source.read` of the actor."""
         found: bytes = self._ask("read", path, start)
         return found
 
-    def _ask(self, what: str, *told: Any) -> Any:
+    def _ask(self, method: str, *arguments: Any) -> Any:
         try:
-            return ray.get(getattr(self.handle, what).remote(*told))
+            return ray.get(getattr(self.handle, method).remote(*arguments))
         except RayTaskError as error:
             raise RestorebenchError(str(error.cause)) from None
         except RayError as error:
-            raise RestorebenchError(f"the driver's files cannot be had: {error}") from None
+            raise RestorebenchError(f"the driver's files cannot be fetched: {error}") from None
 
 
 class Source:
-    """Gives a driver's files to others, from an actor on its machine. Nothing but what it was told to give.
+    """The actor's class: it gives the driver's files to others, but only the allowed ones.
 
     Raises:
-        RestorebenchError: a file cannot be read, or is none of these.
+        RestorebenchError: a file cannot be read, or is not among those.
     """
 
     def __init__(self, given: Sequence[str]) -> None:
-        """Prepare. given: files and folders that may be asked for."""
+        """Prepare. given: files and folders that others may ask for."""
         self._given = tuple(map(Path, given))
         self._items: dict[str, list[Item]] = {}
 
     def items(self, paths: Sequence[str]) -> list[Item]:
-        """List the files at or below paths, each once, and empty folders; what is not there is left out."""
+        """List the files at or below paths, each once, and empty folders; missing paths are left out."""
         found = {item.path: item for path in paths for item in self._below(path)}
         return [found[path] for path in sorted(found)]
 
     def read(self, path: str, start: int) -> bytes:
-        """Return `PART_BYTES` of a file, fewer at its end."""
+        """Return `PART_BYTES` bytes of a file from `start` on, fewer at its end."""
         with self._reading(path), Path(path).open("rb") as file:
             file.seek(start)
             return file.read(PART_BYTES)
@@ -71,17 +71,17 @@ class Source:
     def _below(self, path: str) -> list[Item]:
         if path not in self._items:
             with self._reading(path):
-                place = Path(path)
-                found = files_below(place) if place.is_dir() else [place] if place.exists() else []
-                regular = [file for file in found if file.is_file()]  # neither links to nothing nor sockets
-                empty = [Item(path, 0, "")] if place.is_dir() and not regular else []
+                root = Path(path)
+                found = files_below(root) if root.is_dir() else [root] if root.exists() else []
+                regular = [file for file in found if file.is_file()]  # neither broken links nor sockets
+                empty = [Item(path, 0, "")] if root.is_dir() and not regular else []
                 self._items[path] = [Item(str(f), f.stat().st_size, file_digest(f)) for f in regular] or empty
         return self._items[path]
 
     @contextlib.contextmanager
     def _reading(self, path: str) -> Iterator[None]:
         if not any(_below(path, given) for given in self._given):
-            raise RestorebenchError(f"{path}: is none of the run's files")
+            raise RestorebenchError(f"{path}: is not one of the run's files")
         try:
             yield
         except OSError as error:
