@@ -32,15 +32,15 @@ def commands(beginning):
 @pytest.fixture
 def folder(tmp_path):
     """A working folder with the files that the README's commands name."""
-    place = tmp_path / "here"
+    here = tmp_path / "here"
     rng = np.random.default_rng(0)
     pair = [f"DIR/real10/noisy/{side}/a.png" for side in ("LQ", "GT")]
     for name in ("CLEAN_DIR/a.jpg", "DIR/a.png", *pair):
-        path = place / name
+        path = here / name
         path.parent.mkdir(parents=True, exist_ok=True)
         smooth = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
         PIL.Image.fromarray(smooth).resize((60, 48), PIL.Image.Resampling.BICUBIC).save(path)
-    return place
+    return here
 
 
 def run(python, folder, *arguments):

@@ -47,15 +47,15 @@ def save(path: Path, seed: int) -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with everything that the bundled suites look for."""
     root = tmp_path_factory.mktemp("data")
-    for place in range(3):
-        save(root / "clean" / "val" / f"{place}.png", place)
-    for place, task in enumerate(TEN_NAMES):
-        save(root / "real10" / task / "LQ" / "a.png", place)
-        save(root / "real10" / task / "GT" / "a.png", 100 + place)
+    for number in range(3):
+        save(root / "clean" / "val" / f"{number}.png", number)
+    for number, task in enumerate(TEN_NAMES):
+        save(root / "real10" / task / "LQ" / "a.png", number)
+        save(root / "real10" / task / "GT" / "a.png", 100 + number)
     for task, names in PUBLISHED.items():
-        for place, (degraded, clean) in enumerate(names):
-            save(root / "daclip" / task / "LQ" / degraded, place)
-            save(root / "daclip" / task / "GT" / clean, 100 + place)
+        for number, (degraded, clean) in enumerate(names):
+            save(root / "daclip" / task / "LQ" / degraded, number)
+            save(root / "daclip" / task / "GT" / clean, 100 + number)
     return root
 
 

@@ -118,7 +118,7 @@ def test_a_tokenizer_that_cannot_be_had_stops_words_alone(runtime, monkeypatch):
         (
             {"pretrained": "opnai", "weights": "x.pt"},
             UnknownName,
-            "nearest: openai.*the one that the file is like",
+            "nearest: openai.*the one that fits the file",
         ),
         ({"model": "ViT-B-16", "weights": "x.pt"}, UnknownName, r"is not a tag of ViT-B-16 .*\(15 in all\)"),
         ({"model": "ViT-M-16", "weights": "x.pt"}, MissingResource, r"x\.pt: no such file"),  # it has no tags
@@ -227,7 +227,7 @@ NAMES = {"names": np.array(["hazy", "noisy"])}
         ({"bias": np.zeros(())}, r"bias is \[\]"),
         ({"scale": np.zeros(3)}, "scale is not positive"),
         ({"centre": np.full(3, np.nan)}, "centre is not finite"),
-        ({"names": np.array(["hazy", "hazy"])}, "each once"),
+        ({"names": np.array(["hazy", "hazy"])}, "with different names"),
         ({"about": np.array("[1]")}, "about is not a mapping"),
         ({"about": np.array("{")}, "not the coefficients"),
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from restorebench.cli import common, options
+from restorebench.cli import console, options
 
 if TYPE_CHECKING:
     from restorebench.commands.calibration import Calibration
@@ -27,8 +27,8 @@ def calibrate(
             help="Folder with the degraded images of each task in TASK or TASK/LQ; `clean` is left out."
         ),
     ],
-    option: common.PluginOptions = None,
-    weights: common.Weights = None,
+    option: options.PluginOptions = None,
+    weights: options.Weights = None,
     limit: options.Limit = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
@@ -42,14 +42,14 @@ def calibrate(
     from restorebench.commands import calibration
     from restorebench.suite.settings import Request
 
-    settings = replace(common.settings_of(plugin, device, workers), request=Request(limit=limit))
-    with common.watched("nothing was kept") as watch:
-        given = common.plugin_options(option, weights)
+    settings = replace(options.settings_of(plugin, device, workers), request=Request(limit=limit))
+    with console.watched("nothing was kept") as watch:
+        given = options.plugin_options(option, weights)
         found = calibration.calibrate(folder, detector, options=given, settings=settings, watch=watch)
     if found.left_out:
-        options.tell(f"note: {found.left_out}; left out")
+        console.tell(f"note: {found.left_out}; left out")
     _print(detector, found)
-    common.print_failures(found.failures)
+    console.print_failures(found.failures)
 
 
 def _print(detector: str, found: Calibration) -> None:
@@ -60,7 +60,7 @@ def _print(detector: str, found: Calibration) -> None:
         numbers = [f"{value:.4f}" for value in (found.top1, quality.nll, quality.brier, quality.calibration_error)]
         shown = "" if temperature is None else f"{temperature:.4g}"
         rows.append([name, shown, str(found.images), *numbers])
-    common.show(rows, None)
+    console.show(rows, None)
     if after is None:
         print(f"{detector} has no option `temperature`: divide its logits by {found.factor:.4g}")
     else:

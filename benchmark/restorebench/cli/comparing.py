@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restorebench.cli import common
+from restorebench.cli import console
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import guarded, visible
 
@@ -57,7 +57,7 @@ def compare(
     """Say which of two methods is better on each task, by how much, and on which images it loses."""
     from restorebench.commands import comparing
 
-    common.check_csv(csv_file)
+    console.check_csv(csv_file)
     if (run is None) == (table is None):
         raise RestorebenchError("name the folder of a run, such as runs/quickstart, or give --table FILE")
     if table is not None:
@@ -70,7 +70,7 @@ def compare(
     if csv_file is not None:
         from restorebench.toolbox.cells import csv_text
 
-        common.write_csv(csv_file, csv_text(_texts(found.pairs)))
+        console.write_csv(csv_file, csv_text(_texts(found.pairs)))
     elif as_json:
         print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:
@@ -97,7 +97,7 @@ def _print(found: Comparison) -> None:
                 row["verdict"] + _needed(row),
             ]
         )
-    common.show(rows, None)
+    console.show(rows, None)
     for note in _explained(found):
         print(visible(note))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from restorebench.cli import common, options
+from restorebench.cli import console, options
 from restorebench.contract.errors import RestorebenchError
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def restore(
     detector: Annotated[
         str | None, typer.Option("--detector", help="Let this detector tell the restorer the task.")
     ] = None,
-    option: common.PluginOptions = None,
-    weights: common.Weights = None,
+    option: options.PluginOptions = None,
+    weights: options.Weights = None,
     tile: Annotated[
         int | None,
         typer.Option("--tile", min=32, help="Restore large images in tiles with sides of this many px."),
@@ -60,18 +60,18 @@ def restore(
     if task is not None and detector is not None:
         raise RestorebenchError("give --task or --detector, not both")
     existing = _existing(skip_existing, overwrite)
-    with common.watched(f"finished images are in {output}; --skip-existing continues") as watch:
+    with console.watched(f"finished images are in {output}; --skip-existing continues") as watch:
         outcome = images.restore(
             source,
             output,
             restorer,
             tell=detector or ("nothing" if task is None else "task"),
             task=task,
-            options=common.plugin_options(option, weights),
+            options=options.plugin_options(option, weights),
             tile=tile,
             seed=seed,
             existing=existing,
-            settings=common.settings_of(plugin, device, workers),
+            settings=options.settings_of(plugin, device, workers),
             watch=watch,
         )
     _print_outcome(outcome, output)
@@ -85,7 +85,7 @@ def degrade(
     preset: Annotated[
         str | None, typer.Option("--preset", help="Named options from the literature, such as daclip.")
     ] = None,
-    option: common.PluginOptions = None,
+    option: options.PluginOptions = None,
     seed: Seed = 0,
     skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
@@ -96,17 +96,17 @@ def degrade(
     from restorebench.commands import images
 
     existing = _existing(skip_existing, overwrite)
-    with common.watched(f"finished images are in {output}; --skip-existing continues") as watch:
+    with console.watched(f"finished images are in {output}; --skip-existing continues") as watch:
         outcome = images.degrade(
             source,
             output,
             task,
             severity=severity,
             preset=preset,
-            options=common.plugin_options(option),
+            options=options.plugin_options(option),
             seed=seed,
             existing=existing,
-            settings=common.settings_of(plugin, "cpu", workers),
+            settings=options.settings_of(plugin, "cpu", workers),
             watch=watch,
         )
     _print_outcome(outcome, output)
@@ -116,8 +116,8 @@ def detect(
     source: Source,
     detector: Annotated[str, typer.Option("-m", "--detector", help="Name of the detector.")] = "statistics",
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead of a table.")] = None,
-    option: common.PluginOptions = None,
-    weights: common.Weights = None,
+    option: options.PluginOptions = None,
+    weights: options.Weights = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -126,10 +126,10 @@ def detect(
     from restorebench.commands import images
     from restorebench.toolbox.cells import guarded
 
-    common.check_csv(csv_file)
-    settings = common.settings_of(plugin, device, workers)
-    with common.watched("nothing was kept") as watch:
-        given = common.plugin_options(option, weights)
+    console.check_csv(csv_file)
+    settings = options.settings_of(plugin, device, workers)
+    with console.watched("nothing was kept") as watch:
+        given = options.plugin_options(option, weights)
         records = images.detect(source, detector, options=given, settings=settings, watch=watch)
     tasks = list(dict.fromkeys(name for record in records for name in record.probabilities))
     rows = [["sample", "labels", *tasks, "reason"]]
@@ -141,8 +141,8 @@ def detect(
     if csv_file is None:  # failures are printed below the table, not in a column
         rows = [row[:-1] for row in rows if row is rows[0] or not row[-1]]
     if csv_file is not None or len(rows) > 1:
-        common.show(rows, csv_file)
-    common.print_failures({record.sample: record.reason for record in records if record.reason})
+        console.show(rows, csv_file)
+    console.print_failures({record.sample: record.reason for record in records if record.reason})
 
 
 def score(
@@ -162,8 +162,8 @@ def score(
     """Score two folders, matched by stem, or score the saved images of a run again, into RUN/scores."""
     from restorebench.commands import scores
 
-    common.check_csv(csv_file)
-    settings = common.settings_of(plugin, device, workers)
+    console.check_csv(csv_file)
+    settings = options.settings_of(plugin, device, workers)
     wanted = options.names(metrics), options.names(protocol)
     for flag, names in zip(("--metrics", "--protocol"), wanted, strict=True):
         if names == ():
@@ -171,17 +171,17 @@ def score(
     if clean is None:
         from restorebench.cli.runs import finish
 
-        with common.watched("the same command again continues", cells=True) as watch:
+        with console.watched("the same command again continues", cells=True) as watch:
             result = scores.rescore(
                 restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings, watch=watch
             )
         if csv_file is not None:
-            common.write_csv(
+            console.write_csv(
                 csv_file, result.tables.records.to_csv(None, index=False, float_format="%.6f", lineterminator="\n")
             )
         finish(result, every_column=True)
         return
-    with common.watched("nothing was kept") as watch:
+    with console.watched("nothing was kept") as watch:
         found = scores.score(
             restored,
             clean,
@@ -191,10 +191,10 @@ def score(
             watch=watch,
         )
     if csv_file is not None:
-        common.write_csv(csv_file, found.csv())
+        console.write_csv(csv_file, found.csv())
     else:
         _show_scores(found)
-    common.print_failures(found.failures)
+    console.print_failures(found.failures)
 
 
 def _show_scores(found: ScoreTable) -> None:
@@ -204,7 +204,7 @@ def _show_scores(found: ScoreTable) -> None:
     rows = [[row["sample"], *(number(row[name]) for name in found.means)] for row in found.rows]
     means = [number(value) for value in found.means.values()]
     averaged = "mean of those scored" if found.failures else f"mean of {len(rows)}"
-    common.show([["sample", *found.means], *rows, [averaged, *means]], None)
+    console.show([["sample", *found.means], *rows, [averaged, *means]], None)
 
 
 def _existing(skip: bool, overwrite: bool) -> Existing:
@@ -220,4 +220,4 @@ def _print_outcome(outcome: Outcome, output: Path) -> None:
     where = f" in {output}" if output.is_dir() else f": {output}"
     if outcome.files or outcome.skipped or not outcome.failures:
         print(f"{len(outcome.files)} images{where}{skipped}")
-    common.print_failures(outcome.failures)
+    console.print_failures(outcome.failures)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restorebench.cli import options
+from restorebench.cli import console, options
 from restorebench.contract.cards import CARD_TYPES, MetricInfo
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 
@@ -65,7 +65,7 @@ def list_plugins(
         rows = [_describe(entry, verbose) for entry in catalog.of(kind.removesuffix("s"))]
     _print(rows, as_json)
     for broken in catalog.broken:
-        options.tell(f"broken plugin {broken.plugin}: {broken.reason}")
+        console.tell(f"broken plugin {broken.plugin}: {broken.reason}")
 
 
 def _by_plugin(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

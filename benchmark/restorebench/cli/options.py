@@ -1,19 +1,17 @@
-"""Command-line options that several commands share."""
+"""Command-line options that several commands share, and what their values mean."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restorebench.contract.errors import DeviceError
-from restorebench.engine.stopping import Stopped
-from restorebench.toolbox.cells import visible
+from restorebench.contract.errors import DeviceError, RestorebenchError
+
+if TYPE_CHECKING:
+    from restorebench.suite.settings import Settings
 
 SuiteName = Annotated[str, typer.Argument(help="A bundled suite (see `list suites`) or a YAML file.")]
 Data = Annotated[
@@ -66,6 +64,15 @@ Protocol = Annotated[str, typer.Option("--protocol", help="Metric protocols, as 
 Metrics = Annotated[str, typer.Option("--metrics", help="Metrics, as a,b.")]
 
 
+PluginOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin; the value is YAML."),
+]
+Weights = Annotated[
+    str | None, typer.Option("--weights", metavar="FILE|NAME", help="Weights: short for --option weights=...")
+]
+
+
 def names(text: str | None) -> tuple[str, ...] | None:
     """Split a list at its commas; None stays None."""
     if text is None:
@@ -73,7 +80,7 @@ def names(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def device(text: str) -> str:
+def device_of(text: str) -> str:
     """Check the form of --device; the first worker checks that the device is there."""
     if text in {"auto", "cpu"} or (text.startswith("cuda:") and text[5:].isdigit()):
         return text
@@ -82,24 +89,26 @@ def device(text: str) -> str:
     raise DeviceError(f"--device {text}: is not auto, cpu or cuda:i")
 
 
-def tell(text: str) -> None:
-    """Print a line on stderr. If nobody reads it any more, discard all output there and let the run go on."""
-    try:
-        print(visible(text), file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stderr.fileno())
-        os.close(nowhere)
+def settings_of(plugin: list[Path] | None, device: str, workers: int) -> Settings:
+    from restorebench.suite.settings import Settings
+
+    return Settings(plugins=tuple(plugin or ()), device=device_of(device), workers=workers)
 
 
-@contextmanager
-def interruptible(what_remains: str) -> Iterator[None]:
-    """Let Ctrl-C end a command with one line that says what was kept, and exit code 130; for SIGTERM, 143."""
-    try:
-        yield
-    except Stopped as stopped:
-        tell(f"restorebench: {stopped}; {what_remains}")
-        raise typer.Exit(128 + stopped.by) from None
-    except KeyboardInterrupt:
-        tell(f"restorebench: interrupted; {what_remains}")
-        raise typer.Exit(130) from None
+def plugin_options(pairs: list[str] | None, weights: str | None = None) -> Mapping[str, Any]:
+    """Parse `--option key=value` pairs, whose values are YAML. weights: the option `weights`, as plain text."""
+    from restorebench.suite.marked_yaml import parse_value
+
+    found: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, separator, value = pair.partition("=")
+        if not separator or not key.strip():
+            raise RestorebenchError(f"--option {pair}: expected key=value, for instance --option sigma=25")
+        if key.strip() in found:
+            raise RestorebenchError(f"--option {pair}: {key.strip()} is given twice")
+        found[key.strip()] = parse_value(value, f"--option {pair}")
+    if weights is not None:
+        if "weights" in found:
+            raise RestorebenchError("give --weights or --option weights=..., not both")
+        found["weights"] = weights
+    return found

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from restorebench.cli.options import tell
+from restorebench.cli.console import tell
 from restorebench.engine.events import Done, Note
 from restorebench.records import FAILED
 from restorebench.toolbox.cells import visible

@@ -39,7 +39,7 @@ class WeightsMismatch(RestorebenchError):
 
 
 class UnreadableImage(RestorebenchError):
-    """An image file is corrupt, truncated, too large or of an unsupported kind."""
+    """An image file is corrupt, truncated, too large or of a kind that is refused."""
 
 
 class RunFolderError(RestorebenchError):

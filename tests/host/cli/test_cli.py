@@ -69,13 +69,13 @@ def test_every_mistake_of_a_suite_is_reported_at_once(call, tmp_path):
     )
     code, _, error = call("validate", "bad.yaml")
     assert code == 2
-    for place in (
+    for where in (
         "bad.yaml:2:1: sede",
         "bad.yaml:3:16: tasks[1]",
         "bad.yaml:6:15: datasets[0].options.crp",
         "bad.yaml:7:13",
     ):
-        assert place in error, error
+        assert where in error, error
 
 
 def test_a_list_with_a_wrong_item_is_not_called_empty_too(call, tmp_path):
@@ -285,7 +285,7 @@ def test_a_metric_that_fails_is_reported_and_the_other_scores_are_kept(call, two
     ("metric", "message"),
     [
         ("ssim", "no ssim@rgb: it needs 11 px a side, the smallest image has 8; leave out"),
-        ("psnr-hole", "psnr-hole@rgb is for uncompleted alone"),
+        ("psnr-hole", "psnr-hole@rgb is only for uncompleted"),
     ],
 )
 def test_a_metric_that_two_folders_cannot_be_scored_under_is_refused(call, two_folders, metric, message):
@@ -494,14 +494,14 @@ def test_a_single_image_does_not_replace_itself(call, tmp_path):
     assert bytes_of(tmp_path) == before
 
 
-@pytest.mark.parametrize("place", ["photos/a.png", "photos", "nowhere/s.csv"])
-def test_a_csv_file_goes_where_it_harms_nothing(call, tmp_path, place):
+@pytest.mark.parametrize("target", ["photos/a.png", "photos", "nowhere/s.csv"])
+def test_a_csv_file_goes_where_it_harms_nothing(call, tmp_path, target):
     photograph(tmp_path / "photos" / "a.png")
     before = bytes_of(tmp_path)
     for command in (["detect", "photos"], ["score", "photos", "photos"]):
-        code, _, error = call(*command, "--csv", place, "--workers", "0")
+        code, _, error = call(*command, "--csv", target, "--workers", "0")
         assert code == 2
-        assert error.startswith(f"restorebench: --csv {place}: ") and error.count("\n") == 1
+        assert error.startswith(f"restorebench: --csv {target}: ") and error.count("\n") == 1
         assert bytes_of(tmp_path) == before
 
 
@@ -639,13 +639,13 @@ def test_one_image_goes_into_the_file_that_is_named(call, tmp_path):
     assert np.array_equal(Image.open(tmp_path / "in" / "a.png"), Image.open(tmp_path / "new" / "b.PNG"))
     assert call("degrade", "in/a.png", "-t", "noisy", "-o", "new/c.png", "--workers", "0")[0] == 0
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["b.PNG", "c.json", "c.png"]
-    for source, place, message in [
+    for source, output, message in [
         ("in/a.png", "new/b.PNG", "new/b.PNG exists and is not overwritten"),
         ("in/a.png", "d.jpg", "give -o d.png"),
         ("in", "d.png", "d.png names one image, and in is a folder"),
         ("in/a.png", "in/a.png", "in/a.png would be replaced by its own result"),
     ]:
-        code, _, error = call("restore", source, "-m", "identity", "-o", place, "--workers", "0")
+        code, _, error = call("restore", source, "-m", "identity", "-o", output, "--workers", "0")
         assert code == 2
         assert message in error
     assert not (tmp_path / "d.jpg").exists() and not (tmp_path / "d.png").exists()

@@ -14,10 +14,10 @@ from restorebench.schedule.stage import Started
 from restorebench.worker.jobs import CellSpec, DatasetSpec, Job
 
 
-def job(place, name="daclip", tell="task", dataset="d", kind="restorer"):
+def job(number, name="daclip", tell="task", dataset="d", kind="restorer"):
     data = DatasetSpec(dataset, dataset, {}, "noisy", 0, 9)
     cell = CellSpec(f"{kind}-{name}-{dataset}", kind, name, name, {}, {}, data, tell=tell)
-    return Job(cell, (place,), (f"s{place}",), "restore", told=(None,))
+    return Job(cell, (number,), (f"s{number}",), "restore", told=(None,))
 
 
 def done(of, status="ok"):
@@ -33,12 +33,12 @@ def clock(monkeypatch):
 
 
 def test_a_pipe_gets_a_line_a_minute_and_one_for_each_finished_cell(clock, capsys):
-    jobs = tuple(job(place) for place in range(10))
+    jobs = tuple(job(number) for number in range(10))
     with progress.watching() as watch:
         watch(Started("restore", jobs))
-        for place, each in enumerate(jobs):
+        for number, each in enumerate(jobs):
             clock[0] += 25
-            watch(done(each, "failed" if place == 4 else "ok"))
+            watch(done(each, "failed" if number == 4 else "ok"))
         watch(Note("[bold]all is well"))
     assert capsys.readouterr().err.splitlines() == [
         "restore: 3 of 10 images, 0.040 images/s, about 0:02:55 left",
@@ -52,7 +52,7 @@ def test_a_pipe_gets_a_line_a_minute_and_one_for_each_finished_cell(clock, capsy
 def test_a_detector_and_a_restorer_of_one_name_are_counted_apart(clock, capsys):
     with progress.watching() as watch:
         for stage, kind, count in [("detect", "detector", 2), ("restore", "restorer", 3)]:
-            jobs = tuple(job(place, tell="nothing", kind=kind) for place in range(count))
+            jobs = tuple(job(number, tell="nothing", kind=kind) for number in range(count))
             watch(Started(stage, jobs))
             for each in jobs:
                 watch(done(each))
@@ -82,7 +82,7 @@ def test_bars_go_to_stderr_with_what_a_restorer_is_told_and_its_speed(clock, mon
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
-    jobs = tuple(job(place) for place in range(4))
+    jobs = tuple(job(number) for number in range(4))
     with progress.watching() as watch:
         watch(Started("restore", jobs))
         clock[0] += 50  # the start of a worker is not speed
@@ -98,7 +98,7 @@ def test_bars_go_to_stderr_with_what_a_restorer_is_told_and_its_speed(clock, mon
 
 
 def test_a_command_on_files_tells_how_far_it_is_but_not_of_a_task_that_is_a_label_only(clock, capsys):
-    jobs = tuple(job(place) for place in range(3))
+    jobs = tuple(job(number) for number in range(3))
     with progress.watching(cells=False) as watch:
         watch(Started("restore", jobs))
         for each in jobs:

@@ -129,8 +129,8 @@ def test_a_fit_without_an_end_is_refused(wrong):
 def call(monkeypatch, capsys, tmp_path, folder):
     monkeypatch.chdir(tmp_path)
 
-    def carry_out(detector, place="known", *arguments):
-        given = ["calibrate", detector, place, "--plugin", str(PLUGIN), "--workers", "0", "--device", "cpu"]
+    def carry_out(detector, source="known", *arguments):
+        given = ["calibrate", detector, source, "--plugin", str(PLUGIN), "--workers", "0", "--device", "cpu"]
         monkeypatch.setattr(sys, "argv", ["restorebench", *given, *arguments])
         code = 0
         try:
@@ -158,7 +158,7 @@ def test_the_command_prints_what_changes_and_the_option_to_give(call, folder):
 
 
 @pytest.mark.parametrize(
-    ("detector", "place", "message"),
+    ("detector", "source", "message"),
     [
         ("overconfident", "nowhere", "nowhere: no such folder"),
         ("overconfident", "known/noisy", "holds images of no task"),
@@ -171,7 +171,7 @@ def test_the_command_prints_what_changes_and_the_option_to_give(call, folder):
         ("overconfidant", "known", "nearest: overconfident"),
     ],
 )
-def test_what_cannot_be_calibrated_is_one_line(call, folder, detector, place, message):
+def test_what_cannot_be_calibrated_is_one_line(call, folder, detector, source, message):
     for name in (
         "empty/noisy",
         "empty/hazy",
@@ -184,7 +184,7 @@ def test_what_cannot_be_calibrated_is_one_line(call, folder, detector, place, me
     for task in ("noisy", "snowy"):
         (folder.parent / "more" / task).mkdir(parents=True)
         Image.new("RGB", (4, 4), (90, 60, 30)).save(folder.parent / "more" / task / "a.png")
-    code, out, error = call(detector, place)
+    code, out, error = call(detector, source)
     assert (code, out) == (2, "")
     assert message in error
     assert error.count("\n") == 1

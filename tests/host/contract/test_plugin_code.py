@@ -29,7 +29,7 @@ class Greys:
 
 class One:
     def __len__(self): return 1
-    def __getitem__(self, place): return Sample(*[np.full((16, 16, 3), GREY, np.float32)] * 2)
+    def __getitem__(self, index): return Sample(*[np.full((16, 16, 3), GREY, np.float32)] * 2)
 
 facts = dict(version="1", summary="Mine.", load=Greys)
 

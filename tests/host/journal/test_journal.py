@@ -118,13 +118,13 @@ def test_a_file_and_a_foreign_folder_are_refused(tmp_path):
 @pytest.mark.faults
 def test_a_read_only_place_is_refused(tmp_path):
     if os.geteuid() == 0:
-        place = "/proc/restorebench-run"  # root may write anywhere but there
+        target = "/proc/restorebench-run"  # root may write anywhere but there
     else:
         (tmp_path / "fixed").mkdir(mode=0o500)
-        place = str(tmp_path / "fixed" / "run")
+        target = str(tmp_path / "fixed" / "run")
     from pathlib import Path
 
-    with pytest.raises(RunFolderError, match="give --out"), journals.opened(Path(place)):
+    with pytest.raises(RunFolderError, match="give --out"), journals.opened(Path(target)):
         pass
 
 

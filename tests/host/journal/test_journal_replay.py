@@ -65,11 +65,11 @@ def tables(groups):
 
 
 def grouped(records, sizes):
-    groups, place = [], 0
-    while place < len(records):
+    groups, start = [], 0
+    while start < len(records):
         size = sizes[len(groups) % len(sizes)]
-        groups.append(records[place : place + size])
-        place += size
+        groups.append(records[start : start + size])
+        start += size
     return groups
 
 

@@ -324,8 +324,8 @@ restorers:
 """
     made = build(suites.loads(text, "s.yaml", photographs), made_here, Request())
     assert list(made.missing) == [
-        f"s.yaml:{place}: {photographs}/{name}: no such file or folder; correct the path"
-        for place, name in (
+        f"s.yaml:{where}: {photographs}/{name}: no such file or folder; correct the path"
+        for where, name in (
             ("5:27: restorers[0].options.weights", "gone.pt"),
             ("5:59: restorers[0].options.parts[1]", "lost"),
             ("6:35: restorers[1].options.part.file", "far/c.pt"),
@@ -342,8 +342,8 @@ def test_what_a_restorer_lacks_is_not_told_where_it_was_not_asked_for(made_here,
 def test_a_pipe_in_a_folder_of_weights_is_not_waited_for(made_here, photographs):
     (photographs / "folder").mkdir()
     os.mkfifo(photographs / "folder" / "a.bin")
-    for place in ("folder", "folder/a.bin"):
-        restorers = [{"name": "files", "options": {"weights": str(photographs / place)}}]
+    for given in ("folder", "folder/a.bin"):
+        restorers = [{"name": "files", "options": {"weights": str(photographs / given)}}]
         with pytest.raises(MissingResource, match=r"a\.bin: is a pipe or a device, not a file"):
             plan(made_here, photographs, restorers=restorers)
 

@@ -37,8 +37,8 @@ def spec(digest, name="slow", task="noisy", **facts):
     return CellSpec(digest, "restorer", name, name, {}, {}, dataset, **facts)
 
 
-def job(cell, place):
-    return Job(cell, (place,), (f"s{place}",), "restore", told=(None,))
+def job(cell, number):
+    return Job(cell, (number,), (f"s{number}",), "restore", told=(None,))
 
 
 def done(work, seconds, worker=0, status="ok"):
@@ -92,10 +92,10 @@ def test_one_group_of_each_unknown_cell_is_tried():
 def test_a_ledger_learns_from_what_worked_and_counts_all():
     plan, cell = Planned({"a": [100, 100, 100]}), spec("a")
     ledger, known = estimates.Ledger(plan), Costs({})
-    expected = estimates.estimate(plan, known, [job(cell, place) for place in range(3)])
+    expected = estimates.estimate(plan, known, [job(cell, number) for number in range(3)])
     ledger.add(Loaded(cell, None, 5.0))
-    for place, (seconds, status) in enumerate([(1.0, "ok"), (3.0, "ok"), (60.0, "failed")]):
-        ledger.add(done(job(cell, place), seconds, place % 2, status))
+    for number, (seconds, status) in enumerate([(1.0, "ok"), (3.0, "ok"), (60.0, "failed")]):
+        ledger.add(done(job(cell, number), seconds, number % 2, status))
     ledger.teach(known)
     cost = known.of(cell)
     assert cost.seconds_per_megapixel == pytest.approx(4 / 0.02)

@@ -217,11 +217,11 @@ def test_triples_of_another_seed_do_not_stand_for_this_ones(run, tmp_path):
 def test_noise_does_not_depend_on_what_a_dataset_is_called(run, pairs):
     dataset = {"name": "paired-folder", "options": {"path": str(pairs)}}
     scores = []
-    for place, label in enumerate(("mine", "yours")):
+    for number, label in enumerate(("mine", "yours")):
         result, _ = run(
             ["noise"],
             plugins=["moody.py"],
-            out=f"run{place}",
+            out=f"run{number}",
             datasets=[{**dataset, "label": label}],
             settings=IN_PROCESS,
         )

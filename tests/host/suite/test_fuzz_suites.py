@@ -105,25 +105,25 @@ def mutated(seed: int) -> str:
     text = draw.choice(SUITES)
     for _ in range(draw.choice((1, 1, 2, 6))):
         lines = text.split("\n")
-        place = draw.randrange(len(lines))
-        line = lines[place]
+        index = draw.randrange(len(lines))
+        line = lines[index]
         change = draw.randrange(7)
         if change == 0:
-            lines[place : place + draw.choice((1, 5))] = []
+            lines[index : index + draw.choice((1, 5))] = []
         elif change == 1:
-            lines[place:place] = [draw.choice(lines)] * draw.choice((1, 2, 100))
+            lines[index:index] = [draw.choice(lines)] * draw.choice((1, 2, 100))
         elif change == 2:
-            lines[place] = " " * draw.randrange(9) + line.lstrip()
+            lines[index] = " " * draw.randrange(9) + line.lstrip()
         elif change == 3 and ":" in line:
-            lines[place] = line.partition(":")[0] + ": " + draw.choice(ODD)
+            lines[index] = line.partition(":")[0] + ": " + draw.choice(ODD)
         elif change == 4 and ":" in line:
-            lines[place] = draw.choice((*KEYS, *ODD)) + ":" + line.partition(":")[2]
+            lines[index] = draw.choice((*KEYS, *ODD)) + ":" + line.partition(":")[2]
         elif change == 5 and line:
             cut = draw.randrange(len(line))
-            lines[place] = line[:cut] + draw.choice(ODD) + line[cut + draw.randrange(3) :]
+            lines[index] = line[:cut] + draw.choice(ODD) + line[cut + draw.randrange(3) :]
         else:
             other = draw.choice(SUITES).split("\n")
-            lines = lines[:place] + other[draw.randrange(len(other)) :]
+            lines = lines[:index] + other[draw.randrange(len(other)) :]
         text = "\n".join(lines)
     return text
 

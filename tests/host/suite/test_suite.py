@@ -86,10 +86,10 @@ def test_a_value_of_another_kind_is_refused_rather_than_guessed(line, message):
 
 def test_a_wrong_override_is_not_blamed_on_the_file():
     text = MINIMAL + "seed: 1\nrestorers:\n  - name: identity\n"
-    for override, place in [("seed=-1", "seed"), ("restorers=[{nam: a}]", "restorers[0].name")]:
+    for override, keys in [("seed=-1", "seed"), ("restorers=[{nam: a}]", "restorers[0].name")]:
         with pytest.raises(SuiteError) as caught:
             suites.loads(text, overrides=[override])
-        assert str(caught.value).startswith(f"--set {override}: {place}: ")
+        assert str(caught.value).startswith(f"--set {override}: {keys}: ")
     with pytest.raises(SuiteError, match=r"^--save: save: "):
         suites.loads(text, extra={"save": "some"})
 
@@ -237,8 +237,8 @@ def test_data_that_are_not_there_are_named_at_their_place(tmp_path, dataset, key
     (tmp_path / "s.yaml").write_text(f"suite: s\ntasks: [noisy]\n{line}\n")
     with pytest.raises(MissingResource) as caught:
         prepare(str(tmp_path / "s.yaml"), Settings())
-    place = f"{tmp_path / 's.yaml'}:3:{line.index(key + ':') + 1}: datasets[0].options.{key}: "
-    assert str(caught.value).startswith(f"{place}{tmp_path / 'nowhere'}: no such ")
+    where = f"{tmp_path / 's.yaml'}:3:{line.index(key + ':') + 1}: datasets[0].options.{key}: "
+    assert str(caught.value).startswith(f"{where}{tmp_path / 'nowhere'}: no such ")
 
 
 def test_a_large_suite_within_the_limits_is_read():

@@ -51,8 +51,8 @@ def test_calibration_error_is_the_gap_of_confidence_and_accuracy():
 
 def equal_mass_error(confidence, right, bins=15):
     """Weigh the gaps of numpy's own near-equal parts of the sorted pairs, ties averaged before."""
-    values, place, count = np.unique(confidence, return_inverse=True, return_counts=True)
-    shared = (np.bincount(place, right, len(values)) / count)[place]
+    values, inverse, count = np.unique(confidence, return_inverse=True, return_counts=True)
+    shared = (np.bincount(inverse, right, len(values)) / count)[inverse]
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     gaps = [abs(confidence[part].mean() - shared[part].mean()) for part in parts]

@@ -1,4 +1,4 @@
-"""Shared parts of the commands on images: options of a plugin, progress, tables and failures."""
+"""What commands print: tables, lines on stderr, progress and failures."""
 
 from __future__ import annotations
 
@@ -7,26 +7,39 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from restorebench.cli import options
-from restorebench.contract.errors import RestorebenchError, RunFolderError
+from restorebench.contract.errors import RunFolderError
+from restorebench.engine.stopping import Stopped
+from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
     from restorebench.schedule.stage import Watcher
-    from restorebench.suite.settings import Settings
-
-PluginOptions = Annotated[
-    list[str] | None,
-    typer.Option("--option", metavar="KEY=VALUE", help="An option of the plugin; the value is YAML."),
-]
 
 
-Weights = Annotated[
-    str | None, typer.Option("--weights", metavar="FILE|NAME", help="Weights: short for --option weights=...")
-]
+def tell(text: str) -> None:
+    """Print a line on stderr. If nobody reads it any more, discard all output there and let the run go on."""
+    try:
+        print(visible(text), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def interruptible(what_remains: str) -> Iterator[None]:
+    """Let Ctrl-C end a command with one line that says what was kept, and exit code 130; for SIGTERM, 143."""
+    try:
+        yield
+    except Stopped as stopped:
+        tell(f"restorebench: {stopped}; {what_remains}")
+        raise typer.Exit(128 + stopped.by) from None
+    except KeyboardInterrupt:
+        tell(f"restorebench: interrupted; {what_remains}")
+        raise typer.Exit(130) from None
 
 
 @contextmanager
@@ -34,33 +47,8 @@ def watched(what_remains: str, cells: bool = False) -> Iterator[Watcher]:
     """Show the progress of a command on stderr, and let Ctrl-C end it with a line that says what was kept."""
     from restorebench.cli.progress import watching
 
-    with options.interruptible(what_remains), watching(cells=cells) as watch:
+    with interruptible(what_remains), watching(cells=cells) as watch:
         yield watch
-
-
-def settings_of(plugin: list[Path] | None, device: str, workers: int) -> Settings:
-    from restorebench.suite.settings import Settings
-
-    return Settings(plugins=tuple(plugin or ()), device=options.device(device), workers=workers)
-
-
-def plugin_options(pairs: list[str] | None, weights: str | None = None) -> Mapping[str, Any]:
-    """Parse `--option key=value` pairs, whose values are YAML. weights: the option `weights`, as plain text."""
-    from restorebench.suite.marked_yaml import parse_value
-
-    found: dict[str, Any] = {}
-    for pair in pairs or ():
-        key, separator, value = pair.partition("=")
-        if not separator or not key.strip():
-            raise RestorebenchError(f"--option {pair}: expected key=value, for instance --option sigma=25")
-        if key.strip() in found:
-            raise RestorebenchError(f"--option {pair}: {key.strip()} is given twice")
-        found[key.strip()] = parse_value(value, f"--option {pair}")
-    if weights is not None:
-        if "weights" in found:
-            raise RestorebenchError("give --weights or --option weights=..., not both")
-        found["weights"] = weights
-    return found
 
 
 def check_csv(path: Path | None) -> None:
@@ -87,7 +75,7 @@ def write_csv(path: Path, text: str) -> None:
 
 def show(rows: list[list[str]], csv_file: Path | None) -> None:
     """Print rows as a table, or write them as CSV. For CSV, the caller must have guarded the texts."""
-    from restorebench.toolbox.cells import csv_text, visible
+    from restorebench.toolbox.cells import csv_text
 
     if csv_file is not None:
         write_csv(csv_file, csv_text(rows))
@@ -104,6 +92,6 @@ def show(rows: list[list[str]], csv_file: Path | None) -> None:
 def print_failures(failures: Mapping[str, str]) -> None:
     """Print each failed sample and its reason, and exit with code 3 if there are any."""
     for sample, reason in failures.items():
-        options.tell(f"failed: {sample}: {reason}")
+        tell(f"failed: {sample}: {reason}")
     if failures:
         raise typer.Exit(3)
