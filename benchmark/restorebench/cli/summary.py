@@ -1,12 +1,18 @@
-"""The leaderboard that is printed when a run ends."""
+"""What is printed when a run ends: the scores, who is best where that is known, and what to do next."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from restorebench.cli.grids import Grid, fitted, paragraphs
+from restorebench.contract.tasks import CLEAN
+from restorebench.tables.board import Family
 from restorebench.tables.leaderboard import AVERAGE
+from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
@@ -14,61 +20,179 @@ if TYPE_CHECKING:
     from restorebench.tables.build import Tables
     from restorebench.tables.reporting import Result
 
-
-def summary(tables: Tables, metrics: int | None = 2) -> list[list[str]]:
-    """Lay the leaderboard out for a terminal: a header, then a row per task, a column per restorer.
-
-    A cell shows the first `metrics` scores, or all of them if it is None, as `24.31 / 0.712`; `-` stands for a
-    missing value, and `!` follows the scores of an incomplete row.
-    """
-    shown = tables.board.columns[:metrics]
-    frame = tables.leaderboard
-    keys = list(dict.fromkeys(zip(frame.restorer, frame.tell, strict=True)))
-    header = ["task (" + " / ".join(column.name for column in shown) + ")"]
-    header += [name if tell == "nothing" else f"{name} [{tell}]" for name, tell in keys]
-    lines = [header]
-    many = frame.dataset.nunique() > 1
-    for task, dataset in dict.fromkeys(zip(frame.task, frame.dataset, strict=True)):
-        part = frame[(frame.task == task) & (frame.dataset == dataset)]
-        by_key = {(row["restorer"], row["tell"]): row for _, row in part.iterrows()}
-        title = f"{task} ({dataset})" if many else str(task)
-        if task == AVERAGE and tables.board.share:
-            title += f", {tables.board.share}"
-        lines.append([title, *(_shown(by_key.get(key), shown) for key in keys)])
-    return lines
-
-
-def _shown(row: Any, columns: Sequence[Column]) -> str:  # Any: a row of a pandas frame
-    if row is None:
-        return "-"
-    text = " / ".join(_number(row[column.name], column.decimals) for column in columns)
-    return text + ("!" if row["incomplete"] else "")
-
-
-def _number(value: Any, decimals: int) -> str:  # Any: None, or a float that may be NaN
-    return "-" if value is None or value != value else f"{value:.{decimals}f}"
+_MOST_REASONS = 4
+Key = tuple[str, str]
+"""A task and a dataset."""
 
 
 def print_result(result: Result, every_column: bool = False) -> None:
-    """Print the table of scores per task, the number of failures, and the paths of the files."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    """Print a result: a table per metric, what its marks mean, detectors, failures and the next command."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    tables, board = result.tables, result.tables.board
+    print(visible(f"{board.suite} (version {board.version})"))
+    for column in board.columns if every_column else board.columns[:2]:
+        arrow = "higher is better" if column.higher_is_better else "lower is better"
+        print("\n" + visible(f"{column.name} {'↑' if column.higher_is_better else '↓'} ({arrow})"))
+        print(fitted(grid(tables, column), width))
+    lines = [*_marks(tables), *_against_identity(tables), *_detectors(tables), *_failures(result)]
+    lines += [f"tables: {result.folder / 'leaderboard.csv'} and the files beside it", *_next(result)]
+    print("\n" + paragraphs([visible(line) for line in lines], width))
 
-    board = result.tables.board
-    rows = summary(result.tables, None if every_column else 2)
-    table = Table(
-        *(escape(visible(name)) for name in rows[0]),
-        title=f"{board.suite} (version {board.version})",
-        title_justify="left",
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows[1:]:
-        table.add_row(*(escape(visible(text)) for text in row))
-    needed = 1 + sum(3 + max(map(len, column)) for column in zip(*rows, strict=True))
-    width = None if sys.stdout.isatty() else max(needed, 40 + 22 * len(rows[0]))
-    Console(width=width, highlight=False).print(table)
+
+def grid(tables: Tables, column: Column) -> Grid:
+    """Lay one metric out: a row per task, a column per restorer, the best first, told ones and yardsticks last.
+
+    `*` marks every row of the best group of its family, `!` an incomplete row, `-` a missing value.
+    """
+    rows = _by_place(tables)
+    names = _ordered(tables)
+    several = len({dataset for _, dataset in rows}) > 1
+    titles, cells = [], []
+    for (task, dataset), by_name in rows.items():
+        letters = tables.compared.letters(task, dataset, column.name)
+        share = f", {tables.board.share}" if task == AVERAGE and tables.board.share else ""
+        titles.append((f"{task} ({dataset})" if several else task) + share)
+        cells.append(tuple(_cell(by_name.get(name), "a" in letters.get(name, ""), column) for name in names))
+    return Grid("", tuple(titles), tuple(names), tuple(cells))
+
+
+def _by_place(tables: Tables) -> dict[Key, dict[str, Mapping[str, Any]]]:
+    """Return the rows of the leaderboard by task and dataset, and by name."""
+    found: dict[Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for row in tables.leaderboard.to_dict("records"):
+        name = row["restorer"] if row["tell"] == "nothing" else f"{row['restorer']}:{row['tell']}"
+        found[row["task"], row["dataset"]][name] = {str(key): value for key, value in row.items()}
+    return found
+
+
+def _ordered(tables: Tables) -> list[str]:
+    """Order the names of rows by family, then by the tasks in whose best group they are, then by gain."""
+    families = list(Family)
+    standing: dict[str, tuple[int, float, float]] = {}
+    for (task, _), by_name in _by_place(tables).items():
+        for name, row in by_name.items():
+            place = families.index(Family(row["family"]))
+            if task == AVERAGE or name not in standing:
+                standing[name] = (place, -_known(row["best_in"]), -_known(row["gain"]))
+    return sorted(standing, key=lambda name: standing[name])
+
+
+def _known(value: Any) -> float:
+    return 0.0 if _missing(value) else float(value)
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.isna(value))
+
+
+def _cell(row: Mapping[str, Any] | None, best: bool, column: Column) -> str:
+    if row is None or _missing(row[column.name]):
+        return "-"
+    return f"{row[column.name]:.{column.decimals}f}" + ("*" if best else "") + ("!" if row["incomplete"] else "")
+
+
+def _marks(tables: Tables) -> Iterator[str]:
+    """Say what the marks in the tables stand for, and give the reason of each `!` and `-`."""
+    rows = _by_place(tables)
+    members: dict[str, list[str]] = defaultdict(list)
+    for name in _ordered(tables):
+        family = next(row[name]["family"] for row in rows.values() if name in row)
+        members[family].append(name)
+    tasks = {key: by_name for key, by_name in rows.items() if key[0] in tables.board.tasks}
+    few = [task for (task, _), by_name in tasks.items() if _scenes(by_name) < MIN_SCENES]
+    if len(few) < len(tasks):
+        yield (
+            f"* in the best group of its task: no difference to the best row was shown ({LEVEL:.0%}, corrected for"
+            f" all pairs of {', '.join(members[Family.BLIND])})."
+        )
+    if few:
+        yield f"No best is marked where there are fewer than {MIN_SCENES} scenes: {', '.join(dict.fromkeys(few))}."
+    if members[Family.TOLD]:
+        yield f"Told the degradation, and compared among themselves: {', '.join(members[Family.TOLD])}."
+    if members[Family.YARDSTICK]:
+        yield f"Yardsticks, which saw the clean image: {', '.join(members[Family.YARDSTICK])}."
+    yield from _reasons(tables)
+
+
+def _scenes(by_name: Mapping[str, Mapping[str, Any]]) -> int:
+    return min(int(row["n_scenes"]) for row in by_name.values())
+
+
+def _reasons(tables: Tables) -> Iterator[str]:
+    """Give the status of every row of a task that is not ok, each text once with the rows it is about."""
+    about: dict[str, list[str]] = defaultdict(list)
+    for (task, _), by_name in _by_place(tables).items():
+        for name, row in by_name.items():
+            if task in (*tables.board.tasks, CLEAN):
+                for text in str(row["status"]).split("; "):
+                    if text not in ("ok", "capped", "yardstick"):
+                        about[text].append(f"{name} on {task}")
+    for text, rows in about.items():
+        more = len(rows) - _MOST_REASONS
+        shown = ", ".join(rows[:_MOST_REASONS]) + (f" and {more} more" if more > 0 else "")
+        yield f"{text}: {shown}" if len(rows) < len(tables.board.cells) else text
+    if tables.board.share:
+        yield f"average: over {tables.board.share}"
+
+
+def _against_identity(tables: Tables) -> Iterator[str]:
+    """Say per row on how many tasks it is better or worse than its input, and by how much on average."""
+    frame = tables.comparisons
+    frame = frame[frame.family.str.endswith(" against identity") & frame.separated.notna()]
+    from restorebench.tables.leaderboard import gain_column
+
+    column = gain_column(tables.board)
+    if column is None or frame.empty:
+        return
+    frame = frame[frame.column == column.name]
+    yield f"Against the input ({column.name}, corrected for the rows of each task):"
+    for name in _ordered(tables):
+        part = frame[frame.a == name]
+        tasks = part[part.task.isin(tables.board.tasks)]
+        if len(tasks):
+            better, worse = (int((tasks.separated & (sign * tasks.difference > 0)).sum()) for sign in (1, -1))
+            average = part[part.task == AVERAGE]
+            mean = (
+                ""
+                if average.empty
+                else (
+                    f"; average {average.difference.iloc[0]:+.2f} {column.unit}"
+                    f" ({average.low.iloc[0]:+.2f} to {average.high.iloc[0]:+.2f})"
+                )
+            )
+            yield f"  {name}: better on {better}, worse on {worse} of {len(tasks)} tasks{mean}"
+
+
+def _detectors(tables: Tables) -> Iterator[str]:
+    """Say how often each detector is right, and how often it raises an alarm on clean images."""
+    frame = tables.detectors
+    for row in frame[frame.task == AVERAGE].to_dict("records"):
+        clean = frame[(frame.detector == row["detector"]) & (frame.task == CLEAN)]
+        alarm = (
+            ""
+            if clean.empty or _missing(clean.false_alarm.iloc[0])
+            else (f", false alarms on {clean.false_alarm.iloc[0]:.0%} of clean images")
+        )
+        if not _missing(row["accuracy"]):
+            yield f"detector {row['detector']}: names the degradation of {row['accuracy']:.0%} of images{alarm}"
+
+
+def _failures(result: Result) -> Iterator[str]:
     if result.failed:
-        print(f"{result.failed} failures: {result.folder / 'failures.csv'}")
-    print(f"tables: {result.folder / 'leaderboard.csv'} and the files beside it")
+        first = result.tables.failures.iloc[0]
+        who = first["restorer"] if isinstance(first["restorer"], str) else first["detector"]
+        where = f"{first['task']} / {first['sample']}"
+        yield f"{result.failed} failures, the first: {who} on {where}: {first['reason']}"
+        yield f"all of them: {result.folder / 'failures.csv'}"
+
+
+def _next(result: Result) -> Iterator[str]:
+    """Name the commands that are of use after a run."""
+    import shlex
+
+    blind = _ordered(result.tables)[:2]
+    folder = shlex.quote(str(result.folder))
+    if len(blind) == 2:
+        yield f"next: restorebench compare {' '.join(map(shlex.quote, blind))} {folder}"
