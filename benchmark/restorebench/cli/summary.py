@@ -176,7 +176,9 @@ def _detectors(tables: Tables) -> Iterator[str]:
             else (f", false alarms on {clean.false_alarm.iloc[0]:.0%} of clean images")
         )
         if not _missing(row["accuracy"]):
-            yield f"detector {row['detector']}: names the degradation of {row['accuracy']:.0%} of images{alarm}"
+            interval = f"{row['accuracy_low']:.0%} to {row['accuracy_high']:.0%}"
+            right = f"names the degradation of {row['accuracy']:.0%} ({interval}) of images"
+            yield f"detector {row['detector']}: {right}{alarm}"
 
 
 def _failures(result: Result) -> Iterator[str]:

@@ -69,7 +69,7 @@ def score(task: str, records: Sequence[DetectionRecord]) -> DetectorScores:
     return DetectorScores(
         images=len(records),
         failed=len(records) - len(worked),
-        accuracy=_share(sum(frozenset(record.labels) == truth for record in worked), len(records)),
+        accuracy=_share(sum(is_right(task, record) for record in records), len(records)),
         top1=_share(sum(name in truth for name in tops), len(records)) if truth else None,
         precision=_share(hits, named),
         recall=_share(hits, present),
@@ -80,6 +80,11 @@ def score(task: str, records: Sequence[DetectionRecord]) -> DetectorScores:
         calibration_error=calibration_error(confidences(task, records)),
         brier=brier(task, records),
     )
+
+
+def is_right(task: str, record: DetectionRecord) -> bool:
+    """Tell whether the labels are exactly those of the task; a failed detection is wrong."""
+    return record.status == OK and frozenset(record.labels) == frozenset(components(task))
 
 
 def by_label(tasks: Sequence[tuple[str, Sequence[DetectionRecord]]]) -> list[LabelScores]:

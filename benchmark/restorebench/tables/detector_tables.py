@@ -10,12 +10,14 @@ import pandas as pd
 
 from restorebench.contract.tasks import CLEAN
 from restorebench.records import DetectionRecord
-from restorebench.tables import detector_scores
+from restorebench.tables import detector_scores, intervals
 from restorebench.tables.averages import spread
 from restorebench.tables.board import Board, DetectorCellFacts
 from restorebench.tables.leaderboard import AVERAGE, EVERY_DATASET, Row
 from restorebench.tables.status import Flag, Status, status, together
 from restorebench.toolbox.digests import digest
+
+_ACCURACY = ("n_scenes", "accuracy_low", "accuracy_high")
 
 
 def detection_tables(
@@ -30,6 +32,7 @@ def detection_tables(
     rows: list[Row] = []
     counted: list[Row] = []
     groups: dict[tuple[str, str], list[tuple[Row, Status]]] = defaultdict(list)
+    judged: dict[tuple[str, str], list[tuple[list[bool], list[str]]]] = defaultdict(list)
     sure: dict[tuple[str, str], list[tuple[float, bool]]] = defaultdict(list)
     answers: dict[tuple[str, str], list[tuple[str, list[DetectionRecord]]]] = defaultdict(list)
     split = spread((cell.dataset, cell.task) for cell in board.detector_cells if cell.task != CLEAN)
@@ -38,12 +41,15 @@ def detection_tables(
         base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
         scores = asdict(detector_scores.score(cell.task, records))
         told = _status_of(cell, len(records))
-        row = base | scores | {"status": str(told), "digest": cell.digest}
+        scenes = {sample.id: sample.scene for sample in cell.samples}
+        flags = [detector_scores.is_right(cell.task, r) for r in records], [scenes[r.sample] for r in records]
+        row = base | scores | _accuracy([flags] if records else []) | {"status": str(told), "digest": cell.digest}
         rows.append(row)
         answers[cell.dataset, cell.detector].append((cell.task, records))
         if cell.task != CLEAN:
             group = EVERY_DATASET if split else cell.dataset, cell.detector
             groups[group].append((row, told))
+            judged[group].append(flags)
             sure[group] += detector_scores.confidences(cell.task, records)
         counts = detector_scores.confusion(records)
         counted += [base | {"verdict": name, "images": counts[name]} for name in sorted(counts)]
@@ -51,13 +57,16 @@ def detection_tables(
         average = _average(board, *key, held)
         if average.get("calibration_error") is not None:
             average["calibration_error"] = detector_scores.calibration_error(sure[key])
+        if average.get("accuracy") is not None:
+            average |= _accuracy(judged[key])
         rows.append(average)
     labels = [
         {"dataset": dataset, "detector": detector} | asdict(scores)
         for (dataset, detector), tasks in answers.items()
         for scores in detector_scores.by_label(tasks)
     ]
-    names = [*("task", "dataset", "detector"), *_names(detector_scores.DetectorScores), *("status", "digest")]
+    names = [*("task", "dataset", "detector"), *_names(detector_scores.DetectorScores), *_ACCURACY]
+    names += ["status", "digest"]
     return (
         _numeric(pd.DataFrame(rows, columns=names), detector_scores.DetectorScores),
         _numeric(
@@ -66,6 +75,14 @@ def detection_tables(
         ),
         pd.DataFrame(counted, columns=["task", "dataset", "detector", "verdict", "images"]),
     )
+
+
+def _accuracy(tasks: Sequence[tuple[Sequence[bool], Sequence[str]]]) -> Row:
+    """Return the number of scenes and the interval of the accuracy, the unweighted mean over tasks."""
+    if not tasks:
+        return dict.fromkeys(_ACCURACY)
+    _, low, high = intervals.share(tasks)
+    return dict(zip(_ACCURACY, (len({name for _, scenes in tasks for name in scenes}), low, high), strict=True))
 
 
 def _names(kind: type[detector_scores.DetectorScores | detector_scores.LabelScores]) -> list[str]:
@@ -77,7 +94,9 @@ def _numeric(
 ) -> pd.DataFrame:
     """Make scores float, even if a whole column is blank."""
     counts = {"label", "images", "failed", "present", "named"}
-    return frame.astype({name: float for name in _names(kind) if name not in counts})
+    floats = {name: float for name in _names(kind) if name not in counts}
+    ends = {name: float for name in ("accuracy_low", "accuracy_high") if name in frame.columns}
+    return frame.astype(floats | ends | ({"n_scenes": "Int64"} if ends else {}))
 
 
 def _status_of(cell: DetectorCellFacts, answered: int) -> Status:

@@ -31,24 +31,27 @@ def interval(values: Sequence[float], scenes: Sequence[str], seed: int, level: f
     return average_interval([(values, scenes)], seed, level)
 
 
-def share(flags: Sequence[bool], scenes: Sequence[str], level: float = 0.95) -> tuple[float, float, float]:
-    """Return the share of true flags with its confidence interval, scenes being the independent units.
+def share(
+    tasks: Sequence[tuple[Sequence[bool], Sequence[str]]], level: float = 0.95
+) -> tuple[float, float, float]:
+    """Return the share of true flags, the unweighted mean over tasks, with its confidence interval.
 
-    The exact binomial interval of as many independent images as would vary like these: the method of Korn and
-    Graubard ("Confidence intervals for proportions with small expected number of positive counts estimated from
-    survey data", 1998). Where all flags are alike, an image counts no more than its share of a scene.
+    It is the exact binomial interval of as many independent images as would vary like these: the method of Korn
+    and Graubard ("Confidence intervals for proportions with small expected number of positive counts estimated
+    from survey data", 1998). Where all flags are alike, every scene counts as one image.
+
+    tasks: per task, the flag and the scene of each image. Scenes are as in `average_interval`.
     """
-    names, where = np.unique(np.asarray(scenes, dtype=object).astype(str), return_inverse=True)
-    true, number, of_scene = np.asarray(flags, dtype=float), len(flags), len(names)
-    rate = float(true.mean())
-    independent = float(of_scene)
-    if 0 < rate < 1 and of_scene > 1:
-        moved = np.bincount(where, true) - np.bincount(where) * rate
-        variance = of_scene / (of_scene - 1) * float(np.square(moved).sum()) / number**2
-        independent = min(rate * (1 - rate) / variance, number) if variance > 0 else number
-    found, tail = rate * independent, (1 - level) / 2
-    low = float(betaincinv(found, independent - found + 1, tail)) if found > 0 else 0.0
-    high = float(betaincinv(found + 1, independent - found, 1 - tail)) if found < independent else 1.0
+    sums, counts = _by_scene(tasks)
+    means = sums.sum(axis=1) / counts.sum(axis=1)
+    rate, scenes = float(means.mean()), sums.shape[1]
+    variance = float(np.square(_influence(sums, counts)).sum()) if scenes > 1 else 0.0
+    independent = float(scenes)
+    if 0 < rate < 1 and variance > 0:
+        independent = min(rate * (1 - rate) / variance, float(counts.sum()))
+    true, tail = rate * independent, (1 - level) / 2
+    low = float(betaincinv(true, independent - true + 1, tail)) if rate > 0 else 0.0
+    high = float(betaincinv(true + 1, independent - true, 1 - tail)) if rate < 1 else 1.0
     return rate, low, high
 
 
@@ -60,13 +63,7 @@ def average_interval(
     tasks: per task, image values and their scenes. A scene that occurs in several tasks is one photograph
     and is drawn jointly. None if a task has fewer than five scenes.
     """
-    names = sorted({name for _, scenes in tasks for name in scenes})
-    columns = {name: index for index, name in enumerate(names)}
-    sums, counts = np.zeros((len(tasks), len(names))), np.zeros((len(tasks), len(names)))
-    for row, (values, scenes) in enumerate(tasks):
-        indices = [columns[name] for name in scenes]
-        np.add.at(sums[row], indices, np.asarray(values, dtype=float))
-        np.add.at(counts[row], indices, 1.0)
+    sums, counts = _by_scene(tasks)
     fewest = int((counts > 0).sum(axis=1).min()) if len(tasks) else 0
     if fewest < MIN_SCENES_FOR_INTERVAL:
         return None
@@ -75,20 +72,37 @@ def average_interval(
     return _bootstrapped(sums, counts, seed, level)
 
 
-def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Interval:
-    """Return a t interval from each scene's influence on the average: the variance of the ratio estimator.
+def _by_scene(tasks: Sequence[tuple[Sequence[float], Sequence[str]]]) -> tuple[_Array, _Array]:
+    """Return the sums of values and the numbers of images, (tasks, scenes) each."""
+    names = sorted({name for _, scenes in tasks for name in scenes})
+    columns = {name: index for index, name in enumerate(names)}
+    sums, counts = np.zeros((len(tasks), len(names))), np.zeros((len(tasks), len(names)))
+    for row, (values, scenes) in enumerate(tasks):
+        indices = [columns[name] for name in scenes]
+        np.add.at(sums[row], indices, np.asarray(values, dtype=float))
+        np.add.at(counts[row], indices, 1.0)
+    return sums, counts
 
-    Scene s moves the mean of a task by (sum_s - n_s * mean) / N. With one image per scene this is the
-    ordinary t interval. Cochran, Sampling Techniques, 3rd ed., section 6. Each task has its own
-    factor S / (S - 1), so a task of few scenes is not corrected as if it had the scenes of all tasks.
+
+def _influence(sums: _Array, counts: _Array) -> _Array:
+    """Return how far each scene moves the mean of task means, (scenes,); their squares sum up to its variance.
+
+    Scene s moves the mean of a task by (sum_s - n_s * mean) / N: the ratio estimator, Cochran, Sampling
+    Techniques, 3rd ed., section 6. Each task has its own factor S / (S - 1), so a task of few scenes is not
+    corrected as if it had the scenes of all tasks.
     """
     totals = counts.sum(axis=1, keepdims=True)
     means = sums.sum(axis=1, keepdims=True) / totals
     scenes = (counts > 0).sum(axis=1, keepdims=True)
-    influence = (np.sqrt(scenes / (scenes - 1)) * (sums - counts * means) / totals).mean(axis=0)
-    error = float(np.sqrt(np.square(influence).sum()))
+    few = np.sqrt(scenes / np.maximum(scenes - 1, 1))
+    return np.asarray((few * (sums - counts * means) / totals).mean(axis=0))
+
+
+def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Interval:
+    """Return a t interval from each scene's influence on the average."""
+    error = float(np.sqrt(np.square(_influence(sums, counts)).sum()))
     half = float(stdtrit(fewest - 1, 0.5 + level / 2)) * error
-    centre = float(means.mean())
+    centre = float((sums.sum(axis=1) / counts.sum(axis=1)).mean())
     return centre - half, centre + half
 
 

@@ -41,11 +41,10 @@ def standings(comparisons: Comparisons) -> dict[tuple[str, str, str], Row]:
 def _against_identity(verdict: Verdict) -> dict[str, Row]:
     """Return gain, win rate and harm rate of every row that was compared with identity, by name."""
     contest = verdict.contest
-    scenes = [scene for task in contest.tasks for scene in task.scenes]
     rows: dict[str, Row] = {}
     for pair, (row, identity) in enumerate(verdict.pairs):
-        worse = [flag for task in contest.tasks for flag in task.values[row] < task.values[identity]]
-        rate, harm_low, harm_high = intervals.share(worse, scenes)
+        worse = [((task.values[row] < task.values[identity]).tolist(), task.scenes) for task in contest.tasks]
+        rate, harm_low, harm_high = intervals.share(worse)
         fields: Row = {
             "gain": contest.means[row] - contest.means[identity],
             "win_rate": verdict.win_rate[pair],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from restorebench.tables import intervals
 from restorebench.tables.intervals import DRAWS, _bootstrapped, average_interval, interval
 
 
@@ -137,3 +139,53 @@ def test_any_interval_is_finite_holds_the_mean_and_minds_no_order(images, draw, 
     draw.shuffle(images)
     again = interval([value for value, _ in images], [f"s{scene}" for _, scene in images], seed)
     assert again == pytest.approx(found, abs=1e-9)
+
+
+def clopper_pearson(true, count, level=0.95):
+    """Find the ends by bisection of the binomial tail, summed term by term."""
+
+    def tail(rate, least):
+        return sum(math.comb(count, k) * rate**k * (1 - rate) ** (count - k) for k in range(least, count + 1))
+
+    def solve(reached):
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if not reached(middle) else (low, middle)
+        return low
+
+    half = (1 - level) / 2
+    return (
+        solve(lambda rate: tail(rate, true) >= half) if true else 0.0,
+        solve(lambda rate: 1 - tail(rate, true + 1) <= half) if true < count else 1.0,
+    )
+
+
+@pytest.mark.parametrize(("true", "count"), [(0, 12), (12, 12), (0, 6), (6, 6)])
+def test_a_share_of_none_or_all_has_the_exact_binomial_interval_of_its_scenes(true, count):
+    flags = [True] * true + [False] * (count - true)
+    rate, *ends = intervals.share([(flags, [str(n) for n in range(count)])])
+    assert rate == true / count
+    assert ends == pytest.approx(clopper_pearson(true, count), abs=1e-9)
+
+
+def test_images_of_one_scene_count_as_one_for_a_share():
+    flags, scenes = [True, True, False, True, False, False, True, True], list("aabbccdd")
+    once = intervals.share([(flags, scenes)])
+    twice = intervals.share([(flags * 5, scenes * 5)])
+    assert once == pytest.approx(twice)
+    independent = intervals.share([(flags, list("abcdefgh"))])
+    assert once[1] < independent[1] and once[2] > independent[2]
+
+
+def test_an_independent_share_has_nearly_the_exact_interval():
+    """The variance of n - 1 in place of n makes it as wide as one image fewer."""
+    flags = [n < 30 for n in range(100)]
+    _, *ends = intervals.share([(flags, [str(n) for n in range(100)])])
+    assert ends == pytest.approx(clopper_pearson(30, 100), abs=2e-3)
+
+
+def test_a_share_over_tasks_is_the_mean_of_their_shares():
+    rate, low, high = intervals.share([([True] * 4, list("abcd")), ([True, False] * 4, list("abcdefgh"))])
+    assert rate == 0.75
+    assert low < rate < high

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorebench.cli.summary import summary
+from restorebench.cli.summary import grid
 from restorebench.records import DetectionRecord, Execution, Record
 from restorebench.tables.board import Board, CellFacts, Column, DetectorCellFacts, Family, SampleFacts
 from restorebench.tables.build import build
@@ -118,7 +118,7 @@ def test_an_average_over_some_of_the_tasks_says_so():
     tables = build(board(one, tasks_in_suite=10), records(one, 20))
     assert row(tables, "a", "average")["status"] == "1 of 10 tasks"
     assert row(tables, "a", "average")["psnr@rgb"] > 0
-    assert summary(tables)[-1][0] == "average, 1 of 10 tasks"
+    assert grid(tables, PSNR).rows[-1] == "average, 1 of 10 tasks"
     missing = build(board(one, tasks=("noisy", "hazy"), tasks_in_suite=10), records(one, 20))
     assert row(missing, "a", "average")["status"] == "2 of 10 tasks; incomplete: hazy"
 
@@ -321,12 +321,12 @@ def test_a_detector_on_tasks_spread_over_datasets_has_one_average():
 
 
 def test_the_printed_table_has_a_row_per_task_and_a_column_per_restorer():
-    cells = [cell("identity"), cell("good", tell="task")]
+    cells = [cell("identity"), cell("good", tell="task", family=Family.TOLD)]
     found = [r for c, base in zip(cells, (20, 25), strict=True) for r in records(c, base)]
-    lines = summary(build(board(*cells), found))
-    assert lines[0] == ["task (psnr@rgb)", "identity", "good [task]"]
-    assert lines[1] == ["noisy", "21.50", "26.50"]
-    assert lines[-1][0] == "average"
+    printed = grid(build(board(*cells), found), PSNR)
+    assert printed.columns == ("identity", "good:task")
+    assert printed.rows == ("noisy", "average")
+    assert printed.cells[0] == ("21.50", "26.50")
 
 
 @pytest.mark.parametrize("count", [0, 1])
