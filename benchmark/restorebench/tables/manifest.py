@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from restorebench.contract.catalog import Catalog
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
-from restorebench.tables.board import Board, Column
-from restorebench.tables.comparisons import PROCEDURE
+from restorebench.tables.board import Board
+from restorebench.tables.reading import board_facts
 
 
 def manifest(plan: Plan, board: Board, computed_with: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,11 +28,7 @@ def manifest(plan: Plan, board: Board, computed_with: Mapping[str, Any]) -> dict
         "code": plan.code,
         **computed_with,
         "columns": {column.name: column.digest or column.unavailable for column in plan.columns},
-        "board": {
-            "tasks": list(plan.tasks),
-            "columns": {column.name: _column(column) for column in board.columns},
-            "comparisons": PROCEDURE,
-        },
+        "board": board_facts(board),
         "data": {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells},
         "cells": [
             {
@@ -82,12 +77,6 @@ def _portable(value: Any, folders: Sequence[tuple[Path, str]], texts: Mapping[st
         if value.startswith("/") and Path(value).is_relative_to(folder) and folder != Path("/"):
             return str(Path(stands_for) / Path(value).relative_to(folder))
     return value
-
-
-def _column(column: Column) -> dict[str, Any]:
-    facts = asdict(column)
-    del facts["name"]
-    return facts
 
 
 def _cell(cell: RestorerCell | DetectorCell) -> dict[str, Any]:

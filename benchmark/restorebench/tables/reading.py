@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from restorebench.records import FAILED, Failure, FailureKind, Record
 from restorebench.tables import leaderboard
 from restorebench.tables.averages import CAPTURED
 from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
+from restorebench.tables.comparisons import PROCEDURE
 from restorebench.tables.leaderboard import AVERAGE, ScoredCell
 from restorebench.toolbox.cells import unguarded
 
@@ -33,6 +34,12 @@ class PublishedRun:
     cells: tuple[ScoredCell, ...]
     data: Mapping[str, str]
     digests: Mapping[str, str]
+
+
+def board_facts(board: Board) -> dict[str, Any]:
+    """Return what the manifest says of a board, which `read_run` makes it of again."""
+    columns = {column.name: {k: v for k, v in asdict(column).items() if k != "name"} for column in board.columns}
+    return {"tasks": list(board.tasks), "columns": columns, "comparisons": PROCEDURE}
 
 
 def read_run(folder: Path) -> PublishedRun:
