@@ -285,7 +285,7 @@ def test_a_metric_that_fails_is_reported_and_the_other_scores_are_kept(call, two
     ("metric", "message"),
     [
         ("ssim", "no ssim@rgb: it needs 11 px a side, the smallest image has 8; leave out"),
-        ("psnr-hole", "psnr-hole@rgb is for uncompleted alone"),
+        ("psnr-hole", "psnr-hole@rgb is only for uncompleted"),
     ],
 )
 def test_a_metric_that_two_folders_cannot_be_scored_under_is_refused(call, two_folders, metric, message):
