@@ -22,7 +22,7 @@ from restorebench.training import data, packing, sources, validating
 from restorebench.training.config import Average, Training, load
 from restorebench.training.loop import train
 from restorebench.training.optimising import Averaged, Lion, base_rates, optimiser_of, rate
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 
 class Line:
@@ -208,7 +208,7 @@ def test_a_killed_process_of_the_loader_is_one_line_and_the_checkpoint_stays(pai
     wait_for(lambda: checkpoint.exists() or training.poll() is not None)
     for child in Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split():
         os.kill(int(child), signal.SIGKILL)
-    _, error = training.communicate(timeout=60)
+    _, error = training.communicate(timeout=PATIENCE_SECONDS)
     assert training.returncode == 1
     assert error.startswith("error: a process that prepares data was killed") and error.count("\n") == 1
     assert torch.load(checkpoint, weights_only=True)["iteration"] >= 1
