@@ -60,8 +60,6 @@ Calibrate = Annotated[
 Fresh = Annotated[bool, typer.Option("--fresh", help="Move an earlier run aside and start anew.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Also retry what failed for good.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the table.")]
-Protocol = Annotated[str, typer.Option("--protocol", help="Metric protocols, as a,b.")]
-Metrics = Annotated[str, typer.Option("--metrics", help="Metrics, as a,b.")]
 
 
 PluginOptions = Annotated[

@@ -480,7 +480,7 @@ def test_nothing_that_is_there_is_overwritten(call, tmp_path, command, out):
     code, _, error = call(command[0], "photos", *command[1:], "-o", out, "--workers", "0")
     assert code == 2, error
     assert error.count("\n") == 1
-    assert "another folder" in error or "outside of it" in error
+    assert "another folder" in error or "outside it" in error
     assert bytes_of(tmp_path) == before
 
 

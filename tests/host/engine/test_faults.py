@@ -16,7 +16,7 @@ from restorebench.engine.child import Child
 from restorebench.engine.events import Done
 from restorebench.suite.settings import Request
 from restorebench.worker.processes import descendants
-from tests.waiting import left_of, wait_for
+from tests.waiting import PATIENCE_SECONDS, left_of, wait_for
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
@@ -230,7 +230,7 @@ def test_a_clock_that_jumps_changes_no_number(pairs, tmp_path, observe):
         ]
         (tmp_path / out).mkdir(exist_ok=True)
         done = subprocess.run(
-            [*command, "--workers", "2"], env={**os.environ, "PYTHONPATH": str(path)}, timeout=100
+            [*command, "--workers", "2"], env={**os.environ, "PYTHONPATH": str(path)}, timeout=PATIENCE_SECONDS
         )
         assert done.returncode == 0
     for table in ("records.csv", "leaderboard.csv"):

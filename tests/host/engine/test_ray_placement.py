@@ -239,7 +239,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, weights):
     actor._own_cache = tmp_path / "own"
     kind, message = actor.settle(weights, Folder(tmp_path)).error
     assert kind == "RestorebenchError"
-    assert message.startswith(f"{tmp_path}/own/placed") and "make room there, or name another folder" in message
+    assert message.startswith(f"{tmp_path}/own/placed") and "make room there, or set RESTOREBENCH_HOME" in message
     assert "\n" not in message
 
 

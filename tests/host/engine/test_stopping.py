@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from restorebench.engine.stopping import heeded
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 IMAGES = 6
 COUNTING = Path(__file__).parents[1] / "plugins" / "counting.py"
@@ -77,7 +77,7 @@ def test_a_signal_lets_the_images_at_work_finish(suite, number, code, workers, e
     wait_for_images(suite, 2)
     workers_of = children(process)
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=PATIENCE_SECONDS)
     done = len(begun(suite))
     assert process.returncode == code
     assert f"{number.name}: finishing the images at work; once more ends at once" in error
@@ -88,24 +88,24 @@ def test_a_signal_lets_the_images_at_work_finish(suite, number, code, workers, e
     )
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers_of)
     again = started(suite, 1)
-    assert again.wait(timeout=60) == 0
+    assert again.wait(timeout=PATIENCE_SECONDS) == 0
     assert len(begun(suite)) == IMAGES, "an image that was begun was done again"
     (suite.parent / "tally").unlink()
-    assert started(suite, 1, "undisturbed").wait(timeout=60) == 0
+    assert started(suite, 1, "undisturbed").wait(timeout=PATIENCE_SECONDS) == 0
     for name in ("records.csv", "leaderboard.csv"):
         tables = [(suite.parent / out / name).read_bytes() for out in ("run", "undisturbed")]
         assert tables[0] == tables[1]
 
 
 def test_a_second_signal_does_not_wait(suite, monkeypatch):
-    monkeypatch.setenv("RESTOREBENCH_TEST_SECONDS", "60")
+    monkeypatch.setenv("RESTOREBENCH_TEST_SECONDS", "600")
     process = started(suite, 1)
     wait_for_images(suite, 1)
     workers_of = children(process)
     process.send_signal(signal.SIGTERM)
     assert "finishing" in process.stderr.readline() + process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
     assert error.splitlines()[-1] == "restorebench: interrupted; the same command again continues"
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers_of)
@@ -119,8 +119,8 @@ def test_an_image_at_work_is_finished_though_nobody_reads_what_is_said(suite, wo
     process.stdout.close()
     process.stderr.close()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
-    assert started(suite, 1).wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE_SECONDS) == 130
+    assert started(suite, 1).wait(timeout=PATIENCE_SECONDS) == 0
     assert len(begun(suite)) == IMAGES, "an image that was begun was done again"
 
 
@@ -129,7 +129,7 @@ def test_a_run_goes_on_when_nobody_reads_how_far_it_is(suite):
     suite.write_text(yaml.safe_dump({**keys, "restorers": [{"name": "identity", "label": "first"}, "counting"]}))
     process = started(suite, 0)
     process.stderr.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE_SECONDS) == 0
     assert len(begun(suite)) == IMAGES
 
 

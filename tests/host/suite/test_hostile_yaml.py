@@ -61,13 +61,13 @@ def test_a_suite_that_is_tagged_as_a_whole_is_refused(text):
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_suite_is_refused_soon_and_shortly(case, observe):
     text, message = HOSTILE[case]
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(SuiteError) as caught:
         suites.loads(MINIMAL + text, "bad.yaml")
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     told = str(caught.value)
     observe("SuiteError", next(line for line in told.splitlines() if message in line))
-    assert seconds < 5  # it takes one on an idle core
+    assert seconds < 5  # of this process; the slowest takes about two
     assert len(told) < 25_000
     assert max(map(len, told.splitlines())) <= 500
 
@@ -76,10 +76,10 @@ def test_10_mb_are_refused_before_they_are_read(tmp_path):
     path = tmp_path / "huge.yaml"
     path.write_text(MINIMAL + "# comment\n" * 1_000_000)
     for load in (lambda: suites.load(str(path)), lambda: load_training(path, Training)):
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(SuiteError, match="larger than 1,000,000 bytes"):
             load()
-        assert time.monotonic() - began < 0.5
+        assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -292,11 +292,11 @@ def test_damaged_file_is_read_or_refused_and_nothing_else(
 def test_decompression_bomb_is_refused_from_its_header(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png(side, side, 8, 2, b"\0"))
-    begin = time.perf_counter()
+    begin = time.process_time()
     for reader in (images.read, images.read_size):
         with pytest.raises(UnreadableImage, match=r"bomb\.png.*100 million pixels"):
             reader(path)
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
 
 
 def test_size_below_the_limit_is_accepted_without_a_warning(
