@@ -27,7 +27,7 @@ TASKS = ("motion-blurry", "hazy", "average, 3 of 10 tasks")
     ("columns", "begins"),
     [
         (("identity", "classical:task"), ""),
-        (("a-restorer-of-some-name:daclip", "b-restorer-of-some-name:daclip"), "a-restorer"),
+        (("a-restorer-of-a-name:daclip", "b-restorer-of-a-name:daclip"), "a-restorer"),
     ],
     ids=["as it is", "turned"],
 )
