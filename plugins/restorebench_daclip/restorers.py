@@ -64,7 +64,7 @@ class DACLIPIRSDE:
         return Features(features.image, self._encode_told(batch.told))
 
     def _encode_told(self, told: Sequence[Detection | None]) -> Tensor:
-        """Encode told tasks by their prompts: a mixture's are joined by commas, no task is `clean`."""
+        """Encode told tasks by their prompts: those of a mixture are joined by commas, no task becomes `clean`."""
         texts = []
         for detection in told:
             if detection is None:

@@ -187,7 +187,7 @@ def posterior_coefficients(schedule: Schedule, step: Step) -> tuple[Tensor, Tens
 
 def posterior_std(schedule: Schedule, step: Step) -> Tensor:
     """Return the posterior's standard deviation; at step 1 about 6e-12 rather than 0, as published."""
-    # This uses exp(-2 x), the mean exp(-x) squared: near step 1 they differ in the fourth digit.
+    # exp(-2 x) here, but exp(-x) squared in the mean: near step 1 they differ in the fourth digit
     once = torch.exp(-2 * schedule.theta[step] * schedule.dt)
     here = torch.exp(-2 * schedule.cumulative[step] * schedule.dt)
     before = torch.exp(-2 * schedule.cumulative[step - 1] * schedule.dt)

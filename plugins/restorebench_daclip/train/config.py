@@ -34,7 +34,7 @@ class RestorerTraining(Training):
     prediction: Literal["noise", "data"] = "noise"
     loss: Literal["l1", "l2"] = "l1"
     spectrum: float = Field(0, ge=0, description="weight of the distance between spectra; data head only")
-    start_share: float = Field(0, ge=0, lt=1, description="share of samples at the last step, T")
+    start_share: float = Field(0, ge=0, lt=1, description="share of samples that always take the last step, T")
     context: Literal["patch", "whole"] = Field(
         "patch", description="what the controller sees of a degraded image; the published training uses the patch"
     )

@@ -37,7 +37,7 @@ _ASPECT = math.log(4 / 3)
 
 
 class ControllerStage:
-    """Training of the controller: a degradation loss, and a content loss if the content is known."""
+    """Training of the controller of a frozen CLIP: a degradation loss, and a content loss if content is known."""
 
     def __init__(self, options: ControllerTraining, cache: Path) -> None:
         self.options = options
