@@ -132,7 +132,7 @@ def write(path: Path, state: dict[str, Tensor]) -> None:
             save_file(own, temporary)
     except (OSError, SafetensorError) as error:  # the latter if the library itself fails to write
         raise RestorebenchError(
-            f"{path}: cannot be written ({error}); free space, or name another file"
+            f"{path}: cannot be written ({error}); free disk space, or name another file"
         ) from error
 
 
