@@ -144,4 +144,4 @@ def test_a_file_of_something_else_is_named_on_the_command_line(call, tmp_path):
         "restore", "a.png", "-m", "textual-nafnet", "-o", "out", "--weights", "other.pth", "--workers", "0"
     )
     assert code != 0
-    assert "other.pth: another network's" in err
+    assert "other.pth: this is another network" in err
