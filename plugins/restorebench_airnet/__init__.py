@@ -1,4 +1,4 @@
-"""AirNet: one network for several degradations that is not told which."""
+"""Cards of AirNet, one network for several degradations that is not told which one an image has."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _CITATION = "Li et al., All-In-One Image Restoration for Unknown Corruption, CVP
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
-    """Offer the method, and a small network for ten tasks."""
+    """Return the cards of the method and of a small network for ten tasks."""
     return [
         RestorerInfo(
             name="airnet",
             version="1",
-            summary="One network for noise, rain and haze, guided by what its encoder sees of the degradation.",
+            summary="One network for noise, rain and haze, guided by its own encoder of the degradation.",
             load="restorebench_airnet.restorers:AirNetRestorer",
             options="restorebench_airnet.options:AirNetRestoration",
             resources="restorebench_airnet.published:files",
@@ -33,7 +33,7 @@ def restorebench_restorers() -> list[RestorerInfo]:
             load="restorebench_airnet.compact:load_restorer",
             options="restorebench_airnet.options:CompactRestoration",
             tasks=TEN_NAMES,
-            tiling=Tiling.HARMFUL,  # a mean over what is restored at once guides it
+            tiling=Tiling.HARMFUL,  # its guide holds a mean over the image or tile
             training=Training.SAME_SYNTHESIS,
             training_data=("BSDS500", "SICE part 1"),
             citation=_CITATION,

@@ -1,4 +1,4 @@
-"""Build networks from weights. Sizes and the queue's length are read off the file."""
+"""Networks built from weights. Sizes and the queue's length are read from the file."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from restorebench_airnet.published import PUBLISHED
 State = Mapping[str, Tensor]
 
 TINY = Sizes(width=8, groups=1, blocks=2, queue=16)
-EXPECTED = "expected: a state dictionary of AirNet's, such as All.pth"
+EXPECTED = "expected: a state dictionary of AirNet, such as All.pth"
 _GUIDE = "E.E.encoder_q.E_pre."
 _UNUSED = ("E.E.encoder_k.", "E.E.queue", "E.E.encoder_q.E.", "E.E.encoder_q.mlp.")
 
 
 def image_network(choice: str | Path, runtime: Runtime) -> ImageNetwork:
-    """Build what restores images, of published weights, of a file, or untrained and tiny.
+    """Build the network that restores images, from published weights or a file, or a tiny untrained one.
 
-    What never reaches an image is left out; a file without it will do.
+    Tensors that do not affect restored images are left out; a file need not have them.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds another network.
     """
     if choice == UNTRAINED:
         with drawn_from():
@@ -47,15 +47,15 @@ def image_network(choice: str | Path, runtime: Runtime) -> ImageNetwork:
 
 
 def needed(state: State) -> dict[str, Tensor]:
-    """Leave out of a whole network's tensors what never reaches an image."""
+    """Return the tensors of a whole network that affect restored images."""
     return {name: value for name, value in state.items() if not name.startswith(_UNUSED)}
 
 
 def whole_network(path: Path) -> AirNet:
-    """Build the whole network of a file, to train it on.
+    """Build the whole network from a file, to continue its training.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds another network.
     """
     state = read(path)
     network = AirNet(sizes_of(state, path))
@@ -64,11 +64,11 @@ def whole_network(path: Path) -> AirNet:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read a checkpoint's tensors, and say what was expected where that fails.
+    """Read a checkpoint's tensors; an error also says which file was expected.
 
     Raises:
         MissingResource: there is no such file.
-        RestorebenchError: it is truncated, holds code, or holds no tensors.
+        RestorebenchError: the file is truncated, holds code, or holds no tensors.
     """
     try:
         return weights.read(path)
@@ -79,17 +79,17 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def sizes_of(state: State, path: Path) -> Sizes:
-    """Read the sizes of a network off its tensors; a file without a queue gets the usual one.
+    """Read the sizes of a network from its tensors; without a queue, its length is the default.
 
     Raises:
-        RestorebenchError: it is another network's.
+        RestorebenchError: the file holds another network.
     """
     first = state.get("R.head.0.weight")
-    groups, blocks = (_count(state, rf"R\.body\.{place}\.") for place in (r"(\d+)\.body", r"0\.body\.(\d+)\.dgm1"))
+    groups, blocks = (_count(state, rf"R\.body\.{names}\.") for names in (r"(\d+)\.body", r"0\.body\.(\d+)\.dgm1"))
     shuffle = math.isqrt(first.shape[1] // 3) if first is not None and first.ndim == 4 and first.numel() else 0
     if first is None or not shuffle or not groups or not blocks or first.shape[1] != 3 * shuffle**2:
         known = ", ".join(sorted(state)[:3])
-        raise RestorebenchError(f"weights {path}: another network's ({known}, ...); {EXPECTED}")
+        raise RestorebenchError(f"weights {path}: this file holds another network ({known}, ...); {EXPECTED}")
     queue = state.get("E.E.queue")
     length = queue.shape[1] if queue is not None and queue.ndim == 2 else Sizes.queue
     everywhere = "R.body.0.body.0.dgm1.dcn.weight" in state
@@ -107,5 +107,5 @@ def sizes_of(state: State, path: Path) -> Sizes:
 
 
 def _count(state: State, pattern: str) -> int:
-    """Count the numbers that names carry in one place."""
+    """Count the different numbers that the group of a pattern matches in the names of tensors."""
     return len({match[1] for name in state if (match := re.match(pattern, name))})

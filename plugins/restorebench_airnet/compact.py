@@ -13,6 +13,6 @@ WEIGHTS = Path(__file__).with_name("weights") / "compact.safetensors"
 
 
 def load_restorer(options: CompactRestoration, runtime: Runtime) -> AirNetRestorer:
-    """Load it."""
+    """Load the small network."""
     given = AirNetRestoration(weights=weights.shipped(WEIGHTS), **options.model_dump())
     return AirNetRestorer(given, runtime)

@@ -1,7 +1,7 @@
-"""Momentum contrast: two patches of one image are alike, and unlike a queue of others.
+"""Momentum contrast: two patches of one image should be alike, and unlike a queue of other patches.
 
-He et al., "Momentum Contrast" (CVPR 2020), as AirNet uses it: no shuffling of batches, and running statistics of
-batch normalisation are each encoder's own.
+He et al., "Momentum Contrast" (CVPR 2020), as AirNet uses it: batches are not shuffled, and each encoder has its
+own running statistics of batch normalisation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOMENTUM, TEMPERATURE = 0.999, 0.07
 
 
 class Contrast(NamedTuple):
-    """logits: (N, 1 + K), the right answer first. labels: (N,) zeros. guide: of the queries, (N, width, H, W)."""
+    """logits: (N, 1 + K), the right key first. labels: (N,) zeros. guide: (N, width, H, W), of the queries."""
 
     logits: Tensor
     labels: Tensor
@@ -27,7 +27,10 @@ class Contrast(NamedTuple):
 
 
 class MomentumContrast(nn.Module):
-    """An encoder that learns, one that follows it, and a queue (4 * width, K) of what the follower saw last."""
+    """A trained encoder (`encoder_q`), a momentum encoder that follows it (`encoder_k`), and a queue.
+
+    The queue (4 * width, K) holds the last embeddings of the momentum encoder.
+    """
 
     queue: Tensor
     queue_ptr: Tensor
@@ -42,32 +45,34 @@ class MomentumContrast(nn.Module):
         self.encoder_k.requires_grad_(False)
 
     def forward(self, query: Tensor, key: Tensor) -> Contrast:
-        """Compare two patches of each image, both (N, C, H, W); move the follower and the queue on.
+        """Compare two patches of each image, both (N, C, H, W); update the momentum encoder and the queue.
 
         Raises:
-            RestorebenchError: N does not divide the queue's length.
+            RestorebenchError: the queue's length is no multiple of N.
         """
         length = self.queue.shape[1]
         if length % len(query):
-            raise RestorebenchError(f"a batch of {len(query)} does not divide the queue of {length}: drop it")
+            raise RestorebenchError(
+                f"a batch of {len(query)} does not divide the queue of {length}; drop the batch"
+            )
         encoding = self.encoder_q(query)
         seen = F.normalize(encoding.embedding, dim=1)
         with torch.no_grad():
-            self._follow()
+            self._update_momentum_encoder()
             expected = F.normalize(self.encoder_k(key).embedding, dim=1)
         alike = (seen * expected).sum(dim=1, keepdim=True)
-        # a copy: the queue moves on before anybody asks for gradients
+        # a copy, because the queue is overwritten before gradients are computed
         logits = torch.cat((alike, seen @ self.queue.clone()), dim=1) / TEMPERATURE
         self._enqueue(expected)
         return Contrast(logits, torch.zeros(len(query), dtype=torch.long, device=query.device), encoding.guide)
 
-    def _follow(self) -> None:
-        """Move the follower's parameters towards the learner's, which happens before it is asked."""
-        for theirs, ours in zip(self.encoder_k.parameters(), self.encoder_q.parameters(), strict=True):
-            theirs.copy_(theirs * MOMENTUM + ours * (1 - MOMENTUM))
+    def _update_momentum_encoder(self) -> None:
+        """Move the momentum encoder's parameters towards the trained ones; this happens before it encodes."""
+        for averaged, trained in zip(self.encoder_k.parameters(), self.encoder_q.parameters(), strict=True):
+            averaged.copy_(averaged * MOMENTUM + trained * (1 - MOMENTUM))
 
     def _enqueue(self, keys: Tensor) -> None:
-        """Write keys (N, 4 * width) over the oldest ones."""
+        """Write keys (N, 4 * width) over the oldest keys."""
         first = int(self.queue_ptr)
         self.queue[:, first : first + len(keys)] = keys.T
         self.queue_ptr[0] = (first + len(keys)) % self.queue.shape[1]

@@ -1,6 +1,6 @@
-"""The degradation encoder: what a network sees of a degradation, per pixel and as a whole.
+"""The degradation encoder: features of the degradation at every pixel and of the whole image.
 
-The state dictionary has the published layout, hence the names of attributes.
+Attributes have the names of the published state dictionary.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 SLOPE = 0.1
-"""Of LeakyReLU below zero, everywhere."""
+"""The slope of every LeakyReLU below zero."""
 
 
 class Encoding(NamedTuple):
@@ -22,12 +22,12 @@ class Encoding(NamedTuple):
 
 
 def activation() -> nn.LeakyReLU:
-    """Return the activation that follows layers whose own output nobody else needs."""
+    """Return the activation, which works in place; the output of the layer before it must not be needed."""
     return nn.LeakyReLU(SLOPE, inplace=True)
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised convolutions beside one of 1x1, which is there for equal shapes too."""
+    """Two normalised convolutions and a shortcut of 1x1, which equal shapes have too."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class ResidualBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A full-size block, whose output guides the restorer, two that halve, a mean over the image, and a head."""
+    """A full-size block whose output guides the restorer, two that halve the size, an image mean, and a head."""
 
     def __init__(self, width: int, channels_in: int = 3) -> None:
         super().__init__()

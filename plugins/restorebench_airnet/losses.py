@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""The losses of training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CONTRAST_WEIGHT = 0.1
 
 
 def contrast_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy of the contrast, all that the first phase minimises."""
+    """Return the cross-entropy of the contrast, the only loss of the first phase."""
     return F.cross_entropy(logits, labels)
 
 

@@ -1,7 +1,7 @@
-"""The restoration network, alone with its guide for restoring, and whole for training.
+"""The restoration network: the part that restoring needs, and the whole network for training.
 
-Li et al., "All-In-One Image Restoration for Unknown Corruption" (CVPR 2022). The state dictionary has the
-published layout, hence the names of attributes. Images are (N, 3, H, W) of any size; outputs are not clipped.
+Li et al., "All-In-One Image Restoration for Unknown Corruption" (CVPR 2022). Attributes have the names of the
+published state dictionary. Images are (N, 3, H, W) of any size; outputs are not clipped.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from restorebench_airnet.folding import fold, unfold
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the network; the published ones by default. queue: 256 times the batch it is trained with.
+    """Sizes of the network; the published ones by default.
 
-    deformable: which blocks of a group have deformable convolutions. shuffle: how many times smaller than images
-    the network works, on as many more channels. residual: the network gives what is added to its input. scene: the
-    guide's mean over the image is added to every pixel of it, through two layers.
+    queue: number of keys, 256 times the batch size of the training. deformable: which blocks of a group have
+    deformable convolutions. shuffle: images are folded to sides this many times smaller, with shuffle^2 times the
+    channels. residual: the network's output is added to its input. scene: the guide's mean over the image passes
+    through two layers and is added to every pixel of the guide.
     """
 
     width: int = 64
@@ -38,11 +39,11 @@ class Sizes:
 
     @property
     def channels(self) -> int:
-        """Channels of images as the network sees them."""
+        """The number of channels of folded images."""
         return 3 * self.shuffle**2
 
     def notes(self) -> dict[str, bool]:
-        """Say what tensors do not tell."""
+        """Return the settings that cannot be read from the tensors."""
         return {"residual": True} if self.residual else {}
 
 
@@ -51,7 +52,7 @@ def _conv(channels_in: int, channels: int) -> nn.Conv2d:
 
 
 def _zero(layer: nn.Module) -> None:
-    """Let a layer say nothing at first."""
+    """Set the parameters of a layer to zero, so that its output is zero at first."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 
@@ -63,7 +64,7 @@ def _scene(width: int) -> nn.Sequential:
 
 
 class Affine(nn.Module):
-    """A scale and a shift for every value, from the guide."""
+    """A scale and a shift of every value, computed from the guide."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ class Affine(nn.Module):
 
 
 class Modulation(nn.Module):
-    """Images, plus them deformed where told, plus them scaled and shifted, as the guide says."""
+    """Adds to images their deformable convolution (optional) and their scaled and shifted version, both guided."""
 
     def __init__(self, width: int, deformable: bool) -> None:
         super().__init__()
@@ -111,7 +112,7 @@ class Block(nn.Module):
 
 
 class Chain(nn.Module):
-    """Parts that see the guide, one after the other, then a convolution, around which the input goes by."""
+    """Guided parts one after the other, then a convolution, with a skip connection around all of them."""
 
     def __init__(self, parts: list[nn.Module], width: int) -> None:
         super().__init__()
@@ -128,19 +129,21 @@ class Chain(nn.Module):
 
 
 class Restorer(Chain):
-    """From images and their guide to images; the input is added to the output only where told."""
+    """The network from images and their guide to images; `residual` adds the input to the output."""
 
     def __init__(self, sizes: Sizes) -> None:
         width, last = sizes.width, sizes.blocks - 1
         groups: list[nn.Module] = [
-            Chain([Block(width, sizes.deformable == "all" or at == last) for at in range(sizes.blocks)], width)
+            Chain(
+                [Block(width, sizes.deformable == "all" or index == last) for index in range(sizes.blocks)], width
+            )
             for _ in range(sizes.groups)
         ]
         super().__init__(groups, width)
         self.head = nn.Sequential(_conv(sizes.channels, width))
         self.tail = nn.Sequential(_conv(width, sizes.channels))
         self.residual = sizes.residual
-        if sizes.residual:  # an image is a better beginning than noise
+        if sizes.residual:  # the output starts as the input, which is better than random values
             _zero(self.tail[0])
         self.scene = _scene(width) if sizes.scene else None
 
@@ -155,7 +158,7 @@ class Restorer(Chain):
 
 
 class ImageNetwork(nn.Module):
-    """All that restored images depend on: the restorer and the first block of the encoder."""
+    """The part that restored images depend on: the restorer and the first block of the encoder."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -175,7 +178,7 @@ class ImageNetwork(nn.Module):
 
 
 class Trained(NamedTuple):
-    """What a training step gives: restored (N, 3, H, W), and logits and labels of the contrast."""
+    """The result of a training step: restored (N, 3, H, W), and logits and labels of the contrast."""
 
     restored: Tensor
     logits: Tensor
@@ -201,23 +204,23 @@ class AirNet(nn.Module):
         self.sizes = sizes
 
     def forward(self, query: Tensor, key: Tensor) -> Trained:
-        """Take a training step's look at two patches of each image, and restore the first."""
+        """Compare two patches of each image, and restore the first one, for a training step."""
         given = fold(query, self.sizes.shuffle)
         logits, labels, guide = self.E.E(given, fold(key, self.sizes.shuffle))
         return Trained(self._restored(query, given, guide), logits, labels)
 
     def compare(self, query: Tensor, key: Tensor) -> Contrast:
-        """Take the same look, and restore nothing."""
+        """Compare two patches of each image without restoring one."""
         out: Contrast = self.E.E(*(fold(each, self.sizes.shuffle) for each in (query, key)))
         return out
 
     def encode(self, images: Tensor) -> Encoding:
-        """Encode images with the encoder that learns."""
+        """Encode images with the trained encoder."""
         out: Encoding = self.E.E.encoder_q(fold(images, self.sizes.shuffle))
         return out
 
     def restore(self, images: Tensor) -> Tensor:
-        """Restore images, and compute all of their encoding as the published script does."""
+        """Restore images; the whole encoding is computed too, as in the published script."""
         return self._restored(images, fold(images, self.sizes.shuffle), self.encode(images).guide)
 
     def _restored(self, images: Tensor, given: Tensor, guide: Tensor) -> Tensor:

@@ -13,16 +13,17 @@ UNTRAINED = "untrained"
 
 
 class CompactRestoration(PluginOptions):
-    """The small network that comes with the package."""
+    """Options of the small network that comes with the package."""
 
     precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "fp32", description="of all but the last convolution and the places between pixels"
+        "fp32",
+        description="precision of all but the last convolution and the positions of deformable convolutions",
     )
 
 
 class AirNetRestoration(CompactRestoration):
-    """AirNet."""
+    """Options of AirNet."""
 
     weights: Literal["all", "denoise", "derain", "dehaze", "untrained"] | Path = Field(
-        "all", description="published weights, a file of them, or `untrained`: a tiny random network"
+        "all", description="published weights, a file of weights, or `untrained`: a tiny random network"
     )

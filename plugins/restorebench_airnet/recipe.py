@@ -1,4 +1,4 @@
-"""Facts of the published training: when it learns how fast, and how patches are turned."""
+"""Facts of the published training: its learning rates, and the orientations of its patches."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ EPOCHS = 1000
 ENCODER_EPOCHS = 100
 """Epochs at the beginning that train the encoder alone."""
 TURNS = range(1, 8)
-"""Ways to turn a patch that training draws from; as it is (0) is not among them."""
+"""The orientations that training draws for a patch; the original one (0) is not among them."""
 
 
 def learning_rate(epoch: int) -> float:
-    """Return the learning rate in use during an epoch from 0 on.
+    """Return the learning rate during an epoch, counted from 0.
 
-    The published rule acts at the end of an epoch upon the next one: a tenth per 60 epochs up to epoch 100, then
-    from 1e-4 half per 125.
+    At the end of each epoch, the published rule sets the rate of the next one. Up to epoch 100 it divides the rate
+    by 10 every 60 epochs. After that it starts at 1e-4 and halves the rate every 125 epochs.
     """
     decided = max(epoch - 1, 0)
     if decided <= ENCODER_EPOCHS:
@@ -26,6 +26,6 @@ def learning_rate(epoch: int) -> float:
 
 
 def turned(image: np.ndarray[Any, Any], way: int) -> np.ndarray[Any, Any]:
-    """Turn (H, W, C) by `way // 2` quarters counter-clockwise, and upside down where the way is odd."""
+    """Rotate (H, W, C) by `way // 2` quarter turns counter-clockwise, then turn it upside down if `way` is odd."""
     quarters = np.rot90(image, way // 2)
     return np.flipud(quarters) if way % 2 else quarters

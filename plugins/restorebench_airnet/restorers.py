@@ -12,7 +12,7 @@ from restorebench_airnet.options import AirNetRestoration
 
 
 class AirNetRestorer:
-    """Restore blindly: what the images are degraded by, the network sees for itself."""
+    """AirNet, a blind method: the network recognises the degradation by itself."""
 
     def __init__(self, options: AirNetRestoration, runtime: Runtime) -> None:
         network = checkpoint.image_network(options.weights, runtime).requires_grad_(False)
@@ -21,7 +21,7 @@ class AirNetRestorer:
         self.network = network.to(runtime.device).to(memory_format=torch.channels_last)
 
     def restore(self, batch: Batch) -> Tensor:
-        """Restore a batch; what is told is not looked at."""
+        """Restore a batch; told tasks are ignored."""
         with torch.no_grad():
             given = batch.degraded.contiguous(memory_format=torch.channels_last)
             out: Tensor = self.network(given)

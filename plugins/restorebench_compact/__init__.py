@@ -1,1 +1,1 @@
-"""The restorer that is trained for this package: one small network for the ten tasks, told nothing."""
+"""The restorer that is trained for this package: one small network for all ten tasks, which is told nothing."""

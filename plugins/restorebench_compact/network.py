@@ -1,4 +1,4 @@
-"""The network: a U-Net on the picture, led by what is measured on the whole of it."""
+"""The network: a U-Net on a part of the picture, controlled by measurements on the whole picture."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from restorebench_compact.overview import GRID_PLANES, STATISTICS
 KINDS = 11  # the ten tasks in order, then clean
 INPUT_PLANES = 13
 TONE_PLANES = 7  # logarithms of a factor and an offset per channel, and the logarithm of one exponent
-MULTIPLE = 16  # sides of what the network takes, in px: half, quarter, eighth, sixteenth
-_LEAST = 0.002  # half a grey level: powers of what is darker are not taken
-_CALM = 0.1  # the last layers move slowly: one step of Adam moves all of their many weights at once
+MULTIPLE = 16  # px: sides of inputs are multiples of it, because the network halves them four times
+_LEAST = 0.002  # half a grey level: no powers of darker values are taken
+_CALM = 0.1  # slows the last layers down: one step of Adam moves all of their many weights at once
 _LARGEST = math.log(20.0)  # of a factor; severity 5 of low light needs about 6
 
 
 class View(NamedTuple):
-    """A part of a picture, and what is known of the whole.
+    """A part of a picture, and measurements of the whole picture.
 
     image: (B, 3, H, W) in [0, 1]; filled: the same with exactly white holes filled; holes: (B, 1, H, W), 1 in
-    holes; statistics: (B, STATISTICS) and grid: (B, GRID_PLANES, 64, 64) of the whole picture, as `overview` gives
-    them; box: (B, 4), top, left, bottom, right of the part as shares of the whole. H and W are multiples of 16.
+    holes; statistics: (B, STATISTICS) and grid: (B, GRID_PLANES, 64, 64) of the whole picture, as `overview`
+    computes them; box: (B, 4), top, left, bottom, right of the part as shares of the whole. H and W are multiples
+    of 16.
     """
 
     image: Tensor
@@ -41,7 +42,7 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class Sizes:
-    """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture, and residual blocks there on the way down and up."""
+    """Channels at 1/2, 1/4, 1/8 and 1/16 of the resolution, and residual blocks there on the way down and up."""
 
     widths: tuple[int, ...] = (32, 64, 96, 128)
     down: tuple[int, ...] = (1, 1, 1)
@@ -51,12 +52,12 @@ class Sizes:
     lead: int = 128
 
     def notes(self) -> dict[str, Any]:
-        """Return the sizes as a file of weights keeps them."""
+        """Return the sizes in the form that a file of weights stores."""
         return {"sizes": asdict(self)}
 
 
 class Block(nn.Module):
-    """x + conv(relu(conv(x))), nearly the identity at first."""
+    """A residual block, x + conv(relu(conv(x))); it starts close to the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class Block(nn.Module):
 
 
 class Overview(nn.Module):
-    """Features of the whole picture: where things lie (B, 32, 16, 16), and what it is like (B, 192)."""
+    """Features of the whole picture: a map by position (B, 32, 16, 16), and one vector (B, 192)."""
 
     PLACES, WIDTH = 32, 192
 
@@ -90,18 +91,18 @@ class Overview(nn.Module):
                 _start(layer, math.sqrt(2))
 
     def forward(self, statistics: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-        places = self.near(grid)
-        deep = self.far(places)
+        layout = self.near(grid)
+        deep = self.far(layout)
         numbers = self.numbers(statistics)
-        return places, torch.cat([numbers, deep.mean(dim=(2, 3)), deep.amax(dim=(2, 3))], dim=1)
+        return layout, torch.cat([numbers, deep.mean(dim=(2, 3)), deep.amax(dim=(2, 3))], dim=1)
 
 
 class Compact(nn.Module):
-    """Restore a part of a picture, and tell what the picture is degraded by.
+    """A network that restores a part of a picture, and names the degradation of the picture.
 
-    The result is G (v + R') + B with v = x where nothing is missing, the filled image in holes as far as the
-    network wants it; G and B change slowly over the picture, and an exponent bends tones. All begin at the
-    identity.
+    The result is G (v + R') + B. v is x where nothing is missing; in holes it moves from x towards the filled
+    image, as far as the network decides. R' is the detail that the network adds. G and B change slowly over the
+    picture, and an exponent changes tones. At the start of training the result is the identity.
     """
 
     def __init__(self, sizes: Sizes) -> None:
@@ -132,7 +133,7 @@ class Compact(nn.Module):
             _start(layer, 0.0)
 
     def encode(self, view: View) -> tuple[Tensor, list[Tensor], Tensor]:
-        """Return the deepest features, those on the way down, and what the overview says of the whole."""
+        """Return the deepest features, the features on the way down, and the overview's vector of the whole."""
         planes = torch.cat([view.image, view.filled, view.holes, *openings(view.image)], dim=1)
         x = self.stem(F.pixel_unshuffle(4 * (planes - 0.5), 2))
         skips = []
@@ -140,12 +141,12 @@ class Compact(nn.Module):
             x = blocks(x)
             skips.append(x)
             x = shrink(x)
-        places, whole = self.overview(view.statistics, view.grid)
-        x = x + self.place(_cut(places, view.box, x.shape[2:]))
+        layout, whole = self.overview(view.statistics, view.grid)
+        x = x + self.place(_cut(layout, view.box, x.shape[2:]))
         return self.middle(x), skips, whole
 
     def forward(self, view: View) -> tuple[Tensor, Tensor]:
-        """Return the part restored (B, 3, H, W), not clipped, and logits of what degrades the picture (B, 11)."""
+        """Return the restored part (B, 3, H, W), not clipped, and logits of the picture's degradation (B, 11)."""
         x, skips, whole = self.encode(view)
         mean, square = x.mean(dim=(2, 3)), x.square().mean(dim=(2, 3))
         lead = self.lead(torch.cat([whole, mean, (square + 1e-6).sqrt()], dim=1))
@@ -162,7 +163,7 @@ class Compact(nn.Module):
 
 
 def _composed(view: View, tone: Tensor, detail: Tensor) -> Tensor:
-    """Put tone and detail together with what is known."""
+    """Apply tone and detail to the part."""
     trust = view.holes * torch.sigmoid(detail[:, 3:] + 1)
     tone = _CALM * tone
     x = view.image + trust * (view.filled - view.image) + _CALM * detail[:, :3]
@@ -172,7 +173,7 @@ def _composed(view: View, tone: Tensor, detail: Tensor) -> Tensor:
 
 
 def openings(image: Tensor) -> list[Tensor]:
-    """Return grey openings along rows, with windows of 7 and 15 px: they take away thin bright streaks."""
+    """Return grey openings along rows, with windows of 7 and 15 px; they remove thin bright streaks."""
     found = []
     for step, half in ((3, 3), (7, 7)):
         padded = F.pad(image, (half, half, 0, 0), mode="replicate")
@@ -182,7 +183,7 @@ def openings(image: Tensor) -> list[Tensor]:
 
 
 def _along(extreme: Any, x: Tensor, step: int) -> Tensor:
-    """Take the extreme of windows of 7 (step 3) or 15 px (step 7) along rows by doubling shorter ones."""
+    """Return the extreme in windows of 7 (step 3) or 15 px (step 7) along rows, by doubling shorter windows."""
     width = 1
     while 2 * width <= step + 1:
         x = extreme(x[..., :-width], x[..., width:])
@@ -191,7 +192,7 @@ def _along(extreme: Any, x: Tensor, step: int) -> Tensor:
     return found
 
 
-def _cut(places: Tensor, box: Tensor, size: Sequence[int]) -> Tensor:
+def _cut(layout: Tensor, box: Tensor, size: Sequence[int]) -> Tensor:
     """Sample features of the whole picture at the pixels of the box, (B, C, *size)."""
     axes = [
         (torch.arange(length, device=box.device) + 0.5) / length * (box[:, last, None] - box[:, first, None])
@@ -202,7 +203,7 @@ def _cut(places: Tensor, box: Tensor, size: Sequence[int]) -> Tensor:
     points = torch.stack(
         [right[:, None, :].expand(-1, size[0], -1), down[:, :, None].expand(-1, -1, size[1])], dim=3
     )
-    return F.grid_sample(places, points, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(layout, points, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:

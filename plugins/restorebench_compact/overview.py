@@ -1,4 +1,4 @@
-"""What is measured on a whole picture: tone, haze and light are its properties, and a crop cannot tell them."""
+"""Measurements on a whole picture, because a crop does not show the picture's tone, haze and light."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def statistics(image: Image) -> Array:
 
 
 def _quantiles(plane: Array) -> Array:
-    """Return the quantiles of one plane by counting its levels, which takes a tenth of the time of sorting."""
+    """Return the quantiles of one plane by counting its levels, which is ten times as fast as sorting."""
     counts = np.bincount(np.rint(plane * _LEVELS).astype(np.int64).ravel().clip(0, _LEVELS), minlength=_LEVELS + 1)
     found = np.searchsorted(counts.cumsum(), np.array(QUANTILES) * (plane.size - 1), side="right")
     return found / _LEVELS
@@ -43,7 +43,7 @@ def grid(image: Image) -> Array:
     """Reduce (H, W, 3) in [0, 1] to (GRID_PLANES, 64, 64) float32 cells, scaled to [-2, 2].
 
     The planes are the mean red, green and blue, the least value (the dark channel of He et al., 2009, is one of
-    small windows) and the greatest value of each cell. Sides below 64 px repeat pixels.
+    small windows) and the greatest value of each cell. If a side is below 64 px, cells repeat pixels.
     """
     edges = [np.arange(GRID_SIDE) * length // GRID_SIDE for length in image.shape[:2]]
     means = np.moveaxis(_reduced(np.add, image, edges), 2, 0) / _areas(edges, image.shape[:2])

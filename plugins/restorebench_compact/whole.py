@@ -1,4 +1,4 @@
-"""Restore a whole picture: measure it, fill its holes, and let the network see all of it or tile by tile."""
+"""Restoration of a whole picture: it is measured, its holes are filled, and the network restores it at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def view(image: Image, device: torch.device | str = "cpu") -> View:
-    """Return a whole picture (H, W, 3) in [0, 1] as the network takes it, mirrored up to multiples of 16 px."""
+    """Return a whole picture (H, W, 3) in [0, 1] as input of the network, mirrored up to multiples of 16 px."""
     height, width = image.shape[:2]
     missing = holes.white_mask(image)
     filled = holes.harmonic(image, missing) if missing.any() and not missing.all() else image
@@ -34,7 +34,7 @@ def view(image: Image, device: torch.device | str = "cpu") -> View:
 def restore(
     network: Compact, image: Image, device: torch.device | str = "cpu", grid: bool = True
 ) -> tuple[Image, Tensor]:
-    """Restore a whole picture (H, W, 3) in [0, 1]; also return the logits (11,) of what it is degraded by.
+    """Restore a whole picture (H, W, 3) in [0, 1]; also return the logits (11,) of its degradation.
 
     grid: false for a network that was trained with a blank grid.
     """

@@ -1,4 +1,4 @@
-"""DA-CLIP + IR-SDE, the reference method: restorer and detector, and the networks without contexts beside."""
+"""Cards of DA-CLIP + IR-SDE (the reference method), of IR-SDE and Refusion, and of the compact models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from restorebench import TEN_NAMES, DetectorInfo, RestorerInfo, Tiling, Training
 
 _HERE = "restorebench_daclip"
 _UNTRAINED: dict[str, Any] = {"weights": "untrained"}
-_BRIEF = {**_UNTRAINED, "prediction": "data", "steps": 2}  # the noise head magnifies what an untrained net does
+# the data head, because the noise head magnifies the output of an untrained network
+_BRIEF = {**_UNTRAINED, "prediction": "data", "steps": 2}
 _DACLIP = "Luo et al., Controlling Vision-Language Models for Multi-Task Image Restoration, ICLR 2024"
 _IR_SDE = "Luo et al., Image Restoration with Mean-Reverting Stochastic Differential Equations, ICML 2023"
 _REFUSION = "Luo et al., Refusion, CVPR workshops 2023"
@@ -17,7 +18,7 @@ _PHOTOGRAPHS = ("BSDS500", "SICE part 1")
 
 
 def _diffusion(name: str, summary: str, load: str, sampler: str, **facts: Any) -> RestorerInfo:
-    """Fill in what the three have in common."""
+    """Return a card with the fields that the three diffusion restorers share."""
     facts = {"options": f"{_HERE}.options:SingleTask", **facts}
     return RestorerInfo(
         name=name,
@@ -35,10 +36,10 @@ def _diffusion(name: str, summary: str, load: str, sampler: str, **facts: Any) -
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
-    """Offer the reference method, its two relatives, and a small one."""
+    """Return the cards of the reference method, IR-SDE, Refusion and the compact restorer."""
     reference = _diffusion(
         "daclip-irsde",
-        "under what a CLIP controller sees: content and degradation.",
+        "conditioned on the content and degradation features of a CLIP controller.",
         "DACLIPIRSDE",
         "multistep-ode",
         options=f"{_HERE}.options:DACLIPRestoration",
@@ -57,7 +58,7 @@ def _compact() -> RestorerInfo:
     return RestorerInfo(
         name="daclip-compact",
         version="1",
-        summary="A small U-Net under a small controller without language, both in the package.",
+        summary="A small U-Net conditioned by a small controller without language; both come with the package.",
         load=f"{_HERE}.compact:load_restorer",
         options=f"{_HERE}.options:CompactRestoration",
         tasks=TEN_NAMES,
@@ -72,12 +73,12 @@ def _compact() -> RestorerInfo:
 
 @hookimpl
 def restorebench_detectors() -> list[DetectorInfo]:
-    """Offer the controller as a detector, and the small one."""
+    """Return the cards of the controller as a detector and of the compact detector."""
     return [
         DetectorInfo(
             name="daclip",
             version="1",
-            summary="The degradation feature of the CLIP controller against one text per task.",
+            summary="Compares the degradation feature of the CLIP controller with one text per task.",
             load=f"{_HERE}.detector:DACLIPDetector",
             options=f"{_HERE}.options:DACLIPDetection",
             resources=f"{_HERE}.resources:detector_files",
@@ -90,7 +91,7 @@ def restorebench_detectors() -> list[DetectorInfo]:
         DetectorInfo(
             name="daclip-compact",
             version="1",
-            summary="The small controller in the package; silent unless a task is far likelier than `clean`.",
+            summary="The small controller in the package; abstains unless a task is far likelier than `clean`.",
             load=f"{_HERE}.compact:load_detector",
             options=f"{_HERE}.options:CompactDetection",
             tasks=TEN_NAMES,

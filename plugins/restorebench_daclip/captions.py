@@ -1,7 +1,8 @@
 """Caption clean photographs with BLIP: `python -m restorebench_daclip.captions PAIRS --output captions.csv`.
 
-PAIRS holds <task>/{GT,LQ}. A row of the table is a degraded file and `caption: task`, where the caption is of the
-clean image, tab-separated as the published tables are. Needs `pip install 'restorebench[captions]'`.
+PAIRS holds folders <task>/{GT,LQ}. The table is tab-separated, like the published tables. Each row has the path of
+a degraded image and `caption: task`; the caption describes the clean image. Needs
+`pip install 'restorebench[captions]'`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def blip(model: str = MODEL) -> Captioner:
     """Load BLIP from the hub's cache, or download it.
 
     Raises:
-        RestorebenchError: transformers is not installed, or the model cannot be had.
+        RestorebenchError: transformers is not installed, or the model cannot be loaded.
     """
     try:
         import torch
@@ -36,7 +37,7 @@ def blip(model: str = MODEL) -> Captioner:
         processor = BlipProcessor.from_pretrained(model)
         network = BlipForConditionalGeneration.from_pretrained(model, use_safetensors=True).to(device).eval()
     except OSError as error:
-        raise RestorebenchError(f"{model} cannot be had: {str(error).splitlines()[0]}") from error
+        raise RestorebenchError(f"{model} cannot be loaded: {str(error).splitlines()[0]}") from error
 
     def caption(image: Pillow.Image) -> str:
         with torch.no_grad():
@@ -48,20 +49,22 @@ def blip(model: str = MODEL) -> Captioner:
 
 
 def write(pairs: Path, output: Path, caption: Captioner) -> int:
-    """Write one row per degraded image; equal clean images of several tasks are captioned once. Returns the rows.
+    """Write one row per degraded image, and return the number of rows.
+
+    Equal clean images of several tasks are captioned once.
 
     Raises:
         RestorebenchError: the folder holds no <task>/GT, an image has no partner, or the output cannot be written.
     """
     folders = sorted(path.parent for path in pairs.glob("*/GT") if path.is_dir())
     if not folders:
-        raise RestorebenchError(f"{pairs} holds no <task>/GT")
+        raise RestorebenchError(f"{pairs}: no folder <task>/GT; put pairs into <task>/GT and <task>/LQ")
     found = [(folder.name, *_sides(folder)) for folder in folders]
     known: dict[str, str] = {}
     rows = ["filepath\ttitle\n"]
     try:
         with replaced(output) as temporary:
-            temporary.touch()  # what cannot be written is known before the work
+            temporary.touch()  # if the output cannot be written, fail before the captioning
             for task, degraded, clean in found:
                 for stem, path in clean.items():
                     content = file_digest(path)
@@ -75,7 +78,7 @@ def write(pairs: Path, output: Path, caption: Captioner) -> int:
 
 
 def _sides(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Map stems to degraded and to clean images, which must be the same."""
+    """Map stems to degraded images and to clean images; both must have the same stems."""
     degraded, clean = (photographs.by_stem(folder / side) for side in ("LQ", "GT"))
     if odd := sorted(degraded.keys() ^ clean.keys()):
         raise RestorebenchError(f"{folder}: {odd[0]!r} and {len(odd) - 1} more lack a partner in LQ or GT")
@@ -83,16 +86,16 @@ def _sides(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
 
 
 def plain(text: str) -> str:
-    """Leave out of a caption what the table gives a meaning: tabs and line ends, `: ` and quotes."""
+    """Replace what has a meaning in the table by plain text: tabs and line ends, `: ` and quotes."""
     return " ".join(text.replace('"', "'").split()).replace(": ", ", ").rstrip(":")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Caption a folder of pairs."""
+    """Write a table of captions for a folder of pairs."""
     parser = argparse.ArgumentParser(prog="python -m restorebench_daclip.captions", description=main.__doc__)
-    parser.add_argument("pairs", type=Path)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("pairs", type=Path, help="folder of <task>/{GT,LQ}")
+    parser.add_argument("--output", type=Path, required=True, help="the table")
+    parser.add_argument("--model", default=MODEL, help="a BLIP model of the Hugging Face hub")
     given = parser.parse_args(arguments)
     try:
         print(f"{write(given.pairs, given.output, blip(given.model))} captions in {given.output}")

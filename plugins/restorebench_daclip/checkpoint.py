@@ -1,4 +1,4 @@
-"""Build networks from weights. Sizes are read off the weights, so that a file needs no configuration beside it."""
+"""Networks built from weights. Sizes are read from the tensors, so a file needs no separate configuration."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ TINY_NAFNET = NAFNetConfig(width=8, encoder=(1, 1, 1, 1))
 
 
 def controller_from(choice: str | Path, runtime: Runtime) -> Controller:
-    """Build the controller of published weights, of a file, or an untrained one.
+    """Build the controller from published weights or a file, or an untrained one.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds another network.
     """
     if choice == UNTRAINED:
         return _untrained(lambda: Controller.of(TINY_CONTROLLER))
@@ -46,10 +46,10 @@ def controller_from(choice: str | Path, runtime: Runtime) -> Controller:
 
 
 def controller_of(path: Path) -> Controller:
-    """Build the controller of a file.
+    """Build the controller from a file.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds another network.
     """
     state = _with_alias(weights.read(path), path)
     noted = weights.notes(path)
@@ -65,10 +65,10 @@ def controller_of(path: Path) -> Controller:
 
 
 def tower_of(path: Path, words: Sequence[str]) -> Tower:
-    """Build the tower of a file, with other words.
+    """Build the tower from a file, but with these words.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds another network.
     """
     state = weights.read(path)
     tower = Tower(tower_config(state, path, ""), words)
@@ -77,10 +77,10 @@ def tower_of(path: Path, words: Sequence[str]) -> Tower:
 
 
 def unet_from(choice: str | Path, runtime: Runtime, contexts: bool = True) -> UNet:
-    """Build the U-Net of published weights, of a file, or an untrained one.
+    """Build the U-Net from published weights or a file, or an untrained one.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds another network.
     """
     if choice == UNTRAINED:
         return _untrained(lambda: UNet(TINY_UNET if contexts else TINY_IR_SDE))
@@ -90,15 +90,15 @@ def unet_from(choice: str | Path, runtime: Runtime, contexts: bool = True) -> UN
     if contexts != (config.context is not None):
         other, this = ("ir-sde", "daclip-irsde") if contexts else ("daclip-irsde", "ir-sde")
         takes = "no contexts" if contexts else "contexts"
-        raise RestorebenchError(f"weights {path}: a U-Net that takes {takes}: for `{other}`, not `{this}`")
+        raise RestorebenchError(f"weights {path}: this U-Net takes {takes}; use `{other}` instead of `{this}`")
     return _filled(UNet(config), state, path, "is this the file of a U-Net?")
 
 
 def nafnet_from(choice: str | Path) -> NAFNet:
-    """Build the NAFNet of a file, or an untrained one.
+    """Build the NAFNet from a file, or an untrained one.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds another network.
     """
     if isinstance(choice, str):
         return _untrained(lambda: NAFNet(TINY_NAFNET))
@@ -110,7 +110,7 @@ def nafnet_from(choice: str | Path) -> NAFNet:
 
 
 def controller_config(state: State, path: Path) -> dict[str, Any]:
-    """Read the sizes of a controller off its tensors; heads are 64 wide, as in every published CLIP."""
+    """Read the sizes of a controller from its tensors; heads are 64 wide, as in every published CLIP."""
     ((width, _, _, patch),) = _shapes(state, path, 4, "clip.visual.conv1.weight")
     tower = _tower_config(state, path, "clip.visual.", width, patch)
     (vocabulary, text_width), (length, _) = _shapes(
@@ -119,7 +119,7 @@ def controller_config(state: State, path: Path) -> dict[str, Any]:
     text_layers = _count(state, r"clip\.transformer\.resblocks\.(\d+)\.")
     _require(text_layers > 0, path, "a tower without blocks")
     heads = max(text_width // HEAD, 1)
-    _require(text_width % heads == 0, path, f"text {text_width} wide does not part into heads of {HEAD}")
+    _require(text_width % heads == 0, path, f"a text width of {text_width} cannot be split into {heads} heads")
     return {
         "embed_dim": tower.embedding,
         "vision_cfg": {
@@ -139,7 +139,7 @@ def controller_config(state: State, path: Path) -> dict[str, Any]:
 
 
 def tower_config(state: State, path: Path, prefix: str) -> TowerConfig:
-    """Read the sizes of a tower without language off its tensors, whose names begin with a prefix."""
+    """Read the sizes of a tower without language from its tensors, whose names begin with a prefix."""
     ((width, _, _, blocks),) = _shapes(state, path, 4, f"{prefix}conv1.mix.weight")
     return _tower_config(state, path, prefix, width, blocks * BLOCK)
 
@@ -149,20 +149,22 @@ def _tower_config(state: State, path: Path, prefix: str, width: int, patch: int)
     layers = _count(state, rf"{re.escape(prefix)}transformer\.resblocks\.(\d+)\.")
     side = math.isqrt(tokens - 1)
     _require(layers > 0, path, "a tower without blocks")
-    _require(width % HEAD == 0, path, f"towers {width} wide do not part into heads of {HEAD}")
-    _require(side > 0 and side * side == tokens - 1, path, f"{tokens} positions are no class and a square")
+    _require(width % HEAD == 0, path, f"a tower width of {width} cannot be split into heads of {HEAD}")
+    _require(
+        side > 0 and side * side == tokens - 1, path, f"{tokens} positions are not a class token and a square"
+    )
     return TowerConfig(patch * side, patch, width, layers, embedding)
 
 
 def unet_config(state: State, path: Path) -> UNetConfig:
-    """Read the sizes of a U-Net off its tensors."""
+    """Read the sizes of a U-Net from its tensors."""
     ((features, doubled, _, _),) = _shapes(state, path, 4, "init_conv.weight")
     depth = _count(state, r"downs\.(\d+)\.")
     keys = [f"downs.{level}.3.weight" for level in range(depth)]
     outs = [shape[0] for shape in _shapes(state, path, 4, *keys)]
-    _require(depth > 0, path, "no level")
+    _require(depth > 0, path, "no levels")
     _require_widths(features, doubled, path)
-    _require(all(out % features == 0 for out in outs), path, f"levels {outs} wide are no multiples of {features}")
+    _require(all(out % features == 0 for out in outs), path, f"level widths {outs} are no multiples of {features}")
     context = "mid_attn.fn.fn.transformer_blocks.0.attn2.to_v.weight"
     return UNetConfig(
         features=features,
@@ -176,7 +178,7 @@ def unet_config(state: State, path: Path) -> UNetConfig:
 
 
 def nafnet_config(state: State, path: Path) -> NAFNetConfig:
-    """Read the sizes of a NAFNet off its tensors."""
+    """Read the sizes of a NAFNet from its tensors."""
     ((width, doubled, _, _),) = _shapes(state, path, 4, "intro.weight")
     _require_widths(width, doubled, path)
 
@@ -185,7 +187,11 @@ def nafnet_config(state: State, path: Path) -> NAFNetConfig:
         return tuple(_count(state, rf"{kind}\.{level}\.(\d+)\.") for level in range(levels))
 
     encoder, decoder = blocks("encoders"), blocks("decoders")
-    _require(len(encoder) == len(decoder), path, f"{len(encoder)} levels down, but {len(decoder)} up")
+    _require(
+        len(encoder) == len(decoder),
+        path,
+        f"the encoder has {len(encoder)} levels, but the decoder {len(decoder)}",
+    )
     return NAFNetConfig(
         width=width,
         encoder=encoder,
@@ -196,50 +202,50 @@ def nafnet_config(state: State, path: Path) -> NAFNetConfig:
 
 
 def _shapes(state: State, path: Path, axes: int, *names: str) -> list[tuple[int, ...]]:
-    """Return the shapes of tensors that have so many axes, none of them empty."""
+    """Return the shapes of tensors; each must have this number of axes, none of length 0."""
     for name in names:
         if name not in state:
             known = ", ".join(sorted(state)[:3])
             raise RestorebenchError(
-                f"weights {path}: no {name} among its tensors ({known}, ...): another network's"
+                f"weights {path}: no {name} among its tensors ({known}, ...); this file holds another network"
             )
         shape = list(state[name].shape)
-        _require(len(shape) == axes and 0 not in shape, path, f"{name} is {shape}, with other axes than {axes}")
+        _require(len(shape) == axes and 0 not in shape, path, f"{name} has the shape {shape}, not {axes} axes")
     return [tuple(state[name].shape) for name in names]
 
 
 def _require_widths(width: int, doubled: int, path: Path) -> None:
-    """Refuse a first layer that no network has: the embedding of time takes pairs, the input is two images."""
-    _require(width % 2 == 0 and width >= 4, path, f"a first layer {width} wide, not 4, 6, ...")
-    _require(doubled % 2 == 0, path, f"{doubled} channels in, which are no two images")
+    """Refuse an impossible first layer: the time embedding needs an even width, and the input is two images."""
+    _require(width % 2 == 0 and width >= 4, path, f"the first layer has {width} channels, not 4, 6, ...")
+    _require(doubled % 2 == 0, path, f"{doubled} input channels, which are not two images")
 
 
 def _require(holds: bool, path: Path, otherwise: str) -> None:
     if not holds:
-        raise RestorebenchError(f"weights {path}: {otherwise}: another network's")
+        raise RestorebenchError(f"weights {path}: {otherwise}; this file holds another network")
 
 
 def _count(state: State, pattern: str) -> int:
-    """Count the numbers that names carry in one place."""
+    """Count the different numbers that the group of a pattern matches in the names of tensors."""
     return len({match[1] for name in state if (match := re.match(pattern, name))})
 
 
 # ---------------------------------------------------------------- filling
 
 
-def _path(choice: str | Path, half: str, runtime: Runtime) -> Path:
-    """Return a file's own path, or fetch one half of published weights."""
+def _path(choice: str | Path, part: str, runtime: Runtime) -> Path:
+    """Return a given path, or fetch one part of published weights: `controller` or `restorer`."""
     if isinstance(choice, Path):
         return choice
-    file: WeightFile = getattr(PUBLISHED[choice], half)
+    file: WeightFile = getattr(PUBLISHED[choice], part)
     return weights.fetch(file, runtime)
 
 
 def _with_alias(state: State, path: Path) -> State:
-    """Add the tower's second name where a file has only the first.
+    """Add `visual.`, the second name of the tower `clip.visual.`, where a file has only the first.
 
     Raises:
-        RestorebenchError: the two are not equal.
+        RestorebenchError: the file has both names, and their tensors differ.
     """
     first = "clip.visual."
     alias = {name.removeprefix("clip."): value for name, value in state.items() if name.startswith(first)}

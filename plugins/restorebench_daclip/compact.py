@@ -15,7 +15,7 @@ UNET, CONTROLLER = _FOLDER / "compact-restorer.safetensors", _FOLDER / "compact-
 
 
 def load_restorer(options: CompactRestoration, runtime: Runtime) -> DACLIPIRSDE:
-    """Load the U-Net under its controller."""
+    """Load the U-Net with its controller."""
     files = {"weights": weights.shipped(UNET), "controller": weights.shipped(CONTROLLER)}
     given = DACLIPRestoration(**files, **options.model_dump())
     return DACLIPIRSDE(given, runtime)

@@ -1,4 +1,4 @@
-"""The image controller of DA-CLIP: a second visual tower that steers a frozen CLIP and tells the degradation.
+"""The image controller of DA-CLIP: a second visual tower that steers a frozen CLIP and encodes the degradation.
 
 After Luo et al., "Controlling Vision-Language Models for Multi-Task Image Restoration" (ICLR 2024). The towers are
 open_clip's; the state dictionary has the published layout.
@@ -24,14 +24,14 @@ INITIAL_SCALE = math.log(1 / 0.07)
 
 
 class Features(NamedTuple):
-    """What a photograph shows (`image`, of its clean content) and what it suffers from; (B, D), not normalised."""
+    """Features of the clean content (`image`) and of the degradation of images; (B, D) each, not normalised."""
 
     image: Tensor
     degradation: Tensor
 
 
 class _Linked(nn.Module):
-    """A copy of a tower's transformer, with a linear link out of every block that is zero at first."""
+    """A copy of a tower's transformer, with a linear layer (a link) after every block; links start at zero."""
 
     def __init__(self, transformer: nn.Module, width: int) -> None:
         super().__init__()
@@ -43,16 +43,16 @@ class _Linked(nn.Module):
             nn.init.zeros_(link.bias)  # type: ignore[arg-type]  # a Linear
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Run the copy; its own stream does not see the links."""
+        """Run the copy. The links do not change its own output."""
         out: Tensor = self.transformer(tokens)
         return out
 
 
 class Controller(nn.Module):
-    """CLIP with its controller; `clip` may be a tower without language. crop: what of an image it looks at.
+    """A CLIP with its controller; `clip` may be a tower without language.
 
-    `visual` is `clip.visual` under a second name, as in published files. Training moves `visual_control` and
-    `logit_scale`; `freeze` stops the rest.
+    crop: which part of an image the towers get. `visual` is `clip.visual` under a second name, as in published
+    files. Training changes `visual_control`, `logit_scale` and learned words; `freeze` fixes the rest.
     """
 
     crop: Crop = "center"
@@ -68,7 +68,7 @@ class Controller(nn.Module):
 
     @classmethod
     def named(cls, architecture: str) -> Controller:
-        """Build one without weights on an architecture of open_clip such as ViT-B-32.
+        """Build an untrained controller on an architecture of open_clip such as ViT-B-32.
 
         Raises:
             ValueError: open_clip knows no such architecture, or it is not a plain CLIP.
@@ -80,7 +80,7 @@ class Controller(nn.Module):
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Controller:
-        """Build one without weights: embed_dim, vision_cfg and text_cfg as in open_clip's model files."""
+        """Build an untrained controller from embed_dim, vision_cfg and text_cfg, as in open_clip's model files."""
         return cls(CLIP(config["embed_dim"], dict(config["vision_cfg"]), dict(config["text_cfg"])))
 
     @property
@@ -91,32 +91,33 @@ class Controller(nn.Module):
 
     @property
     def embedding(self) -> int:
-        """How many values a feature has."""
+        """The number of values of a feature."""
         return int(self.clip.visual.proj.shape[1])
 
     @property
     def words(self) -> tuple[str, ...] | None:
-        """The only words that it knows; None where it reads any text."""
+        """The only words that the controller knows; None if it reads any text."""
         return self.clip.words if isinstance(self.clip, Tower) else None
 
     @property
     def tellable(self) -> bool:
-        """Tell whether `encode_told` can serve: there is language, or typical features were measured."""
+        """True if `encode_told` works: there is language, or typical features were measured."""
         return not isinstance(self.clip, Tower) or self.clip.typical is not None
 
     def freeze(self) -> None:
-        """Leave only the controller, the scale and learned words to train."""
+        """Freeze everything but the controller, the scale and learned words."""
         self.clip.requires_grad_(False)
         self.clip.eval()
         if isinstance(self.clip, Tower):
             self.clip.rows.requires_grad_(True)
 
     def copy_tower(self, as_published: bool = False) -> None:
-        """Start the controller from the weights of the CLIP that it controls; links become zero.
+        """Copy the visual tower of the CLIP to the controller, and set the links to zero.
 
-        as_published: the published trainer pairs parameters by position, which the links put out of step. So the
-        link to the last block of the main tower gets the final layer norm's gain in every row, and its offset,
-        while the controller's own final layer norm stays as built; features differ from CLIP's from the start.
+        as_published: do what the published trainer does. It pairs parameters by position, but the links shift the
+        positions. So the link to the last block of the main tower gets the gain of the final layer norm in every
+        row of its weight, and the offset of that norm as its bias. The controller's own final layer norm keeps
+        its initial values. Features then differ from CLIP's from the start.
         """
         source = dict(self.clip.visual.named_parameters())
         with torch.no_grad():
@@ -134,20 +135,21 @@ class Controller(nn.Module):
     # ------------------------------------------------------------ images
 
     def seen(self, images: Tensor, crop: Crop | None = None) -> Tensor:
-        """Turn (B, 3, H, W) in [0, 1] into what the towers take, (B, 3, S, S); crop: another one than its own."""
+        """Prepare images (B, 3, H, W) in [0, 1] for the towers: (B, 3, S, S); `crop` overrides its own crop."""
         return for_clip(images, self.image_size, crop or self.crop)
 
     def encode_image(self, images: Tensor) -> Features:
-        """Encode normalised (B, 3, S, S) images with control."""
+        """Encode normalised (B, 3, S, S) images; the controller steers the content feature."""
         controls: list[Tensor] = []
-        with _watching(self.visual_control.transformer, controls):
+        with _collecting_controls(self.visual_control.transformer, controls):
             degradation = self.visual_control(images)
-        with _adding(self.clip.visual.transformer, controls[::-1]):
+        # published weights were trained with the control of the deepest block added to the first block
+        with _adding_controls(self.clip.visual.transformer, controls[::-1]):
             content = self.clip.visual(images)
         return Features(content, degradation)
 
     def encode_plain_image(self, images: Tensor) -> Tensor:
-        """Encode images as the CLIP underneath does: (B, 3, S, S) -> (B, D)."""
+        """Encode images with the CLIP alone, without control: (B, 3, S, S) -> (B, D)."""
         features: Tensor = self.clip.encode_image(images)
         return features
 
@@ -157,31 +159,32 @@ class Controller(nn.Module):
         """Encode texts: (N, D), not normalised.
 
         Raises:
-            RestorebenchError: there is no language, and a text is no learned word.
+            RestorebenchError: there is no language, and a text has a word that was not learned.
         """
         if isinstance(self.clip, Tower):
             return self.clip.encode_words(texts)
         return self.encode_tokens(self.tokens(texts))
 
     def encode_told(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts as degradation features to restore under: (N, D), not normalised.
+        """Encode told degradations as features that condition the restorer: (N, D), not normalised.
 
-        With language it is the text's feature, without the typical one of images that suffer so.
+        With language this is the feature of the text. Without language it is the typical feature of images with
+        that degradation.
 
         Raises:
-            RestorebenchError: there is no language, and a text is no learned word.
+            RestorebenchError: there is no language, and a text has a word that was not learned.
         """
         return self.clip.typical_of(texts) if isinstance(self.clip, Tower) else self.encode_text(texts)
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
         """Encode (N, 77) token numbers: (N, D), not normalised."""
-        assert isinstance(self.clip, CLIP)  # towers have no text
+        assert isinstance(self.clip, CLIP)  # a Tower has no text encoder
         features: Tensor = self.clip.encode_text(tokens)
         return features
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Turn texts into (N, 77) token numbers; what is too long is cut off."""
-        assert isinstance(self.clip, CLIP)  # towers have no text
+        """Turn texts into (N, 77) token numbers; long texts are truncated."""
+        assert isinstance(self.clip, CLIP)  # a Tower has no text encoder
         tokens: Tensor = open_clip.tokenize(list(texts), self.clip.context_length)
         return tokens.to(self.logit_scale.device)
 
@@ -191,9 +194,9 @@ def _blocks(transformer: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def _watching(linked: nn.Module, controls: list[Tensor]) -> Iterator[None]:
-    """Collect what the links make of each block's output, first block first."""
-    assert isinstance(linked, _Linked)  # only a controller's transformer is watched
+def _collecting_controls(linked: nn.Module, controls: list[Tensor]) -> Iterator[None]:
+    """Append the output of every link to `controls` while the tower runs, first block first."""
+    assert isinstance(linked, _Linked)  # only a controller's transformer has links
 
     def collect(link: nn.Module, output: Tensor) -> None:
         controls.append(link(output))
@@ -210,8 +213,8 @@ def _watching(linked: nn.Module, controls: list[Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def _adding(transformer: nn.Module, controls: Sequence[Tensor]) -> Iterator[None]:
-    """Add one control to every block's output. Published weights were trained with the deepest control first."""
+def _adding_controls(transformer: nn.Module, controls: Sequence[Tensor]) -> Iterator[None]:
+    """Add one control to the output of every block while the tower runs."""
     handles = [
         block.register_forward_hook(lambda _module, _given, output, control=control: output + control)
         for block, control in zip(_blocks(transformer), controls, strict=True)

@@ -1,4 +1,4 @@
-"""The controller as a detector: the nearest of the tasks' words to the degradation feature."""
+"""The controller as a detector: it names the task whose text is nearest to the degradation feature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from restorebench_daclip.options import DACLIPDetection
 
 
 class DACLIPDetector:
-    """Detect by cosines between the degradation feature and one text per task."""
+    """A detector that compares the degradation feature with one text per task by cosine similarity."""
 
     def __init__(self, options: DACLIPDetection, runtime: Runtime) -> None:
         self.options = options
@@ -25,26 +25,27 @@ class DACLIPDetector:
         if unknown := sorted(options.prompts.keys() - prompts.keys()):
             raise RestorebenchError(f"prompts: no task called {unknown[0]!r}; there are {', '.join(prompts)}")
         prompts |= options.prompts
-        if (words := self.controller.words) is not None:  # it can tell no task beside those, but `clean`
+        # without language it knows only its learned words; `clean` can be one of them
+        if (words := self.controller.words) is not None:
             prompts = {name: prompt for name, prompt in {**prompts, CLEAN: CLEAN}.items() if prompt in words}
         self.names = tuple(prompts)
         with torch.no_grad():
             self.texts = F.normalize(self.controller.encode_text(tuple(prompts.values())), dim=-1)
 
     def detect(self, images: Tensor) -> Sequence[Detection]:
-        """Return one label per image of (B, 3, H, W), or none where the best is not probable enough."""
+        """Return one label per image of (B, 3, H, W), or none if the best is not probable enough."""
         rows = self.probabilities(images).tolist()
         return [self._verdict(dict(zip(self.names, row, strict=True))) for row in rows]
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Return the probability of each of `names`, (B, names), rows adding up to one."""
+        """Return the probability of each of `names`: (B, names), each row sums to one."""
         with torch.no_grad():
             cosines = torch.stack([self._cosines(view) for view in self._views(images)]).mean(dim=0)
-            # A factor, as 1 / 0.01 is 100 to the last bit and a division by 0.01 in single precision is not.
+            # multiply, because 1 / 0.01 is exactly 100, and dividing by 0.01 in single precision is not exact
             return (1 / self.options.temperature * cosines).softmax(dim=-1)
 
     def _views(self, images: Tensor) -> Iterator[Tensor]:
-        """Yield the images, or as many parts as cover them; neighbours share what is left over."""
+        """Yield the images, or parts of the towers' image size that cover them; neighbours may overlap."""
         if self.options.views == "one":
             yield images
             return

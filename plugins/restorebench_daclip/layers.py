@@ -1,4 +1,4 @@
-"""Building blocks of the conditional U-Net. Attribute names are the published checkpoints' key names."""
+"""Building blocks of the conditional U-Net. Attribute names match the keys of the published checkpoints."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class SinusoidalTime(nn.Module):
 class ChannelLayerNorm(nn.Module):
     """Normalise over channels, with a gain and no offset; always in float32.
 
-    The published code takes epsilon 1e-3 for every dtype but float32, and then gives another network: what
-    follows linear attention is so small that epsilon decides its scale.
+    The published code uses epsilon 1e-3 in every dtype but float32. That makes it another network: the output of
+    linear attention is so small that epsilon decides its scale.
     """
 
     def __init__(self, channels: int) -> None:
@@ -75,7 +75,7 @@ class _Projection(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two convolutions, the first scaled and shifted by the time, and a skip; no normalisation."""
+    """Two convolutions and a skip connection, no normalisation; the time scales and shifts the first output."""
 
     def __init__(self, channels: int, out: int, time: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
         hidden = self.block1(x)
-        # cast, or a modulation in float32 would lift all that follows out of a lower precision
+        # without this cast, a modulation in float32 would make all later layers compute in float32
         scale, shift = modulation.to(hidden.dtype)[:, :, None, None].chunk(2, dim=1)
         hidden = F.silu(torch.addcmul(shift, hidden, scale + 1))
         skip: Tensor = self.res_conv(x)
@@ -110,7 +110,8 @@ class LinearAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, _, height, width = x.shape
         query, key, value = self.to_qkv(x).reshape(batch, 3, self.heads, HEAD_CHANNELS, -1).unbind(1)
-        with torch.autocast(x.device.type, enabled=False):  # fp16 has no numbers as small as the shares of a pixel
+        # in float32, because fp16 has no numbers as small as the attention weight of a pixel
+        with torch.autocast(x.device.type, enabled=False):
             query = query.float().softmax(dim=-2) * HEAD_CHANNELS**-0.5
             key = key.float().softmax(dim=-1)
             context = key @ (value.float() / (height * width)).transpose(-1, -2)  # (B, heads, d, e)
@@ -120,7 +121,7 @@ class LinearAttention(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Keys of an attention layer: self-attention here, the frozen single-token case in `SpatialTransformer`."""
+    """An attention layer: `forward` is self-attention, `to_one_token` is cross-attention to a single token."""
 
     def __init__(self, channels: int, context: int) -> None:
         super().__init__()
@@ -140,7 +141,7 @@ class _Attention(nn.Module):
         return out
 
     def to_one_token(self, context: Tensor) -> Tensor:
-        """Attend to a single token (B, context): softmax over one key is 1, so all queries get the same."""
+        """Attend to a single token (B, context): the softmax over one key is 1, so all queries get one value."""
         out: Tensor = self.to_out(self.to_v(context))
         return out
 
@@ -166,7 +167,7 @@ class _FeedForward(nn.Module):
 
 
 class _TransformerBlock(nn.Module):
-    """Self-attention, the context's constant, feed-forward; `norm2`, `attn2.to_q` and `attn2.to_k` never act."""
+    """Self-attention, the context's constant, feed-forward; `norm2`, `attn2.to_q` and `attn2.to_k` are unused."""
 
     def __init__(self, channels: int, context: int) -> None:
         super().__init__()
@@ -185,7 +186,7 @@ class _TransformerBlock(nn.Module):
 
 
 class SpatialTransformer(nn.Module):
-    """A transformer block over pixels, with the image context as its only key of cross-attention."""
+    """A transformer block over pixels; the image context is the only key of its cross-attention."""
 
     def __init__(self, channels: int, context: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the two stages of training minimise."""
+"""The losses of the two stages of training."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def matching_loss(
 ) -> Tensor:
     """Compare the expected next state under predicted noise with the optimal one.
 
-    Images are (B, C, H, W), step is (B, 1, 1, 1). weighted: times the weight of the clean image in the state; the
-    published configurations do not.
+    Images are (B, C, H, W), step is (B, 1, 1, 1). weighted: multiply the error by the weight of the clean image in
+    the state; the published configurations do not.
     """
     expected = sde.reverse_sde_mean(schedule, state, degraded, step, sde.score_from_noise(schedule, noise, step))
     optimal = sde.posterior_mean(schedule, state, degraded, step, clean)
@@ -49,14 +49,14 @@ def _distance(predicted: Tensor, wanted: Tensor, norm: str, weight: Tensor | Non
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, log_scale: Tensor) -> Tensor:
-    """Pull each image to its own text and away from all others, both ways; features (B, D) of length one."""
+    """Pull each image to its text and away from all others, in both directions; features (B, D) of length one."""
     logits = log_scale.exp() * images @ texts.T
     own = torch.arange(len(images), device=images.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
 def supervised_loss(degradations: Tensor, prompts: Tensor, tasks: Tensor, log_scale: Tensor) -> Tensor:
-    """Classify degradation features (B, D) by the tasks' texts (T, D), both of length one; tasks: (B,) numbers.
+    """Classify degradation features (B, D) by the tasks' texts (T, D), both of length one; tasks: (B,) indices.
 
     Unlike the contrastive loss it does not push equal degradations in a batch apart.
     """

@@ -1,9 +1,9 @@
 """Fast samplers: exponential integrators of first and second order, for 5 to 20 evaluations.
 
 With mu fixed, y = x - mu is a variance-preserving diffusion scaled by lambda: y_t = a_t y_0 + s_t e. Its linear
-part is solved exactly over any step, and only what the network predicts is extrapolated, as in DPM-Solver++ (Lu et
-al., 2022) and for mean-reverting diffusion in MaRS (ICLR 2025). Order 1 of the SDE in data form, at stride 1, is
-`posterior`.
+part is solved exactly over any step, and only the prediction of the network is extrapolated, as in DPM-Solver++
+(Lu et al., 2022) and for mean-reverting diffusion in MaRS (ICLR 2025). The SDE solver of order 1 in data form is
+`posterior` if it takes every step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Order = Literal[1, 2]
 
 @dataclass(frozen=True)
 class Level:
-    """A noise level: its time in steps, which may lie between two, a_t and s_t."""
+    """A noise level: its time in steps (not always a whole number), a_t (`decay`) and s_t (`deviation`)."""
 
     time: float
     decay: float
@@ -49,10 +49,10 @@ def level(schedule: Schedule, time: float) -> Level:
 
 
 def level_of_log_snr(schedule: Schedule, log_snr: float) -> Level:
-    """Return the level whose ln(a_t / s_t) this is, the inverse of `level`.
+    """Return the level with this ln(a_t / s_t), the inverse of `Level.log_snr`.
 
     Raises:
-        ValueError: the schedule never gets there.
+        ValueError: the level lies beyond the last step of the schedule.
     """
     ratio = (schedule.scale * math.exp(log_snr)) ** 2
     cumulative = -0.5 * math.log(ratio / (1 + ratio)) / float(schedule.dt)
@@ -71,7 +71,7 @@ def levels(schedule: Schedule, evaluations: int, grid: Grid = "time") -> list[Le
     `time` spaces T, T - T/N, ..., T/N evenly; `log-snr` spaces the log signal-to-noise ratio evenly from T to 1.
 
     Raises:
-        ValueError: fewer than one evaluation, or more than steps.
+        ValueError: fewer than one evaluation, or more evaluations than steps.
     """
     if not 1 <= evaluations <= schedule.steps:
         raise ValueError(
@@ -94,16 +94,16 @@ def multistep(
     form: Form = "data",
     stochastic: bool = False,
 ) -> Iterator[Tensor]:
-    """Sample with one evaluation per level of `at`: yield the start, a state at each further level, the result.
+    """Sample with one evaluation per level of `at`: yield the start, a state at each later level, the result.
 
-    form: which prediction is held, or at order 2 extrapolated, over a step; any network serves both.
+    form: which prediction is constant over a step, or extrapolated at order 2; both forms work with any network.
     stochastic: follow the reverse SDE with fresh noise at every step instead of the probability-flow ODE.
     """
     degraded = predictor.degraded
     state = sde.start(predictor.schedule, degraded, noise(predictor.schedule.steps + 1))
     yield state
-    before: tuple[Tensor, float] | None = None  # what was predicted one step ago, and the length of that step
-    for place, (here, there) in enumerate(pairwise(at)):
+    before: tuple[Tensor, float] | None = None  # the prediction one step ago, and the length of that step
+    for index, (here, there) in enumerate(pairwise(at)):
         used = predicted = _predict(predictor, state, here)[form]
         length = there.log_snr - here.log_snr
         if order == 2 and before is not None:
@@ -111,13 +111,13 @@ def multistep(
         before = predicted, length
         state = degraded + _step(state - degraded, used, here, there, form, stochastic)
         if stochastic:
-            state = state + _spread(there, length, form) * noise(len(at) - 1 - place)
+            state = state + _spread(there, length, form) * noise(len(at) - 1 - index)
         yield state
     yield degraded + _predict(predictor, state, at[-1])["data"]
 
 
 def _predict(predictor: Predictor, state: Tensor, here: Level) -> dict[str, Tensor]:
-    """Return y_0 (`data`) and e (`noise`) that the network sees in a state."""
+    """Return y_0 (`data`) and e (`noise`) that the network predicts for a state."""
     answer = predictor.network(state, float(predictor.schedule.network_time(here.time)))
     offset = state - predictor.degraded
     if predictor.prediction == "data":

@@ -66,7 +66,7 @@ class NAFBlock(nn.Module):
 
 
 class NAFNet(nn.Module):
-    """The network; its state dictionary has the published layout."""
+    """The NAFNet; its state dictionary has the published layout."""
 
     def __init__(self, config: NAFNetConfig = NAFNetConfig()) -> None:
         super().__init__()

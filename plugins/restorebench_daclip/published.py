@@ -1,4 +1,4 @@
-"""The published weights of DA-CLIP and what they are made for."""
+"""The published weights of DA-CLIP, in pairs of a controller and a U-Net."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from restorebench import WeightFile
 
-_PLACE = "https://huggingface.co/weblzw/daclip-uir-ViT-B-32-irsde/resolve/main/"
+_ADDRESS = "https://huggingface.co/weblzw/daclip-uir-ViT-B-32-irsde/resolve/main/"
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Pair:
 
 
 def _pair(controller: str, restorer: str) -> Pair:
-    """Name both files. Their sizes and digests are not published: digests are recorded at first use."""
-    return Pair(*(WeightFile(name, _PLACE + name, "MIT", 0) for name in (controller, restorer)))
+    """Return both files. Their sizes and digests are not published; digests are recorded at first use."""
+    return Pair(*(WeightFile(name, _ADDRESS + name, "MIT", 0) for name in (controller, restorer)))
 
 
 PUBLISHED = {

@@ -1,4 +1,4 @@
-"""Which published files the options of a restorer or detector need."""
+"""The published files that the options of a restorer or detector need."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def restorer_files(options: DACLIPRestoration) -> Sequence[WeightFile]:
-    """Name the published files that `daclip-irsde` needs."""
+    """List the published files that `daclip-irsde` needs."""
     return PUBLISHED[options.weights].files if options.weights in PUBLISHED else ()
 
 
 def detector_files(options: DACLIPDetection) -> Sequence[WeightFile]:
-    """Name the published file that the detector needs."""
+    """List the published file that the detector needs."""
     return (PUBLISHED[options.weights].controller,) if options.weights in PUBLISHED else ()

@@ -20,7 +20,7 @@ from restorebench_daclip.unet import NO_CONTEXT, UNet
 
 
 class DACLIPIRSDE:
-    """Restore under what the controller sees: the clean content and the degradation, as CLIP features."""
+    """DA-CLIP + IR-SDE: restores under two CLIP features, of the clean content and of the degradation."""
 
     def __init__(self, options: DACLIPRestoration, runtime: Runtime) -> None:
         choice = options.weights
@@ -31,8 +31,8 @@ class DACLIPIRSDE:
         known = self.controller.embedding
         if unet.config.context != known:
             raise RestorebenchError(
-                f"weights {choice}: a U-Net for contexts of {unet.config.context} values, but the controller "
-                f"{options.controller or choice} gives {known}: they belong to different variants"
+                f"weights {choice}: this U-Net takes contexts of {unet.config.context} values, but the controller "
+                f"{options.controller or choice} gives {known}; take a U-Net and a controller of one variant"
             )
         if options.contexts == "told" and not unet.config.degradation_context:
             raise RestorebenchError(
@@ -43,12 +43,12 @@ class DACLIPIRSDE:
                 f"contexts: told: the controller {options.controller or choice} has no language and no typical "
                 "features; `python -m restorebench_daclip.train.typical` adds these"
             )
-        self.unet = _placed(unet, runtime.device, options)
+        self.unet = _prepared(unet, runtime.device, options)
         self.prompts = {task.name: task.prompt for task in runtime.tasks}
         self.sampler = Sampler(options, runtime.device)
 
     def restore(self, batch: Batch) -> Tensor:
-        """Restore a batch; the contexts come from the whole images, whatever tile this is."""
+        """Restore a batch; the contexts come from the whole images, also for a batch of tiles."""
         with torch.no_grad():
             features = self.contexts(batch)
             conditioning = self.unet.condition(features.image, features.degradation)
@@ -56,15 +56,15 @@ class DACLIPIRSDE:
             return self.sampler(evaluate, batch)
 
     def contexts(self, batch: Batch) -> Features:
-        """Return the features that a batch is restored under, (B, D) each, not normalised."""
+        """Return the features that condition the restoration, (B, D) each, not normalised."""
         whole = batch.degraded if batch.whole is None else batch.whole
         features = self.controller.encode_image(self.controller.seen(whole, self.options.crop))
         if self.options.contexts == "controller":
             return features
-        return Features(features.image, self._told(batch.told))
+        return Features(features.image, self._encode_told(batch.told))
 
-    def _told(self, told: Sequence[Detection | None]) -> Tensor:
-        """Encode what is told by its words: a mixture is its words joined by commas, nothing at all `clean`."""
+    def _encode_told(self, told: Sequence[Detection | None]) -> Tensor:
+        """Encode told tasks by their prompts: those of a mixture are joined by commas, no task becomes `clean`."""
         texts = []
         for detection in told:
             if detection is None:
@@ -77,11 +77,11 @@ class DACLIPIRSDE:
 
 
 class IRSDE:
-    """Restore with a U-Net that was trained for one task and has no contexts."""
+    """IR-SDE: restores with a U-Net that was trained for one task and has no contexts."""
 
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
         options = options.settled(weights.notes(options.weights), options.weights)
-        self.unet: UNet = _placed(
+        self.unet: UNet = _prepared(
             checkpoint.unet_from(options.weights, runtime, contexts=False), runtime.device, options
         )
         self.sampler = Sampler(options, runtime.device)
@@ -94,11 +94,11 @@ class IRSDE:
 
 
 class Refusion:
-    """Restore with the activation-free network."""
+    """Refusion: restores with the activation-free network."""
 
     def __init__(self, options: SingleTask, runtime: Runtime) -> None:
         options = options.settled(weights.notes(options.weights), options.weights)
-        self.nafnet: NAFNet = _placed(checkpoint.nafnet_from(options.weights), runtime.device, options)
+        self.nafnet: NAFNet = _prepared(checkpoint.nafnet_from(options.weights), runtime.device, options)
         self.sampler = Sampler(options, runtime.device)
 
     def restore(self, batch: Batch) -> Tensor:
@@ -107,8 +107,8 @@ class Refusion:
             return self.sampler(bind_nafnet(self.nafnet, batch.degraded, self.sampler.times), batch)
 
 
-def _placed(network: checkpoint.Network, device: str, options: Sampling) -> checkpoint.Network:
-    """Put a network where it works, laid out for fast convolutions."""
+def _prepared(network: checkpoint.Network, device: str, options: Sampling) -> checkpoint.Network:
+    """Return a network on its device, in its precision, and in the memory layout of fast convolutions."""
     network = network.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
     lowered = options.precision != "fp32" and not options.retry_in_fp32  # a retry needs float32 weights
     if isinstance(network, UNet) and lowered:

@@ -1,7 +1,7 @@
-"""Step-by-step samplers of the published method. Randomness is an argument: the same noise, the same image.
+"""Step-by-step samplers of the published method. Noise is an argument: the same noise gives the same image.
 
-Every sampler takes a `Predictor`, the network with its contexts bound, and yields its states from the start to the
-result, which `last` returns: the clean estimate in image units, neither clipped nor rounded.
+Every sampler takes a `Predictor` (a network with its contexts bound) and yields its states from the start to the
+result. `last` returns the result: the clean estimate in image units, neither clipped nor rounded.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from restorebench_daclip.sde import Schedule
 
 Prediction = Literal["noise", "data"]
 Network = Callable[[Tensor, float], Tensor]
-"""(state (B, C, H, W), network time) -> what it was trained to predict, of the same shape."""
+"""(state (B, C, H, W), network time) -> the prediction that it was trained for, of the same shape."""
 Noise = Callable[[int], Tensor]
-"""A step -> standard normal noise of the state's shape. Step T + 1 is the start's."""
+"""A step -> standard normal noise of the state's shape. Step T + 1 gives the noise of the start."""
 
 
 @dataclass(frozen=True)
 class Predictor:
     """A network bound to a degraded image and its contexts.
 
-    prediction: `noise` e of the state, or `data`, the difference x_0 - mu. The data head is a network's better
-    choice where it is small: at the last step an error of the noise head is magnified 39 times in x_0.
+    prediction: `noise` is e of the state, `data` is the difference x_0 - mu. The data head is better for a small
+    network: at the last step an error of the noise head is magnified 39 times in x_0.
     """
 
     network: Network
@@ -37,7 +37,7 @@ class Predictor:
     prediction: Prediction = "noise"
 
     def both(self, state: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Return the noise and the clean image that the network sees in a state."""
+        """Return the noise and the clean image that the network predicts for a state."""
         answer = self.network(state, float(self.schedule.network_time(step)))
         if self.prediction == "noise":
             return answer, sde.clean_from_noise(self.schedule, state, self.degraded, step, answer)
@@ -45,11 +45,11 @@ class Predictor:
         return sde.noise_from_clean(self.schedule, state, self.degraded, step, clean), clean
 
     def noise(self, state: Tensor, step: int) -> Tensor:
-        """Return the noise that the network sees in a state."""
+        """Return the noise that the network predicts for a state."""
         return self.both(state, step)[0]
 
     def clean(self, state: Tensor, step: int) -> Tensor:
-        """Return the clean image that the network sees in a state."""
+        """Return the clean image that the network predicts for a state."""
         return self.both(state, step)[1]
 
 
@@ -65,7 +65,7 @@ def posterior(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
 
 
 def reverse_sde(predictor: Predictor, noise: Noise) -> Iterator[Tensor]:
-    """Follow the reverse SDE by Euler-Maruyama steps, as the paper's tables were made."""
+    """Follow the reverse SDE by Euler-Maruyama steps; the paper's tables were made with this sampler."""
     schedule, degraded = predictor.schedule, predictor.degraded
 
     def move(state: Tensor, step: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Bind a network to a batch and lead it from noise to images with the sampler that the options name."""
+"""Sampling of images: a network bound to a batch, and the sampler that the options choose."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from restorebench_daclip.unet import Conditioning, UNet
 
 _STEP_BY_STEP = {"posterior": samplers.posterior, "sde": samplers.reverse_sde, "ode": samplers.reverse_ode}
 Evaluator = Callable[[Tensor, int], Tensor]
-"""A network bound to a degraded batch: (state (B, 3, H, W), which of the times) -> its prediction."""
+"""A network bound to a degraded batch: (state (B, 3, H, W), index of the time) -> its prediction."""
 
 
 def bind_unet(unet: UNet, degraded: Tensor, times: Sequence[float], conditioning: Conditioning) -> Evaluator:
-    """Compute once what does not depend on the state: the contexts' share and all steps' scales and shifts."""
-    every = torch.tensor(times, device=degraded.device)[:, None]
-    modulations = unet.modulations(every.expand(-1, len(degraded)), conditioning)
+    """Bind a U-Net and its contexts; the scales and shifts of all steps are computed here, once."""
+    all_times = torch.tensor(times, device=degraded.device)[:, None]
+    modulations = unet.modulations(all_times.expand(-1, len(degraded)), conditioning)
 
-    def evaluate(state: Tensor, place: int) -> Tensor:
-        return unet.evaluate(state, degraded, [each[place] for each in modulations], conditioning.constants)
+    def evaluate(state: Tensor, index: int) -> Tensor:
+        return unet.evaluate(state, degraded, [each[index] for each in modulations], conditioning.constants)
 
     return evaluate
 
 
 def bind_nafnet(nafnet: NAFNet, degraded: Tensor, times: Sequence[float]) -> Evaluator:
-    """Bind a network that has no contexts."""
-    every = torch.tensor(times, device=degraded.device)
+    """Bind a NAFNet, which has no contexts."""
+    all_times = torch.tensor(times, device=degraded.device)
 
-    def evaluate(state: Tensor, place: int) -> Tensor:
-        return nafnet(state, degraded, every[place : place + 1])
+    def evaluate(state: Tensor, index: int) -> Tensor:
+        return nafnet(state, degraded, all_times[index : index + 1])
 
     return evaluate
 
 
 class Sampler:
-    """The chosen sampler on the chosen schedule, in the chosen precision."""
+    """The sampler, schedule and precision that the options choose."""
 
     def __init__(self, options: Sampling, device: str) -> None:
         self.options = options
@@ -54,40 +54,41 @@ class Sampler:
         steps = trained.steps if skipping else options.evaluations
         table = sde.schedule(options.schedule, steps, trained.max_sigma, trained_steps=trained.steps)
         self._levels = multistep.levels(table, options.evaluations, options.grid) if skipping else []
-        at = [level.time for level in self._levels] if skipping else range(steps, 0, -1)
-        self.times = [float(table.network_time(time)) for time in at]
-        """What the network is told at its evaluations, first to last."""
+        evaluated = [level.time for level in self._levels] if skipping else range(steps, 0, -1)
+        self.times = [float(table.network_time(time)) for time in evaluated]
+        """The times that the network gets at its evaluations, first to last."""
         self._schedule = table.to(self.device)
 
     def __call__(self, evaluate: Evaluator, batch: Batch) -> Tensor:
         """Restore a batch: (B, 3, H, W) float32, not clipped.
 
-        Noise depends on each image's key and on the place in the whole image alone.
+        The noise depends only on each image's key and on the position in the whole image.
         """
         if self.options.precision == "fp32":
-            return self._sampled(evaluate, batch)
-        dtype = DTYPES[self.options.precision]
+            return self._sample(evaluate, batch)
+        precision = self.options.precision
 
-        def lower(state: Tensor, place: int) -> Tensor:
-            with torch.autocast(self.device.type, dtype):
-                return evaluate(state, place).float()
+        def evaluate_lower(state: Tensor, index: int) -> Tensor:
+            with torch.autocast(self.device.type, DTYPES[precision]):
+                return evaluate(state, index).float()
 
-        result = self._sampled(lower, batch)
+        result = self._sample(evaluate_lower, batch)
         finite = torch.isfinite(result).flatten(1).all(dim=1)
         if finite.all():
             return result
-        given = self.options.precision
         if not self.options.retry_in_fp32:
-            raise ContractViolation(f"{given} gave NaN or infinite values: set retry_in_fp32 or another precision")
-        warnings.warn(f"{given} gave NaN; fp32", Fallback, stacklevel=2)
-        # images that worked keep what they would have got beside any others
-        return torch.where(finite[:, None, None, None], result, self._sampled(evaluate, batch))
+            raise ContractViolation(
+                f"{precision} gave NaN or infinite values: set retry_in_fp32 or another precision"
+            )
+        warnings.warn(f"{precision} gave NaN; fp32", Fallback, stacklevel=2)
+        # finite images keep their result, so that it does not depend on the other images of the batch
+        return torch.where(finite[:, None, None, None], result, self._sample(evaluate, batch))
 
-    def _sampled(self, evaluate: Evaluator, batch: Batch) -> Tensor:
-        places = {time: place for place, time in enumerate(self.times)}
+    def _sample(self, evaluate: Evaluator, batch: Batch) -> Tensor:
+        index_of = {time: index for index, time in enumerate(self.times)}
 
         def network(state: Tensor, time: float) -> Tensor:
-            return evaluate(state.contiguous(memory_format=torch.channels_last), places[time])
+            return evaluate(state.contiguous(memory_format=torch.channels_last), index_of[time])
 
         def noise(step: int) -> Tensor:
             top, left = batch.window

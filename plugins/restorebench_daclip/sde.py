@@ -17,7 +17,7 @@ from torch import Tensor
 
 Kind = Literal["cosine", "linear", "constant"]
 EPSILON = 0.005
-"""The weight of the clean image that is left at the last step, in every published configuration."""
+"""The weight of the clean image at the last step, in every published configuration."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Schedule:
 
     theta: the speed of reversion; sigma: the diffusion coefficient; cumulative: sums of theta from 1 on;
     sigma_bar: the standard deviation of a state; dt: 0-d; scale: lambda, the standard deviation that states
-    tend to, in image units; time_scale: what a step is multiplied by before a network is told it.
+    tend to, in image units; time_scale: the factor from a step to the time that a network gets.
     """
 
     theta: Tensor
@@ -52,7 +52,7 @@ class Schedule:
         return torch.exp(-self.cumulative[step] * self.dt)
 
     def network_time(self, step: Tensor | float) -> Tensor | float:
-        """Return the time a network is told at a step."""
+        """Return the time that a network gets at a step."""
         return step * self.time_scale
 
 
@@ -69,9 +69,9 @@ def schedule(
 ) -> Schedule:
     """Build a schedule.
 
-    max_sigma: lambda in grey levels of 255, or in image units where it is below 1. trained_steps: how many steps
-    the network was trained with, where it is not `steps`: the network is then told rescaled times. Their noise
-    level is only near the one it learnt; the solvers of `multistep` skip steps without that error.
+    max_sigma: lambda in grey levels of 255, or in image units if it is below 1. trained_steps: the number of steps
+    that the network was trained with, if it is not `steps`. The network then gets rescaled times, whose noise
+    level is only near the one that it learned; the solvers of `multistep` skip steps without that error.
 
     Raises:
         ValueError: fewer than one step, or no such kind.
@@ -114,7 +114,7 @@ def _theta(kind: str, steps: int) -> Tensor:
     raise ValueError(f"no schedule called {kind!r}; there are cosine, linear and constant")
 
 
-# ---------------------------------------------------------------- states and what they tell
+# ---------------------------------------------------------------- states, noise and score
 
 
 def marginal(schedule: Schedule, clean: Tensor, degraded: Tensor, step: Step, noise: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def start(schedule: Schedule, degraded: Tensor, noise: Tensor) -> Tensor:
 
 
 def clean_from_noise(schedule: Schedule, state: Tensor, degraded: Tensor, step: Step, noise: Tensor) -> Tensor:
-    """Return the clean image that a state and its noise imply. At the last step it magnifies errors 39 times."""
+    """Return the clean image that a state and its noise imply; at the last step errors are magnified 39 times."""
     return (state - degraded - schedule.sigma_bar[step] * noise) / schedule.decay(step) + degraded
 
 
@@ -179,7 +179,7 @@ def posterior_mean(schedule: Schedule, state: Tensor, degraded: Tensor, step: St
 
 
 def posterior_coefficients(schedule: Schedule, step: Step) -> tuple[Tensor, Tensor]:
-    """Return what `state - degraded` and `clean - degraded` weigh in the posterior mean."""
+    """Return the weights of `state - degraded` and `clean - degraded` in the posterior mean."""
     once = torch.exp(-schedule.theta[step] * schedule.dt)
     here, before = schedule.decay(step), schedule.decay(step - 1)
     return once * (1 - before**2) / (1 - here**2), before * (1 - once**2) / (1 - here**2)
@@ -187,7 +187,7 @@ def posterior_coefficients(schedule: Schedule, step: Step) -> tuple[Tensor, Tens
 
 def posterior_std(schedule: Schedule, step: Step) -> Tensor:
     """Return the posterior's standard deviation; at step 1 about 6e-12 rather than 0, as published."""
-    # exp(-2 x) here and exp(-x) squared in the mean: near step 1 they differ in the fourth digit.
+    # exp(-2 x) here, but exp(-x) squared in the mean: near step 1 they differ in the fourth digit
     once = torch.exp(-2 * schedule.theta[step] * schedule.dt)
     here = torch.exp(-2 * schedule.cumulative[step] * schedule.dt)
     before = torch.exp(-2 * schedule.cumulative[step - 1] * schedule.dt)

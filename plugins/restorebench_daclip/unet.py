@@ -1,7 +1,8 @@
 """The conditional U-Net of DA-CLIP, its wild variant at half resolution, and IR-SDE's without contexts.
 
-(state - mu, mu), a time and two contexts in; a prediction of the state's shape out. What does not change from step
-to step (the contexts' share) is computed once by `condition`, what depends on the step alone by `modulations`.
+The network takes (state - mu, mu), a time and two contexts, and gives a prediction of the state's shape.
+`condition` computes the contribution of the contexts, which is the same at every step. `modulations` computes what
+depends on the step but not on the state.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from restorebench_daclip.layers import LinearAttention, ResBlock, Residual, Sinu
 class UNetConfig:
     """Sizes of a network.
 
-    features: channels of the first layer. multipliers: of `features`, per level. context: size of the contexts;
-    None for a network without any, which has linear attention everywhere. degradation_context: whether the
-    degradation feature enters too. scale: 0.5 for the wild variant, which works at half resolution.
-    attention_from: the first level with attention; those above it, where pixels are many, have none.
+    features: channels of the first layer. multipliers: channels of each level, as multiples of `features`.
+    context: size of the contexts; None for a network without contexts, which has linear attention everywhere.
+    degradation_context: whether the degradation feature is a context too. scale: 0.5 for the wild variant, which
+    works at half resolution. attention_from: the first level with attention; the levels before it, which have many
+    pixels, have none.
     """
 
     features: int = 64
@@ -43,7 +45,7 @@ IR_SDE = UNetConfig(multipliers=(2, 4, 8, 16), context=None, degradation_context
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The contexts' share of a network: added to the time embedding, and to every pixel of each transformer."""
+    """What contexts add: `prompt` to the time embedding, `constants` to every pixel in each transformer."""
 
     prompt: Tensor | None
     constants: tuple[Tensor, ...]
@@ -53,11 +55,11 @@ NO_CONTEXT = Conditioning(None, ())
 
 
 _Level = tuple[ResBlock, ResBlock, nn.Module, nn.Module]
-"""What a level of either path holds: two blocks, attention, and the change of size."""
+"""A level of the encoder or decoder: two blocks, attention, and the layer that changes the size."""
 
 
 class UNet(nn.Module):
-    """The network; its state dictionary has the published layout."""
+    """The U-Net; its state dictionary has the published layout."""
 
     def __init__(self, config: UNetConfig = UNIVERSAL) -> None:
         super().__init__()
@@ -104,7 +106,7 @@ class UNet(nn.Module):
     # ------------------------------------------------------------ what is constant
 
     def condition(self, image: Tensor | None = None, degradation: Tensor | None = None) -> Conditioning:
-        """Compute what contexts (B, context), not normalised, contribute at every step.
+        """Compute what the contexts (B, context), not normalised, add at every step.
 
         Raises:
             ValueError: the network needs an image context and got none, or one of another size.
@@ -135,9 +137,10 @@ class UNet(nn.Module):
         return [module for part in parts for module in part.modules()]
 
     def modulations(self, time: Tensor, conditioning: Conditioning) -> list[Tensor]:
-        """Compute scale and shift of every residual block in the order they run.
+        """Compute scale and shift of every residual block, in the order in which the blocks run.
 
-        time: (B,) or, with a conditioning of (B, T), (S, 1) for S steps at once: then each is (S, B, 2 C).
+        time: (B,) for one step, which gives (B, 2 C) for each block; or (S, B) for S steps at once, which gives
+        (S, B, 2 C). If the conditioning has a prompt (B, T), (S, 1) gives the same.
         """
         embedding = self.time_mlp(time.flatten().float()).reshape(*time.shape, -1)
         if conditioning.prompt is not None:
@@ -155,28 +158,29 @@ class UNet(nn.Module):
     def evaluate(
         self, state: Tensor, degraded: Tensor, modulations: Sequence[Tensor], constants: Sequence[Tensor]
     ) -> Tensor:
-        """Predict with what `modulations` and `condition` have computed before."""
+        """Predict with the results of `modulations` and `condition`."""
         height, width = state.shape[-2:]
         both = self._padded(torch.cat((state - degraded, degraded), dim=1))
         return self._through(both, modulations, constants)[..., :height, :width]
 
-    def compile(self, *given: Any, **how: Any) -> None:  # of torch.compile
-        """Compile what `evaluate` runs on a padded image; `Module.compile` reaches only `forward`.
+    def compile(self, *given: Any, **how: Any) -> None:  # Any: arguments of torch.compile
+        """Compile the layers that `evaluate` runs on a padded image; `Module.compile` compiles only `forward`.
 
-        Padding stays outside, or every size would be a graph of its own. The result is a copy: with CUDA graphs
-        the graph's own is overwritten by the next evaluation, and solvers keep more than one.
+        Padding stays outside, because otherwise every image size would need its own graph. The result is copied:
+        with CUDA graphs the next evaluation overwrites the output of the graph, and solvers keep several outputs.
         """
         compiled = torch.compile(self._through, *given, **how)
 
         def through(both: Tensor, modulations: Sequence[Tensor], constants: Sequence[Tensor]) -> Tensor:
             return compiled(both, modulations, constants).clone()
 
-        self._through = through  # type: ignore[method-assign]  # that is the point
+        self._through = through  # type: ignore[method-assign]  # replaced on purpose
 
     def lower(self, dtype: torch.dtype) -> None:
-        """Hold in `dtype` the weights that autocast would cast anew at every evaluation; then it is needed.
+        """Store in `dtype` the weights that autocast would otherwise cast at every evaluation.
 
-        What is computed once, outside of autocast (modulations and contexts), keeps float32.
+        Afterwards the network runs only under autocast. Layers that are computed once, outside of autocast
+        (modulations and contexts), keep float32.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -223,7 +227,7 @@ class UNet(nn.Module):
         return out
 
     def _padded(self, x: Tensor) -> Tensor:
-        """Reflect at right and bottom up to a multiple of 2^depth; repeat the edge of what is too small."""
+        """Pad right and bottom to a multiple of 2^depth by reflection; small images by repeating their edge."""
         height, width = x.shape[-2:]
         multiple = 2**self.depth
         right, down = -width % multiple, -height % multiple

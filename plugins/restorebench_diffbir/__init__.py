@@ -1,4 +1,4 @@
-"""DiffBIR: remove the degradation first, then let a latent diffusion model add detail under the result."""
+"""DiffBIR: regression that removes the degradation, then latent diffusion that adds detail to its result."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MINIATURE: dict[str, Any] = {"weights": "untrained", "short_edge": 64}
 
 
 def _card(name: str, summary: str, needs: tuple[str, ...], **facts: Any) -> RestorerInfo:
-    """Fill in what both have in common."""
+    """Build the card of a restorer from what the two do not share."""
     return RestorerInfo(
         name=name,
         version="1",
         summary=summary,
         requires=dict.fromkeys(needs, _INSTALL),
         tasks=("jpeg-compressed", "noisy"),
-        tiling=Tiling.INTERNAL,  # its windows share noise, and its networks work at 512 px or more
+        tiling=Tiling.INTERNAL,  # its windows share one noise, and its networks need images of at least 512 px
         training=Training.EXTERNAL,
         citation=_CITATION,
         licence="Apache-2.0; Stable Diffusion: CreativeML Open RAIL++-M",
@@ -30,11 +30,11 @@ def _card(name: str, summary: str, needs: tuple[str, ...], **facts: Any) -> Rest
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
-    """Offer both stages, and the first one alone."""
+    """Offer the whole method, and its first stage alone."""
     return [
         _card(
             "diffbir",
-            "A regression network, then latent diffusion under its result: detail is invented, not recovered.",
+            "A regression network, then latent diffusion based on its result: detail is invented, not recovered.",
             ("diffusers", "transformers", "spandrel"),
             load=f"{_HERE}.restorers:DiffBIR",
             options=f"{_HERE}.options:Restoration",

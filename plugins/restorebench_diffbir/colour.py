@@ -1,4 +1,4 @@
-"""Take the colours of the stage-1 image: its low frequencies, or its mean and spread."""
+"""Colour transfer from the stage-1 image: its low frequencies, or its mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EPSILON = 1e-5
 
 
 def low_frequencies(image: Tensor) -> Tensor:
-    """Blur (B, C, H, W) five times with [1, 2, 1] in both directions, whose taps move apart twofold each time."""
+    """Blur (B, C, H, W) five times with [1, 2, 1] in both directions; the taps' distance doubles each time."""
     taps = torch.tensor([1.0, 2.0, 1.0], dtype=image.dtype, device=image.device)
     kernel = (torch.outer(taps, taps) / 16).expand(image.shape[1], 1, 3, 3)
     for level in range(_LEVELS):
@@ -22,12 +22,12 @@ def low_frequencies(image: Tensor) -> Tensor:
 
 
 def wavelet(content: Tensor, style: Tensor) -> Tensor:
-    """Keep the details of an image and take the low frequencies of another, both (B, 3, H, W)."""
+    """Combine the details of `content` with the low frequencies of `style`, both (B, 3, H, W)."""
     return content - low_frequencies(content) + low_frequencies(style)
 
 
 def adain(content: Tensor, style: Tensor) -> Tensor:
-    """Give each channel of an image the mean and the spread of another's (Huang and Belongie, 2017)."""
+    """Give each channel of `content` the mean and standard deviation of `style` (Huang and Belongie, 2017)."""
     (mean, spread), (style_mean, style_spread) = (_moments(each) for each in (content, style))
     return (content - mean) / spread * style_spread + style_mean
 

@@ -1,7 +1,8 @@
-"""Take the tensors out of a checkpoint that holds other objects too: `convert IN OUT.safetensors`.
+"""Extraction of the tensors from a checkpoint that also holds other objects: `convert IN OUT.safetensors`.
 
-Published Stable Diffusions are pickles of a training library's objects, whose unpickling may run code. Here every
-class that is not part of a tensor becomes a dummy that ignores what it is given, so that nothing of it runs.
+Published Stable Diffusion files are pickles of a training library's objects; unpickling them may run code. Here
+every class that is not part of a tensor is replaced by a dummy that ignores its arguments, so none of that code
+runs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from restorebench.toolbox.files import replaced
 
 
 class _Dummy:
-    """Stands for any object: made of anything, given anything, and doing nothing."""
+    """A replacement for any object: it accepts any arguments and does nothing."""
 
     def __init__(self, *given: object, **named: object) -> None: ...
 
@@ -36,13 +37,13 @@ class _Dummy:
         return self
 
     def append(self, value: object) -> None:
-        """Ignore it."""
+        """Ignore the value."""
 
     def extend(self, values: object) -> None:
-        """Ignore them."""
+        """Ignore the values."""
 
     def add(self, value: object) -> None:
-        """Ignore it."""
+        """Ignore the value."""
 
 
 _KNOWN: dict[tuple[str, str], Any] = {
@@ -52,25 +53,25 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("torch", "Size"): torch.Size,
     ("torch.serialization", "_get_layout"): torch.serialization._get_layout,
 }
-"""All that a tensor's pickle needs beside storages, which torch knows by itself."""
+"""Everything that the pickle of a tensor refers to, except storages and types, which torch itself has."""
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds no class but those of tensors."""
+    """An unpickler that finds only the classes of tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what tensors need, and a dummy for everything else."""
+        """Return a class that tensors need, or a dummy for any other class."""
         if module == "torch" and (name.endswith("Storage") or isinstance(getattr(torch, name, None), torch.dtype)):
             return getattr(torch, name)
         return _KNOWN.get((module, name), _Dummy)
 
 
 def _refuse(*given: object, **named: object) -> NoReturn:
-    raise pickle.UnpicklingError("not by our unpickler")
+    raise pickle.UnpicklingError("only our own unpickler may read this file")
 
 
 def tensors(path: Path) -> dict[str, Tensor]:
-    """Read named tensors from any checkpoint of torch, without running what else it holds.
+    """Read named tensors from any torch checkpoint, without running code from it.
 
     Raises:
         MissingResource: there is no such file.
@@ -80,32 +81,32 @@ def tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return weights.read(path)
     if not foreign.begins(path, foreign.ARCHIVE):
-        # Torch reads older files by other means than our unpickler, and unpacks what is in them.
-        no_archive = ValueError("it is no archive, as torch writes them")
-        old = "a file of torch before 1.6; save it anew with torch"
+        # For older files torch does not use our unpickler, and it unpacks their contents.
+        no_archive = ValueError("it is not an archive as torch writes it")
+        old = "a file of torch before 1.6; save it again with a newer torch"
         why = old if foreign.begins(path, foreign.OLD) else foreign.trouble(path, no_archive)
         raise RestorebenchError(f"weights {path}: {why}")
     safe = SimpleNamespace(Unpickler=_Unpickler, load=_refuse, __name__="safe")
     try:
         held = torch.load(path, map_location="cpu", pickle_module=safe, weights_only=False)
-    except Exception as error:  # a broken pickle makes any of the builtin ones
+    except Exception as error:  # a broken pickle may raise any builtin exception
         raise RestorebenchError(f"weights {path}: {foreign.trouble(path, error)}") from error
     return weights.unwrapped(held, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert one file; return 2 where that fails."""
+    """Convert one file; return 0, or 2 if that fails."""
     parser = argparse.ArgumentParser(prog="python -m restorebench_diffbir.convert", description=__doc__)
-    parser.add_argument("source", type=Path, metavar="IN", help="a checkpoint of torch")
+    parser.add_argument("source", type=Path, metavar="IN", help="a torch checkpoint")
     parser.add_argument("target", type=Path, metavar="OUT", help="a new .safetensors file")
     given = parser.parse_args(arguments)
     try:
         if given.target.suffix != ".safetensors":
-            raise RestorebenchError(f"{given.target}: what is written is a .safetensors file; name it so")
+            raise RestorebenchError(f"{given.target}: the output is a .safetensors file; give it this suffix")
         if given.target.exists():
-            raise RestorebenchError(f"{given.target}: is there already; name another file")
+            raise RestorebenchError(f"{given.target}: exists already; name another file")
         if not given.target.parent.is_dir():
-            raise RestorebenchError(f"{given.target.parent}: no such folder; make it, or name another file")
+            raise RestorebenchError(f"{given.target.parent}: no such folder; create it, or name another file")
         found = tensors(given.source)
         write(given.target, found)
     except RestorebenchError as error:
@@ -116,21 +117,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def write(path: Path, state: dict[str, Tensor]) -> None:
-    """Write tensors to a new file; it appears whole or not at all.
+    """Write tensors to a new file, completely or not at all.
 
     Raises:
-        RestorebenchError: it cannot be written.
+        RestorebenchError: the file cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    # each on its own, for safetensors takes no two views of one memory
+    # safetensors refuses tensors that share memory
     own = {name: value.detach().clone().contiguous() for name, value in state.items()}
     try:
         with replaced(path) as temporary:
             save_file(own, temporary)
-    except (OSError, SafetensorError) as error:  # the latter where the library itself could not write
-        raise RestorebenchError(f"{path}: cannot be written ({error}); make room, or name another file") from error
+    except (OSError, SafetensorError) as error:  # the latter if the library itself fails to write
+        raise RestorebenchError(
+            f"{path}: cannot be written ({error}); free disk space, or name another file"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Show what region-adaptive guidance does: `python -m restorebench_diffbir.demonstration`.
+"""A demonstration of what region-adaptive guidance does: `python -m restorebench_diffbir.demonstration`.
 
-Tiny random networks sample under an image that is half flat and half texture, from the same noise at every scale.
+Tiny random networks are sampled from the same noise at every scale of guidance. The stage-1 image is flat in one
+half and has noise in every pixel of the other half.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _STEPS = 20
 
 @dataclass(frozen=True)
 class Distances:
-    """How far a result is from the stage-1 image under a scale: mean absolute difference, images in [0, 1]."""
+    """Mean absolute differences between a result and the stage-1 image at one scale, for images in [0, 1]."""
 
     scale: float
     flat: float
@@ -41,7 +42,7 @@ class Distances:
 
 
 def stage1_image(side: int = SIDE) -> Tensor:
-    """Make (1, 3, side, side): one colour on the left, noise of pixels on the right."""
+    """Return an image (1, 3, side, side): one colour on the left, noise in every pixel on the right."""
     drawn = normal([1], 1, 0, (3, side, side))
     return torch.cat(
         [torch.full((1, 3, side, side // 2), 0.6), (0.5 + 0.25 * drawn[..., side // 2 :]).clamp(0, 1)], 3
@@ -49,9 +50,9 @@ def stage1_image(side: int = SIDE) -> Tensor:
 
 
 def distances(scales: Sequence[float] = SCALES) -> Iterator[Distances]:
-    """Sample under each scale, and compare with the stage-1 image where its weights are high and where low."""
-    made = (networks.unet, networks.control, networks.vae)
-    unet, control, vae = (checkpoint.untrained(partial(build, TINY)).requires_grad_(False) for build in made)
+    """Sample at each scale, and compare with the stage-1 image where its weights are above 0.9 and below 0.1."""
+    builders = (networks.unet, networks.control, networks.vae)
+    unet, control, vae = (checkpoint.untrained(partial(build, TINY)).requires_grad_(False) for build in builders)
     words = torch.zeros(1, networks.TOKENS, TINY.text_width)
     clean = stage1_image()
     weights = weight_map(2 * clean - 1)
@@ -69,7 +70,7 @@ def distances(scales: Sequence[float] = SCALES) -> Iterator[Distances]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a row per scale; return 2 where the extra is not installed."""
+    """Print one row per scale; return 0, or 2 if the extra is not installed."""
     argparse.ArgumentParser(prog="python -m restorebench_diffbir.demonstration", description=__doc__).parse_args(
         arguments
     )

@@ -1,6 +1,7 @@
-"""Region-adaptive restoration guidance: hold the clean estimate to the stage-1 image where that image is flat.
+"""Region-adaptive restoration guidance: it keeps clean estimates close to the stage-1 image where that is flat.
 
-DiffBIR (ECCV 2024), as its version 2.0.0 computes it: later releases define it and never call it.
+DiffBIR (ECCV 2024), as version 2.0.0 of its code computes it; later releases define the guidance but never call
+it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _STRENGTH = 3000.0  # published factor of the scale
 
 
 def weight_map(target: Tensor) -> Tensor:
-    """Weigh each pixel of (B, 3, H, W) in [-1, 1], sides even: 1 where flat, towards 0 in texture; (B, 1, H, W).
+    """Return weights (B, 1, H, W) for (B, 3, H, W) in [-1, 1], sides even: 1 where flat, near 0 in texture.
 
-    1 - tanh of the sum of Sobel magnitudes over blocks of 2x2 px. (The paper speaks of a mean.)
+    A weight is 1 - tanh of the sum of Sobel magnitudes over a block of 2x2 px. (The paper speaks of a mean.)
     """
     luma = torch.tensor(_LUMA, dtype=target.dtype, device=target.device).view(1, 3, 1, 1)
     grey = ((target + 1) / 2 * luma).sum(dim=1, keepdim=True)
@@ -39,7 +40,7 @@ def weight_map(target: Tensor) -> Tensor:
 
 
 def loss(estimate: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the squared error, weighted where weights are given: mean over an image, sum over the batch."""
+    """Return the squared error, weighted if weights are given: the mean over an image, summed over the batch."""
     error = (estimate - target).square()
     if weights is not None:
         error = weights * error
@@ -48,12 +49,12 @@ def loss(estimate: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Guidance:
-    """What a clean estimate is held to, and how strongly.
+    """The target of clean estimates, and how strongly they are pulled towards it.
 
-    target: what the decoded estimate is compared with, and weights for it, or None for all alike. decode: from a
-    latent to what is compared; None compares latents. factors: of x0 in the posterior mean, by place of a step:
-    moving x0 by delta / factor moves that mean by delta. steps: trained steps by place; it acts where
-    stop < step + 1 < start. The loss is a mean, so that a scale acts less on larger images, as published.
+    target: what the decoded estimate is compared with. weights: of each pixel; None weights all alike. decode:
+    maps a latent to what is compared; None compares latents. factors: by index of a step, the factor of x0 in the
+    posterior mean: moving x0 by delta / factor moves that mean by delta. steps: trained steps by index. Guidance
+    acts where stop < step + 1 < start. The loss is a mean, so a scale acts less on larger images, as published.
     """
 
     target: Tensor
@@ -66,20 +67,20 @@ class Guidance:
     stop: int = -1
     repeats: int = 1
 
-    def acts(self, place: int) -> bool:
-        """Tell whether the step at a place is guided."""
-        return self.scale > 0 and self.stop < self.steps[place] + 1 < self.start
+    def acts(self, index: int) -> bool:
+        """Return whether the step with this index is guided."""
+        return self.scale > 0 and self.stop < self.steps[index] + 1 < self.start
 
-    def __call__(self, clean: Tensor, place: int) -> Tensor:
-        """Move a clean latent against the gradient of the loss, so often as it says."""
-        if not self.acts(place):
+    def __call__(self, clean: Tensor, index: int) -> Tensor:
+        """Move a clean latent against the gradient of the loss, `repeats` times."""
+        if not self.acts(index):
             return clean
         for _ in range(self.repeats):
-            clean = clean + self.pull(clean)[0] / self.factors[place]
+            clean = clean + self.pull(clean)[0] / self.factors[index]
         return clean
 
     def pull(self, clean: Tensor) -> tuple[Tensor, Tensor]:
-        """Return by how much the posterior mean moves, like the latent, and the loss before."""
+        """Return the shift of the posterior mean, shaped like the latent, and the loss before the shift."""
         with torch.enable_grad():  # the host wraps restorers in no_grad
             leaf = clean.detach().requires_grad_()
             estimate = leaf if self.decode is None else self.decode(leaf)

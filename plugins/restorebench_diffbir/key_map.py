@@ -1,6 +1,6 @@
-"""Published key names to those of diffusers and transformers, by rules: nothing but names and layouts change.
+"""Rules that map published tensor names to those of diffusers and transformers; only names and layouts change.
 
-Stable Diffusion's own layout (`input_blocks`, ...) serves the U-Net and the control branch alike.
+The U-Net and the control branch share the rules for Stable Diffusion's own layout (`input_blocks`, ...).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RESNET = {
 }
 _INNER = r"(?P<inner>in_layers\.0|in_layers\.2|emb_layers\.1|out_layers\.0|out_layers\.3|skip_connection)"
 _ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
-_LAST_TEXT_LAYER = 23  # the penultimate layer's output is what is used
+_LAST_TEXT_LAYER = 23  # not used: the output of the layer before it is the result
 
 
 def _simple(replacement: str) -> Callable[[re.Match[str]], str]:
@@ -32,17 +32,17 @@ def _simple(replacement: str) -> Callable[[re.Match[str]], str]:
 
 
 def _encoder(found: re.Match[str]) -> str:
-    level, place = divmod(int(found["block"]) - 1, 3)
+    level, index = divmod(int(found["block"]) - 1, 3)
     if found["layer"] == "1":
-        return f"down_blocks.{level}.attentions.{place}"
-    return f"down_blocks.{level}.resnets.{place}.{_RESNET[found['inner']]}"
+        return f"down_blocks.{level}.attentions.{index}"
+    return f"down_blocks.{level}.resnets.{index}.{_RESNET[found['inner']]}"
 
 
 def _decoder(found: re.Match[str]) -> str:
-    level, place = divmod(int(found["block"]), 3)
+    level, index = divmod(int(found["block"]), 3)
     if found["layer"] == "1":
-        return f"up_blocks.{level}.attentions.{place}"
-    return f"up_blocks.{level}.resnets.{place}.{_RESNET[found['inner']]}"
+        return f"up_blocks.{level}.attentions.{index}"
+    return f"up_blocks.{level}.resnets.{index}.{_RESNET[found['inner']]}"
 
 
 def _upsampler(found: re.Match[str]) -> str:
@@ -61,8 +61,8 @@ _DIFFUSION: tuple[Rule, ...] = (
     (rf"input_blocks\.(?P<block>\d+)\.(?P<layer>0)\.{_INNER}", _encoder),
     (r"input_blocks\.(?P<block>\d+)\.(?P<layer>1)", _encoder),
     (
-        rf"middle_block\.(?P<place>[02])\.{_INNER}",
-        lambda found: f"mid_block.resnets.{int(found['place']) // 2}.{_RESNET[found['inner']]}",
+        rf"middle_block\.(?P<index>[02])\.{_INNER}",
+        lambda found: f"mid_block.resnets.{int(found['index']) // 2}.{_RESNET[found['inner']]}",
     ),
     (r"middle_block\.1", _simple("mid_block.attentions.0")),
     (r"output_blocks\.(?P<block>\d+)\.[12]\.conv", _upsampler),
@@ -114,13 +114,13 @@ _UNUSED = ("text_projection", "logit_scale", "attn_mask")
 
 
 def target(part: Part, name: str, last_text_layer: int = _LAST_TEXT_LAYER) -> str | None:
-    """Return the library's name of a published tensor; None where it is not used.
+    """Return the library's name of a published tensor, or None if the tensor is not used.
 
-    `{qkv}` in a name stands for three of them, that a tensor holds one after the other. last_text_layer: the one
-    that is left out.
+    `{qkv}` in the result stands for three names: the published tensor holds these three, one after the other.
+    last_text_layer: the index of the text layer that is left out.
 
     Raises:
-        KeyError: no rule knows the name.
+        KeyError: no rule matches the name.
     """
     if part == "text" and (name in _UNUSED or name.startswith(f"transformer.resblocks.{last_text_layer}.")):
         return None
@@ -134,10 +134,10 @@ def target(part: Part, name: str, last_text_layer: int = _LAST_TEXT_LAYER) -> st
 def mapped(
     part: Part, state: Mapping[str, Tensor], last_text_layer: int = _LAST_TEXT_LAYER
 ) -> Iterator[tuple[str, Tensor]]:
-    """Yield a part's tensors under the library's names.
+    """Yield the tensors of a part with the library's names.
 
     Raises:
-        KeyError: no rule knows a name.
+        KeyError: no rule matches a name.
     """
     for name, value in state.items():
         renamed = target(part, name, last_text_layer)
@@ -147,6 +147,6 @@ def mapped(
             for letter, third in zip("qkv", value.chunk(3), strict=True):
                 yield renamed.replace("{qkv}", letter), third
         elif part == "vae" and ".attentions." in renamed and value.ndim == 4:
-            yield renamed, value[:, :, 0, 0]  # convolutions of one pixel there, matrices here
+            yield renamed, value[:, :, 0, 0]  # 1x1 convolutions in published files, matrices in diffusers
         else:
             yield renamed, value

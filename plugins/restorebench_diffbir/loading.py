@@ -1,4 +1,4 @@
-"""From options to networks: files that they name, published ones, or tiny random ones."""
+"""Loading of networks as the options say: from named files, from published files, or tiny and random."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def cleaner_network(options: Stage1, runtime: Runtime) -> nn.Module:
     """Build the network of stage 1.
 
     Raises:
-        MissingResource: its file is not there.
-        RestorebenchError: its file is broken, or another network's.
+        MissingResource: its file is missing.
+        RestorebenchError: its file is broken, or holds another network.
     """
     kind = options.cleaner_kind
     if options.weights == UNTRAINED:
@@ -32,8 +32,8 @@ def parts(options: Restoration, runtime: Runtime) -> Parts:
     """Build all networks of stage 2.
 
     Raises:
-        MissingResource: a file is not there.
-        RestorebenchError: a file is broken, or another network's.
+        MissingResource: a file is missing.
+        RestorebenchError: a file is broken, or holds another network.
     """
     if options.weights == UNTRAINED:
         return Parts(

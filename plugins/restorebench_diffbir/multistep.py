@@ -1,4 +1,4 @@
-"""Solvers that remember: linear multistep in sigma, exponential integrators, and DPM-Solver++(2M) in uniform time.
+"""Multistep solvers: linear multistep in sigma, exponential integrators, and DPM-Solver++(2M) in uniform time.
 
 Lu et al., "DPM-Solver++" (2022); the third order and the SDE forms are those of the k-diffusion library.
 """
@@ -17,46 +17,46 @@ from restorebench_diffbir.schedule import Schedule
 from restorebench_diffbir.sigma import Denoiser, Stochasticity
 from restorebench_diffbir.steps import TRAINED_STEPS
 
-_LEAST_HALF_LOG_SNR = -5.1  # below it DPM-Solver cuts the schedule off: a step without signal has no logarithm
+_LEAST_HALF_LOG_SNR = -5.1  # DPM-Solver cuts the schedule off below it: a step without signal has no logarithm
 
 
 def lms(denoiser: Denoiser, state: Tensor, order: int) -> Iterator[Tensor]:
-    """Integrate the polynomial through the last slopes."""
+    """Integrate the polynomial through the last `order` slopes."""
     slopes: list[Tensor] = []
-    for place, (sigma, after) in enumerate(denoiser.pairs):
+    for index, (sigma, after) in enumerate(denoiser.pairs):
         slopes = [(state - denoiser(state, sigma)) / sigma, *slopes][:order]
-        nodes = [denoiser.sigmas[place - back] for back in range(len(slopes))]
+        nodes = [denoiser.sigmas[index - back] for back in range(len(slopes))]
         for back, slope in enumerate(slopes):
-            state = state + _share(nodes, back, sigma, after) * slope
+            state = state + _coefficient(nodes, back, sigma, after) * slope
         yield state
 
 
-def _share(nodes: list[float], chosen: int, begin: float, end: float) -> float:
-    """Integrate the polynomial that is 1 at one node and 0 at the others."""
+def _coefficient(nodes: list[float], chosen: int, begin: float, end: float) -> float:
+    """Integrate the polynomial that is 1 at the chosen node and 0 at the others."""
     others = nodes[:chosen] + nodes[chosen + 1 :]
     polynomial = np.poly1d(others, r=True) if others else np.poly1d([1.0])
-    whole = np.polyint(polynomial / polynomial(nodes[chosen]))
-    return float(whole(end) - whole(begin))
+    integral = np.polyint(polynomial / polynomial(nodes[chosen]))
+    return float(integral(end) - integral(begin))
 
 
 def dpmpp_2m(denoiser: Denoiser, state: Tensor) -> Iterator[Tensor]:
-    """Carry the change of the clean estimate over a step on; second order, deterministic."""
-    before, taken = None, 0.0
+    """Extrapolate the clean estimate from its change over the last step; second order, deterministic."""
+    previous, last_stride = None, 0.0
     for sigma, after in denoiser.pairs:
         clean = denoiser(state, sigma)
         if after == 0:
             state = clean
         else:
             stride = math.log(sigma / after)
-            led = clean if before is None else clean + (clean - before) * stride / (2 * taken)
-            state = led + (after / sigma) * (state - led)
-            before, taken = clean, stride
+            ahead = clean if previous is None else clean + (clean - previous) * stride / (2 * last_stride)
+            state = ahead + (after / sigma) * (state - ahead)
+            previous, last_stride = clean, stride
         yield state
 
 
 def dpmpp_2m_sde(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Do as `dpmpp_2m` on the SDE, by the midpoint form."""
-    before, taken = None, 0.0
+    """Solve the SDE as `dpmpp_2m` solves the ODE, in the midpoint form."""
+    previous, last_stride = None, 0.0
     for sigma, after in denoiser.pairs:
         clean = denoiser(state, sigma)
         if after == 0:
@@ -64,15 +64,15 @@ def dpmpp_2m_sde(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasti
         else:
             stride = math.log(sigma / after)
             kept = math.exp(-(1 + how.eta) * stride)
-            led = clean if before is None else clean + (clean - before) * stride / (2 * taken)
-            state = kept * state + (1 - kept) * led
+            ahead = clean if previous is None else clean + (clean - previous) * stride / (2 * last_stride)
+            state = kept * state + (1 - kept) * ahead
             state = state + next(noise) * (after * _spread(how.eta, stride) * how.scale)
-            before, taken = clean, stride
+            previous, last_stride = clean, stride
         yield state
 
 
 def dpmpp_3m_sde(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Carry the first and second change of the clean estimate on; third order on the SDE."""
+    """Extrapolate the clean estimate from its first and second changes; third order, on the SDE."""
     cleans: list[Tensor] = []
     strides: list[float] = []
     for sigma, after in denoiser.pairs:
@@ -101,10 +101,10 @@ def _spread(eta: float, stride: float) -> float:
 
 
 class ContinuousTime:
-    """A schedule between its steps: the logarithm of its signal, interpolated over time in (0, 1]."""
+    """A schedule in continuous time: the logarithm of its signal factor, interpolated over time in (0, 1]."""
 
     def __init__(self, schedule: Schedule) -> None:
-        with np.errstate(divide="ignore"):  # a step without signal, which is cut off
+        with np.errstate(divide="ignore"):  # the logarithm of a step without signal, which is cut off
             logarithms = 0.5 * np.cumsum(np.log(1 - schedule.betas.astype(np.float32).astype(np.float64)))
             spreads = 0.5 * np.log1p(-np.exp(2 * logarithms))
         kept = int(np.count_nonzero(logarithms - spreads >= _LEAST_HALF_LOG_SNR))
@@ -113,30 +113,30 @@ class ContinuousTime:
         self.first = 1 / kept
 
     def signal(self, time: float) -> float:
-        """Return the factor of the clean latent."""
+        """Return the factor of the clean latent at a time."""
         return math.exp(float(np.interp(time, self._times, self._logarithms)))
 
     def step(self, time: float) -> float:
-        """Return the trained step that the network is told, which may lie between two."""
+        """Return the trained step for a time, as the network gets it; it may lie between two steps."""
         return (time - self.first) * TRAINED_STEPS
 
 
 def dpmpp_m2(output: Output, schedule: Schedule, steps: int, state: Tensor) -> Iterator[Tensor]:
-    """Solve by DPM-Solver++(2M) in steps of equal time; below ten steps the last is of first order."""
+    """Solve by DPM-Solver++(2M) in equal steps of time; with fewer than ten steps the last has first order."""
     continuous = ContinuousTime(schedule)
     times = np.linspace(1, continuous.first, steps + 1).tolist()
-    before: Tensor | None = None
-    taken = 0.0
-    for place, (time, after) in enumerate(pairwise(times)):
+    previous: Tensor | None = None
+    last_stride = 0.0
+    for index, (time, after) in enumerate(pairwise(times)):
         signal, signal_after = continuous.signal(time), continuous.signal(after)
         spread, spread_after = math.sqrt(1 - signal**2), math.sqrt(1 - signal_after**2)
         answer = output(state, continuous.step(time))
         error = answer if schedule.parameterisation == "eps" else signal * answer + spread * state
         clean = (state - spread * error) / signal
         stride = math.log(signal_after / spread_after) - math.log(signal / spread)
-        led = clean
-        if before is not None and not (steps < 10 and place == steps - 1):
-            led = clean + (clean - before) * stride / (2 * taken)
-        state = (spread_after / spread) * state - signal_after * math.expm1(-stride) * led
-        before, taken = clean, stride
+        ahead = clean
+        if previous is not None and not (steps < 10 and index == steps - 1):
+            ahead = clean + (clean - previous) * stride / (2 * last_stride)
+        state = (spread_after / spread) * state - signal_after * math.expm1(-stride) * ahead
+        previous, last_stride = clean, stride
         yield state

@@ -1,4 +1,4 @@
-"""Stage 2's networks, of diffusers and transformers, at any size."""
+"""The networks of stage 2, built with diffusers and transformers, at any size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 LATENT = 4
 SCALING = 0.18215
-"""Scaled latents are this times the VAE's."""
+"""The factor from the VAE's latents to scaled latents."""
 REDUCTION = 8
-"""Pixels per latent, along each side."""
+"""Pixels per latent position, along each side."""
 _VOCABULARY = 49408
 TOKENS = 77
 
@@ -32,19 +32,19 @@ class Sizes:
 
 
 TINY = Sizes((8, 8, 16, 16), (1, 1, 2, 2), 16, 2, 1, (8, 8, 16, 16), 4, 1)
-"""For trials without weights."""
+"""Sizes for trials without weights."""
 
 
 class _NoHint(nn.Module):
-    """Stands where a ControlNet looks at its image: here the condition is a latent beside the state."""
+    """A replacement for a ControlNet's image encoder: here the condition is a latent, joined to the state."""
 
     def forward(self, given: Tensor) -> Tensor:
-        """Add nothing."""
+        """Return zero, which adds nothing."""
         return given.new_zeros(())
 
 
 def unet(given: Sizes) -> Any:
-    """Build the U-Net: noise (or velocity) of a latent under a text."""
+    """Build the U-Net, which predicts the noise (or velocity) of a latent for a text."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -57,7 +57,7 @@ def unet(given: Sizes) -> Any:
 
 
 def control(given: Sizes) -> Any:
-    """Build the control branch: from a state and the condition's latent to what is added within the U-Net."""
+    """Build the control branch, which maps a state and the condition's latent to residuals for the U-Net."""
     from diffusers import ControlNetModel
 
     built = ControlNetModel(in_channels=2 * LATENT, **_shared(given))
@@ -71,7 +71,7 @@ def _shared(given: Sizes) -> dict[str, Any]:
         "block_out_channels": given.widths,
         "layers_per_block": given.layers,
         "cross_attention_dim": given.text_width,
-        "attention_head_dim": given.heads,  # diffusers takes this for the number of heads
+        "attention_head_dim": given.heads,  # diffusers uses this as the number of heads
         "use_linear_projection": True,
         "norm_num_groups": given.groups,
     }
@@ -113,7 +113,7 @@ def text(given: Sizes) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """All of stage 2. `unet` and `control` may be in a lower precision than the rest."""
+    """All networks of stage 2. `unet` and `control` may be in a lower precision than the rest."""
 
     unet: Any
     control: Any
@@ -121,21 +121,22 @@ class Parts:
     text: Any
 
     def place(self, device: str, dtype: torch.dtype) -> None:
-        """Put all where it works, frozen; the networks that are evaluated at every step in their precision."""
+        """Move all networks to a device and freeze them; dtype is for `unet` and `control`, used at every step."""
         for network in (self.unet, self.control):
-            nn.Module.to(network, device, dtype).requires_grad_(False)  # diffusers' own warns of nothing at length
+            # the `to` of diffusers itself gives long warnings for no reason
+            nn.Module.to(network, device, dtype).requires_grad_(False)
         for network in (self.vae, self.text):
             network.to(device).requires_grad_(False)
 
     def without_text(self) -> Parts:
-        """Leave the text tower, which is as large as the control branch, to be freed once prompts are encoded."""
+        """Return the parts without the text tower, which is as large as `control`, to free it after encoding."""
         return replace(self, text=None)
 
 
 def controlled(
     parts: Parts, state: Tensor, step: float, condition: Tensor, context: Tensor, strength: float = 1.0
 ) -> Tensor:
-    """Evaluate both networks: (B, 4, h, w) float32 state and condition -> of that shape, float32.
+    """Evaluate both networks: state and condition, (B, 4, h, w) float32 -> the same shape, float32.
 
     context: (B, tokens, width). h and w are multiples of 8.
     """

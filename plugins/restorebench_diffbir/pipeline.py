@@ -1,4 +1,4 @@
-"""Stage 2: from a stage-1 image to a sample of what it may have been."""
+"""Stage 2: sampling of a restored image, conditioned on a stage-1 image."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from restorebench_diffbir.sampling import Sampling, states
 from restorebench_diffbir.schedule import Schedule, spaced
 from restorebench_diffbir.steps import TRAINED_STEPS
 
-_WHOLE = 64  # px: three halvings of a latent that is an eighth of the image
-_Whole = Callable[[Tensor, Tensor, float, bool], Tensor]  # (state, condition, trained step, under which prompt?)
+_MULTIPLE = 64  # px: the U-Net halves a latent three times, and a latent has an eighth of the image's side
+_Whole = Callable[[Tensor, Tensor, float, bool], Tensor]  # (state, condition, trained step, positive prompt?)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How stage 2 samples. tile, stride: of windows over the latent, in latents; None for none."""
+    """How stage 2 samples.
+
+    tile, stride: side and distance of windows over the latent, in latent positions; tile is None for no windows.
+    """
 
     schedule: Schedule
     sampling: Sampling
@@ -39,29 +42,29 @@ class Settings:
 
 
 class Pipeline:
-    """Sample under a stage-1 image and two prompts."""
+    """A sampler that is conditioned on a stage-1 image and two prompts."""
 
     def __init__(self, parts: Parts, settings: Settings, positive: Tensor, negative: Tensor) -> None:
-        """Take texts (1, tokens, width), as `text.encoded` gives them."""
+        """Take the prompts as `text.encoded` returns them, (1, tokens, width) each."""
         self.parts, self.settings = parts, settings
         self.texts = {True: positive, False: negative}
 
     def __call__(self, clean: Tensor, noise: Callable[[int, int], Noise]) -> Tensor:
-        """Sample (B, 3, H, W), about [0, 1], of stage-1 images of that size.
+        """Sample (B, 3, H, W), about [0, 1], from stage-1 images of the same shape.
 
-        noise: (height, width) of a latent -> draws (B, 4, height, width).
+        noise: maps (height, width) of a latent to draws (B, 4, height, width).
         """
         height, width = clean.shape[-2:]
         return self.shown(self.sampled(clean, noise))[..., :height, :width]
 
     def shown(self, latent: Tensor) -> Tensor:
-        """Return the image of a scaled latent, about [0, 1], padding included: the decoder's attention saw it."""
+        """Decode a scaled latent to an image, about [0, 1], with its padding: the decoder's attention uses it."""
         return (self.decode(latent) + 1) / 2
 
     def sampled(self, clean: Tensor, noise: Callable[[int, int], Noise]) -> Tensor:
-        """Sample scaled latents (B, 4, h, w) of padded images."""
+        """Sample scaled latents (B, 4, h, w) from the padded stage-1 images."""
         settings = self.settings
-        given = 2 * sizes.padded(clean, REDUCTION if self._tiled(clean) else _WHOLE) - 1
+        given = 2 * sizes.padded(clean, REDUCTION if self._tiled(clean) else _MULTIPLE) - 1
         condition = self.encode(given)
         draws = noise(condition.shape[-2], condition.shape[-1])
         start = next(draws)
@@ -84,12 +87,12 @@ class Pipeline:
         return image
 
     def _tiled(self, clean: Tensor) -> bool:
-        """Tell whether windows are needed: an image within one is sampled whole."""
+        """Return whether windows are needed: an image that fits into one is sampled whole."""
         longest = -(-max(clean.shape[-2:]) // REDUCTION)
         return self.settings.tile is not None and longest > self.settings.tile
 
     def _network(self, condition: Tensor) -> Callable[[Tensor, float, bool], Tensor]:
-        """Bind the networks to a condition, in windows where it is larger than one."""
+        """Bind the networks to a condition; they run in windows if it is larger than one window."""
         tile, stride = self.settings.tile, self.settings.stride
 
         def whole(state: Tensor, seen: Tensor, step: float, positive: bool) -> Tensor:
@@ -110,13 +113,13 @@ class Pipeline:
         return network
 
     def _guidance(self, target: Tensor, condition: Tensor) -> Guidance | None:
-        """Prepare what holds clean estimates to the stage-1 image; None where nothing does."""
+        """Return the guidance towards the stage-1 image, or None at a scale of 0."""
         chosen = self.settings.guidance
         if chosen.scale == 0:
             return None
         table = spaced(self.settings.schedule, self.settings.sampling.steps)
         weights = weight_map(target) if chosen.loss == "w-mse" else None
-        if chosen.space == "latent" and weights is not None:  # the published code fails on this pair
+        if chosen.space == "latent" and weights is not None:  # the published code fails on this combination
             weights = functional.avg_pool2d(weights, REDUCTION)
         return Guidance(
             target if chosen.space == "rgb" else condition,
@@ -132,15 +135,15 @@ class Pipeline:
 
 
 def _at_multiples(network: _Whole, state: Tensor, seen: Tensor, step: float, positive: bool) -> Tensor:
-    """Evaluate a window whose sides three halvings may not divide, where an image is narrower than a window."""
+    """Evaluate a window, padded to multiples of 8: in an image narrower than a window it may have other sides."""
     height, width = state.shape[-2:]
-    multiple = _WHOLE // REDUCTION
+    multiple = _MULTIPLE // REDUCTION
     out = network(sizes.padded(state, multiple), sizes.padded(seen, multiple), step, positive)
     return out[..., :height, :width]
 
 
 def tile_vae(vae: Any, side: int) -> None:
-    """Let the autoencoder work in tiles of so many px, which diffusers blends."""
+    """Let the autoencoder work in tiles with sides of `side` px, which diffusers blends."""
     vae.enable_tiling()
     vae.tile_sample_min_size = side
     vae.tile_latent_min_size = side // REDUCTION

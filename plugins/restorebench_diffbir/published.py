@@ -1,4 +1,4 @@
-"""The published files, and which of them the options ask for."""
+"""The published files, and which of them the options need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KAIR = "https://github.com/cszn/KAIR/releases/download/v1.0/"
 _LICENCE = "Apache-2.0; stage 2 also CreativeML Open RAIL++-M"
 _OPEN_RAIL = "CreativeML Open RAIL++-M"
 
-# Bytes are those of the tensors in float32: sizes of the files are not published, and are a little larger.
+# Bytes are those of the tensors in float32. The sizes of the files are not published; they are a little larger.
 _SWINIR, _CONTROL = 4 * 15_792_587, 4 * 363_153_280
 _UNET, _VAE, _TEXT = 4 * 865_910_724, 4 * 83_653_863, 4 * 340_387_840
 _TEXT_STORED = 4 * 354_032_641  # with a layer that is not used
@@ -45,12 +45,12 @@ ZERO_SNR = WeightFile(
 
 
 def base_files(repository: str) -> tuple[WeightFile, WeightFile, WeightFile]:
-    """Name the U-Net, the VAE and the text tower of a Stable Diffusion as diffusers keeps it."""
+    """Return the files of the U-Net, the VAE and the text tower of a Stable Diffusion in diffusers' layout."""
     name = repository.rpartition("/")[2]
-    place = f"{_HUB}{repository}/resolve/main/"
+    address = f"{_HUB}{repository}/resolve/main/"
 
     def file(path: str, size: int) -> WeightFile:
-        return WeightFile(f"{name}/{path}", place + path, _OPEN_RAIL, size)
+        return WeightFile(f"{name}/{path}", address + path, _OPEN_RAIL, size)
 
     return (
         file("unet/diffusion_pytorch_model.safetensors", _UNET),
@@ -60,24 +60,24 @@ def base_files(repository: str) -> tuple[WeightFile, WeightFile, WeightFile]:
 
 
 def cleaner_file(options: Stage1) -> WeightFile:
-    """Name the published file of stage 1."""
+    """Return the published file of stage 1."""
     return FILES[options.facts.cleaners[options.task][1]]
 
 
 def control_file(options: Restoration) -> WeightFile:
-    """Name the published file of the control branch."""
+    """Return the published file of the control branch."""
     return FILES[options.facts.controls[options.task]]
 
 
 def stage1_files(options: Stage1) -> Sequence[WeightFile]:
-    """Name the published files that `diffbir-stage1` needs."""
+    """Return the published files that `diffbir-stage1` needs."""
     if options.weights == UNTRAINED or options.cleaner is not None:
         return ()
     return (cleaner_file(options),)
 
 
 def files(options: Restoration) -> Sequence[WeightFile]:
-    """Name the published files that `diffbir` needs."""
+    """Return the published files that `diffbir` needs."""
     if options.weights == UNTRAINED:
         return ()
     found = list(stage1_files(options))

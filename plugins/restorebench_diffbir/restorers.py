@@ -36,13 +36,13 @@ def cleaner(options: Stage1, runtime: Runtime) -> Cleaner:
 
 
 def brought_back(result: Tensor, given: Tensor, degraded: Tensor) -> Tensor:
-    """Bring a result to the size of what the stages were given, cut off its padding, and keep it in [0, 1]."""
+    """Resize a result to the size of `given`, cut it to that of `degraded`, and clamp it to [0, 1]."""
     height, width = degraded.shape[-2:]
     return sizes.resized(result, *given.shape[-2:])[..., :height, :width].clamp(0, 1).contiguous()
 
 
 class DiffBIRStage1:
-    """Stage 1 alone."""
+    """The restorer `diffbir-stage1`: stage 1 alone."""
 
     def __init__(self, options: Stage1, runtime: Runtime) -> None:
         self.cleaner = cleaner(options, runtime)
@@ -55,7 +55,7 @@ class DiffBIRStage1:
 
 
 class DiffBIR:
-    """Both stages."""
+    """The restorer `diffbir`: both stages."""
 
     def __init__(self, options: Restoration, runtime: Runtime) -> None:
         self.options = options
@@ -69,7 +69,7 @@ class DiffBIR:
         self.pipeline = Pipeline(parts.without_text(), settings(options), positive, negative)
 
     def restore(self, batch: Batch) -> Tensor:
-        """Restore a batch; noise depends on each image's key and on the place in it alone."""
+        """Restore a batch; the noise depends only on each image's key and on the position in the image."""
 
         def noise(height: int, width: int) -> Noise:
             shape, device = (LATENT, height, width), batch.degraded.device
@@ -83,7 +83,7 @@ class DiffBIR:
 
 
 def settings(options: Restoration) -> Settings:
-    """Turn options into what stage 2 takes."""
+    """Turn options into the settings of stage 2."""
     tile = None if options.diffusion_tile is None else options.diffusion_tile // REDUCTION
     how = Stochasticity(churn=options.churn, eta=options.eta, scale=options.noise_scale)
     return Settings(

@@ -1,7 +1,7 @@
-"""BSRNet's network: residual-in-residual dense blocks, four times larger out than in.
+"""BSRNet's network of residual-in-residual dense blocks; outputs are four times as large as inputs.
 
 Wang et al., "ESRGAN" (ECCV workshops 2018); the names are those of BSRNet's file (Zhang et al., ICCV 2021).
-spandrel has this network too, for 32 channels of growth alone.
+spandrel has this network too, but only with 32 growth channels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _convolution(channels: int, out: int) -> nn.Conv2d:
 
 
 class DenseBlock(nn.Module):
-    """Five convolutions, each of which sees what all before it gave."""
+    """Five convolutions; each gets the input and the outputs of all convolutions before it."""
 
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class DenseBlock(nn.Module):
 
 
 class Block(nn.Module):
-    """Three dense blocks within a residual."""
+    """Three dense blocks with a residual connection around them."""
 
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 class RRDBNet(nn.Module):
-    """(B, 3, H, W) in [0, 1] -> (B, 3, 4H, 4W), not clamped."""
+    """The whole network: (B, 3, H, W) in [0, 1] -> (B, 3, 4H, 4W), not clamped."""
 
     def __init__(self, width: int = 64, blocks: int = 23, growth: int = 32) -> None:
         super().__init__()

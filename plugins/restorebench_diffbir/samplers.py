@@ -1,6 +1,7 @@
-"""Samplers over trained steps: spaced DDPM and DDIM. Randomness is an argument: the same noise, the same latent.
+"""Samplers over trained steps: spaced DDPM and DDIM. Noise is an argument: the same noise gives the same latent.
 
-Every sampler takes what the network says of a state and yields its states to the result, which `last` returns.
+Every sampler takes a function that evaluates the network on a state. It yields all its states; `last` returns the
+final one, which is the result.
 """
 
 from __future__ import annotations
@@ -16,21 +17,22 @@ from restorebench_diffbir.schedule import Schedule, Spaced, ramp
 from restorebench_diffbir.steps import ddim_steps
 
 Network = Callable[[Tensor, float, bool], Tensor]
-"""(state (B, 4, h, w), trained step, under the positive prompt?) -> what it was trained to predict."""
+"""(state (B, 4, h, w), trained step, positive prompt?) -> the quantity that the network was trained to predict."""
 Output = Callable[[Tensor, float], Tensor]
-"""(state, trained step) -> the same, under both prompts."""
+"""(state, trained step) -> the same quantity, from both prompts."""
 Noise = Iterator[Tensor]
 """Standard normal draws of the state's shape, in the published order."""
 Steer = Callable[[Tensor, int], Tensor]
-"""(clean estimate, place of the step from the cleanest) -> the clean estimate that is gone on with."""
+"""(clean estimate, index of the step, 0 for the cleanest) -> the clean estimate to continue with."""
 
 
 @dataclass(frozen=True)
 class Guided:
-    """Classifier-free guidance (Ho and Salimans, 2021): lead from the negative to the positive prompt, and beyond.
+    """Classifier-free guidance (Ho and Salimans, 2021): extrapolation from the negative to the positive prompt.
 
-    On the raw output in every sampler; where the published code does so on clean estimates, they are affine in it.
-    ramped: the scale rises from 1 at the noisiest step. At a scale of 1 the negative prompt is not evaluated.
+    It acts on the raw output in every sampler. The published code acts on clean estimates in some; the result is
+    the same, because they are affine in the output. ramped: the scale rises from 1 at the noisiest step. At a
+    scale of 1 the negative prompt is not evaluated.
     """
 
     network: Network
@@ -51,25 +53,25 @@ def ddpm(
 ) -> Iterator[Tensor]:
     """Draw each state from its posterior given the clean estimate, which `steer` may move."""
     state = start
-    for place in reversed(range(len(table.steps))):
-        step = table.steps[place]
-        clean = table.to_clean[place] * state - table.from_output[place] * output(state, step)
+    for index in reversed(range(len(table.steps))):
+        step = table.steps[index]
+        clean = table.to_clean[index] * state - table.from_output[index] * output(state, step)
         if steer is not None:
-            clean = steer(clean, place)
+            clean = steer(clean, index)
         drawn = next(noise)  # at the last step too, as published, though it is not used there
-        state = table.first[place] * clean + table.second[place] * state
-        if place:
-            state = state + table.variance[place].sqrt() * drawn
+        state = table.first[index] * clean + table.second[index] * state
+        if index:
+            state = state + table.variance[index].sqrt() * drawn
         yield state
 
 
 def ddim(output: Output, schedule: Schedule, steps: int, start: Tensor, noise: Noise) -> Iterator[Tensor]:
-    """Follow the deterministic path (Song et al., 2021, eta 0); noise is drawn as published, and not used."""
+    """Follow the deterministic path (Song et al., 2021, eta 0); noise is drawn, as published, but not used."""
     state, visited = start, ddim_steps(steps)
-    for place in reversed(range(len(visited))):
-        share = float(schedule.shares[visited[place]])
-        before = float(schedule.shares[visited[place - 1] if place else 0])
-        answer = output(state, visited[place])
+    for index in reversed(range(len(visited))):
+        share = float(schedule.shares[visited[index]])
+        before = float(schedule.shares[visited[index - 1] if index else 0])
+        answer = output(state, visited[index])
         signal, spread = math.sqrt(share), math.sqrt(1 - share)
         if schedule.parameterisation == "eps":
             clean, error = (state - spread * answer) / signal, answer

@@ -1,4 +1,4 @@
-"""Run the sampler that a name stands for."""
+"""Choice of a sampler by its name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ONE_STEP = {
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which sampler, with how many steps. order: of `lms` alone."""
+    """A sampler by name, and its number of steps. order: of `lms` only."""
 
     sampler: str
     steps: int
@@ -40,7 +40,7 @@ def states(
 ) -> Iterator[Tensor]:
     """Yield the states of a sampler, from noise of variance one (or a noised condition) to the result.
 
-    steer: moves clean estimates; `spaced` alone has a place for it.
+    steer: moves clean estimates; only `spaced` uses it.
     """
     name, steps = sampling.sampler, sampling.steps
     if name == "spaced":

@@ -1,7 +1,7 @@
-"""Noise schedules, and which of their steps each family of samplers visits.
+"""Noise schedules, and their values at the steps that each family of samplers visits.
 
 Stable Diffusion's scaled-linear schedule, and its rescaling to a last step without signal (Lin et al., "Common
-Diffusion Noise Schedules and Sample Steps are Flawed", WACV 2024). Tables are made in float64.
+Diffusion Noise Schedules and Sample Steps are Flawed", WACV 2024). Tables are computed in float64.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from restorebench_diffbir.steps import TRAINED_STEPS, sigma_steps, spaced_steps
 
 _FIRST, _LAST = 0.00085, 0.012
-_FIRST_SHARE = 1e-8  # in place of the noisiest share of signal, which may be zero: sigma starts at 1e4
+_FIRST_SHARE = 1e-8  # replaces the signal share of the noisiest step, which may be zero: sigma starts at 1e4
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Parameterisation = Literal["eps", "v"]
@@ -26,9 +26,10 @@ Parameterisation = Literal["eps", "v"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """The schedule of a parameterisation: `eps` predicts noise, `v` the velocity and ends without signal.
+    """The schedule of a parameterisation: `eps` predicts noise; `v` predicts velocity and ends without signal.
 
-    With x = sqrt(a) x0 + sqrt(1 - a) eps, a the cumulated share of signal: v = sqrt(a) eps - sqrt(1 - a) x0.
+    With x = sqrt(a) x0 + sqrt(1 - a) eps, where a is the cumulated share of signal: v = sqrt(a) eps - sqrt(1 - a)
+    x0.
     """
 
     parameterisation: Parameterisation
@@ -41,7 +42,7 @@ class Schedule:
 
     @cached_property
     def shares(self) -> Array:
-        """Return the share of signal in the squares after each trained step, (1000,) float64."""
+        """Return the share of signal in the mean square after each trained step, (1000,) float64."""
         betas = np.linspace(_FIRST**0.5, _LAST**0.5, TRAINED_STEPS) ** 2
         shares: Array = np.cumprod(1 - betas)
         if self.parameterisation == "eps":
@@ -51,14 +52,14 @@ class Schedule:
         return rescaled
 
     def noised(self, clean: Tensor, step: int, noise: Tensor) -> Tensor:
-        """Bring a clean latent to a trained step."""
+        """Add noise to a clean latent, as much as a trained step has."""
         share = float(self.shares[step])
         return math.sqrt(share) * clean + math.sqrt(1 - share) * noise
 
 
 @dataclass(frozen=True)
 class Spaced:
-    """What a step of spaced DDPM needs, by the step's place from the cleanest; float32 as published.
+    """Coefficients of spaced DDPM, by the index of a step, 0 for the cleanest; float32 as published.
 
     posterior mean = first * x0 + second * x_t. to_clean, from_output: x0 = to_clean * x_t - from_output * output.
     """
@@ -72,7 +73,7 @@ class Spaced:
 
 
 def spaced(schedule: Schedule, count: int) -> Spaced:
-    """Build the tables of spaced DDPM with so many steps (Nichol and Dhariwal, 2021; fixed small variance)."""
+    """Return coefficients of spaced DDPM in `count` steps (Nichol and Dhariwal, 2021; fixed small variance)."""
     steps = spaced_steps(count)
     shares = schedule.shares[list(steps)]
     before = np.concatenate([[1.0], shares[:-1]])
@@ -93,7 +94,7 @@ def spaced(schedule: Schedule, count: int) -> Spaced:
 
 
 def sigmas(schedule: Schedule, count: int) -> Tensor:
-    """Return noise over signal at those steps, float32 (count + 1,), from 1e4 down to a trailing zero."""
+    """Return noise over signal at `sigma_steps`, float32 (count + 1,), from 1e4 down to a final zero."""
     shares = schedule.shares[list(sigma_steps(count)[:-1])].copy()
     shares[0] = _FIRST_SHARE
     found = np.sqrt((1 - shares) / shares)
@@ -101,6 +102,6 @@ def sigmas(schedule: Schedule, count: int) -> Tensor:
 
 
 def ramp(scale: float, step: float) -> float:
-    """Let classifier-free guidance rise from 1 at the noisiest step to 1 + scale at the cleanest."""
-    place = (TRAINED_STEPS - step) / TRAINED_STEPS
-    return 1 + scale * (1 - math.cos(math.pi * place**5)) / 2
+    """Return the scale of ramped guidance at a step: from 1 at the noisiest to 1 + scale at the cleanest."""
+    progress = (TRAINED_STEPS - step) / TRAINED_STEPS
+    return 1 + scale * (1 - math.cos(math.pi * progress**5)) / 2

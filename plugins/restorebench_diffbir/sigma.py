@@ -1,7 +1,8 @@
-"""Solvers in sigma, noise over signal: one step after another, each from its own evaluations.
+"""One-step solvers in sigma, which is noise over signal: each step uses only its own evaluations.
 
 Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022): euler, heun. Lu et al.,
-"DPM-Solver" and "DPM-Solver++" (2022): dpm_2, dpm++_2s, dpm++_sde. With `a`, ancestral: noise in each step.
+"DPM-Solver" and "DPM-Solver++" (2022): dpm_2, dpm++_2s, dpm++_sde. Names with `a` are ancestral: they add noise in
+each step.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ _MOST_CHURN = math.sqrt(2) - 1
 
 @dataclass(frozen=True)
 class Stochasticity:
-    """How much noise goes into a step. churn: over all steps, where sigma lies in [churn_from, churn_to].
+    """How much noise a step adds.
 
-    eta: of ancestral and SDE solvers; 0 makes them deterministic. scale: of all noise. independent: of
-    `dpm++_sde`, whose two draws of a step belong to one path; the published arrays were made without.
+    churn: total over all steps where sigma lies in [churn_from, churn_to]. eta: of ancestral and SDE solvers; 0
+    makes them deterministic. scale: factor of all noise. independent: of `dpm++_sde`, which draws twice in a step.
+    By default both draws belong to one path; the published arrays were made with independent ones.
     """
 
     churn: float = 0.0
@@ -38,9 +40,9 @@ class Stochasticity:
 
 
 class Denoiser:
-    """What the network sees in a state at a sigma: its clean estimate.
+    """The network as a function of state and sigma that returns its clean estimate.
 
-    The network knows trained steps alone: the one whose sigma, of those that the solver visits, is nearest.
+    The network only knows trained steps. It gets the step with the nearest sigma of those that the solver visits.
     """
 
     def __init__(self, output: Output, schedule: Schedule, count: int) -> None:
@@ -50,7 +52,7 @@ class Denoiser:
 
     @property
     def pairs(self) -> list[tuple[float, float]]:
-        """Return from where to where each step goes."""
+        """Return the sigmas at the beginning and the end of each step."""
         return list(zip(self.sigmas, self.sigmas[1:], strict=False))
 
     def begin(self, noise: Tensor) -> Tensor:
@@ -58,18 +60,19 @@ class Denoiser:
         return noise * math.sqrt(1 + self.sigmas[0] ** 2)
 
     def __call__(self, state: Tensor, sigma: float) -> Tensor:
-        place = min(range(len(self.sigmas)), key=lambda each: abs(self.sigmas[each] - sigma))
+        index = min(range(len(self.sigmas)), key=lambda each: abs(self.sigmas[each] - sigma))
         norm = math.sqrt(sigma**2 + 1)
-        answer = self.output(state / norm, self._steps[place])
+        answer = self.output(state / norm, self._steps[index])
         if self.parameterisation == "eps":
             return state - sigma * answer
         return state / norm**2 - (sigma / norm) * answer
 
 
 def _split(sigma: float, after: float, eta: float) -> tuple[float, float]:
-    """Split an ancestral step: to which sigma it goes, and how much noise brings it back up.
+    """Split an ancestral step: return the sigma that it goes down to, and the noise that brings it up again.
 
-    In float32 as published: from a sigma of 1e4 the difference of squares keeps two digits, which `dpm_2_a` shows.
+    Computed in float32, as published: at a sigma of 1e4 the difference of squares keeps two digits, which changes
+    the result of `dpm_2_a`.
     """
     here, there = np.float32(sigma), np.float32(after)
     up = min(there, np.float32(eta) * np.sqrt(there**2 * (here**2 - there**2) / here**2))
@@ -79,7 +82,7 @@ def _split(sigma: float, after: float, eta: float) -> tuple[float, float]:
 def _churned(
     denoiser: Denoiser, state: Tensor, sigma: float, noise: Noise, how: Stochasticity
 ) -> tuple[Tensor, float]:
-    """Go up in sigma by some noise; it is drawn, as published, whether there is churn or not."""
+    """Raise sigma by adding noise; as published, noise is drawn even if there is no churn."""
     drawn, raised = next(noise), sigma
     if how.churn > 0 and how.churn_from <= sigma <= how.churn_to:
         raised = sigma * (1 + min(how.churn / (len(denoiser.sigmas) - 1), _MOST_CHURN))
@@ -92,7 +95,7 @@ def _slope(state: Tensor, clean: Tensor, sigma: float) -> Tensor:
 
 
 def euler(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Go along the slope at each sigma."""
+    """Step along the slope at each sigma."""
     for sigma, after in denoiser.pairs:
         state, sigma = _churned(denoiser, state, sigma, noise, how)
         state = state + _slope(state, denoiser(state, sigma), sigma) * (after - sigma)
@@ -100,7 +103,7 @@ def euler(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -
 
 
 def heun(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Go along the mean of the slopes at both ends of a step."""
+    """Step along the mean of the slopes at both ends of a step."""
     for sigma, after in denoiser.pairs:
         state, sigma = _churned(denoiser, state, sigma, noise, how)
         slope = _slope(state, denoiser(state, sigma), sigma)
@@ -112,7 +115,7 @@ def heun(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) ->
 
 
 def dpm_2(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Go along the slope half way, in the logarithm of sigma."""
+    """Step along the slope at the midpoint of a step, in the logarithm of sigma."""
     for sigma, after in denoiser.pairs:
         state, sigma = _churned(denoiser, state, sigma, noise, how)
         state = _by_midpoint(denoiser, state, sigma, after)
@@ -129,7 +132,7 @@ def _by_midpoint(denoiser: Denoiser, state: Tensor, sigma: float, after: float) 
 
 
 def euler_a(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Go along the slope further than the next sigma, and back up by noise."""
+    """Step along the slope to below the next sigma, then add noise to reach it."""
     for sigma, after in denoiser.pairs:
         down, up = _split(sigma, after, how.eta)
         state = state + _slope(state, denoiser(state, sigma), sigma) * (down - sigma)
@@ -139,7 +142,7 @@ def euler_a(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity)
 
 
 def dpm_2_a(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Do as `dpm_2`, further than the next sigma, and back up by noise."""
+    """Step like `dpm_2` to below the next sigma, then add noise to reach it."""
     for sigma, after in denoiser.pairs:
         down, up = _split(sigma, after, how.eta)
         state = _by_midpoint(denoiser, state, sigma, down)
@@ -149,12 +152,12 @@ def dpm_2_a(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity)
 
 
 def _towards(state: Tensor, clean: Tensor, sigma: float, after: float) -> Tensor:
-    """Go exactly to another sigma as if the clean estimate stayed what it is."""
+    """Return the exact solution at another sigma for a constant clean estimate."""
     return clean + (after / sigma) * (state - clean)
 
 
 def dpmpp_2s_a(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Take the clean estimate half way, in log sigma, for the whole step; ancestral."""
+    """Use the clean estimate at the midpoint, in log sigma, for the whole step; ancestral."""
     for sigma, after in denoiser.pairs:
         down, up = _split(sigma, after, how.eta)
         clean = denoiser(state, sigma)
@@ -168,7 +171,7 @@ def dpmpp_2s_a(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochastici
 
 
 def dpmpp_sde(denoiser: Denoiser, state: Tensor, noise: Noise, how: Stochasticity) -> Iterator[Tensor]:
-    """Do as `dpm++_2s` on the SDE: noise goes into the half step too, along one Brownian path in sigma."""
+    """Solve the SDE like `dpm++_2s`: the half step adds noise too, along one Brownian path in sigma."""
     for sigma, after in denoiser.pairs:
         clean = denoiser(state, sigma)
         if after == 0:

@@ -1,4 +1,4 @@
-"""Stage 1: a regression network that removes the degradation, within the sizes that stage 2 needs."""
+"""Stage 1: a regression network that removes the degradation and returns the size that stage 2 needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from restorebench_diffbir.rrdb import RRDBNet
 from restorebench_diffbir.versions import CleanerKind
 
 _MULTIPLE = 64
-_ENLARGES = 4  # BSRNet
+_BSRNET_SCALE = 4
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SCUNetSizes:
 
 
 def swinir(given: SwinIRSizes | None = None) -> nn.Module:
-    """Build SwinIR at an eighth of the resolution (Liang et al., 2021); out as large as in."""
+    """Build SwinIR at an eighth of the resolution (Liang et al., 2021); the output is as large as the input."""
     from spandrel.architectures.SwinIR import SwinIR
 
     chosen = given or SwinIRSizes()
@@ -50,13 +50,13 @@ def swinir(given: SwinIRSizes | None = None) -> nn.Module:
         upsampler="nearest+conv",
         start_unshuffle=8,
     )
-    built.conv_first = nn.Sequential(nn.Identity(), built.conv_first)  # for its name in the published files
+    built.conv_first = nn.Sequential(nn.Identity(), built.conv_first)  # gives it the name of the published files
     network: nn.Module = built
     return network
 
 
 def scunet(given: SCUNetSizes | None = None) -> nn.Module:
-    """Build SCUNet (Zhang et al., 2022); out as large as in."""
+    """Build SCUNet (Zhang et al., 2022); the output is as large as the input."""
     from spandrel.architectures.SCUNet import SCUNet
 
     chosen = given or SCUNetSizes()
@@ -77,9 +77,10 @@ TINY: dict[CleanerKind, Callable[[], nn.Module]] = {
 
 @dataclass(frozen=True)
 class Cleaner:
-    """A stage-1 network with what the published pipelines do around it.
+    """A stage-1 network with the resizing, padding and windows of the published pipelines.
 
-    least: shorter side that stage 2 needs, px. tile, stride: of windows over larger images, px; None for none.
+    least: shortest side that stage 2 needs, in px. tile, stride: side and distance of windows over larger images,
+    in px; tile is None for no windows.
     """
 
     kind: CleanerKind
@@ -89,23 +90,23 @@ class Cleaner:
     stride: int = 256
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Restore (B, 3, H, W) in [0, 1] to at least `least` px on both sides; not clamped."""
+        """Restore (B, 3, H, W) in [0, 1]; the result has at least `least` px on both sides and is not clamped."""
         if self.kind == "bsrnet":
-            larger = self._tiled(image, lambda part: self.network(part), _ENLARGES)
+            larger = self._tiled(image, lambda part: self.network(part), _BSRNET_SCALE)
             height, width = image.shape[-2:]
             if min(height, width) < self.least:
                 return sizes.short_edge(larger, self.least)
             return sizes.resized(larger, height, width)
-        if self.kind == "swinir" and self._needs_tiles(image):  # enlarged after the network, and only here
+        if self.kind == "swinir" and self._needs_tiles(image):  # only here the image is enlarged after the network
             return sizes.at_least(self._tiled(image, self._same_size, 1), self.least)
         return self._tiled(sizes.at_least(image, self.least), self._same_size, 1)
 
     def _same_size(self, image: Tensor) -> Tensor:
-        """Restore an image of any size, padded as the network was used: zeros for SwinIR, the edge for SCUNet."""
+        """Restore an image of any size, padded as published: zeros for SwinIR, the repeated edge for SCUNet."""
         height, width = image.shape[-2:]
         if self.kind == "swinir":
             given = sizes.padded(image, _MULTIPLE)
-        else:  # spandrel would reflect
+        else:  # spandrel itself would pad by reflection
             given = functional.pad(image, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE), mode="replicate")
         restored: Tensor = self.network(given)[..., :height, :width]
         return restored

@@ -1,4 +1,4 @@
-"""Which trained steps a sampler visits; plain numbers, so that options can be checked without torch."""
+"""The trained steps that a sampler visits, as plain numbers, so that options can be checked without torch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ def spaced_steps(count: int) -> tuple[int, ...]:
     """Return the trained steps that spaced DDPM visits, the cleanest first."""
     if count == 1:
         return (0,)
-    return tuple(sorted({round(place * (TRAINED_STEPS - 1) / (count - 1)) for place in range(count)}))
+    return tuple(sorted({round(index * (TRAINED_STEPS - 1) / (count - 1)) for index in range(count)}))
 
 
 def ddim_steps(count: int) -> tuple[int, ...]:
-    """Return the trained steps of DDIM, the cleanest first; more than `count` where it does not divide 1000.
+    """Return the trained steps of DDIM, the cleanest first; more than `count` if it does not divide 1000.
 
     Raises:
-        ValueError: so many steps lead beyond the schedule, where the published code fails too.
+        ValueError: this number of steps leads beyond the schedule; the published code fails on it too.
     """
     steps = tuple(step + 1 for step in range(0, TRAINED_STEPS, TRAINED_STEPS // count))
     if steps[-1] >= TRAINED_STEPS:
@@ -25,6 +25,6 @@ def ddim_steps(count: int) -> tuple[int, ...]:
 
 
 def sigma_steps(count: int) -> tuple[int, ...]:
-    """Return the trained steps of the solvers in sigma, the noisiest first, and one for the end."""
+    """Return the trained steps of the solvers in sigma, the noisiest first, with a final 0."""
     last = TRAINED_STEPS - 1
-    return (*(int(last + place * (-last / count)) for place in range(count)), 0)
+    return (*(int(last + index * (-last / count)) for index in range(count)), 0)

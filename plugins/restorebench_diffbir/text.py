@@ -1,4 +1,4 @@
-"""Prompts to what the networks see of them."""
+"""Encoding of prompts for the networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three published versions: what each is made of, and how each was meant to be sampled."""
+"""The three published versions: their networks, and their published settings for sampling."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ Sampler = Literal[
 
 @dataclass(frozen=True)
 class Facts:
-    """What belongs to a version. cleaners: network and file name of stage 1, by task. controls: file, by task.
+    """The networks and the defaults of a version.
 
-    base: file of the Stable Diffusion in the original layout.
+    cleaners: network and file name of stage 1, by task. controls: file name of the control branch, by task. base:
+    file name of the Stable Diffusion in the original layout.
     """
 
     parameterisation: Literal["eps", "v"]
@@ -88,4 +89,4 @@ VERSIONS: Mapping[Version, Facts] = {
         "signature, jpeg artifacts, deformed, lowres, over-smooth.",
     ),
 }
-"""All versions. Guidance scales are the command line's defaults."""
+"""All versions. Guidance scales are the defaults of the published command line."""

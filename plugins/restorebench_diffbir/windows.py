@@ -1,4 +1,4 @@
-"""Evaluate a network window by window and blend, as the published tiling does."""
+"""Evaluation of a network window by window, blended as in the published tiling."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def bell(height: int, width: int) -> Tensor:
     """
 
     def along(length: int, centre: float) -> Tensor:
-        place = torch.arange(length, dtype=torch.float64)
-        return torch.exp(-((place - centre) ** 2) / (2 * _VARIANCE * length**2)) / math.sqrt(
+        positions = torch.arange(length, dtype=torch.float64)
+        return torch.exp(-((positions - centre) ** 2) / (2 * _VARIANCE * length**2)) / math.sqrt(
             2 * math.pi * _VARIANCE
         )
 
@@ -52,16 +52,16 @@ def blended(
     scale: int = 1,
     weights: Literal["bell", "uniform"] = "bell",
 ) -> Tensor:
-    """Blend what windows of (B, C, H, W) give: (B, any, H * scale, W * scale).
+    """Evaluate all windows of (B, C, H, W) and blend the results: (B, any, H * scale, W * scale).
 
-    evaluate: window -> (B, any, height * scale, width * scale).
+    evaluate: maps a window to (B, any, height * scale, width * scale).
     """
     height, width = image.shape[-2:]
     total = norm = None
     for window in windows(height, width, size, stride):
         top, bottom, left, right = (scale * edge for edge in window)
-        made = bell if weights == "bell" else torch.ones
-        weight = made(bottom - top, right - left).to(image.device, torch.float32)
+        build = bell if weights == "bell" else torch.ones
+        weight = build(bottom - top, right - left).to(image.device, torch.float32)
         result = evaluate(window)
         if total is None or norm is None:
             total = result.new_zeros(*result.shape[:2], height * scale, width * scale)

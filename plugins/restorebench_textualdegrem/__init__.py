@@ -14,7 +14,7 @@ _CITATION = (
 
 
 def _guided(name: str, load: str, backbone: str, size: int, **facts: Any) -> RestorerInfo:
-    """Fill in what the three have in common."""
+    """Build the card of a restorer from what the three do not share."""
     return RestorerInfo(
         name=f"textual-{name}",
         version="1",
@@ -35,7 +35,7 @@ def _guided(name: str, load: str, backbone: str, size: int, **facts: Any) -> Res
 
 @hookimpl
 def restorebench_restorers() -> list[RestorerInfo]:
-    """Offer one card per network, for each was published for tasks of its own."""
+    """Offer one card per network, because each was published for its own tasks."""
     return [
         _guided("restormer", "TextualRestormer", "Restormer", 240, tasks=("motion-blurry", "noisy")),
         _guided("nafnet", "TextualNAFNet", "NAFNet", 895, tasks=("motion-blurry",)),

@@ -1,6 +1,6 @@
-"""Load Stable Diffusion and CLIP from folders, as published, or tiny and random.
+"""Loading of Stable Diffusion and CLIP: from folders, as published, or tiny and random.
 
-The only module that loads models of diffusers and transformers, which an extra installs.
+This is the only module that loads models of diffusers and transformers, which an extra installs.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from restorebench import Runtime
 
 INSTALL = "pip install 'restorebench[diffbir]'"
-_OWN = (None, "eager", "sdpa")
-"""How layers may be computed without code from elsewhere."""
+_BUILT_IN = (None, "eager", "sdpa")
+"""Implementations of layers that need no code from elsewhere."""
 _FOLDERS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
 def load(files: BackboneFiles, runtime: Runtime) -> Backbones:
-    """Load them on the CPU, in float32.
+    """Load all parts on the CPU, in float32.
 
     Raises:
-        MissingResource: diffusers or transformers are not installed, or a file is not there.
-        RestorebenchError: a file is broken, or of something else.
+        MissingResource: diffusers or transformers are not installed, or a file is missing.
+        RestorebenchError: a file is broken, or holds something else.
     """
     require_extra()
     if files.stable_diffusion == UNTRAINED:
@@ -47,12 +47,12 @@ def load(files: BackboneFiles, runtime: Runtime) -> Backbones:
     for name in _FOLDERS:
         if not (folder / name).is_dir():
             raise MissingResource(
-                f"{folder}: no folder `{name}`; put Stable Diffusion 2.1-base there, as diffusers does: "
-                f"{published.STABLE_DIFFUSION}, or say `stable_diffusion: published`"
+                f"{folder}: no folder `{name}`; put Stable Diffusion 2.1-base there, in diffusers' layout: "
+                f"{published.STABLE_DIFFUSION}, or set `stable_diffusion: published`"
             )
     if not (clip / "config.json").is_file():
         raise MissingResource(
-            f"{clip}: no config.json; put CLIP ViT-H/14 there, as transformers does: {published.CLIP}, or say "
+            f"{clip}: no config.json; put CLIP ViT-H/14 there, in transformers' layout: {published.CLIP}, or set "
             "`clip: published`"
         )
     tokenizer = _pretrained(CLIPTokenizer, folder / "tokenizer")
@@ -68,7 +68,7 @@ def load(files: BackboneFiles, runtime: Runtime) -> Backbones:
 
 
 def require_extra(what: str = "Stable Diffusion", names: Sequence[str] = ("diffusers", "transformers")) -> None:
-    """Refuse to go on without what the extra installs.
+    """Require the packages that the extra installs.
 
     Raises:
         MissingResource: one of the packages is not installed.
@@ -81,12 +81,12 @@ def require_extra(what: str = "Stable Diffusion", names: Sequence[str] = ("diffu
 
 
 def _folders(files: BackboneFiles, runtime: Runtime) -> tuple[Path, Path]:
-    """Return the folders of Stable Diffusion and CLIP, downloaded first where they are the published ones."""
+    """Return the folders of Stable Diffusion and CLIP; download the published ones if they are asked for."""
     given = (files.stable_diffusion, files.clip)
     lists = (published.STABLE_DIFFUSION_FILES, published.CLIP_FILES)
     first, second = (
-        place if isinstance(place, Path) else weights.fetch_folder(listed, runtime)
-        for place, listed in zip(given, lists, strict=True)
+        choice if isinstance(choice, Path) else weights.fetch_folder(listed, runtime)
+        for choice, listed in zip(given, lists, strict=True)
     )
     return first, second
 
@@ -94,20 +94,21 @@ def _folders(files: BackboneFiles, runtime: Runtime) -> tuple[Path, Path]:
 def network(kind: Any, folder: Path) -> Any:
     """Load a network of diffusers or transformers from its folder.
 
-    The libraries themselves fill what a file lacks with random numbers.
+    Missing tensors are an error here; the libraries themselves would fill them with random numbers.
 
     Raises:
-        RestorebenchError: the folder is incomplete or another part's.
+        RestorebenchError: the folder is incomplete, or holds another part.
     """
     if (folder / "config.json").is_file() and _names_code(_config(folder / "config.json")):
         raise RestorebenchError(
             f"{folder}/config.json: names code for its layers; remove every `*_implementation`"
         )
-    # Both libraries fall back on pickles, and on remote conversions of them, where there is no .safetensors file.
-    found, told = _pretrained(kind, folder, output_loading_info=True, use_safetensors=True)
-    if missing := sorted(told["missing_keys"]):
+    # Without a .safetensors file both libraries would fall back on pickles, and on remote conversions of them.
+    found, info = _pretrained(kind, folder, output_loading_info=True, use_safetensors=True)
+    if missing := sorted(info["missing_keys"]):
         raise RestorebenchError(
-            f"{folder}: no {kind.__name__}: {len(missing)} tensors are missing ({missing[0]}, ...); get it anew"
+            f"{folder}: no complete {kind.__name__}: {len(missing)} tensors are missing ({missing[0]}, ...); "
+            "download it again"
         )
     return found
 
@@ -116,20 +117,22 @@ def _pretrained(kind: Any, folder: Path, **how: Any) -> Any:
     """Load a part from its folder.
 
     Raises:
-        RestorebenchError: the folder is incomplete or another part's.
+        RestorebenchError: the folder is incomplete, or holds another part.
     """
     try:
         return kind.from_pretrained(folder, local_files_only=True, **how)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RestorebenchError(f"{folder}: no {kind.__name__} can be loaded ({said}); get it anew") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RestorebenchError(
+            f"{folder}: no {kind.__name__} can be loaded ({reason}); download it again"
+        ) from error
 
 
 def _names_code(config: Any) -> bool:  # Any: JSON
-    """Tell whether a configuration names an implementation, whose code transformers would get from the hub."""
+    """Return whether a configuration names an implementation that transformers would get from the hub as code."""
     if isinstance(config, dict):
         named = [value for key, value in config.items() if key.endswith("_implementation")]
-        return any(name not in _OWN for name in named) or any(map(_names_code, config.values()))
+        return any(name not in _BUILT_IN for name in named) or any(map(_names_code, config.values()))
     return isinstance(config, list) and any(map(_names_code, config))
 
 
@@ -137,12 +140,12 @@ def _config(path: Path) -> dict[str, Any]:
     """Read the configuration of a part.
 
     Raises:
-        RestorebenchError: it is missing or no JSON.
+        RestorebenchError: the file is missing, or is not JSON.
     """
     try:
         found: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
-        raise RestorebenchError(f"{path}: unreadable ({error}); get it anew") from error
+        raise RestorebenchError(f"{path}: unreadable ({error}); download it again") from error
     return found
 
 

@@ -1,4 +1,4 @@
-"""Build networks from files. Sizes are read off the tensors; names and shapes must then all fit."""
+"""Building networks from files. Sizes are read from the tensors; then all names and shapes must match."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ TINY = Sizes(8, _ONE, 1, (1, 1, 2, 4), _ONE, _ONE)
 TINY_PROMPTED = PromptedSizes(TINY, PromptSizes((8, 8, 8), (8, 4, 2), 2, 8))
 TINY_NAFNET = NAFNetSizes(4, _ONE, 1, _ONE, (*_ONE, 1), (*_ONE, 1))
 _SEED = 0
-_ACTING = 0.1  # in place of the zeros that a network starts from, which let no guidance through
+_NONZERO = 0.1  # replaces the zeros that a network starts with, at which guidance has no effect
 
 _MARKS = {
     "textual-nafnet": "intro.weight",
     "textual-promptir": "prompt1.prompt_param",
-    "textual-restormer": "patch_embed.proj.weight",  # last, for PromptIR has it too
+    "textual-restormer": "patch_embed.proj.weight",  # last, because PromptIR has it too
 }
-"""A tensor by which a file is known, by the card that takes it."""
+"""The tensor that identifies a file, by the restorer that takes the file."""
 
 _GUIDED = "masa_enc.conv_L1.weight"
 
 
 def restormer(choice: str | Path) -> GuidedRestormer:
-    """Build a guided Restormer of a file, or untrained and tiny.
+    """Build a guided Restormer from a file, or an untrained tiny one.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds something else.
     """
     if not isinstance(choice, Path):
         return untrained(lambda: GuidedRestormer(TINY))
@@ -51,10 +51,10 @@ def restormer(choice: str | Path) -> GuidedRestormer:
 
 
 def promptir(choice: str | Path) -> GuidedPromptIR:
-    """Build a guided PromptIR of a file, or untrained and tiny.
+    """Build a guided PromptIR from a file, or an untrained tiny one.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds something else.
     """
     if not isinstance(choice, Path):
         return untrained(lambda: GuidedPromptIR(TINY_PROMPTED))
@@ -68,10 +68,10 @@ def promptir(choice: str | Path) -> GuidedPromptIR:
 
 
 def nafnet(choice: str | Path) -> GuidedNAFNet:
-    """Build a guided NAFNet of a file, or untrained and tiny.
+    """Build a guided NAFNet from a file, or an untrained tiny one.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds something else.
     """
     if not isinstance(choice, Path):
         return untrained(lambda: GuidedNAFNet(TINY_NAFNET))
@@ -91,15 +91,15 @@ def nafnet(choice: str | Path) -> GuidedNAFNet:
 
 
 def mapper(path: Path) -> tuple[Mapper, dict[str, Tensor]]:
-    """Build the Mapper of a file, and return the projections of cross-attention that are in it too.
+    """Build the Mapper from a file, and return the projections of cross-attention that the file also holds.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds something else.
     """
     words, projections = divided(_read_words(path, "Mapper"))
     if not any(name.startswith("mapping_patch_") for name in words):
         raise RestorebenchError(
-            f"weights {path}: a CleanMapper's, for it has no mapping_patch_0; expected: a Mapper's"
+            f"weights {path}: this is a CleanMapper, because it has no mapping_patch_0; expected: a Mapper"
         )
     first, last = (_of(words, f"mapping_0.{layer}.weight", 2, path) for layer in (0, 9))
     network = Mapper(_words(words), first.shape[1], first.shape[0], last.shape[0])
@@ -107,46 +107,48 @@ def mapper(path: Path) -> tuple[Mapper, dict[str, Tensor]]:
 
 
 def clean_mapper(path: Path) -> CleanMapper:
-    """Build the CleanMapper of a file.
+    """Build the CleanMapper from a file.
 
     Raises:
-        RestorebenchError: the file is missing, broken, or of something else.
+        RestorebenchError: the file is missing or broken, or holds something else.
     """
     state = _read_words(path, "CleanMapper")
     if any(name.startswith("mapping_patch_") for name in state):
-        raise RestorebenchError(f"weights {path}: a Mapper's, not a CleanMapper's")
+        raise RestorebenchError(f"weights {path}: this is a Mapper; expected: a CleanMapper")
     first = _of(state, "mapping_0.0.weight", 2, path)
     return _filled(CleanMapper(_words(state), first.shape[1], first.shape[0]), state, path)
 
 
 def untrained(build: Callable[[], Network]) -> Network:
-    """Build a random network, the same every time, in which guidance acts."""
+    """Build a network with random weights, the same every time, in which guidance has an effect."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
         network = build().eval()
         for name, value in network.named_parameters():
             if name.rpartition(".")[2] in ("alpha", "beta", "gamma"):
-                value.fill_(_ACTING)
+                value.fill_(_NONZERO)
     return network
 
 
 def _read(path: Path, card: str) -> dict[str, Tensor]:
-    """Read a file and say which card would take it, where this one does not.
+    """Read a file; if it is for another restorer, the error names that one.
 
     Raises:
         MissingResource: there is no such file.
-        RestorebenchError: it is broken, or another network's.
+        RestorebenchError: it is broken, or holds another network.
     """
-    expected = f"expected: a guided network's state dictionary, as {card} takes it"
+    expected = f"expected: the state dictionary of a guided network for {card}"
     state = _read_as(path, expected)
     found = next((name for name, mark in _MARKS.items() if mark in state), None)
     if found is None:
         known = ", ".join(sorted(state)[:3])
-        raise RestorebenchError(f"weights {path}: another network's ({known}, ...); {expected}")
+        raise RestorebenchError(f"weights {path}: this is another network ({known}, ...); {expected}")
     if _GUIDED not in state:
-        raise RestorebenchError(f"weights {path}: a network without guidance (no {_GUIDED}); {expected}")
+        raise RestorebenchError(f"weights {path}: this network has no guidance (no {_GUIDED}); {expected}")
     if found != card:
-        raise RestorebenchError(f"weights {path}: those of {found}, not of {card}; take that restorer for them")
+        raise RestorebenchError(
+            f"weights {path}: they are for {found}, not for {card}; use that restorer for them"
+        )
     return state
 
 
@@ -155,19 +157,19 @@ def _read_words(path: Path, which: str) -> dict[str, Tensor]:
 
     Raises:
         MissingResource: there is no such file.
-        RestorebenchError: it is broken, or no mapper's.
+        RestorebenchError: it is broken, or holds no mapper.
     """
     stage = "mapper" if which == "Mapper" else "clean-mapper"
     expected = f"expected: a {which}'s state dictionary, as `restorebench_textualdegrem.train {stage}` writes it"
     state = _read_as(path, expected)
     if "mapping_0.0.weight" not in state:
         known = ", ".join(sorted(state)[:3])
-        raise RestorebenchError(f"weights {path}: no mapper's ({known}, ...); {expected}")
+        raise RestorebenchError(f"weights {path}: this is no mapper ({known}, ...); {expected}")
     return state
 
 
 def _read_as(path: Path, expected: str) -> dict[str, Tensor]:
-    """Read a file; what is wrong with it comes with what was expected."""
+    """Read a file; errors also say what was expected."""
     try:
         return weights.read(path)
     except RestorebenchError as error:
@@ -175,7 +177,7 @@ def _read_as(path: Path, expected: str) -> dict[str, Tensor]:
 
 
 def _sizes(state: State, path: Path) -> Sizes:
-    """Read the sizes of what Restormer and PromptIR have in common."""
+    """Read the sizes of the part that Restormer and PromptIR share."""
     levels = ("encoder_level1", "encoder_level2", "encoder_level3", "latent")
     first = _of(state, "patch_embed.proj.weight", 4, path)
     if first.shape[1] != 3:
@@ -199,17 +201,23 @@ def _sizes(state: State, path: Path) -> Sizes:
 
 
 def _of(state: State, name: str, axes: int, path: Path) -> Tensor:
-    """Return a tensor that sizes are read off."""
+    """Return a tensor that sizes are read from.
+
+    Raises:
+        RestorebenchError: it is missing, or has another number of axes.
+    """
     found = state.get(name)
     if found is None or found.ndim != axes:
-        what = "missing" if found is None else f"{list(found.shape)}, which has not {axes} axes"
-        raise RestorebenchError(f"weights {path}: {name} is {what}; the file is incomplete or another network's")
+        problem = "is missing" if found is None else f"is {list(found.shape)}, not of {axes} axes"
+        raise RestorebenchError(
+            f"weights {path}: {name} {problem}; the file is incomplete, or holds another network"
+        )
     return found
 
 
-def _count(state: State, before: str) -> int:
-    """Count the numbers that follow a place in names."""
-    return len({match[1] for name in state if (match := re.match(rf"{before}\.(\d+)\.", name))})
+def _count(state: State, prefix: str) -> int:
+    """Count the different numbers that follow a prefix (a regular expression) in names."""
+    return len({match[1] for name in state if (match := re.match(rf"{prefix}\.(\d+)\.", name))})
 
 
 def _words(state: State) -> int:

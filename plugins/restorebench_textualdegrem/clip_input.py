@@ -1,4 +1,4 @@
-"""Images as the image encoder of the guidance takes them."""
+"""Preparation of images for CLIP's image encoder."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def centred(images: Tensor) -> Tensor:
 def for_encoder(images: Tensor, size: int) -> Tensor:
     """Turn (B, 3, H, W) RGB in [0, 1] into normalised (B, 3, size, size).
 
-    The centre is cut out before resizing; CLIP's own way resizes first, and its filter sees what lies beyond.
+    The centre is cut out before resizing. CLIP itself resizes first, so its filter also uses pixels around the
+    centre.
     """
     return for_clip(centred(images), size, crop="whole")

@@ -1,7 +1,7 @@
-"""Give a U-Net the keys and values of cross-attention that a Mapper was trained with.
+"""Replacement of a U-Net's cross-attention keys and values by those that a Mapper was trained with.
 
-The published code replaces the attention's forward, for every text and in both passes of guidance. That is the
-same as to overwrite the weights once.
+The published code replaces the attention's forward, for every text and in both passes of guidance. Overwriting the
+weights once has the same effect.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def layers(unet: nn.Module) -> dict[str, nn.Module]:
 
 
 def overwrite(unet: nn.Module, projections: Mapping[str, Tensor], name: str = "the Mapper") -> None:
-    """Overwrite `to_k` and `to_v` of every `attn2` of a U-Net; name: of the file, for messages.
+    """Overwrite `to_k` and `to_v` of every `attn2` of a U-Net; name: what error messages call the file.
 
     Raises:
         RestorebenchError: the file was trained with another U-Net.

@@ -1,6 +1,7 @@
-"""Generate guidance for a folder of images: `python -m restorebench_textualdegrem.generate IMAGES OUTPUT`.
+"""Generation of guidance for a folder of images: `python -m restorebench_textualdegrem.generate IMAGES OUTPUT`.
 
-For `guidance: folder` and for training. Images that are in the output already stay, so the same command goes on.
+The guidance is for `guidance: folder` and for training. Images that already exist in the output are kept, so the
+same command continues where it stopped.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from restorebench_textualdegrem.options import Generation
 
 
 def write_guidance(source: Path, output: Path, settings: Generation, runtime: Runtime) -> int:
-    """Generate `output/STEM.png` for each image in a folder that has none yet; return how many.
+    """Generate `output/STEM.png` for each image in a folder that has none yet; return the number of new images.
 
     Raises:
-        RestorebenchError: images or parts are missing, broken, or of something else; or nothing can be written.
+        RestorebenchError: images or parts are missing or wrong, or the output cannot be written.
     """
     found = photographs.by_stem(source)
     wanted = {output / f"{stem}.png": path for stem, path in found.items()}
@@ -35,7 +36,7 @@ def write_guidance(source: Path, output: Path, settings: Generation, runtime: Ru
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RestorebenchError(
-            f"{output}: no folder can be made there ({error.strerror}); name another"
+            f"{output}: this folder cannot be created ({error.strerror}); name another"
         ) from error
     generator = load(settings, runtime, DTYPES[settings.precision])
     for target, path in missing.items():
@@ -45,7 +46,7 @@ def write_guidance(source: Path, output: Path, settings: Generation, runtime: Ru
             images.write_png(target, drawn)
         except OSError as error:
             raise RestorebenchError(
-                f"{target}: cannot be written ({error.strerror}); make room, or name another folder"
+                f"{target}: cannot be written ({error.strerror}); free disk space, or name another folder"
             ) from error
     return len(missing)
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(
         prog="python -m restorebench_textualdegrem.generate",
-        description="Generate OUTPUT/STEM.png for every image; what is there stays.",
+        description="Generate OUTPUT/STEM.png for every image; existing files are kept.",
     )
     parser.add_argument("images", type=Path, help="folder of degraded images")
     parser.add_argument("output", type=Path, help="folder for guidance, such as GUIDANCE/TASK")
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source, output, device, cache = (given.pop(name) for name in ("images", "output", "device", "cache"))
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
+    except (RuntimeError, AssertionError) as error:  # the latter if torch has no CUDA
         sys.exit(f"error: --device {device}: {str(error).splitlines()[0].partition('. ')[0]}; try cpu")
     runtime = Runtime(device, 1, cache, {}, places.offline(), TEN, lambda kind, name: None)
     try:

@@ -1,4 +1,4 @@
-"""What every guided network does with its second image: fit it, match it, fuse it."""
+"""How every guided network uses its second image: it is padded, matched and fused."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def padded(images: Tensor, multiple: int) -> Tensor:
 
 
 def fitted(encoder: FeaturePyramid, degraded: Tensor, guidance: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Pad the degraded image (N, C, H, W) to whole tiles and bring the guidance's features to its places.
+    """Pad the degraded image (N, C, H, W) to whole tiles, and transfer the guidance's features to its positions.
 
-    guidance: (N, C, any, any); the same tensor as `degraded` is not looked at twice. Returns the padded image and
-    features of all its scales, the finest first, in float32 where the pyramid is.
+    guidance: (N, C, any, any); if it is the same tensor as `degraded`, its features are computed once. Returns the
+    padded image and the transferred features at all scales, the finest first, in float32 if the pyramid is.
     """
     multiple = TILE * encoder.downscale
     image = padded(degraded, multiple)
@@ -32,8 +32,8 @@ def fitted(encoder: FeaturePyramid, degraded: Tensor, guidance: Tensor) -> tuple
     return image, transfer(match(own[-1], theirs[-1]), theirs, tiles)
 
 
-def fused(blocks: nn.Module, features: Tensor, brought: Tensor) -> Tensor:
-    """Let blocks of twice the channels see (N, C, H, W) and what was brought there; keep the first half."""
-    both = blocks(torch.cat((features, brought.to(features.dtype)), dim=1))
+def fused(blocks: nn.Module, features: Tensor, transferred: Tensor) -> Tensor:
+    """Apply blocks of 2 C channels to features (N, C, H, W) and transferred ones; return the first C channels."""
+    both = blocks(torch.cat((features, transferred.to(features.dtype)), dim=1))
     half: Tensor = both[:, : features.shape[1]]
     return half

@@ -1,4 +1,4 @@
-"""Guidance from a folder: images that were generated before, found by the name of the image they belong to."""
+"""Guidance from a folder: images that were generated before, found by the name of the degraded image."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _SUFFIXES = tuple(form for suffix in images.SUFFIXES for form in (suffix, suffix
 
 
 def _stays_inside(stem: str) -> bool:
-    """Tell whether a name, which comes from data, leads to no place outside a folder."""
+    """Return whether a path below a folder stays inside it; names come from data, so they are not trusted."""
     return ".." not in stem.split("/") and not stem.startswith("/")
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # the name is longer than a file system takes
+    except OSError:  # the name is longer than the file system allows
         return False
 
 
 class GuidanceFolder:
-    """`FOLDER/TASK/ID.png`, or `FOLDER/ID.png` for any task; any suffix of an image, and any size."""
+    """Guidance images `FOLDER/TASK/ID.png`, or `FOLDER/ID.png` for all tasks; any image suffix and any size."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -35,7 +35,7 @@ class GuidanceFolder:
         self.folder = folder
 
     def path(self, sample: str) -> Path:
-        """Find the one file of `TASK/ID`.
+        """Return the guidance file of `TASK/ID`.
 
         Raises:
             MissingResource: there is none.

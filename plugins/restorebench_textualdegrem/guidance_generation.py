@@ -1,4 +1,4 @@
-"""Generate guidance: what an image's restored pseudo-words make Stable Diffusion draw."""
+"""Generation of guidance: Stable Diffusion draws an image from the cleaned pseudo-words of a degraded one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Generator:
-    """Turn degraded images (B, 3, H, W) into guidance (B, 3, S, S), float32 in [0, 1], in steps of 8 bits."""
+    """A map from degraded images (B, 3, H, W) to guidance (B, 3, S, S), float32 in [0, 1], rounded to 8 bits."""
 
     def __init__(self, parts: Parts, settings: Generation, device: str, dtype: torch.dtype) -> None:
         self.parts = parts.frozen().placed(device, dtype)
@@ -28,7 +28,7 @@ class Generator:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Generate; every image starts from the same noise, whatever the batch."""
+        """Generate guidance; every image starts from the same noise, in any batch."""
         parts, config = self.parts, self.parts.unet.config
         latent = self.noise(config.in_channels, config.sample_size).expand(len(images), -1, -1, -1)
         found = sample(
@@ -44,12 +44,12 @@ class Generator:
         return eight_bits / 255
 
     def noise(self, channels: int, side: int) -> Tensor:
-        """Draw the noise that all start from, on the CPU whatever the device: (1, C, side, side)."""
+        """Draw the noise that every image starts from, (1, C, side, side): on the CPU, so no device changes it."""
         generator = torch.Generator().manual_seed(self.settings.seed)
         return torch.randn(1, channels, side, side, generator=generator).to(self.device, self.dtype)
 
     def texts(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode the empty prompt, and the prompt with what each image would say if it were clean."""
+        """Encode the empty prompt, and the prompt with the cleaned words of each image."""
         parts = self.parts
         words = parts.clean_mapper(parts.mapper(parts.tokens(images)))
         return parts.empty(len(images)), parts.prompted(words)
@@ -59,13 +59,14 @@ def load(settings: Generation, runtime: Runtime, dtype: torch.dtype) -> Generato
     """Load all parts, and give the U-Net the Mapper's projections.
 
     Raises:
-        MissingResource: diffusers or transformers are not installed, or a file is not there.
-        RestorebenchError: a file is broken, or of something else.
+        MissingResource: diffusers or transformers are not installed, or a file is missing.
+        RestorebenchError: a file is broken, or holds something else.
     """
     if settings.mapper is None or settings.clean_mapper is None:
         backbones.require_extra()
         return Generator(tiny_diffusion.parts(), settings, runtime.device, dtype)
-    mapper, projections = checkpoint.mapper(settings.mapper)  # before what is large, and may have to be downloaded
+    # the mappers come first, because the other parts are large and may have to be downloaded
+    mapper, projections = checkpoint.mapper(settings.mapper)
     clean_mapper = checkpoint.clean_mapper(settings.clean_mapper)
     found = backbones.load(settings, runtime)
     cross_attention.overwrite(found.unet, projections, f"weights {settings.mapper}")
@@ -75,25 +76,25 @@ def load(settings: Generation, runtime: Runtime, dtype: torch.dtype) -> Generato
 
 
 def require_mapper(parts: Backbones, mapper: Mapper, path: Path) -> None:
-    """Check that a Mapper takes what CLIP gives, and gives what the text encoder takes.
+    """Check that a Mapper fits CLIP's tokens and the text encoder.
 
     Raises:
-        RestorebenchError: it does not.
+        RestorebenchError: it does not fit.
     """
     seen, width = parts.vision.config.hidden_size, parts.text.config.hidden_size
     takes, gives = (mapper.get_parameter(f"mapping_0.{layer}.weight") for layer in (0, 9))
     if takes.shape[1] != seen or gives.shape[0] != width:
         raise RestorebenchError(
             f"weights {path}: for tokens of {takes.shape[1]} channels and a text encoder of {gives.shape[0]}, "
-            f"but they have {seen} and {width}; take CLIP ViT-H/14 and Stable Diffusion 2.1-base"
+            f"but these have {seen} and {width}; take CLIP ViT-H/14 and Stable Diffusion 2.1-base"
         )
 
 
 def require_clean_mapper(mapper: Mapper, clean_mapper: CleanMapper, path: Path) -> None:
-    """Check that a CleanMapper takes what the Mapper gives.
+    """Check that a CleanMapper fits the words of the Mapper.
 
     Raises:
-        RestorebenchError: it does not.
+        RestorebenchError: it does not fit.
     """
     width = len(mapper.get_parameter("mapping_0.9.weight"))
     words = clean_mapper.get_parameter("mapping_0.0.weight")

@@ -1,9 +1,9 @@
-"""Find for every place of a degraded image's deepest features the place of the guidance that looks most like it.
+"""Matching: for every position of a degraded image's deepest features, the most similar position of the guidance.
 
-Coarse to fine. A tile is 8 x 8 places. Its centre is compared with the whole guidance, at three dilations; around
-the best place a block is taken, which goes on at the other side where the guidance ends; every 3 x 3 patch of the
-tile is then compared with every one of that block. All tiles of all samples are done at once, and no patch is ever
-copied: sums over 3 x 3 places are taken of the products, not of the features.
+The search goes from coarse to fine. A tile has 8 x 8 positions. Its centre is compared with the whole guidance, at
+three dilations. Around the best position a block is taken; beyond the border of the guidance it continues at the
+opposite side. Then every 3 x 3 patch of the tile is compared with every 3 x 3 patch of the block. All tiles of all
+samples are processed at once. No patch is copied: products of single positions are summed over 3 x 3 positions.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TILE = 8
-"""Places along a tile's side."""
+"""Positions along a tile's side."""
 
 _DILATIONS = (1, 2, 3)
 _OFFSETS = (-1, 0, 1)
-_REACH = 1.5  # how far a block reaches beyond the guidance's share of a tile
-_EPSILON = 1e-12  # the least norm, so that empty patches are like nothing and give no NaN
+_REACH = 1.5  # side of a block over the guidance's share of a tile, about
+_EPSILON = 1e-12  # least norm, so that an empty patch has a similarity of 0 and not NaN
 
 
 class Match(NamedTuple):
-    """What was found. T tiles, row by row; places are of the deepest features.
+    """The result of matching. T tiles, row by row; positions are those of the deepest features.
 
-    coarse_index: (B, T), the best place for the tile's centre, row-major over the guidance.
+    coarse_index: (B, T), the best position for the tile's centre, row-major over the guidance.
     coarse_score: (B, T), the sum of three cosines. corner: (B, T, 2), first row and column of the block, negative
-    where it begins beyond the other side. block: the sides of the block, height and width.
-    fine_index: (B, T, 8, 8), the best patch of the block, row-major over the patches that lie in it wholly.
+    if it begins beyond the border. block: height and width of the block.
+    fine_index: (B, T, 8, 8), the best patch of the block, row-major over the patches that lie wholly inside it.
     fine_score: (B, T, 8, 8), its cosine. size: height and width of the guidance.
     """
 
@@ -57,9 +57,9 @@ def match(degraded: Tensor, guidance: Tensor) -> Match:
 
 
 def places(rows: Tensor, columns: Tensor, size: tuple[int, int]) -> Tensor:
-    """Turn rows and columns (B, ...), which may lie beyond the guidance, into rows of a table of all samples.
+    """Turn rows and columns (B, ...) of the guidance into rows of a table; beyond the border they wrap around.
 
-    The table has a row for each place of the guidance, sample after sample.
+    The table has a row for each position of the guidance, sample after sample.
     """
     height, width = size
     within = rows.remainder(height) * width + columns.remainder(width)
@@ -68,7 +68,7 @@ def places(rows: Tensor, columns: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _coarse(degraded: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
-    """Return score and index, (B, T) each, of the place of the guidance that is most like a tile's centre."""
+    """Return score and index, (B, T) each, of the guidance position that is most similar to a tile's centre."""
     batch, channels, height, width = guidance.shape
     together = guidance.reshape(1, batch * channels, height, width)
     energy = guidance.square().sum(dim=1, keepdim=True)
@@ -77,15 +77,15 @@ def _coarse(degraded: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
     for dilation in _DILATIONS:
         patches = F.normalize(_centres(degraded, dilation), dim=1, eps=_EPSILON)
         kernels = patches.reshape(-1, channels, 3, 3)
-        likeness = F.conv2d(together, kernels, padding=dilation, dilation=dilation, groups=batch)
+        similarity = F.conv2d(together, kernels, padding=dilation, dilation=dilation, groups=batch)
         norms = F.conv2d(energy, ones, padding=dilation, dilation=dilation).sqrt().clamp(min=_EPSILON)
-        total = total + likeness.reshape(batch, -1, height * width) / norms.flatten(2)
+        total = total + similarity.reshape(batch, -1, height * width) / norms.flatten(2)
     score, index = total.max(dim=-1)
     return score, index
 
 
 def _centres(degraded: Tensor, dilation: int) -> Tensor:
-    """Return the 3 x 3 places around each tile's centre, (B * T, 9 C), channels outside."""
+    """Return the 3 x 3 positions around each tile's centre, (B * T, 9 C), channel after channel."""
     middle = TILE // 2
     taps = [
         degraded[:, :, middle + down * dilation :: TILE, middle + right * dilation :: TILE]
@@ -97,18 +97,18 @@ def _centres(degraded: Tensor, dilation: int) -> Tensor:
 
 
 def _block_side(side: int, tiles: int) -> int:
-    """Return how many places a block has along a side of the guidance, of a degraded image of so many tiles."""
+    """Return the positions of a block along a side of the guidance, for `tiles` tiles of the degraded image."""
     return 2 * int(side // (2 * tiles) * _REACH) + 3
 
 
 def _start(centre: Tensor, block: int, side: int) -> Tensor:
-    """Return where a block begins along one side; below zero where it is longer than the guidance."""
+    """Return where a block begins along one side; negative if it is longer than the guidance."""
     first = (centre - (block - 2) // 2 - 1).clamp(min=0)
     return first.clamp(max=side - block)
 
 
 def _fine(degraded: Tensor, guidance: Tensor, corner: Tensor, block: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return score and index, (B, T, 8, 8) each, of the block's patch that is most like each of the tile's."""
+    """Return score and index, (B, T, 8, 8) each, of the block's patch most similar to each patch of the tile."""
     batch, channels, height, width = guidance.shape
     padded = F.pad(degraded, (1, 1, 1, 1), mode="replicate")
     windows = padded.unfold(2, TILE + 2, TILE).unfold(3, TILE + 2, TILE)  # (B, C, rows, columns, 10, 10)
@@ -119,7 +119,7 @@ def _fine(degraded: Tensor, guidance: Tensor, corner: Tensor, block: tuple[int, 
     table = guidance.permute(0, 2, 3, 1).reshape(-1, channels)
     blocks = table[wanted.flatten()].reshape(len(windows), -1, channels)
     products = torch.bmm(windows, blocks.transpose(1, 2)).reshape(-1, TILE + 2, TILE + 2, *block)
-    cosines = _summed_along(products)  # (B * T, 8, 8, block height - 2, block width - 2)
+    cosines = _summed_over_patches(products)  # (B * T, 8, 8, block height - 2, block width - 2)
     cosines = cosines / _norms(windows, (TILE + 2, TILE + 2))[:, :, :, None, None]
     cosines = cosines / _norms(blocks, block)[:, None, None]
     score, index = cosines.flatten(3).max(dim=-1)
@@ -127,10 +127,11 @@ def _fine(degraded: Tensor, guidance: Tensor, corner: Tensor, block: tuple[int, 
     return score.reshape(shape), index.reshape(shape)
 
 
-def _summed_along(products: Tensor) -> Tensor:
-    """Sum products of single places, (N, h, w, H, W), to those of patches of 3 x 3, each side 2 shorter.
+def _summed_over_patches(products: Tensor) -> Tensor:
+    """Sum products of single positions, (N, h, w, H, W), to those of 3 x 3 patches; each side gets 2 shorter.
 
-    Rows first, then columns: six sums in place of nine, and a quarter of the products that patches would need.
+    Rows are summed first, then columns. This takes six sums instead of nine, and a quarter of the products that
+    whole patches would need.
     """
     _, height, width, tall, wide = products.shape
     rows = [products[:, a : a + height - 2, :, a : a + tall - 2] for a in range(3)]

@@ -21,9 +21,10 @@ _EPSILON = 1e-6
 
 @dataclass(frozen=True)
 class NAFNetSizes:
-    """Sizes of a network. The published ones by default, but nobody knows the last number of `fusion`.
+    """Sizes of a network, by default the published ones; the last number of `fusion` is not published.
 
-    encoder, decoder: blocks of the four levels. pyramid, fusion: of five, the deepest last.
+    encoder, decoder: blocks at each of four levels. pyramid, fusion: blocks at each of five levels, the deepest
+    last.
     """
 
     width: int = 64
@@ -102,15 +103,15 @@ class GuidedNAFNet(nn.Module):
     def forward(self, degraded: Tensor, guidance: Tensor) -> Tensor:
         """Restore images of any size, float32 in and out."""
         height, width = degraded.shape[-2:]
-        image, brought = fitted(self.masa_enc, degraded, guidance)
+        image, transferred = fitted(self.masa_enc, degraded, guidance)
         features = self.intro(image.to(self.intro.weight.dtype))
         skips: list[Tensor] = []
-        encoding = zip(self.masa_blk_enc, self.encoders, self.downs, brought[:-1], strict=True)
+        encoding = zip(self.masa_blk_enc, self.encoders, self.downs, transferred[:-1], strict=True)
         for fusing, encoder, down, guide in encoding:
             features = encoder(fused(fusing, features, guide))
             skips.append(features)
             features = down(features)
-        features = self.middle_blks(fused(self.masa_blk_middle[0], features, brought[-1]))
+        features = self.middle_blks(fused(self.masa_blk_middle[0], features, transferred[-1]))
         for decoder, up in zip(self.decoders, self.ups, strict=True):
             features = decoder(up(features) + skips.pop())
         out: Tensor = self.ending(features.to(self.ending.weight.dtype)) + image
@@ -119,8 +120,8 @@ class GuidedNAFNet(nn.Module):
     def lower(self, dtype: torch.dtype) -> None:
         """Compute in another precision.
 
-        The last convolution, whose output is the image, stays in float32, and so does the pyramid: which place is
-        most alike must not hang on rounding.
+        The last convolution, whose output is the image, stays in float32, and so does the pyramid: rounding must
+        not decide which position is most similar.
         """
         self.to(dtype)
         self.masa_enc.float()

@@ -1,4 +1,4 @@
-"""Normalisation over channels, as both kinds of block use it."""
+"""Normalisation over channels, used by both kinds of block."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from torch import Tensor
 
 
 def deviations(features: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Return features less their mean over channels, and one over their standard deviation, both float32.
+    """Return features minus their mean over channels, and one over their standard deviation, both float32.
 
-    features: (N, C, H, W). In two passes: torch's own variance over channels takes six times as long on a CPU.
+    features: (N, C, H, W). It takes two passes; torch's own variance over channels takes six times as long on a
+    CPU.
     """
     given = features.float()
     moved = given - given.mean(dim=1, keepdim=True)

@@ -20,7 +20,7 @@ from restorebench_textualdegrem.transformer import Resize, TransformerBlock, con
 class PromptSizes:
     """Sizes of the prompts of three levels, the finest first; the published ones by default.
 
-    maps: how many each mixes. spare: channels of a convolution that files hold and nothing uses.
+    maps: how many maps a prompt mixes. spare: channels of a convolution that files hold but that is not used.
     """
 
     channels: tuple[int, int, int] = (64, 128, 320)
@@ -38,7 +38,7 @@ class PromptedSizes:
 
 
 class Prompt(nn.Module):
-    """Learned maps, mixed by what features are like on average, and brought to their size."""
+    """Learned maps, mixed with weights computed from the mean of features, and resized to the features."""
 
     def __init__(self, seen: int, channels: int, side: int, maps: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class GuidedPromptIR(GuidedTransformer):
         self._add_unused(width, prompts)
 
     def _add_unused(self, width: int, prompts: PromptSizes) -> None:
-        """Add what published files hold and nothing uses, so that they load strictly."""
+        """Add layers that published files hold but that are not used, so that all names of a file match."""
         outs = (*prompts.channels[:2], prompts.spare)
         for level, (channels, out) in enumerate(zip(prompts.channels, outs, strict=True), start=1):
             features = width * 2 ** (level - 1)
@@ -82,7 +82,7 @@ class GuidedPromptIR(GuidedTransformer):
             self.add_module(f"reduce_noise_channel_{level}", convolution(features + out, features, 1))
 
     def decode(self, levels: list[Tensor]) -> Tensor:
-        """Go up level by level, with a prompt before each."""
+        """Decode level by level, with a prompt before each."""
         _, one, two, three, four = levels
         features = self.up4_3(self.prompted(3, four))
         features = self.decoder_level3(self.reduce_chan_level3(torch.cat((features, three), dim=1)))
@@ -93,7 +93,7 @@ class GuidedPromptIR(GuidedTransformer):
         return out
 
     def prompted(self, level: int, features: Tensor) -> Tensor:
-        """Let features see the prompt of a level."""
+        """Combine features with the prompt of a level."""
         prompt = self.get_submodule(f"prompt{level}")(features)
         seen = self.get_submodule(f"noise_level{level}")(torch.cat((features, prompt), dim=1))
         out: Tensor = self.get_submodule(f"reduce_noise_level{level}")(seen)

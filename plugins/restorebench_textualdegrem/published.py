@@ -1,4 +1,4 @@
-"""Where the parts of the published script that generates guidance come from."""
+"""The sources of the parts that the published script for guidance uses."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CLIP = f"{_HUB}{_CLIP} (licence {_CLIP_LICENCE})"
 _DINO, _DINO_LICENCE = "facebook/dinov2-base", "Apache-2.0"
 DINO = f"{_HUB}{_DINO} (licence {_DINO_LICENCE})"
 
-_SETTINGS = 1000  # bytes, about
+_SETTINGS = 1000  # bytes, roughly
 
 
 def _files(repository: str, licence: str, sizes: dict[str, int]) -> tuple[WeightFile, ...]:
-    """Name the files of a repository, each below a folder with its name.
+    """Return the files of a repository, each below a folder with the name of the repository.
 
     Digests are not published here: they are recorded at first use.
     """
@@ -51,17 +51,17 @@ STABLE_DIFFUSION_FILES = _files(
         "scheduler/scheduler_config.json": _SETTINGS,
     },
 )
-"""As diffusers keeps it. Sizes are of the numbers in a file, four bytes each, without what names them."""
+"""The files in diffusers' layout. Sizes count four bytes for each number in a file, and no names."""
 
 CLIP_FILES = _files(_CLIP, _CLIP_LICENCE, {"config.json": _SETTINGS, "model.safetensors": 4 * 986_109_441})
-"""As transformers keeps it: both towers are in one file, of which the one for images is used."""
+"""The files in transformers' layout: one holds both towers, of which only the one for images is used."""
 
 DINO_FILES = _files(_DINO, _DINO_LICENCE, {"config.json": _SETTINGS, "model.safetensors": 4 * 86_580_480})
-"""ViT-B/14 without registers, which chooses the parts of guidance that training sees."""
+"""ViT-B/14 without registers, which selects the windows of guidance in training."""
 
 
 def guidance_files(options: GuidedRestoration) -> Sequence[WeightFile]:
-    """Name the published files that guidance is generated with."""
+    """Return the published files that the generation of guidance needs."""
     generation = options.generation
     if generation is None:
         return ()

@@ -1,4 +1,4 @@
-"""Features of an image at several scales, the same network for degraded images and for guidance images."""
+"""Features of an image at several scales; degraded and guidance images share the network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside the input, without normalisation."""
+    """Two convolutions with a residual connection, without normalisation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class ResidualBlock(nn.Module):
 
 
 class FeaturePyramid(nn.Module):
-    """Levels of half the sides and twice the channels each; the names of attributes are the published keys.
+    """Levels that halve the sides and double the channels; the names of attributes are published keys.
 
     channels: of images. width: channels of the first level. blocks: residual blocks of each level.
     """
@@ -40,7 +40,7 @@ class FeaturePyramid(nn.Module):
 
     @property
     def downscale(self) -> int:
-        """How many pixels of the image one place of the deepest level spans, per side."""
+        """Pixels of the image per position of the deepest level, along each side."""
         return 2 ** (self.levels - 1)
 
     def forward(self, images: Tensor) -> list[Tensor]:

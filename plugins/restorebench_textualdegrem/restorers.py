@@ -17,13 +17,13 @@ from restorebench_textualdegrem.guidance_folder import GuidanceFolder
 from restorebench_textualdegrem.options import GuidedRestoration
 
 Guide = Callable[[Tensor, Sequence[str]], Sequence[Tensor]]
-"""(B, 3, H, W) degraded and the names of its images -> (any, 3, any, any) guidance, of B images together.
+"""(degraded images (B, 3, H, W), their names) -> tensors (any, 3, any, any) with the guidance of all B images.
 
-All are float32 in [0, 1]; images of one size may come in one tensor."""
+All are float32 in [0, 1]; images of one size may share a tensor."""
 
 
 class Network(Protocol):
-    """What the three guided networks have in common."""
+    """The interface of the three guided networks."""
 
     def __call__(self, degraded: Tensor, guidance: Tensor) -> Tensor: ...
 
@@ -35,7 +35,7 @@ class Network(Protocol):
 
 
 class _Guided:
-    """A guided network and where its guidance comes from."""
+    """A guided network and the source of its guidance."""
 
     def __init__(
         self, build: Callable[[str | Path], Network], options: GuidedRestoration, runtime: Runtime
@@ -48,7 +48,7 @@ class _Guided:
         self._last: tuple[Tensor, Sequence[Tensor]] | None = None
 
     def restore(self, batch: Batch) -> Tensor:
-        """Restore a batch; what is told is not looked at."""
+        """Restore a batch; what it tells about the degradation is ignored."""
         with torch.no_grad():
             if self._guide is None:
                 return self.network(batch.degraded, batch.degraded).contiguous()
@@ -57,7 +57,7 @@ class _Guided:
             return torch.cat([self.network(*pair) for pair in zip(parts, guidance, strict=True)])
 
     def _guidance(self, batch: Batch, guide: Guide) -> Sequence[Tensor]:
-        """Return the guidance of whole images: once for all tiles of them."""
+        """Return the guidance of whole images; it is made once for all their tiles."""
         seen = batch.degraded if batch.whole is None else batch.whole
         if self._last is None or self._last[0] is not seen:
             self._last = seen, guide(seen, batch.samples)
@@ -65,7 +65,7 @@ class _Guided:
 
 
 def _guide(options: GuidedRestoration, runtime: Runtime) -> Guide | None:
-    """Return what guidance comes from; None where the degraded image is its own."""
+    """Return the function that gives guidance, or None if the degraded image is its own guidance."""
     if options.guidance_folder is not None:
         return _from_folder(GuidanceFolder(options.guidance_folder))
     if options.generation is None:
@@ -77,32 +77,32 @@ def _guide(options: GuidedRestoration, runtime: Runtime) -> Guide | None:
 
 
 def _from_folder(folder: GuidanceFolder) -> Guide:
-    """Read guidance by the names of images; one tensor each, for sizes may differ."""
+    """Return a function that reads guidance by name, one tensor per image, because sizes may differ."""
 
     def read(degraded: Tensor, samples: Sequence[str]) -> Sequence[Tensor]:
         if len(samples) != len(degraded):
-            raise RestorebenchError("`guidance: folder` finds images by name, and this batch names none")
+            raise RestorebenchError("`guidance: folder` finds images by name, but this batch has no names")
         return [images.to_tensor([folder.image(sample)]).to(degraded.device) for sample in samples]
 
     return read
 
 
 class TextualRestormer(_Guided):
-    """Guided Restormer."""
+    """The restorer `textual-restormer`."""
 
     def __init__(self, options: GuidedRestoration, runtime: Runtime) -> None:
         super().__init__(checkpoint.restormer, options, runtime)
 
 
 class TextualPromptIR(_Guided):
-    """Guided PromptIR."""
+    """The restorer `textual-promptir`."""
 
     def __init__(self, options: GuidedRestoration, runtime: Runtime) -> None:
         super().__init__(checkpoint.promptir, options, runtime)
 
 
 class TextualNAFNet(_Guided):
-    """Guided NAFNet."""
+    """The restorer `textual-nafnet`."""
 
     def __init__(self, options: GuidedRestoration, runtime: Runtime) -> None:
         super().__init__(checkpoint.nafnet, options, runtime)

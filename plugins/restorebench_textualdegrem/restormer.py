@@ -20,9 +20,9 @@ from restorebench_textualdegrem.transformer import Projection, Resize, convoluti
 class Sizes:
     """Sizes of a network, the published ones by default.
 
-    blocks, heads: of the four levels. refinement: blocks at the end. pyramid: residual blocks of its levels.
-    fusion: blocks that fuse, per level. centred: whether normalisation subtracts the mean (`WithBias`).
-    dual_pixel: six channels in, and no residual of the image.
+    blocks, heads: numbers at the four levels. refinement: blocks at the end. pyramid: residual blocks at its
+    levels. fusion: fusion blocks per level. centred: whether normalisation subtracts the mean (`WithBias`).
+    dual_pixel: six input channels, and the image is not added to the output.
     """
 
     width: int = 48
@@ -41,7 +41,7 @@ class Sizes:
 
 
 class GuidedTransformer(nn.Module):
-    """What Restormer and PromptIR have in common: pyramid, encoder with fusion, and the ends of the decoder."""
+    """The shared part of Restormer and PromptIR: pyramid, encoder with fusion, and both ends of the decoder."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -72,8 +72,8 @@ class GuidedTransformer(nn.Module):
     def forward(self, degraded: Tensor, guidance: Tensor) -> Tensor:
         """Restore images of any size, float32 in and out."""
         height, width = degraded.shape[-2:]
-        image, brought = fitted(self.masa_enc, degraded, guidance)
-        levels = self.encode(image, brought)
+        image, transferred = fitted(self.masa_enc, degraded, guidance)
+        levels = self.encode(image, transferred)
         features = self.refinement(self.decode(levels))
         if self.sizes.dual_pixel:
             features = features + self.skip_conv(levels[0])
@@ -81,14 +81,14 @@ class GuidedTransformer(nn.Module):
         out = out if self.sizes.dual_pixel else out + image
         return out[..., :height, :width]
 
-    def encode(self, image: Tensor, brought: list[Tensor]) -> list[Tensor]:
-        """Return the fused first features, the outputs of three levels, and of the deepest."""
+    def encode(self, image: Tensor, transferred: list[Tensor]) -> list[Tensor]:
+        """Return the fused first features, the outputs of three levels, and that of the deepest level."""
         first = self.patch_embed(image.to(self.patch_embed.proj.weight.dtype))
-        start = fused(self.masa_blk_enc_level1, first, brought[0])
+        start = fused(self.masa_blk_enc_level1, first, transferred[0])
         one = self.encoder_level1(start)
-        two = self.encoder_level2(fused(self.masa_blk_enc_level2, self.down1_2(one), brought[1]))
-        three = self.encoder_level3(fused(self.masa_blk_enc_level3, self.down2_3(two), brought[2]))
-        four = self.latent(fused(self.masa_blk_enc_level4, self.down3_4(three), brought[3]))
+        two = self.encoder_level2(fused(self.masa_blk_enc_level2, self.down1_2(one), transferred[1]))
+        three = self.encoder_level3(fused(self.masa_blk_enc_level3, self.down2_3(two), transferred[2]))
+        four = self.latent(fused(self.masa_blk_enc_level4, self.down3_4(three), transferred[3]))
         return [start, one, two, three, four]
 
     def decode(self, levels: list[Tensor]) -> Tensor:
@@ -98,8 +98,8 @@ class GuidedTransformer(nn.Module):
     def lower(self, dtype: torch.dtype) -> None:
         """Compute in another precision.
 
-        The last convolution, whose output is the image, stays in float32, and so does the pyramid: which place is
-        most alike must not hang on rounding.
+        The last convolution, whose output is the image, stays in float32, and so does the pyramid: rounding must
+        not decide which position is most similar.
         """
         self.to(dtype)
         self.masa_enc.float()
@@ -117,7 +117,7 @@ class GuidedRestormer(GuidedTransformer):
         self.reduce_chan_level3 = convolution(8 * width, 4 * width, 1)
 
     def decode(self, levels: list[Tensor]) -> Tensor:
-        """Go up level by level, each with what the encoder had there."""
+        """Decode level by level, each with the encoder's output at that level."""
         _, one, two, three, four = levels
         features = self.reduce_chan_level3(torch.cat((self.up4_3(four), three), dim=1))
         features = self.decoder_level3(features)

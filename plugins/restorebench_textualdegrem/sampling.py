@@ -1,4 +1,4 @@
-"""Sample a guidance image's latent: DDIM without added noise, under classifier-free guidance.
+"""Sampling of a guidance image's latent: DDIM without added noise, with classifier-free guidance.
 
 Song et al., "Denoising Diffusion Implicit Models" (ICLR 2021); Ho and Salimans, "Classifier-Free Diffusion
 Guidance" (2021).
@@ -39,7 +39,7 @@ class Schedule:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Schedule:
-        """Read a schedule off the scheduler's configuration of a Stable Diffusion.
+        """Read a schedule from the scheduler's configuration of a Stable Diffusion.
 
         Raises:
             RestorebenchError: it is for another kind of prediction or schedule, or lacks a number.
@@ -59,18 +59,18 @@ class Schedule:
         )
 
     def cumulated(self) -> Tensor:
-        """Return the share of signal in the squares, float32, of every trained step."""
+        """Return the share of signal in the mean square at every trained step, float32."""
         betas = torch.linspace(self.first**0.5, self.last**0.5, self.trained, dtype=torch.float32) ** 2
         return (1 - betas).cumprod(dim=0)
 
     def times(self, steps: int = STEPS) -> list[int]:
-        """Return the steps that are taken, the noisiest first."""
+        """Return the trained steps that sampling visits, the noisiest first."""
         stride = self.trained // steps
         return [self.offset + stride * step for step in reversed(range(steps))]
 
 
 def guided(unconditional: Tensor, conditional: Tensor, scale: float = SCALE) -> Tensor:
-    """Lead the noise of an empty prompt towards the prompt's, and beyond."""
+    """Extrapolate from the noise of an empty prompt to that of the prompt."""
     return unconditional + scale * (conditional - unconditional)
 
 
@@ -88,7 +88,7 @@ def sample(
     steps: int = STEPS,
     scale: float = SCALE,
 ) -> Tensor:
-    """Lead noise (B, C, h, w) to a latent; texts: of the empty prompt and of the prompt, (B, tokens, channels)."""
+    """Turn noise (B, C, h, w) into a latent; texts: empty prompt and prompt, (B, tokens, channels) each."""
     shares = schedule.cumulated().to(latent.device)
     stride = schedule.trained // steps
     for time in schedule.times(steps):

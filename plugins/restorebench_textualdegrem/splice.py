@@ -1,4 +1,4 @@
-"""Put pseudo-words into a prompt, between its token embeddings and the text encoder."""
+"""Insertion of pseudo-words into a prompt, between its token embeddings and the text encoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACEHOLDER = "S"
 
 
 def place_of(prompt: str = PROMPT) -> int:
-    """Return the placeholder's place among tokens: one token opens, and each word before it must be one.
+    """Return the placeholder's index among tokens: one token opens, and each word before it must be one token.
 
     Raises:
         ValueError: the prompt has no placeholder.
@@ -23,10 +23,10 @@ def place_of(prompt: str = PROMPT) -> int:
 
 
 def spliced(embeddings: Tensor, words: Tensor, index: Tensor) -> Tensor:
-    """Replace one token of each prompt by all its words; what follows moves on, and the end is cut off.
+    """Replace one token of each prompt by all its words; later tokens shift to the right, and the end is cut off.
 
-    embeddings: (B, L, C), without positions, which are added after. words: (B, n, C). index: (B,), which token.
-    The result is (B, L, C).
+    embeddings: (B, L, C), without positions, which are added later. words: (B, n, C). index: (B,), the token to
+    replace. The result is (B, L, C).
 
     Raises:
         ValueError: the words would not fit.
@@ -37,11 +37,11 @@ def spliced(embeddings: Tensor, words: Tensor, index: Tensor) -> Tensor:
             f"{count} words in place of token {int(index.max())} do not fit a prompt of {length} tokens: "
             "put the placeholder further to the front, or take fewer words"
         )
-    place = torch.arange(length, device=embeddings.device)
+    position = torch.arange(length, device=embeddings.device)
     first = index[:, None]
-    within = (place >= first) & (place < first + count)
-    after = place >= first + count
-    # words lie behind the tokens in the table that is gathered from
-    source = torch.where(within, length + place - first, torch.where(after, place - count + 1, place))
+    within = (position >= first) & (position < first + count)
+    after = position >= first + count
+    # in the table that is gathered from, the words follow the tokens
+    source = torch.where(within, length + position - first, torch.where(after, position - count + 1, position))
     table = torch.cat((embeddings, words.to(embeddings.dtype)), dim=1)
     return table.gather(1, source[..., None].expand(-1, -1, table.shape[-1]))

@@ -1,4 +1,4 @@
-"""Run a text encoder of transformers on prompts with pseudo-words among their tokens."""
+"""Encoding of prompts with pseudo-words among their tokens, by a text encoder of transformers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from restorebench_textualdegrem.splice import spliced
 
 
 def encoded(model: Any, ids: Tensor, words: Tensor | None = None, index: Tensor | None = None) -> Tensor:
-    """Encode token ids (B, 77) to (B, 77, C), after the last normalisation, under a causal mask alone.
+    """Encode token ids (B, 77) to (B, 77, C), after the last normalisation, with a causal mask only.
 
-    words: (B, n, C), in place of token `index` (B,) of each prompt. model: a `CLIPTextModel`.
+    words: (B, n, C), which replace token `index` (B,) of each prompt. model: a `CLIPTextModel`.
 
     Raises:
         ValueError: the words would not fit.
@@ -24,7 +24,7 @@ def encoded(model: Any, ids: Tensor, words: Tensor | None = None, index: Tensor 
     def with_words(module: Any, given: Any, embeddings: Tensor) -> Tensor:
         return spliced(embeddings, words, index)
 
-    # positions are added after the layer that is hooked, and its name has changed between releases
+    # positions are added after this layer; its name has changed between releases, so it is not found by name
     hook = model.get_input_embeddings().register_forward_hook(with_words)
     try:
         out: Tensor = model(input_ids=ids).last_hidden_state

@@ -75,6 +75,6 @@ def backbones() -> Backbones:
 
 
 def _ids(words: int) -> torch.Tensor:
-    """Make up a prompt of so many words of one token each, in place of a tokenizer: (1, 77)."""
+    """Return token ids (1, 77) of a made-up prompt of `words` words, one token each, without a tokenizer."""
     ids = [_START, *range(1, words + 1), _END]
     return torch.tensor([ids + [0] * (_TOKENS - len(ids))])

@@ -1,8 +1,8 @@
-"""Bring the guidance's features to where they were matched, at every scale, weighted by how alike they are.
+"""Transfer of the guidance's features to the positions that they match, at every scale, weighted by similarity.
 
-A patch of 3 x 3 places is brought to each place, so nine overlap at every place (fewer at the borders of a tile)
-and their mean is taken. At finer scales a place is a square of pixels; those of one square travel together as one
-row of a table, so that every scale uses the same nine rows per place.
+A patch of 3 x 3 positions is transferred to each position, so nine overlap at every position (fewer at the borders
+of a tile), and their mean is taken. At finer scales a position is a square of pixels. The pixels of a square form
+one row of a table, so every scale uses the same nine rows per position.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _OFFSETS = (-1, 0, 1)
 
 
 def transfer(found: Match, guidance: Sequence[Tensor], tiles: tuple[int, int]) -> list[Tensor]:
-    """Bring features (B, C, s Hr, s Wr) of any scales s to the degraded image's places: (B, C, s H, s W) each.
+    """Transfer features (B, C, s Hr, s Wr) of any scales s to the degraded image's positions: (B, C, s H, s W).
 
     tiles: how many tiles the degraded image has, down and across.
     """
     rows, shares = _bags(found, tiles)
-    return [_brought(level, found, rows, shares, tiles) for level in guidance]
+    return [_transferred(level, found, rows, shares, tiles) for level in guidance]
 
 
 def _bags(found: Match, tiles: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return which nine rows of a table make up each place, and their shares: (B * H * W, 9) each."""
+    """Return the nine rows of a table that make up each position, and their shares: (B * H * W, 9) each."""
     across = found.block[1] - 2
     centre_rows = found.corner[..., 0, None, None] + 1 + found.fine_index // across
     centre_columns = found.corner[..., 1, None, None] + 1 + found.fine_index % across
     inside = torch.ones_like(found.fine_score[:1, :1])
-    # beyond the tile any place will do: its share is nothing
+    # positions beyond the tile are arbitrary, because their share is zero
     padded = [F.pad(each.float(), (1, 1, 1, 1), mode="replicate").long() for each in (centre_rows, centre_columns)]
     inside = F.pad(inside, (1, 1, 1, 1))
     rows, shares = [], []
@@ -44,17 +44,17 @@ def _bags(found: Match, tiles: tuple[int, int]) -> tuple[Tensor, Tensor]:
             shares.append(inside[near])
     share = torch.stack(shares, dim=-1)
     share = (share / share.sum(dim=-1, keepdim=True)).expand(*found.fine_index.shape, len(shares))
-    return _by_place(torch.stack(rows, dim=-1), tiles), _by_place(share, tiles)
+    return _by_position(torch.stack(rows, dim=-1), tiles), _by_position(share, tiles)
 
 
-def _by_place(values: Tensor, tiles: tuple[int, int]) -> Tensor:
+def _by_position(values: Tensor, tiles: tuple[int, int]) -> Tensor:
     """Put (B, T, 8, 8, 9), tile after tile, into the order of the image: (B * H * W, 9)."""
     together = values.reshape(-1, *tiles, TILE, TILE, values.shape[-1])
     return together.permute(0, 1, 3, 2, 4, 5).reshape(-1, values.shape[-1])
 
 
-def _brought(level: Tensor, found: Match, rows: Tensor, shares: Tensor, tiles: tuple[int, int]) -> Tensor:
-    """Bring the features of one scale."""
+def _transferred(level: Tensor, found: Match, rows: Tensor, shares: Tensor, tiles: tuple[int, int]) -> Tensor:
+    """Transfer the features of one scale."""
     batch, channels = level.shape[:2]
     tall, wide = found.size
     scale = level.shape[-1] // wide

@@ -14,20 +14,20 @@ from restorebench.toolbox.pointwise import Pointwise
 from restorebench_textualdegrem.normalisation import deviations
 
 EXPANSION = 2.66
-"""Channels of the feed-forward part, of those of the block."""
+"""Channels of the feed-forward part, relative to those of the block."""
 
 _EPSILON = 1e-5
 
 
 def convolution(channels: int, out: int, side: int, groups: int = 1) -> nn.Conv2d:
-    """Build a convolution without offsets that keeps the size."""
+    """Build a convolution without a bias that keeps the size."""
     if side == 1:
         return Pointwise(channels, out, bias=False)
     return nn.Conv2d(channels, out, side, padding=side // 2, groups=groups, bias=False)
 
 
 class _Gain(nn.Module):
-    """Gain of a normalisation, and offset where it centres."""
+    """The gain of a normalisation, and the offset if it is centred."""
 
     def __init__(self, channels: int, centred: bool) -> None:
         super().__init__()
@@ -36,9 +36,9 @@ class _Gain(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """Divide by the standard deviation over channels, in float32.
+    """Division by the standard deviation over channels, in float32.
 
-    centred: subtract the mean before. Without it the mean stays in, though the deviation is taken from it.
+    centred: subtract the mean first. Otherwise the mean stays in, although the deviation is measured from it.
     """
 
     def __init__(self, channels: int, centred: bool) -> None:
@@ -73,7 +73,7 @@ class ChannelAttention(nn.Module):
             each.permute(0, 2, 3, 1).reshape(batch, height * width, self.heads, -1).permute(0, 2, 3, 1)
             for each in self.qkv_dwconv(self.qkv(features)).chunk(3, dim=1)
         )
-        # the squares of a whole image add up to more than half precision holds
+        # the sum of squares over a whole image is too large for half precision
         query, key = F.normalize(query.float(), dim=-1), F.normalize(key.float(), dim=-1)
         shares = (query @ key.transpose(-1, -2) * self.temperature.float()).softmax(dim=-1)
         attended = (shares.to(value.dtype) @ value).reshape(batch, channels, height, width)
@@ -116,7 +116,7 @@ class TransformerBlock(nn.Module):
 
 
 class FusionBlock(TransformerBlock):
-    """The input, plus alpha times the whole block of it, its own residuals included; alpha starts at zero."""
+    """The input plus alpha times the block's output, which includes its residuals; alpha starts at zero."""
 
     def __init__(self, channels: int, heads: int, centred: bool) -> None:
         super().__init__(channels, heads, centred)
@@ -128,12 +128,12 @@ class FusionBlock(TransformerBlock):
 
 
 def transformers(count: int, channels: int, heads: int, centred: bool) -> nn.Sequential:
-    """Build blocks that follow each other."""
+    """Build a sequence of blocks."""
     return nn.Sequential(*[TransformerBlock(channels, heads, centred) for _ in range(count)])
 
 
 def fusions(count: int, channels: int, heads: int, centred: bool) -> nn.Sequential:
-    """Build fusion blocks for features of so many channels: they see twice as many."""
+    """Build a sequence of fusion blocks for features of `channels` channels; the blocks have twice as many."""
     return nn.Sequential(*[FusionBlock(2 * channels, heads, centred) for _ in range(count)])
 
 

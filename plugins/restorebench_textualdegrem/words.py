@@ -1,4 +1,4 @@
-"""From what CLIP sees of an image to pseudo-words for a text encoder, and from those to words of the clean image.
+"""Networks from CLIP's tokens of an image to pseudo-words, and from those to pseudo-words of the clean image.
 
 Both networks have the published layout of keys.
 """
@@ -16,7 +16,7 @@ _SLOPE = 0.01
 
 
 class _WordNetwork(nn.Sequential):
-    """Four linear layers, normalised between: (..., channels) -> (..., out)."""
+    """Four linear layers with normalisation in between: (..., channels) -> (..., out)."""
 
     def __init__(self, channels: int, hidden: int, out: int) -> None:
         layers: list[nn.Module] = []
@@ -26,9 +26,9 @@ class _WordNetwork(nn.Sequential):
         super().__init__(*layers, nn.Linear(hidden, out))
 
     def mean(self, tokens: Tensor) -> Tensor:
-        """Return the mean over (B, tokens, channels) of what forward gives: (B, out).
+        """Return the mean output over the tokens of (B, tokens, channels): (B, out).
 
-        The last layer is linear, so the mean is taken before it, where it is computed once.
+        The last layer is linear, so the mean is taken before it, and the layer is computed only once.
         """
         *layers, last = self
         for layer in layers:
@@ -38,7 +38,7 @@ class _WordNetwork(nn.Sequential):
 
 
 class Mapper(nn.Module):
-    """Turn CLIP's tokens into words: one network each for the class token and for the patches, summed."""
+    """The network from CLIP's tokens to words: one network for the class token plus one for the patches."""
 
     def __init__(self, words: int = WORDS, seen: int = SEEN, hidden: int = SEEN, out: int = 1024) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Mapper(nn.Module):
 
 
 class CleanMapper(nn.Module):
-    """Turn words of a degraded image into words of the clean one, each by itself."""
+    """The network from words of a degraded image to words of the clean one, each word by itself."""
 
     def __init__(self, words: int = WORDS, channels: int = 1024, hidden: int = SEEN) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Compare a method with arrays that its published code gave, and print how far apart they are."""
+"""Comparison of a method with arrays that its published code computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. error: the greatest absolute difference beyond what may be relative to the value."""
+    """One comparison. error: the greatest absolute difference, less the part allowed relative to the value."""
 
     subject: str
     error: float
@@ -28,7 +28,7 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Tell whether the error is within what is allowed; NaN is not."""
+        """True if the error is at most `allowed`; False for NaN."""
         return self.error <= self.allowed
 
 
@@ -50,10 +50,10 @@ class Fixtures:
 
 
 def hold_to_manifest(network: nn.Module, manifest: Mapping[str, Mapping[str, Any]], name: str) -> None:
-    """Compare a network's names and shapes with those of a manifest, {name: {"shape": ...}}.
+    """Compare the names and shapes of a network's tensors with a manifest, {name: {"shape": ...}}.
 
     Raises:
-        ValueError: some differ.
+        ValueError: some names or shapes differ.
     """
     ours = {key: list(value.shape) for key, value in network.state_dict().items()}
     theirs = {key: value["shape"] for key, value in manifest.items()}
@@ -70,7 +70,7 @@ def tensor(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def distance(ours: Tensor, theirs: np.ndarray[Any, Any], relative: float = 0.0) -> float:
-    """Return the greatest absolute difference beyond what `relative` to the value allows."""
+    """Return the greatest absolute difference, less `relative` times the published value; at least 0."""
     stored = tensor(theirs)
     return float(((ours.detach() - stored).abs() - relative * stored.abs()).clamp(min=0).max())
 
@@ -82,11 +82,12 @@ def command(
     arguments: Sequence[str] | None = None,
     fixtures: type[Fixtures] = Fixtures,
 ) -> int:
-    """Print a row per comparison of the subjects that the command line names; return 1 if one is too far off.
+    """Print a row per comparison of the subjects that the command line names; return the exit code.
 
-    What is not installed is said in one line, and 2 returned.
+    The code is 1 if an error is larger than allowed, else 0. If a package is not installed, print an error of one
+    line and return 2.
 
-    compare: (subject, fixtures of a folder) -> its rows.
+    compare: (subject, fixtures of a folder) -> the subject's rows.
     """
     program = f"python -m tests.parity.{method}"
     description = f"Print how far {method} is from its published code."

@@ -1,4 +1,4 @@
-"""What training is told, in YAML."""
+"""The configuration of training, in YAML."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from restorebench_airnet.network import Sizes
 
 
 class AirNetTraining(Training):
-    """The encoder alone by contrast, then the encoder and the restorer together."""
+    """Training of the encoder alone by contrast, then of the encoder and the restorer together."""
 
     patch: int = Field(128, ge=8, description="side of the two patches of an image in px")
     turn: bool = Field(True, description="flip and transpose patches at random")
-    contrast_iterations: int = Field(40_000, ge=0, description="how many at the beginning train the encoder alone")
+    contrast_iterations: int = Field(
+        40_000, ge=0, description="the first iterations, which train the encoder alone"
+    )
     width: int = Field(64, ge=8, le=512, description="channels of features")
     groups: int = Field(5, ge=1, le=16)
-    blocks: int = Field(5, ge=1, le=16, description="of each group")
-    deformable: Literal["all", "last"] = Field("all", description="blocks of a group that have such convolutions")
-    shuffle: Literal[1, 2, 4] = Field(1, description="how many times smaller than images the network works")
-    residual: bool = Field(False, description="add the input to the output")
-    scene: bool = Field(False, description="add the guide's mean over the image to it")
-    queue: int | None = Field(None, ge=1, description="keys remembered; by default 256 per image of a batch")
-    freeze_statistics: int | None = Field(
-        None, ge=0, description="iterations after which batch normalisation keeps to its running statistics"
+    blocks: int = Field(5, ge=1, le=16, description="blocks of each group")
+    deformable: Literal["all", "last"] = Field("all", description="blocks of a group with deformable convolutions")
+    shuffle: Literal[1, 2, 4] = Field(
+        1, description="factor by which the network's sides are smaller than the image's"
     )
-    spectrum: float = Field(0, ge=0, description="weight of the difference of spectra")
+    residual: bool = Field(False, description="add the input to the output")
+    scene: bool = Field(False, description="add the guide's mean over the image to the guide")
+    queue: int | None = Field(None, ge=1, description="keys in the queue; by default 256 per image of a batch")
+    freeze_statistics: int | None = Field(
+        None, ge=0, description="iterations after which batch normalisation uses its running statistics"
+    )
+    spectrum: float = Field(0, ge=0, description="weight of the distance between spectra")
 
     def sizes(self) -> Sizes:
         """Return the sizes of the network."""

@@ -1,4 +1,4 @@
-"""The stage that the shared loop trains: first what the encoder sees, then how images are restored."""
+"""The stage that the shared loop trains: first the encoder, then the encoder and the restorer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from restorebench_airnet.train.config import AirNetTraining
 
 
 class AirNetStage:
-    """Contrast of two patches of an image; after the first phase, the first of them is restored as well."""
+    """Training by contrast of two patches of an image; after the first phase the first patch is restored too."""
 
     def __init__(self, options: AirNetTraining, cache: Path) -> None:
         sizes = options.sizes()
@@ -38,7 +38,7 @@ class AirNetStage:
         self._samples = options.batch_size * options.accumulate
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
-        """Yield pairs of patches from batch number `first` on."""
+        """Yield batches of pairs of patches, from batch number `first` on."""
         options = self.options
         self._samples = options.batch_size * options.accumulate * world
         patches = PatchPairs(data.Pairs(self.source, options), options.patch, options.turn)
@@ -47,8 +47,8 @@ class AirNetStage:
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Compare the patches, and after the first phase what is restored with what is clean."""
-        query, key = (_placed(batch[name], device) for name in ("degraded", "key"))
+        """Compare the patches, and after the first phase also the restored with the clean patches."""
+        query, key = (_on_device(batch[name], device) for name in ("degraded", "key"))
         done, frozen = int(batch["number"][0]) // self._samples, self.options.freeze_statistics
         joint = done >= self.options.contrast_iterations
         if frozen is not None and done >= frozen:
@@ -61,23 +61,23 @@ class AirNetStage:
         }
         if not joint:
             return losses.contrast_loss(logits, labels), numbers
-        restored, clean = restored.float(), _placed(batch["clean"], device)
-        found = losses.joint_loss(restored, clean, logits, labels)
+        restored, clean = restored.float(), _on_device(batch["clean"], device)
+        loss = losses.joint_loss(restored, clean, logits, labels)
         if self.options.spectrum:
-            found = found + self.options.spectrum * spectrum_distance(restored, clean)
-        return found, numbers | {"l1": float((restored.detach() - clean).abs().mean())}
+            loss = loss + self.options.spectrum * spectrum_distance(restored, clean)
+        return loss, numbers | {"l1": float((restored.detach() - clean).abs().mean())}
 
     def after_step(self) -> None:
-        """Nothing is bounded."""
+        """Do nothing: no parameter has bounds."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Restore 256 px centres."""
+        """Restore the 256 px centres of validation images."""
         assert isinstance(module, _Phases)  # what this stage trains, or its average
         assert self.validation is not None  # only called with data
         network = module.network
 
         def restore(degraded: Tensor, pair: Pair) -> Tensor:
-            return network.restore(_placed(degraded, device))
+            return network.restore(_on_device(degraded, device))
 
         training = module.training
         module.eval()
@@ -87,9 +87,10 @@ class AirNetStage:
             module.train(training)
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the tensors; where they do not tell all about the network, also what else to know.
+        """Return the tensors, and as notes the settings that cannot be read from them.
 
-        Of an average only what restores images, since nothing trains on.
+        Of averaged weights, return only the tensors that affect restored images, because training never continues
+        from an average.
         """
         assert isinstance(module, _Phases)  # what this stage trains, or its average
         state = module.network.state_dict()
@@ -100,7 +101,7 @@ class AirNetStage:
 
 
 class _Phases(nn.Module):
-    """Either phase as one call, which is what training on many devices needs."""
+    """Either phase as one module call, as distributed training needs it."""
 
     def __init__(self, network: AirNet) -> None:
         super().__init__()
@@ -115,7 +116,7 @@ class _Phases(nn.Module):
 
 
 class PatchPairs(data.Patches):
-    """Two patches of an image, each flipped and turned on its own; only the first has a clean one beside it."""
+    """Two patches of an image, flipped and turned independently; only the first has a clean counterpart."""
 
     def cut(self, pair: Pair, number: int) -> dict[str, Any]:
         """Cut the patches of a sample out of its pair."""
@@ -128,11 +129,11 @@ class PatchPairs(data.Patches):
 
 
 def _freeze_statistics(module: nn.Module) -> None:
-    """Let batch normalisation use its running statistics, and leave them as they are."""
+    """Make batch normalisation use its running statistics without updating them."""
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.eval()
 
 
-def _placed(images: Tensor, device: torch.device) -> Tensor:
+def _on_device(images: Tensor, device: torch.device) -> Tensor:
     return images.to(device).contiguous(memory_format=torch.channels_last)

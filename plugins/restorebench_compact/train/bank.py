@@ -1,4 +1,4 @@
-"""Banks: whole photographs degraded before training, with what is measured on each, in files that are mapped."""
+"""Banks: whole photographs degraded before training, with measurements of each, in memory-mapped files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PIXELS, _INDEX = "pixels.u8", "index.npz"
 
 @dataclass(frozen=True)
 class Record:
-    """One photograph of a bank, whole: uint8 (H, W, 3) images, holes (H, W) bool; kind is its place in KINDS."""
+    """One whole photograph of a bank: uint8 (H, W, 3) images, holes (H, W) bool; kind is an index into KINDS."""
 
     kind: int
     degraded: Array
@@ -48,7 +48,7 @@ class Record:
 
 
 class Bank:
-    """Records that are mapped into memory; kinds come in turn, so record n is of kind n % 11."""
+    """Memory-mapped records with the kinds in turn: record n has kind n % 11."""
 
     def __init__(self, folder: Path) -> None:
         with np.load(folder / _INDEX, allow_pickle=False) as stored:
@@ -88,7 +88,7 @@ def opened(
     number: int,
     report: Callable[[str], None] = print,
 ) -> Bank:
-    """Open bank `number` of a training in a folder; make it where it is not there, and delete the one before.
+    """Open bank `number` of a training in a folder; if it is missing, make it and delete the one before.
 
     Raises:
         RestorebenchError: there are no photographs, or one cannot be read.
@@ -96,7 +96,7 @@ def opened(
     """
     paths = photographs.listed(clean)
     makers = synthesisers(TEN_NAMES)
-    told = [
+    facts = [
         photographs.digest(paths),
         options.records,
         list(severities),
@@ -104,20 +104,20 @@ def opened(
         seed,
         _fingerprint(makers),
     ]
-    name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
-    place = folder / f"{name}-{number}"
-    if not (place / _INDEX).is_file():
-        report(f"making a bank of {options.records} photographs in {place}")
-        with writing(place):
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
-            _make(place, paths, makers, options, severities, (seed, "bank", number))
+    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    bank_folder = folder / f"{name}-{number}"
+    if not (bank_folder / _INDEX).is_file():
+        report(f"making a bank of {options.records} photographs in {bank_folder}")
+        with writing(bank_folder):
+            shutil.rmtree(bank_folder, ignore_errors=True)
+            bank_folder.mkdir(parents=True)
+            _make(bank_folder, paths, makers, options, severities, (seed, "bank", number))
             shutil.rmtree(folder / f"{name}-{number - 1}", ignore_errors=True)
-    return Bank(place)
+    return Bank(bank_folder)
 
 
 def _fingerprint(makers: Mapping[str, Degradation]) -> str:
-    """Return a digest of what each synthesiser makes of one small picture, by which a changed one is noticed."""
+    """Return a digest of all synthesisers' output for a small picture; it differs if a synthesiser changes."""
     ramp = np.linspace(0, 1, 48, dtype=np.float32)
     picture = np.stack(np.broadcast_arrays(ramp[:, None], ramp, ramp[::-1]), axis=2)
     made = [images.to_8bit(maker.degrade(picture, 3, generator(0)).image).tobytes() for maker in makers.values()]
@@ -125,17 +125,17 @@ def _fingerprint(makers: Mapping[str, Degradation]) -> str:
 
 
 def _make(
-    place: Path,
+    folder: Path,
     paths: Sequence[Path],
     makers: Mapping[str, Degradation],
     options: BankOptions,
     severities: Sequence[int],
     seeds: tuple[Any, ...],
 ) -> None:
-    """Write the records; the index comes last, so that a bank without one was cut off."""
+    """Write the records; the index comes last, so a bank without an index is incomplete."""
     columns: dict[str, list[Any]] = {name: [] for name in ("start", "size", "has_holes", "statistics", "grid")}
     start = 0
-    with (place / _PIXELS).open("wb") as stream:
+    with (folder / _PIXELS).open("wb") as stream:
         for number in range(options.records):
             rng = generator(*seeds, number)
             clean = images.read(paths[int(rng.integers(len(paths)))])
@@ -159,14 +159,14 @@ def _make(
             for part in parts:
                 stream.write(np.ascontiguousarray(part).tobytes())
                 start += part.size
-    with replaced(place / _INDEX) as temporary, temporary.open("wb") as stream:
+    with replaced(folder / _INDEX) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **{name: np.array(values) for name, values in columns.items()})
 
 
 def varied(clean: Image, rng: np.random.Generator) -> Image:
-    """Frame a photograph (H, W, 3) otherwise and change its size, direction, saturation, white balance and gamma.
+    """Crop a photograph (H, W, 3), and change its size, direction, saturation, white balance and gamma.
 
-    White stays white, since what is brightest in a picture tells how it was exposed. The result has 8 bits.
+    White stays white, because the brightest pixels of a picture show how it was exposed. The result has 8 bits.
     """
     shares = rng.uniform(*FRAMES, 2)
     height, width = (

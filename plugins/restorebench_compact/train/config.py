@@ -1,4 +1,4 @@
-"""What training is told, in YAML."""
+"""The configuration of training, as read from YAML."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Crops(PluginOptions):
 
 
 class Bank(PluginOptions):
-    """Whole degraded photographs that are made before training and read as a memory map."""
+    """Whole photographs that are degraded before training and read as a memory map."""
 
     folder: Path | None = Field(None, description="where banks are kept; by default in the output folder")
-    records: int = Field(6000, ge=11, description="photographs in a bank, the ten tasks and clean ones in turn")
+    records: int = Field(6000, ge=11, description="photographs in a bank; the ten tasks and clean ones in turn")
     renew: int | None = Field(None, ge=1, description="iterations after which another bank is made")
-    varied: float = Field(0.7, ge=0, le=1, description="share of records with other framing, size and tone")
+    varied: float = Field(0.7, ge=0, le=1, description="share of records whose crop, size and tone are changed")
 
 
 class Exponent(PluginOptions):
-    """The loss is (MSE^q - 1) / q per image, its logarithm at q = 0; q falls along a line."""
+    """The exponent q of the loss (MSE^q - 1) / q per image, log(MSE) at q = 0; q falls linearly."""
 
     first: float = Field(0.5, ge=0, le=1)
     last: float = Field(0.5, ge=0, le=1)
@@ -46,16 +46,18 @@ class Exponent(PluginOptions):
 
 
 class CompactTraining(Training):
-    """The network and its detector head, together."""
+    """The configuration of training the network and its detector head together."""
 
     bank: Bank = Bank()
     crops: tuple[Crops, ...] = Field((Crops(side=64, batch=12),), min_length=1)
     exponent: Exponent = Exponent()
     task_weights: dict[str, Annotated[float, Field(gt=0)]] | None = Field(
-        None, description="how often each task is drawn against the others; by default equally often"
+        None, description="how often each task is drawn, relative to the others; by default equally often"
     )
-    detection_weight: float = Field(0.5, ge=0, description="of the detector head's cross entropy")
-    initial: Path | None = Field(None, description="weights to start from, of the same sizes")
+    detection_weight: float = Field(0.5, ge=0, description="weight of the detector head's cross entropy")
+    initial: Path | None = Field(
+        None, description="file of weights to start from, for a network of the same sizes"
+    )
     widths: tuple[Annotated[int, Field(ge=8, le=512)], ...] = Field(Sizes.widths, min_length=4, max_length=4)
     down: tuple[Blocks, ...] = Field(Sizes.down, min_length=3, max_length=3)
     up: tuple[Blocks, ...] = Field(Sizes.up, min_length=3, max_length=3)

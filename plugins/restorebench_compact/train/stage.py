@@ -1,4 +1,4 @@
-"""The stage that the shared loop trains: restore crops of whole degraded photographs, and tell the degradation."""
+"""The stage for the shared training loop: restoring crops of degraded photographs, and naming the degradation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from restorebench_compact.train.config import CompactTraining, Crops
 from restorebench_compact.whole import restore
 
 _GRID = 8
-"""Crops begin at multiples of this, in px, so that blocks of JPEG lie as they do in whole images."""
-_FLOOR = 1e-5  # of a mean squared error: what is restored to 50 dB needs no more
+"""Crops begin at multiples of this, in px, so that JPEG blocks lie as in whole images."""
+_FLOOR = 1e-5  # added to mean squared errors: a PSNR of 50 dB needs no improvement
 _SCALE = 5.0
 
 
 class CompactStage:
-    """Crops of a bank, drawn task by task; every step has crops of one size."""
+    """Training on crops from a bank, each of a task drawn at random; the crops of a step have one size."""
 
     def __init__(self, options: CompactTraining, cache: Path) -> None:
         self.options = options
@@ -45,7 +45,7 @@ class CompactStage:
         self._bank: tuple[int, bank.Bank] | None = None
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
-        """Yield the crops of step after step, from batch number `first` on; each is a function of its number."""
+        """Yield the crops of each step, from batch number `first` on; a batch depends only on its number."""
         number = first * world + rank
         while True:
             yield self._batch(number)
@@ -62,11 +62,11 @@ class CompactStage:
 
     @staticmethod
     def _drawn(held: bank.Bank, kind: int, rng: np.random.Generator) -> int:
-        """Draw a record of a kind; kinds come in turn."""
+        """Draw the number of a record of a kind; the kinds come in turn."""
         return int(rng.integers(len(held) // len(bank.KINDS))) * len(bank.KINDS) + kind
 
     def _held(self, number: int) -> bank.Bank:
-        """Return the bank of a batch, which is made when it is first needed."""
+        """Return the bank for a batch; it is made when it is first needed."""
         options = self.options
         turn = 0 if options.bank.renew is None else number // options.bank.renew
         if self._bank is None or self._bank[0] != turn:
@@ -81,7 +81,7 @@ class CompactStage:
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Compare what is restored with what is clean, and the detector head with the truth."""
+        """Return the loss of the restored crops and of the detector head, and numbers for the log."""
         on = {name: value.to(device) for name, value in batch.items() if isinstance(value, Tensor)}
         image, filled, clean = (on[name].float() / 255 for name in ("degraded", "filled", "clean"))
         grid = on["grid"] if self.options.overview else torch.zeros_like(on["grid"])
@@ -102,13 +102,13 @@ class CompactStage:
         return _SCALE * distance.mean() + self.options.detection_weight * named, numbers
 
     def after_step(self) -> None:
-        """Nothing is bounded."""
+        """Do nothing: no weights have bounds."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Restore whole photographs, the even-numbered ones of the folder in order of name, counted from 1.
+        """Restore whole photographs: the even-numbered ones of the folder in order of name, counted from 1.
 
-        The result has the mean gain over the tasks in dB, that of each task, the PSNR of what was clean, and the
-        share of pictures that the detector head names rightly.
+        The result has the mean gain over the tasks in dB, the gain of each task, the PSNR of clean photographs,
+        and the share of pictures whose degradation the detector head names correctly.
         """
         assert isinstance(module, Compact)  # what this stage trains, or its average
         scores: dict[str, list[float]] = {kind: [] for kind in bank.KINDS}
@@ -124,7 +124,7 @@ class CompactStage:
         return {"gain": mean, "clean": kept, "named": sum(right) / len(right)} | means
 
     def _validation(self) -> Iterator[tuple[str, Any, Any]]:
-        """Degrade the photographs once, and keep them in 8 bits."""
+        """Yield kind, degraded and clean photograph; they are degraded once and kept in 8 bits."""
         data = self.options.validation
         assert data is not None and data.clean is not None  # only called with data
         if not self._shown:
@@ -138,21 +138,21 @@ class CompactStage:
             yield kind, shown.astype(np.float32) / 255, clean.astype(np.float32) / 255
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the tensors, and the sizes of the network beside them."""
+        """Return the tensors, together with the sizes of the network."""
         held = {name: value.contiguous() for name, value in module.state_dict().items()}
         return {"state_dict": held, "notes": self.options.sizes().notes()}
 
 
 def _odds(task_weights: Mapping[str, float], clean_share: float) -> list[float]:
-    """Return how often each kind is drawn."""
-    if strange := sorted(task_weights.keys() - set(TEN_NAMES)):
-        raise RestorebenchError(f"task_weights: {strange[0]!r} is not among the ten tasks")
+    """Return the probability of each kind."""
+    if unknown := sorted(task_weights.keys() - set(TEN_NAMES)):
+        raise RestorebenchError(f"task_weights: {unknown[0]!r} is not one of the ten tasks")
     each = [task_weights.get(task, 1.0) for task in TEN_NAMES]
     return [value / sum(each) * (1 - clean_share) for value in each] + [clean_share]
 
 
 def _cut(record: bank.Record, crops: Crops, rng: np.random.Generator) -> dict[str, Any]:
-    """Cut one crop out of a record, flipped across at even odds, as arrays."""
+    """Cut one crop out of a record, as arrays; half of the crops are flipped left to right."""
     side = crops.side
     height, width = record.clean.shape[:2]
     top, left = (int(rng.integers(max(length - side, 0) // _GRID + 1)) * _GRID for length in (height, width))

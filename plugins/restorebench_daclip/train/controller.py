@@ -1,4 +1,4 @@
-"""Stage one: the controller learns to name degradations and to see the clean image behind them."""
+"""Stage one: the controller learns to recognise degradations and to encode the clean image behind them."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from restorebench import Image
 
 SCALES = (0.0, math.log(100))
-"""Where the logarithm of the scale is kept."""
+"""Bounds of the logarithm of the scale."""
 _SEPARATOR = ": "
 _ASPECT = math.log(4 / 3)
 
 
 class ControllerStage:
-    """Contrastive content loss where there are captions, plus the degradation loss; CLIP stays as it is."""
+    """Training of the controller of a frozen CLIP: a degradation loss, and a content loss if content is known."""
 
     def __init__(self, options: ControllerTraining, cache: Path) -> None:
         self.options = options
         with drawn_from(options.seed):
-            controller = self._started()
+            controller = self._initial_controller()
         controller.freeze()
         self.controller = controller
         self.source, self.validation = sources.opened(options)
@@ -52,16 +52,16 @@ class ControllerStage:
             self.prompts.append(CLEAN)
         self.captions = None if options.captions is None else read_captions(options.captions)
         if self.captions is not None:
-            lacking = [name for name in self.source.names() if name not in self.captions]
-            if lacking:
+            missing = [name for name in self.source.names() if name not in self.captions]
+            if missing:
                 raise RestorebenchError(
-                    f"captions {options.captions}: none for {lacking[0]} and {len(lacking) - 1} more;"
-                    " `restorebench_daclip.captions` writes them"
+                    f"captions {options.captions}: none for {missing[0]} and {len(missing) - 1} more;"
+                    " `python -m restorebench_daclip.captions` writes them"
                 )
         self.module: nn.Module = _Features(controller, self.prompts)
 
-    def _started(self) -> Controller:
-        """Load the CLIP and copy its visual tower; all links are zero."""
+    def _initial_controller(self) -> Controller:
+        """Load the CLIP or the tower, and copy its visual tower to the controller."""
         options = self.options
         if options.model == TOWER and isinstance(options.pretrained, Path):
             words = (*(task.prompt for task in TEN), CLEAN)
@@ -69,7 +69,7 @@ class ControllerStage:
         elif options.pretrained == UNTRAINED:
             controller = Controller.of(checkpoint.TINY_CONTROLLER)
         else:
-            assert isinstance(options.pretrained, Path)  # the only other kind
+            assert isinstance(options.pretrained, Path)  # it is a file or `untrained`
             if options.model not in open_clip.list_models():
                 near = get_close_matches(options.model, open_clip.list_models(), cutoff=0)
                 raise UnknownName(f"model: open_clip knows no {options.model!r}; nearest: {', '.join(near)}")
@@ -83,7 +83,7 @@ class ControllerStage:
         return controller
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
-        """Yield views from batch number `first` on."""
+        """Yield batches of views, from batch number `first` on."""
         options = self.options
         views = _Views(data.Pairs(self.source, options), self.controller.image_size, options, self.captions)
         return data.batches(views, options.batch_size, first, rank, world, options.workers)
@@ -91,15 +91,19 @@ class ControllerStage:
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Sum the degradation term and the content term, where something says what the content is."""
+        """Return the degradation term, plus the content term if captions or clean images give the content."""
         content, degradation, texts, scale = module(batch["view"].to(device))
         tasks = batch["task"].to(device)
         if self.options.loss == "supervised":
-            found = losses.supervised_loss(degradation, texts, tasks, scale)
+            total = losses.supervised_loss(degradation, texts, tasks, scale)
         else:
-            found = losses.contrastive_loss(degradation, texts[tasks], scale)
-        right = float(((degradation @ texts.T).argmax(-1) == tasks).float().mean())
-        numbers = {"degradation": float(found.detach()), "accuracy": right, "scale": float(scale.detach().exp())}
+            total = losses.contrastive_loss(degradation, texts[tasks], scale)
+        accuracy = float(((degradation @ texts.T).argmax(-1) == tasks).float().mean())
+        numbers = {
+            "degradation": float(total.detach()),
+            "accuracy": accuracy,
+            "scale": float(scale.detach().exp()),
+        }
         if self.captions is not None or self.options.clean_content:
             with torch.no_grad():
                 if self.captions is not None:
@@ -108,8 +112,8 @@ class ControllerStage:
                     wanted = self.controller.encode_plain_image(batch["clean"].to(device))
             term = losses.contrastive_loss(content, F.normalize(wanted, dim=-1), scale)
             numbers["content"] = float(term.detach())
-            found = found + self.options.content_weight * term
-        return found, numbers
+            total = total + self.options.content_weight * term
+        return total, numbers
 
     def after_step(self) -> None:
         """Keep the scale within its bounds."""
@@ -117,9 +121,9 @@ class ControllerStage:
             self.controller.logit_scale.clamp_(*SCALES)
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Count how often the nearest word is the right one; where `clean` is one, false alarms too."""
+        """Return the share of images whose nearest word is right; if `clean` is a word, also of false alarms."""
         assert self.validation is not None  # only called with data
-        places = [self.source.tasks.index(task) for task in self.validation.tasks]
+        task_indices = [self.source.tasks.index(task) for task in self.validation.tasks]
 
         def nearest(image: Image) -> int:
             with torch.no_grad():
@@ -128,20 +132,21 @@ class ControllerStage:
             return int((degradation @ texts.T).argmax())
 
         pairs = list(self.validation.validation(self.options.validation_images))
-        scores = {"accuracy": sum(nearest(pair.degraded) == places[pair.task] for pair in pairs) / len(pairs)}
+        right = sum(nearest(pair.degraded) == task_indices[pair.task] for pair in pairs)
+        scores = {"accuracy": right / len(pairs)}
         if CLEAN in self.prompts:
             alarms = sum(nearest(pair.clean) != self.prompts.index(CLEAN) for pair in pairs)
             scores["false_alarms"] = alarms / len(pairs)
         return scores
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the wrapped tensors, as in published files, and beside them what those need not say."""
+        """Return what the controller's file holds; see the function `published`."""
         assert isinstance(module, _Features)  # what this stage trains, or its average
         return published(module.controller)
 
 
 def published(controller: Controller) -> dict[str, Any]:
-    """Return what a controller's file holds: its tensors, as in published files, and what those need not say."""
+    """Return what a controller's file holds: tensors as in published files, and notes of words and crop."""
     notes: dict[str, Any] = {} if controller.words is None else {"words": list(controller.words)}
     if controller.crop != "center":
         notes["crop"] = controller.crop
@@ -150,7 +155,7 @@ def published(controller: Controller) -> dict[str, Any]:
 
 
 class _Features(nn.Module):
-    """The controller as one call, which is what training on many devices needs."""
+    """The controller as one module call, as distributed training needs it."""
 
     def __init__(self, controller: Controller, prompts: Sequence[str]) -> None:
         super().__init__()
@@ -164,13 +169,14 @@ class _Features(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         content, degradation = self.controller.encode_image(images)
-        scale = self.controller.logit_scale.clone()  # several processes cannot share a parameter that is an output
+        # a copy, because in distributed training a parameter cannot itself be an output
+        scale = self.controller.logit_scale.clone()
         texts: Any = self.texts if self.controller.words is None else self._encoded()
         return F.normalize(content, dim=-1), F.normalize(degradation, dim=-1), texts, scale
 
 
 class _Views(Dataset[dict[str, Any]]):
-    """Degraded images as CLIP takes them: squeezed after a random crop of most of it, or cut out and flipped."""
+    """Degraded images as CLIP's input: a large random crop squeezed to a square, or a square cut out, flipped."""
 
     def __init__(
         self, pairs: data.Pairs, size: int, options: ControllerTraining, captions: Mapping[str, str] | None
@@ -200,8 +206,8 @@ class _Views(Dataset[dict[str, Any]]):
 def crop_window(height: int, width: int, minimum: float, rng: np.random.Generator) -> tuple[slice, slice]:
     """Draw rows and columns of a crop by torchvision's rule for RandomResizedCrop, as the published training does.
 
-    It keeps a share of the area in [minimum, 1] at an aspect of 3/4 to 4/3; where ten draws do not fit, it is the
-    largest centred crop of such an aspect.
+    The crop keeps a share of the area in [minimum, 1], at an aspect ratio from 3/4 to 4/3. If none of ten draws
+    fits into the image, it is the largest centred crop with such an aspect ratio.
     """
     for _ in range(10):
         area = height * width * rng.uniform(minimum, 1)
@@ -218,11 +224,11 @@ def crop_window(height: int, width: int, minimum: float, rng: np.random.Generato
 def read_captions(path: Path) -> dict[str, str]:
     """Read a table of degraded files and captions: {`task/stem`: caption}.
 
-    It is tab-separated with the columns filepath and title, `caption: degradation`, as published; the degradation
-    is what follows the last colon.
+    The table is tab-separated with the columns filepath and title, as published. A title is
+    `caption: degradation`; the degradation is the text after the last colon.
 
     Raises:
-        RestorebenchError: there is no such file, a line of it has no degradation, or two are of one image.
+        RestorebenchError: there is no such file, a line has no degradation, or two lines are for one image.
     """
     if not path.is_file():
         raise RestorebenchError(f"captions {path}: no such file")

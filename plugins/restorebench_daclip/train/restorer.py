@@ -1,4 +1,4 @@
-"""Stage two: the U-Net learns to lead noise to clean images, under the contexts of a frozen controller."""
+"""Stage two: the U-Net learns to turn noise into clean images, under the contexts of a frozen controller."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from restorebench_daclip.unet import UNet, UNetConfig
 
 
 class RestorerStage:
-    """Random states at random steps; the matching loss for the noise head, plain distance for the data head."""
+    """Training of the U-Net at random steps: matching loss for the noise head, a distance for the data head."""
 
     def __init__(self, options: RestorerTraining, cache: Path) -> None:
         self.options = options
@@ -50,7 +50,7 @@ class RestorerStage:
         self.source, self.validation = sources.opened(options)
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
-        """Yield patches from batch number `first` on."""
+        """Yield batches of patches, from batch number `first` on."""
         pairs = data.Pairs(self.source, self.options)
         patches = data.Patches(pairs, self.options.patch, self.options.turn)
         samples = _WithView(patches, self.controller) if self.options.context == "whole" else patches
@@ -59,24 +59,27 @@ class RestorerStage:
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Compare the prediction for one random state per image with what is right."""
+        """Compare the prediction for one random state per image with the target."""
         degraded, clean = batch["degraded"].to(device), batch["clean"].to(device)
         table = self._table(device)
-        steps, noise = self._drawn(batch["number"], clean)
+        steps, noise = self._draw(batch["number"], clean)
         state = sde.marginal(table, clean, degraded, steps, noise).contiguous(memory_format=torch.channels_last)
         contexts = self._contexts(batch, degraded)
         predicted = module(state, degraded, steps.flatten().float(), *contexts)
         if self.options.prediction == "data":
             predicted = predicted.float()
-            found = losses.data_loss(predicted, degraded, clean, self.options.loss)
+            loss = losses.data_loss(predicted, degraded, clean, self.options.loss)
             if self.options.spectrum:
-                found = found + self.options.spectrum * spectrum_distance(predicted, clean - degraded)
-            return found, {}
-        found = losses.matching_loss(table, predicted.float(), state, degraded, clean, steps, self.options.loss)
-        return found, {}
+                loss = loss + self.options.spectrum * spectrum_distance(predicted, clean - degraded)
+            return loss, {}
+        loss = losses.matching_loss(table, predicted.float(), state, degraded, clean, steps, self.options.loss)
+        return loss, {}
 
     def _contexts(self, batch: Mapping[str, Any], degraded: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode what the controller sees; whole images one by one, or bits would depend on their company."""
+        """Encode what the controller sees.
+
+        Whole images are encoded one by one, because otherwise the last bits would depend on the batch.
+        """
         controller = self.controller.to(degraded.device)
         with torch.no_grad():
             if self.options.context == "patch":
@@ -98,8 +101,8 @@ class RestorerStage:
             self.schedule = self.schedule.to(device)
         return self.schedule
 
-    def _drawn(self, numbers: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw each sample's step and noise from its own number."""
+    def _draw(self, numbers: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the step and the noise of each sample from the sample's number."""
         streams = [generator(self.options.seed, "state", int(number)) for number in numbers]
         last = self.options.steps
         steps = torch.tensor(
@@ -112,10 +115,10 @@ class RestorerStage:
         return steps.reshape(-1, 1, 1, 1).to(like.device), torch.stack(noise).to(like.device)
 
     def after_step(self) -> None:
-        """Nothing is bounded."""
+        """Do nothing: no parameter has bounds."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Restore centres by ten evaluations."""
+        """Restore the centres of validation images with ten evaluations."""
         assert isinstance(module, _Conditioned)  # what this stage trains, or its average
         assert self.validation is not None  # only called with data
         sampling = Sampling(
@@ -138,7 +141,7 @@ class RestorerStage:
         return restore_centres(self.validation, self.options.validation_images, restore, folder)
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the tensors, and beside them what sampling has to know; published files are the tensors alone."""
+        """Return the tensors, and as notes the settings that sampling needs; published files have no notes."""
         assert isinstance(module, _Conditioned)  # what this stage trains, or its average
         given = self.options
         trained = OfTraining(given.prediction, given.steps, given.max_sigma)
@@ -146,7 +149,7 @@ class RestorerStage:
 
 
 class _WithView(Dataset[dict[str, Any]]):
-    """Patches, with what the controller sees of the whole degraded image, and the number of the pair."""
+    """Patches, each with the controller's view of the whole degraded image and with the number of its pair."""
 
     def __init__(self, patches: data.Patches, controller: Controller) -> None:
         self.patches, self.controller = patches, controller
@@ -160,7 +163,7 @@ class _WithView(Dataset[dict[str, Any]]):
 
 
 class _Conditioned(nn.Module):
-    """The U-Net with what its contexts contribute as one call, which is what training on many devices needs."""
+    """The U-Net and the contribution of its contexts as one module call, as distributed training needs it."""
 
     def __init__(self, unet: UNet) -> None:
         super().__init__()

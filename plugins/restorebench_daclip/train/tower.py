@@ -1,7 +1,7 @@
-"""Stage nought: a small visual tower learns, without labels, which views are of one photograph.
+"""Stage zero: a small visual tower learns, without labels, which views show the same photograph.
 
 After Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations" (ICML 2020): crops,
-flips and changes of colour; no blur, which is a degradation here.
+flips and changes of colour. There is no blur, because blur is a degradation here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class TowerStage:
-    """Two views of each clean photograph, against those of all others in the batch."""
+    """Training of the tower: two views of each clean photograph against the views of all others in the batch."""
 
     def __init__(self, options: TowerTraining, cache: Path) -> None:
         self.options = options
@@ -44,33 +44,33 @@ class TowerStage:
         self.source, self.validation = sources.opened(options)
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[dict[str, Any]]:
-        """Yield pairs of views from batch number `first` on."""
+        """Yield batches of pairs of views, from batch number `first` on."""
         views = _TwoViews(data.Pairs(self.source, self.options), self.options)
         return data.batches(views, self.options.batch_size, first, rank, world, self.options.workers)
 
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Contrast the first views with the second ones, both ways."""
+        """Contrast the first views with the second views, in both directions."""
         both = torch.cat((batch["one"], batch["other"])).to(device)
         one, other = F.normalize(module(both).float(), dim=-1).chunk(2)
-        found = losses.contrastive_loss(one, other, torch.tensor(-math.log(self.options.temperature)))
+        loss = losses.contrastive_loss(one, other, torch.tensor(-math.log(self.options.temperature)))
         own = torch.arange(len(one), device=device)
-        right = ((one @ other.T).argmax(-1) == own).float().mean()
-        return found, {"accuracy": float(right)}
+        accuracy = ((one @ other.T).argmax(-1) == own).float().mean()
+        return loss, {"accuracy": float(accuracy)}
 
     def after_step(self) -> None:
-        """Nothing is bounded."""
+        """Do nothing: no parameter has bounds."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Find each photograph's second view among those of all, in one batch."""
+        """Find each photograph's second view among the second views of all photographs, in one batch."""
         assert self.validation is not None  # only called with data
         samples = _TwoViews(data.Pairs(self.validation, self.options), self.options)
         batch = [samples[number] for number in range(self.options.validation_images)]
         with torch.no_grad():
             stacked = {name: torch.stack([each[name] for each in batch]) for name in ("one", "other")}
-            found, numbers = self.loss(module, stacked, device)
-        return {"contrast": float(found), **numbers}
+            loss, numbers = self.loss(module, stacked, device)
+        return {"contrast": float(loss), **numbers}
 
     def published(self, module: nn.Module) -> dict[str, Any]:
         """Return the tensors under open_clip's names."""

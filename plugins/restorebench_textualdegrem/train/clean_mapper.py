@@ -1,4 +1,4 @@
-"""Stage two: the CleanMapper, which alone learns."""
+"""Stage two: training of the CleanMapper alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from restorebench_textualdegrem.words import CleanMapper
 
 
 class CleanMapperStage(DrawingStage):
-    """What CLIP sees of a degraded image has to draw the clean one, once its words are cleaned."""
+    """Training in which cleaned words of a degraded image have to make Stable Diffusion draw the clean one."""
 
     def __init__(self, options: CleanMapperTraining, cache: Path) -> None:
         if options.mapper is None:
@@ -38,16 +38,16 @@ class CleanMapperStage(DrawingStage):
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Draw the clean image from the degraded one."""
+        """Return the loss of drawing the clean image from the words of the degraded one."""
         clean, degraded = (batch[name].to(device) for name in ("clean", "degraded"))
         return self.distance(module, clean, degraded, batch["number"]), {}
 
     def predicted(self, module: nn.Module, given: Noisy, seen: Tensor) -> Tensor:
-        """Predict the noise, led by cleaned words; gradients go back through Stable Diffusion to them."""
+        """Predict the noise from cleaned words; gradients reach the words through Stable Diffusion."""
         with torch.no_grad():
             words = self.mapper.to(seen.device)(self.parts.tokens(seen))
         return self.parts.noise_in(given.latents, given.times, self.parts.prompted(module(words)))
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the tensors, bare."""
+        """Return the tensors without anything around them."""
         return dict(module.state_dict())

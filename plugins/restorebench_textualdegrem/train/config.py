@@ -1,4 +1,4 @@
-"""What training of the stages is told, in YAML."""
+"""The configuration of each stage of training, as read from YAML."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from restorebench_textualdegrem.words import WORDS
 
 
 class _Drawing(Training):
-    """What the two mappers have in common: they learn by what Stable Diffusion would draw."""
+    """The options that both mappers share; they learn from what Stable Diffusion would draw."""
 
-    backbones: BackboneFiles = Field(description="the Stable Diffusion and the CLIP that stay as they are")
-    patch: int = Field(512, ge=16, multiple_of=8, description="side of what is drawn in px")
+    backbones: BackboneFiles = Field(description="the Stable Diffusion and the CLIP, which are not trained")
+    patch: int = Field(512, ge=16, multiple_of=8, description="side of the drawn images in px")
     turn: bool = Field(False, description="flip and transpose patches at random")
 
 
 class MapperTraining(_Drawing):
-    """Stage one: words that make Stable Diffusion draw what CLIP sees, degraded as it is."""
+    """Stage one: words that make Stable Diffusion draw the image that CLIP sees, with its degradation."""
 
-    average: None = Field(None, description="none: half of what learns is the U-Net's own")
-    words: int = Field(WORDS, ge=1, le=72, description="pseudo-words")
+    average: None = Field(None, description="not possible: half of the trained weights belong to the U-Net")
+    words: int = Field(WORDS, ge=1, le=72, description="number of pseudo-words")
 
 
 class CleanMapperTraining(_Drawing):
     """Stage two: from the words of a degraded image to words that draw the clean one."""
 
-    mapper: Path | None = Field(None, description="file of the Mapper; none fits `stable_diffusion: untrained`")
+    mapper: Path | None = Field(
+        None, description="file of the Mapper; leave it out with `stable_diffusion: untrained`"
+    )
 
     @model_validator(mode="after")
     def _has_its_mapper(self) -> Self:
@@ -40,31 +42,33 @@ class CleanMapperTraining(_Drawing):
 
 
 class GuidedTraining(Training):
-    """Stage three: a network that restores an image beside its guidance."""
+    """Stage three: a network that restores an image with the help of its guidance."""
 
     backbone: Literal["restormer", "nafnet", "promptir"]
     size: Literal["published", "tiny"] = Field("published", description="`tiny` is for trying out")
     offsets: bool = Field(
-        True, description="of Restormer's normalisation; false for Gaussian noise alone, as published"
+        True, description="offsets in Restormer's normalisation; as published, false only for Gaussian noise"
     )
     patch: int = Field(384, ge=8, multiple_of=4, description="side of the training patches in px")
     turn: bool = Field(True, description="flip and transpose patches at random; never the guidance")
     guidance: Path | None = Field(
         None,
-        description="folder of TASK/STEM.png for every pair, or STEM.png for all tasks, all of one size; else "
-        "the degraded patch itself",
+        description="folder with TASK/STEM.png for every pair, or STEM.png for all tasks, all of one size; by "
+        "default the degraded patch itself is the guidance",
     )
     alike: Literal["pixels"] | Published | Untrained | Path = Field(
         "published",
-        description="what finds the part of the guidance that a patch sees: DINOv2 ViT-B/14, downloaded or from a "
-        "folder as transformers keeps it; `untrained`, a tiny random one; or `pixels`",
+        description="how the part of the guidance for a patch is found: by DINOv2 ViT-B/14, downloaded or from a "
+        "folder in transformers' layout; by `untrained`, a tiny random one; or by `pixels`",
     )
-    validation_guidance: Path | None = Field(None, description="as `guidance`; by default the same folder")
+    validation_guidance: Path | None = Field(
+        None, description="`guidance` for validation; by default the same folder"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.guidance is None and self.validation_guidance is not None:
             raise ValueError("validation_guidance: give `guidance` too")
         if not self.offsets and self.backbone != "restormer":
-            raise ValueError(f"offsets: those of {self.backbone} are always there")
+            raise ValueError(f"offsets: {self.backbone} always has offsets; leave this option out")
         return self

@@ -1,4 +1,4 @@
-"""What both mappers are trained by: how well Stable Diffusion, led by words, tells the noise in an image."""
+"""The training of both mappers: how well Stable Diffusion predicts the noise in an image from words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Noisy(NamedTuple):
-    """Latents (B, 4, h, w) with noise, the time steps (B,) that say how much, and the noise itself."""
+    """Latents (B, 4, h, w) with noise, the time steps (B,) that decide how much, and the noise itself."""
 
     latents: Tensor
     times: Tensor
@@ -29,34 +29,34 @@ class Noisy(NamedTuple):
 
 
 def runtime(cache: Path) -> Runtime:
-    """Say where published parts are kept."""
+    """Return a runtime on the CPU with the cache folder for published parts."""
     return Runtime("cpu", 1, cache, {}, places.offline(), TEN, lambda kind, name: None)
 
 
 def noisy(parts: Backbones, images: Tensor, numbers: Tensor, seed: int) -> Noisy:
     """Encode images (B, 3, H, W) in [0, 1] and add noise; each sample's draws are a function of its number.
 
-    A latent is drawn from what the encoder says, then multiplied by Stable Diffusion's scale.
+    A latent is drawn from the encoder's distribution, then multiplied by Stable Diffusion's scale.
     """
     trained = parts.schedule.trained
     streams = [generator(seed, "noise", int(number)) for number in numbers]
     times = torch.tensor([int(each.integers(trained)) for each in streams], device=images.device)
-    said = parts.vae.encode(2 * images - 1).latent_dist
+    encoded = parts.vae.encode(2 * images - 1).latent_dist
 
-    def drawn() -> Tensor:
+    def draw() -> Tensor:
         each = [
-            torch.from_numpy(stream.standard_normal(said.mean.shape[1:], dtype="float32")) for stream in streams
+            torch.from_numpy(stream.standard_normal(encoded.mean.shape[1:], dtype="float32")) for stream in streams
         ]
         return torch.stack(each).to(images.device)
 
-    latents = (said.mean + said.std * drawn()) * parts.vae.config.scaling_factor
-    noise = drawn()
+    latents = (encoded.mean + encoded.std * draw()) * parts.vae.config.scaling_factor
+    noise = draw()
     share = parts.schedule.cumulated().to(images.device)[times][:, None, None, None]
     return Noisy(share.sqrt() * latents + (1 - share).sqrt() * noise, times, noise)
 
 
 class DrawingStage:
-    """The shared half of both stages; the other half says what leads the drawing, and what is drawn."""
+    """The part that both stages share; subclasses decide what is drawn, and from which words."""
 
     def __init__(self, options: MapperTraining | CleanMapperTraining, parts: Backbones, module: nn.Module) -> None:
         self.settings, self.parts, self.module = options, parts, module
@@ -69,11 +69,11 @@ class DrawingStage:
         return data.batches(patches, options.batch_size, first, rank, world, options.workers)
 
     def predicted(self, module: nn.Module, given: Noisy, seen: Tensor) -> Tensor:
-        """Predict the noise of latents, led by what is seen in images (B, 3, H, W)."""
+        """Predict the noise of latents from the words of the images `seen` (B, 3, H, W)."""
         raise NotImplementedError
 
     def distance(self, module: nn.Module, target: Tensor, seen: Tensor, numbers: Tensor) -> Tensor:
-        """Return the mean squared error of the noise in `target`, led by `seen`."""
+        """Return the mean squared error of the noise in `target`, predicted from the words of `seen`."""
         if self.parts.text.device != target.device:
             self.parts.placed(target.device)
         with torch.no_grad():
@@ -81,10 +81,10 @@ class DrawingStage:
         return (self.predicted(module, given, seen).float() - given.noise).square().mean()
 
     def after_step(self) -> None:
-        """Nothing is bounded."""
+        """Do nothing: no weights have bounds."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Return the mean loss of the first pairs, each at the same place, time and noise every time."""
+        """Return the mean loss of the first pairs; each has the same crop, time step and noise every time."""
         assert self.validation is not None  # only called with data
         patch, found = self.settings.patch, []
         for number, pair in enumerate(self.validation.validation(self.settings.validation_images)):

@@ -1,4 +1,4 @@
-"""Stage one: the Mapper, and the keys and values of cross-attention that its words go through."""
+"""Stage one: training of the Mapper, and of the cross-attention keys and values for its words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from restorebench_textualdegrem.words import Mapper
 
 
 class MapperStage(DrawingStage):
-    """What CLIP sees of an image has to draw that image, whether it is degraded or clean."""
+    """Training in which the words of an image, degraded or clean, have to make Stable Diffusion draw it."""
 
     def __init__(self, options: MapperTraining, cache: Path) -> None:
         parts = backbones.load(options.backbones, runtime(cache)).frozen()
@@ -25,37 +25,37 @@ class MapperStage(DrawingStage):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             mapper = Mapper(options.words, seen, seen, width)
-        super().__init__(options, parts, _Led(mapper, parts))
+        super().__init__(options, parts, _Trained(mapper, parts))
 
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Draw the image that is seen."""
+        """Return the loss of drawing an image from its own words."""
         images = batch["degraded"].to(device)
         return self.distance(module, images, images, batch["number"]), {}
 
     def predicted(self, module: nn.Module, given: Noisy, seen: Tensor) -> Tensor:
-        """Predict the noise through the module, in which all that learns is."""
+        """Predict the noise by the module, which holds everything that is trained."""
         with torch.no_grad():
             tokens = self.parts.tokens(seen)
         out: Tensor = module(given.latents, given.times, tokens)
         return out
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the tensors of both, bare, as the generation takes them."""
-        assert isinstance(module, _Led)  # what this stage trains
+        """Return the tensors of the Mapper and of the projections together, as the generation takes them."""
+        assert isinstance(module, _Trained)
         return dict(module.mapper.state_dict()) | dict(module.projections.state_dict())
 
 
-class _Led(nn.Module):
-    """The Mapper and, the U-Net's own, the projections; what stays as it is, is used and not held."""
+class _Trained(nn.Module):
+    """The Mapper and the projections of the U-Net; parts that are not trained are used, but are no submodules."""
 
     def __init__(self, mapper: Mapper, parts: Backbones) -> None:
         super().__init__()
         self.mapper = mapper
         self.projections = nn.ModuleDict(cross_attention.layers(parts.unet)).requires_grad_(True)
-        self.parts = parts  # no module, so its weights are neither saved nor counted
+        self.parts = parts  # not an nn.Module, so its weights are neither saved nor counted
 
     def forward(self, latents: Tensor, times: Tensor, tokens: Tensor) -> Tensor:
-        """Predict the noise in latents, led by what CLIP sees."""
+        """Predict the noise in latents from CLIP's tokens."""
         return self.parts.noise_in(latents, times, self.parts.prompted(self.mapper(tokens)))

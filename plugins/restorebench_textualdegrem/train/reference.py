@@ -1,4 +1,4 @@
-"""Find the part of a guidance image that a training patch sees: that whose features are most alike."""
+"""Selection of the part of a guidance image for a training patch: the window with the most similar features."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from restorebench import Image, Runtime
 
 Features = Callable[[Tensor], Tensor]
-"""(B, 3, H, W) in [0, 1] -> (B, any), of which only directions count."""
+"""(B, 3, H, W) in [0, 1] -> vectors (B, any), of which only the directions matter."""
 
 _PATCH = 14  # px, of DINOv2
-_STRIDES = 4  # how many steps make the side of a window
+_STRIDES = 4  # strides per side of a window
 
 
 def windows(image: Image, side: int) -> Image:
-    """Cut all squares at a quarter of their side from each other out of (H, W, 3): (n, side, side, 3).
+    """Cut (H, W, 3) into square windows that are a quarter of their side apart: (n, side, side, 3).
 
-    What lies beyond the last step belongs to none.
+    Pixels beyond the last step are in no window.
     """
     stride = side // _STRIDES
     found = np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))[::stride, ::stride]
@@ -36,7 +36,7 @@ def windows(image: Image, side: int) -> Image:
 
 
 def most_alike(features: Features, seen: Tensor, candidates: Tensor) -> Tensor:
-    """Choose for each image (B, 3, s, s) the candidate (B, n, 3, s, s) of the greatest cosine: (B, 3, s, s)."""
+    """Choose for each image (B, 3, s, s) the candidate (B, n, 3, s, s) with the greatest cosine: (B, 3, s, s)."""
     count, many = candidates.shape[:2]
     with torch.no_grad():
         own = F.normalize(features(seen), dim=-1)
@@ -46,19 +46,19 @@ def most_alike(features: Features, seen: Tensor, candidates: Tensor) -> Tensor:
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Take small images for features, around their mean: needs no files, and is not as published."""
+    """Return small images minus their mean as features; this needs no files, but is not as published."""
     small = F.interpolate(images, size=(32, 32), mode="bilinear", align_corners=False, antialias=True)
     return (small - small.mean(dim=(1, 2, 3), keepdim=True)).flatten(1)
 
 
 class Tokens:
-    """The patch tokens of a DINOv2, normalised, one after the other."""
+    """Features by a DINOv2: its normalised patch tokens, one after the other."""
 
     def __init__(self, model: Any) -> None:
         self.model = model.requires_grad_(False).eval()
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Look at images, resized to whole patches; the description names no other preparation."""
+        """Return features of images, resized to whole patches; the description names no other preparation."""
         if self.model.device != images.device:
             self.model.to(images.device)
         sides = [max(side // _PATCH, 1) * _PATCH for side in images.shape[-2:]]
@@ -68,11 +68,11 @@ class Tokens:
 
 
 def features_of(choice: Literal["pixels", "published", "untrained"] | Path, runtime: Runtime) -> Features:
-    """Return what compares windows.
+    """Return the function whose features compare windows.
 
     Raises:
-        MissingResource: transformers is not installed, or the folder is not there.
-        RestorebenchError: the folder is broken, or of something else.
+        MissingResource: transformers is not installed, or the folder is missing.
+        RestorebenchError: the folder is broken, or holds something else.
     """
     if choice == "pixels":
         return pixels
@@ -87,8 +87,8 @@ def features_of(choice: Literal["pixels", "published", "untrained"] | Path, runt
     folder = choice if isinstance(choice, Path) else weights.fetch_folder(published.DINO_FILES, runtime)
     if not (folder / "config.json").is_file():
         raise MissingResource(
-            f"{folder}: no config.json; put DINOv2 ViT-B/14 there, as transformers does: {published.DINO}, or say "
-            "`alike: published`"
+            f"{folder}: no config.json; put DINOv2 ViT-B/14 there, in transformers' layout: {published.DINO}, or "
+            "set `alike: published`"
         )
     model = backbones.network(Dinov2Model, folder)
     if (found := model.config.patch_size) != _PATCH:

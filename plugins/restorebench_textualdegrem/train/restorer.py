@@ -1,4 +1,4 @@
-"""Stage three: a guided network on patches, each beside the part of its guidance that looks most like it."""
+"""Stage three: training of a guided network on patches, each with the most similar part of its guidance."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BUILD: dict[str, dict[str, Callable[[bool], nn.Module]]] = {
 
 
 class RestorerStage:
-    """The mean absolute difference between what is restored and what is clean."""
+    """Training of a guided network by the mean absolute difference between restored and clean patches."""
 
     def __init__(self, options: GuidedTraining, cache: Path) -> None:
         self.options = options
@@ -53,7 +53,7 @@ class RestorerStage:
             self.guidance if options.validation_guidance is None else GuidanceFolder(options.validation_guidance)
         )
         if self.guidance is not None:
-            _hold_sizes(self.guidance, self.source, options.patch)
+            _require_sizes(self.guidance, self.source, options.patch)
             self.features = reference.features_of(options.alike, runtime(cache))
         if self.shown is not None and self.validation is not None:
             for pair in self.validation.validation(options.validation_images):
@@ -72,7 +72,7 @@ class RestorerStage:
     def loss(
         self, module: nn.Module, batch: Mapping[str, Any], device: torch.device
     ) -> tuple[Tensor, dict[str, float]]:
-        """Compare what is restored with what is clean."""
+        """Return the mean absolute difference between restored and clean patches."""
         degraded, clean = batch["degraded"].to(device), batch["clean"].to(device)
         guidance = degraded
         if self.guidance is not None:
@@ -80,10 +80,10 @@ class RestorerStage:
         return (module(degraded, guidance).float() - clean).abs().mean(), {}
 
     def after_step(self) -> None:
-        """Nothing is bounded."""
+        """Do nothing: no weights have bounds."""
 
     def validate(self, module: nn.Module, folder: Path, device: torch.device) -> dict[str, float]:
-        """Restore 256 px centres, beside all of their guidance."""
+        """Restore centres of 256 px; the network gets the whole guidance image."""
         assert self.validation is not None  # only called with data
 
         def restore(degraded: Tensor, pair: Pair) -> Tensor:
@@ -95,14 +95,14 @@ class RestorerStage:
         return restore_centres(self.validation, self.options.validation_images, restore, folder)
 
     def published(self, module: nn.Module) -> dict[str, Any]:
-        """Return the tensors where published code looks for them."""
+        """Return the tensors under `params`, where published code looks for them."""
         return {"params": dict(module.state_dict())}
 
 
 class GuidedPatches(data.Patches):
-    """Patches, with the windows of their guidance, and themselves as they are before they are flipped and turned.
+    """Patches with the windows of their guidance, and with copies from before the flips and transpositions.
 
-    The guidance is neither flipped nor turned, so the windows are compared with what is not either.
+    The guidance is neither flipped nor transposed, so its windows are compared with these copies.
     """
 
     def __init__(self, pairs: data.Pairs, patch: int, turn: bool, guidance: GuidanceFolder) -> None:
@@ -112,13 +112,13 @@ class GuidedPatches(data.Patches):
     def cut(self, pair: Pair, number: int) -> dict[str, Any]:
         """Cut the patch of a sample out of its pair, and the windows out of its guidance."""
         sample = super().cut(pair, number)
-        rng = generator(self.pairs.seed, "sample", number)  # the same draws: the same place
+        rng = generator(self.pairs.seed, "sample", number)  # the same draws give the same crop
         seen, _ = data.cut_patch(pair.degraded, pair.clean, self.patch, False, rng)
         candidates = reference.windows(self.guidance.image(pair.name), self.patch)
         return sample | {"seen": data.tensor(seen), "windows": images.to_tensor(list(candidates))}
 
 
-def _hold_sizes(guidance: GuidanceFolder, source: Source, patch: int) -> None:
+def _require_sizes(guidance: GuidanceFolder, source: Source, patch: int) -> None:
     """Check before anything runs that every pair has guidance, all of one size, and large enough for a patch.
 
     Raises:
@@ -131,10 +131,10 @@ def _hold_sizes(guidance: GuidanceFolder, source: Source, patch: int) -> None:
     shown = [f"{path.name} has {height} x {width} px" for (height, width), path in sizes.items()]
     if len(sizes) > 1:
         raise RestorebenchError(
-            f"guidance {guidance.folder}: {shown[0]}, {shown[1]}; in training all have one size, as Stable "
+            f"guidance {guidance.folder}: {shown[0]}, {shown[1]}; in training all must have one size, as Stable "
             "Diffusion makes them"
         )
     if min(next(iter(sizes))) < patch:
         raise RestorebenchError(
-            f"guidance {guidance.folder}: {shown[0]}, less than a patch of {patch}; set `patch` to less"
+            f"guidance {guidance.folder}: {shown[0]}, smaller than a patch of {patch} px; set a smaller `patch`"
         )

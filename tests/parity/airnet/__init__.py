@@ -1,1 +1,1 @@
-"""Comparison with the published code, on arrays that it gave."""
+"""Comparison with the published code, on arrays that it computed."""

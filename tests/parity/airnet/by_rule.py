@@ -1,4 +1,4 @@
-"""Networks with weights by rule, as those that gave the arrays."""
+"""Networks with weights by rule, like those that computed the arrays."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _GAINS = {
     r"^R\.body\.\d\.body\.\d\.conv2\.weight$": 0.25,
     r"^R\.body\.\d\.body\.5\.weight$": 0.5,
 }
-"""What keeps fifty modulations in a row from being chaotic."""
+"""Factors of tensors by name; without them, fifty modulations in a row would be chaotic."""
 
 
 def gain(name: str) -> float:
-    """Return what a tensor is multiplied by."""
+    """Return the factor that a tensor is multiplied by."""
     return next((value for pattern, value in _GAINS.items() if re.search(pattern, name)), 1.0)
 
 
 def whole(queue: int = 1280) -> AirNet:
-    """Return the whole network, full size."""
+    """Return the whole network in full size."""
     network = AirNet(Sizes(queue=queue))
     rule_weights.fill(network, gain=gain)
     return network
 
 
 def for_images(network: AirNet) -> ImageNetwork:
-    """Return the part of a whole network that restores images, laid out as the restorer has it."""
+    """Return the part of a whole network that restores images, in the memory layout of the restorer."""
     part = ImageNetwork(Sizes()).eval()
     part.R.load_state_dict(network.R.state_dict())
     part.E_pre.load_state_dict(network.E.E.encoder_q.E_pre.state_dict())

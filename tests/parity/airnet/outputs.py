@@ -1,4 +1,4 @@
-"""The layout, one deformable convolution, one block in pieces, and whole restorations."""
+"""Comparisons of the layout, one deformable convolution, the parts of a block, and whole restorations."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def layout(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def deformable_convolution(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare one convolution that looks up to 6 px away, with either operator."""
+    """Compare one convolution with offsets of up to 6 px, with both operators."""
     stored = fixtures.arrays("dcn_unit")
     images, guide = tensor(stored["x"]), tensor(stored["inter"])
     layer = deformable.Deformable(8)
     layer.weight = torch.nn.Parameter(torch.empty(12, 8, 3, 3))
     fill(layer, lambda name: f"dcn_unit.{name}")
-    places = layer.conv_offset_mask(torch.cat((images, guide), dim=1))
-    yield Row("dcn_unit offset_mask_raw", distance(places, stored["offset_mask_raw"]), 1e-5)
+    offset_mask = layer.conv_offset_mask(torch.cat((images, guide), dim=1))
+    yield Row("dcn_unit offset_mask_raw", distance(offset_mask, stored["offset_mask_raw"]), 1e-5)
     for name, operator in OPERATORS.items():
         deformable.use(layer, operator)
         yield Row(f"dcn_unit out, {name}", distance(layer(images, guide), stored["out"]), 1e-5)
 
 
 def block(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare the first block in pieces, and the first group."""
+    """Compare the parts of the first block, the block, and the first group."""
     stored = fixtures.arrays("block_unit")
     images, guide = tensor(stored["x"]), tensor(stored["inter"])
-    group: Any = by_rule.whole().R.body[0]  # a module list does not tell what is in it
+    group: Any = by_rule.whole().R.body[0]  # Any: a module list does not declare its items
     first = group.body[0]
     ours = {
         "affine1": first.dgm1.sft(images, guide),
@@ -63,7 +63,7 @@ def block(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def restorations(fixtures: Fixtures, name: str) -> Iterator[Row]:
-    """Compare an image as the whole network and as the part for images restores it, and its encoding."""
+    """Compare an image restored by the whole network and by the part that restoring needs, and its encoding."""
     stored = fixtures.arrays(name)
     shape = stored["restored"].shape
     drawn = uniform(f"airnet/eval/{name.removeprefix('eval_')}/x", shape)

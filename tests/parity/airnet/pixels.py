@@ -1,4 +1,4 @@
-"""What happens to pixels: turned patches, noise and scores of the published scripts, and the learning rate."""
+"""Comparisons of turned patches, noise and scores of the published scripts, and of the learning rate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def learning_rates(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def noise(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare the host's noise, from the published script's draws, in grey levels cut off as there."""
+    """Compare the host's noise from the draws of the published script, in grey levels, truncated as there."""
     stored = fixtures.arrays("protocol_noise")
     find = discover().find
     drawn = np.random.RandomState(0)
@@ -66,7 +66,7 @@ def scores(fixtures: Fixtures) -> Iterator[Row]:
     """Compare PSNR and SSIM under the protocol `airnet`, on images that leave [0, 1].
 
     The published SSIM was computed on float32 images, where E[x^2] - E[x]^2 keeps few digits of a small variance.
-    So scikit-image is held to it on float32 images, and ours to scikit-image on float64 images.
+    So scikit-image is compared with it on float32 images, and ours with scikit-image on float64 images.
     """
     stored = fixtures.arrays("protocol_noise")
     values = fixtures.facts("protocol_metrics")["values"]
@@ -96,7 +96,7 @@ def _metric(find: Any, name: str) -> Callable[[Tensor, Tensor], float]:
 
 
 def _similarity(restored: Tensor, clean: Tensor, precision: type[np.floating[Any]]) -> float:
-    """Return scikit-image's SSIM with its default window of two images cut off at [0, 1]."""
+    """Return scikit-image's SSIM with its default window of two images clipped to [0, 1]."""
     pair = (each[0].clamp(0, 1).permute(1, 2, 0).numpy().astype(precision) for each in (restored, clean))
     return float(structural_similarity(*pair, channel_axis=2, data_range=1))
 

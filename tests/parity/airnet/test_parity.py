@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see tests/parity/airnet."""
+"""All comparisons with arrays that the published code computed; see tests/parity/airnet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_agrees_with_the_published_code(name):
 
 
 def test_a_wrong_network_is_noticed(monkeypatch):
-    """The comparison itself can fail: a scale around one, as elsewhere, gives another answer."""
+    """The comparison itself can fail: a scale around one, common elsewhere, gives another output."""
     right = Affine.forward
     monkeypatch.setattr(Affine, "forward", lambda self, images, guide: right(self, images, guide) + images)
     failed = {row.subject for row in compare("block_unit", FIXTURES) if not row.holds}
@@ -42,7 +42,7 @@ def test_a_queue_that_moves_before_the_loss_is_noticed(monkeypatch):
     right = MomentumContrast.forward
     monkeypatch.setattr(MomentumContrast, "forward", early)
     failed = {row.subject for row in compare("train_b3", FIXTURES) if not row.holds}
-    assert {"train_b3 logits", "train_b3 place in the queue"} <= failed
+    assert {"train_b3 logits", "train_b3 next position in the queue"} <= failed
 
 
 def test_the_command_prints_a_table(capsys):

@@ -50,34 +50,34 @@ def step(fixtures: Fixtures, name: str) -> Iterator[Row]:
 
 
 def _prepared(stored: Arrays, count: int) -> AirNet:
-    """Return the network in training, with the queue at its last place, so that it must begin anew."""
+    """Return the network in training mode, with the queue at its last position, so that it must wrap around."""
     network = by_rule.whole(256 * count).train()
     network.E.E.queue_ptr[0] = int(stored["queue_ptr_before"])
     return network
 
 
 def _queue(name: str, network: AirNet, before: Tensor, stored: Arrays) -> Iterator[Row]:
-    """Compare the queue: which columns changed, what is in them, and where it goes on."""
+    """Compare the queue: which columns changed, their values, and the next position."""
     contrast = network.E.E
     changed = (contrast.queue != before).any(dim=0).nonzero().flatten()
     expected = tensor(stored["queue_changed_idx"])
     same = torch.equal(changed, expected)
     yield Row(f"{name} which columns of the queue change", 0.0 if same else math.inf, 0.0)
-    # exact on the machine of the fixtures; another one's products may round otherwise
+    # exact on the machine that made the fixtures; products may be rounded differently on another one
     yield Row(f"{name} new columns", distance(contrast.queue[:, expected], stored["queue_new_cols"]), 1e-6)
-    yield Row(f"{name} place in the queue", distance(contrast.queue_ptr, stored["queue_ptr_after"]), 0.0)
+    yield Row(f"{name} next position in the queue", distance(contrast.queue_ptr, stored["queue_ptr_after"]), 0.0)
 
 
 def _encoders(name: str, network: AirNet, stored: Arrays) -> Iterator[Row]:
-    """Compare the follower's weights and both encoders' running statistics."""
-    learner: Encoder = network.E.E.encoder_q
-    follower: Encoder = network.E.E.encoder_k
+    """Compare the weights of the momentum encoder and the running statistics of both encoders."""
+    trained: Encoder = network.E.E.encoder_q
+    momentum: Encoder = network.E.E.encoder_k
     ours: dict[str, Any] = {
-        "encoder_k_E_pre_conv0_after": follower.E_pre.backbone[0].weight,
-        "encoder_k_mlp2_bias_after": follower.mlp[2].bias,
+        "encoder_k_E_pre_conv0_after": momentum.E_pre.backbone[0].weight,
+        "encoder_k_mlp2_bias_after": momentum.mlp[2].bias,
     }
-    for letter, encoder in (("q", learner), ("k", follower)):
-        norm: Any = encoder.E_pre.backbone[1]  # a Sequential does not tell what is in it
+    for letter, encoder in (("q", trained), ("k", momentum)):
+        norm: Any = encoder.E_pre.backbone[1]  # Any: a Sequential does not declare its items
         ours |= {f"bn_{letter}_mean_after": norm.running_mean, f"bn_{letter}_var_after": norm.running_var}
         if f"bn_{letter}_nbt_after" in stored:
             ours[f"bn_{letter}_nbt_after"] = norm.num_batches_tracked

@@ -1,4 +1,4 @@
-"""Print how far all is from the published code: `python -m tests.parity.daclip FOLDER [NAME ...]`."""
+"""Print the differences from the published code: `python -m tests.parity.daclip FOLDER [NAME ...]`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""How fast the solvers converge on exact denoisers: `python -m tests.parity.daclip.convergence`.
+"""Convergence of the solvers on exact denoisers: `python -m tests.parity.daclip.convergence`.
 
-Two toys in double precision, on the published cosine schedule, from step 100 to step 1 in steps of equal log-SNR.
-ODE: y_0 from two narrow Gaussians, greatest error of the end state over 64 starts. SDE: y_0 from one Gaussian,
-relative error of the end state's standard deviation, which is computed and not sampled.
+There are two toy problems in double precision, on the published cosine schedule, from step 100 to step 1 in equal
+steps of log-SNR. ODE: y_0 is from two narrow Gaussians; the error is the greatest of the end state over 64 starts.
+SDE: y_0 is from one Gaussian; the error is the relative one of the end state's standard deviation, which is
+computed and not sampled.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def two_modes(table: sde.Schedule) -> Predictor:
 
 
 def ladder(table: sde.Schedule, count: int) -> list[Level]:
-    """Return levels evenly spaced in log-SNR from T to 1, `count` steps apart: the state at 1 is compared."""
+    """Return levels evenly spaced in log-SNR, `count` steps from T to 1; the state at 1 is compared."""
     first, final = level(table, table.steps), level(table, 1)
     rise = (final.log_snr - first.log_snr) / count
     return [first, *(level_of_log_snr(table, first.log_snr + k * rise) for k in range(1, count)), final]
@@ -72,8 +73,8 @@ def ode_errors(counts: Sequence[int], order: Order, form: Form) -> list[float]:
 def sde_errors(counts: Sequence[int], order: Order, form: Form) -> list[float]:
     """Return the relative error of the end state's standard deviation for each number of evaluations.
 
-    States are linear in the draws, so images that see one draw each add up to the variance. A count is at most the
-    schedule's steps, as draws have their numbers.
+    States are linear in the draws, so the variance is the sum over images that get one draw each. A count is at
+    most the number of steps of the schedule, because draws are numbered by steps.
     """
     table = schedule()
 
@@ -83,7 +84,7 @@ def sde_errors(counts: Sequence[int], order: Order, form: Form) -> list[float]:
 
     def deviation(count: int) -> float:
         at, size = ladder(table, count), count + 1
-        unit = torch.eye(size, dtype=DOUBLE)  # image k sees the draw k alone: their squares add up
+        unit = torch.eye(size, dtype=DOUBLE)  # image k gets only draw k; the squares add up to the variance
 
         def draw(key: int) -> Tensor:
             return unit[0 if key > table.steps else len(at) - key].reshape(size, 1, 1, 1)
@@ -103,7 +104,7 @@ def observed_order(errors: Sequence[float]) -> float:
 
 
 def main() -> None:
-    """Print errors by evaluations, and the order that the last two show."""
+    """Print the errors by number of evaluations, and the order that the last two errors show."""
     kinds: dict[str, Callable[[Sequence[int], Order, Form], list[float]]] = {"ODE": ode_errors, "SDE": sde_errors}
     print(f"| solver | {' | '.join(map(str, EVALUATIONS))} | order |\n|---|{'---|' * (len(EVALUATIONS) + 1)}")
     for kind, errors_of in kinds.items():

@@ -38,7 +38,7 @@ def schedule_tables(fixtures: Fixtures) -> Iterator[Row]:
 
 
 _BASIS = {"theta": "thetas", "cumulative": "thetas_cumsum", "dt": "dt"}
-"""The tables that the others follow from, and what the published code calls them."""
+"""The tables that the others follow from, and their names in the published code."""
 
 
 def _basis(prefix: str, table: sde.Schedule, published: dict[str, Tensor]) -> Iterator[Row]:
@@ -54,7 +54,7 @@ def _basis(prefix: str, table: sde.Schedule, published: dict[str, Tensor]) -> It
 
 
 def _derived(prefix: str, table: sde.Schedule, published: dict[str, Any]) -> Iterator[Row]:
-    """Compare what follows from the basis of a table with what was published."""
+    """Compare the tables that follow from the basis with the published ones."""
     every = torch.arange(1, table.steps + 1)
     theta, cumulative, dt = (getattr(table, name).double() for name in _BASIS)
     once, here, before = theta[1:] * dt, cumulative[1:] * dt, cumulative[:-1] * dt
@@ -82,11 +82,12 @@ def _derived(prefix: str, table: sde.Schedule, published: dict[str, Any]) -> Ite
         "sigmas": table.sigma,
     }
     value, bound = exact["posterior_std"]
-    # it is taken as exp(log(variance) / 2): a rounding of the logarithm is one of its size in the result
+    # it is computed as exp(log(variance) / 2): a rounding error of the logarithm is a relative error of the result
     exact["posterior_std"] = value, bound + 2 * rounding.UNIT * value * (value / scale).log().abs()
     for name, (value, bound) in exact.items():
         apart = [(each.double() - value).abs() / bound for each in (ours[name], tensor(published[name]))]
-        worst = torch.stack(apart)[:, bound > 0].max()  # where it is 0, at the clean end, equal below
+        # where the bound is 0, at the clean end, both must be equal; see `same`
+        worst = torch.stack(apart)[:, bound > 0].max()
         same = all(
             torch.equal(each[bound == 0].double(), value[bound == 0])
             for each in (ours[name], tensor(published[name]))
@@ -140,7 +141,7 @@ def single_steps(fixtures: Fixtures) -> Iterator[Row]:
 
 # ---------------------------------------------------------------- trajectories
 
-_STATES = {
+_SAMPLERS = {
     "posterior": samplers.posterior,
     "sde": samplers.reverse_sde,
     "ode": samplers.reverse_ode,
@@ -148,7 +149,7 @@ _STATES = {
 
 
 def toy_runs(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare whole runs with a network in closed form."""
+    """Compare whole runs with a closed form as the network."""
     stored = fixtures.arrays("run_toy")
     mu = tensor(stored["mu"])
 
@@ -159,7 +160,7 @@ def toy_runs(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def tiny_runs(fixtures: Fixtures, name: str) -> Iterator[Row]:
-    """Compare whole runs with a small U-Net inside."""
+    """Compare whole runs with a small U-Net as the network."""
     stored = fixtures.arrays(f"run_{name}")
     mu, image, text = (tensor(stored[key]) for key in ("lq", "image_context", "text_context"))
     unet = fixtures.network(name, unet_of)
@@ -187,7 +188,7 @@ def _runs(
         def draw(step: int, last: int = table.steps) -> Tensor:
             return noise(f"{prefix}/zT" if step > last else f"{prefix}/z/{step}", tuple(mu.shape))
 
-        states = list(_STATES[sampler](Predictor(network, mu, table), draw))
+        states = list(_SAMPLERS[sampler](Predictor(network, mu, table), draw))
         wanted = {int(key.split("state")[1]): key for key in stored if key.startswith(f"{case}/state")}
         wanted[0] = f"{case}/final"
         worst = max(distance(states[table.steps - index], stored[key]) for index, key in wanted.items())

@@ -1,4 +1,4 @@
-"""Arrays of the published code, and the networks that gave them, with weights by rule."""
+"""Arrays of the published code, and the networks that computed them, with weights by rule."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.parity import comparing, rule_weights
 
 
 def fill(network: nn.Module) -> None:
-    """Give a network its weights by rule; what has two names gets those of `clip.visual`."""
+    """Give a network its weights by rule; tensors with two names get those of `clip.visual`."""
     rule_weights.fill(network, lambda name: re.sub(r"^visual\.", "clip.visual.", name))
 
 
@@ -26,7 +26,7 @@ class Fixtures(comparing.Fixtures):
         return self.facts(f"manifest_{name}")
 
     def network(self, name: str, build: Callable[[dict[str, Any]], nn.Module]) -> Any:
-        """Build a network, hold its keys and shapes to the manifest, and fill it."""
+        """Build a network, check its keys and shapes against the manifest, and fill it."""
         manifest = self.manifest(name)
         network = build(manifest["config"])
         comparing.hold_to_manifest(network, manifest["state_dict"], name)

@@ -16,7 +16,7 @@ from tests.parity.rule_weights import noise
 
 
 def unet_outputs(fixtures: Fixtures, name: str, allowed: float) -> Iterator[Row]:
-    """Compare the outputs of a U-Net, without the degradation context and at fractional times too."""
+    """Compare the outputs of a U-Net, also without the degradation context and at fractional times."""
     stored = fixtures.arrays(name)
     unet = fixtures.network(name, unet_of)
     cases = list(dict.fromkeys(key.split("/")[0] for key in stored))
@@ -41,7 +41,7 @@ def nafnet_outputs(fixtures: Fixtures, name: str, allowed: float) -> Iterator[Ro
 
 
 def _times(case: str) -> list[float]:
-    """Read the times off the name of a case such as B2_24x20_t1-99."""
+    """Read the times from the name of a case such as B2_24x20_t1-99."""
     return [float(time) for time in case.rpartition("_t")[2].split("-")]
 
 

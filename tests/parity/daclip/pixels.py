@@ -1,4 +1,4 @@
-"""What happens to pixels: preprocessing for CLIP, and the metrics and degradations of the host's plugins."""
+"""Comparisons of pixels: preprocessing for CLIP, and the metrics and degradations of the host's plugins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.parity.daclip.fixtures import Fixtures, fill
 
 
 def preprocessing(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare images as CLIP takes them, every fourth pixel."""
+    """Compare every fourth pixel of images that are prepared for CLIP."""
     stored = fixtures.arrays("clip_preprocess")
     for case in dict.fromkeys(key.split("/")[0] for key in stored):
         image = tensor(stored[f"{case}/rgb"]).permute(2, 0, 1)[None].float() / 255
@@ -51,13 +51,13 @@ def metrics(fixtures: Fixtures) -> Iterator[Row]:
             for border in (0, 4):
                 scored = replace(card.protocol(protocol), crop_border=border)
                 key = f"{name}{suffix}_crop{border}"
-                worst = max(_apart(_scored(card, scored, stored, case), values[case][key]) for case in values)
+                worst = max(_difference(_score(card, scored, stored, case), values[case][key]) for case in values)
                 yield Row(f"metric {key}", worst, 1e-9)
     with _backbone_by_rule():
         card = plugins.find("metric", "lpips")
         key = "lpips_alex_filled_backbone"
         protocol = card.protocol("rgb")
-        worst = max(_apart(_scored(card, protocol, stored, case), values[case][key]) for case in values)
+        worst = max(_difference(_score(card, protocol, stored, case), values[case][key]) for case in values)
         yield Row("metric lpips, AlexNet by rule", worst, 1e-5)
     for case, out in (("in", "out_bgr_uint8"), ("half_in", "half_out")):
         restored = tensor(stored[f"tensor2img/{case}"])[None]
@@ -72,7 +72,7 @@ def metrics(fixtures: Fixtures) -> Iterator[Row]:
     yield Row("luma in grey levels", float(((255 * ours_y).round() - levels).abs().max()), 0.0)
 
 
-def _scored(card: MetricInfo, protocol: ScoringProtocol, stored: Any, case: str) -> float:
+def _score(card: MetricInfo, protocol: ScoringProtocol, stored: Any, case: str) -> float:
     """Score one pair as a run does."""
     runtime = Runtime("cpu", 1, Path(), {}, True, TEN, lambda kind, name: None)
     metric = loaded(card, {}, runtime, protocol)
@@ -80,19 +80,19 @@ def _scored(card: MetricInfo, protocol: ScoringProtocol, stored: Any, case: str)
     return float(metric(*(prepare(image, protocol, network=card.network) for image in pair)))
 
 
-def _apart(ours: float, theirs: float | str) -> float:
+def _difference(ours: float, theirs: float | str) -> float:
     return 0.0 if ours == float(theirs) else abs(ours - float(theirs))  # both may be infinite
 
 
 @contextmanager
 def _backbone_by_rule() -> Iterator[None]:
-    """Let LPIPS find an AlexNet with weights by rule where it looks for the published one."""
+    """Make LPIPS load an AlexNet with weights by rule in place of the published one."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "hub" / "checkpoints"
-        place.mkdir(parents=True)
+        checkpoints = Path(folder) / "hub" / "checkpoints"
+        checkpoints.mkdir(parents=True)
         network = torchvision.models.alexnet(weights=None)
         fill(network)
-        torch.save(network.state_dict(), place / _PUBLISHED)
+        torch.save(network.state_dict(), checkpoints / _PUBLISHED)
         before = os.environ.get("TORCH_HOME")
         os.environ["TORCH_HOME"] = folder
         try:
@@ -112,15 +112,15 @@ def _unit(pixels: np.ndarray[Any, Any]) -> Tensor:
 # ---------------------------------------------------------------- degradations
 
 _PUBLISHED_SEVERITY = 4
-"""Where the synthesisers' ladders hold the published noise (sigma 50) and compression (quality 10)."""
+"""The severity at which our synthesisers have the published noise (sigma 50) and compression (quality 10)."""
 
 
 def degradations(fixtures: Fixtures) -> Iterator[Row]:
     """Compare noise from the same draws, compression, and white holes; in grey levels.
 
-    The published script cuts noisy values off to whole levels, where ours rounds when it writes; compared is
-    before that step. The published masks are not ours to draw: the formula that their result has is applied
-    to a mask of ours.
+    The published script truncates noisy values to whole levels, while our code rounds when it writes an image. So
+    our values are compared before they are rounded. Our code cannot draw the published masks, so the formula of
+    their result is applied to a mask of ours.
     """
     stored = fixtures.arrays("degrade")
     makers = synthesisers(["noisy", "jpeg-compressed", "uncompleted"])

@@ -1,4 +1,4 @@
-"""How far float32 may bring a value that is made of exponentials: the arithmetic behind a tolerance."""
+"""Bounds of the float32 error of values that are made of exponentials: the arithmetic behind tolerances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNIT = 2.0**-24
 
 
 def of_exponentials(formula: Callable[..., Tensor], *exponents: Tensor) -> tuple[Tensor, Tensor]:
-    """Evaluate `formula(exp(-x) for x in exponents)` in float64, with a bound of what float32 makes of it.
+    """Evaluate `formula(exp(-x) for x in exponents)` in float64, with a bound of its error in float32.
 
     x: float64, at least 0. In float32 x is a rounded product, which changes exp(-x) by x units. The exponential
     errs by one unit in its last place, which is two of ours, on any processor; at x = 0 it is exactly 1. Both
@@ -26,5 +26,5 @@ def of_exponentials(formula: Callable[..., Tensor], *exponents: Tensor) -> tuple
     bound = 8 * UNIT * result.detach().abs()
     for x, value, slope in zip(exponents, values, slopes, strict=True):
         error = torch.where(x > 0, 2 * (x + 2) * UNIT * value.detach(), 0.0)
-        bound += torch.where(error > 0, slope.abs() * error, 0.0)  # not infinity times nothing
+        bound += torch.where(error > 0, slope.abs() * error, 0.0)  # not infinity times zero
     return result.detach(), bound

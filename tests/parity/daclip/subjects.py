@@ -1,4 +1,4 @@
-"""What is compared, by name."""
+"""The comparisons, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see tests/parity/daclip."""
+"""All comparisons with arrays that the published code computed; see tests/parity/daclip."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_what_happens_to_photographs_agrees_with_the_published_code(shared, name
 
 
 def test_a_wrong_network_is_noticed():
-    """The comparison itself can fail: another time embedding, another answer."""
+    """The comparison itself can fail: another time embedding gives another output."""
     fixtures = Fixtures(FIXTURES)
 
     class Broken(Fixtures):
@@ -59,7 +59,7 @@ def test_nan_never_holds():
     assert not Row("x", float("nan"), 1.0).holds
 
 
-def test_weights_by_rule_have_their_known_digests():
+def test_weights_by_rule_stay_within_their_bounds():
     layer = torch.nn.Linear(3, 4)
     fill(layer)
     assert float(layer.weight.detach().abs().max()) <= 1.0  # sqrt(3 / 3)

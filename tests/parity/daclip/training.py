@@ -18,7 +18,7 @@ from tests.parity.rule_weights import noise
 
 
 def controller_losses(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare both contrastive terms and the gradients of all that is trained."""
+    """Compare both contrastive terms and the gradients of all trained parameters."""
     stored = fixtures.arrays("daclip_losses")
     controller: Controller = fixtures.network("daclip_tiny", Controller.of)
     controller.freeze()
@@ -56,7 +56,7 @@ def restorer_losses(fixtures: Fixtures) -> Iterator[Row]:
     after = dict(unet.named_parameters())
     for key in [key for key in stored if key.startswith("after_adamw/")]:
         name = key.partition("/")[2]
-        sure = gradients[name].abs() > 1e-7  # below, the sign of a gradient is rounding
+        sure = gradients[name].abs() > 1e-7  # below this, rounding decides the sign of a gradient
         worst = float(((after[name].detach() - tensor(stored[key])).abs() * sure).max())
         yield Row(f"restorer {key}", worst, 1e-6)
 
@@ -72,7 +72,7 @@ def _gradients(prefix: str, ours: dict[str, Tensor], stored: Any) -> Iterator[Ro
     names = [str(name) for name in stored["grad_names"]]
     norms = torch.stack([ours[name].norm() if name in ours else torch.tensor(0.0) for name in names]).double()
     published = tensor(stored["grad_norms"]).double()
-    same = (norms == 0) & (published == 0)  # what the loss does not reach
+    same = (norms == 0) & (published == 0)  # parameters that the loss does not depend on
     apart = torch.where(same, 0.0, (norms - published).abs() / published)
     yield Row(f"{prefix} norms of {len(names)} gradients, relative", float(apart.max()), _GRADIENT)
     for key in [key for key in stored if key.startswith("grad/")]:

@@ -1,1 +1,1 @@
-"""Comparison with arrays that the published code gave."""
+"""Comparison with arrays that the published code computed."""

@@ -1,4 +1,4 @@
-"""What has no network: schedules, samplers around a closed form, guidance, and operations on images."""
+"""Comparisons without networks: schedules, samplers with a closed form, guidance, and operations on images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SPACED = {
 
 
 def schedules(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare both schedules, the steps that samplers visit, and the ramp of guidance."""
+    """Compare both schedules, the steps that samplers visit, and the ramp of the guidance scale."""
     stored = tensors(fixtures, "schedules")
     kinds: tuple[Parameterisation, ...] = ("eps", "v")
     for kind in kinds:
@@ -49,9 +49,9 @@ def schedules(fixtures: Fixtures) -> Iterator[Row]:
             ours = schedule.sigmas(made, count)
             yield relative(f"{kind} sigmas of {count}", ours, stored[f"{kind}.edm{count}.sigmas"], 1e-6)
     visited = {"spaced": steps.spaced_steps, "ddim": steps.ddim_steps, "edm": steps.sigma_steps}
-    for key, told in stored.items():
+    for key, expected in stored.items():
         if found := re.fullmatch(r"([a-z]+)(\d+)\.timesteps", key):
-            yield equal(f"{found[1]} steps of {found[2]}", visited[found[1]](int(found[2])), told)
+            yield equal(f"{found[1]} steps of {found[2]}", visited[found[1]](int(found[2])), expected)
     at = stored["rescale_cfg_4.at_model_t"].tolist()
     ours = torch.tensor([schedule.ramp(SCALE, step) for step in at], dtype=torch.float64)
     yield absolute("ramp of guidance", ours, stored["rescale_cfg_4.scale"], 1e-12)
@@ -66,10 +66,10 @@ def trajectories(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def _run(stored: dict[str, Tensor], name: str, found: re.Match[str]) -> Iterator[Row]:
-    told: list[float] = []
+    evaluated: list[float] = []
 
     def network(state: Tensor, step: float, positive: bool) -> Tensor:
-        told.append(step)
+        evaluated.append(step)
         text = stored["c_txt" if positive else "uncond_c_txt"].mean(dim=(1, 2)).view(-1, 1, 1, 1)
         wave = 0.05 * torch.cos(torch.tensor(0.01 * step))
         return 0.3 * state + 0.2 * stored["c_img"] + 0.1 * text + wave
@@ -84,8 +84,8 @@ def _run(stored: dict[str, Tensor], name: str, found: re.Match[str]) -> Iterator
     yield relative(f"{name} final", visited[-1], stored[f"{name}.final"], allowed)
     if f"{name}.steps" in stored:
         yield relative(f"{name} states", torch.stack(visited), stored[f"{name}.steps"], allowed)
-    # both prompts may be evaluated at once, or the negative one not at all where the ramp is at 1
-    ours, theirs = (torch.tensor(_changes(each)) for each in (told, stored[f"{name}.t_calls"].tolist()))
+    # both prompts may be evaluated at once, or only the positive one, where the ramp is at 1
+    ours, theirs = (torch.tensor(_changes(each)) for each in (evaluated, stored[f"{name}.t_calls"].tolist()))
     yield absolute(f"{name} steps told", ours, theirs, 1e-3)
     if sampler not in ("dpm++-m2", "lms", "dpm++-2m"):
         drawn = draws("diffbir.traj.noise", stored["x_T"].shape)
@@ -95,8 +95,8 @@ def _run(stored: dict[str, Tensor], name: str, found: re.Match[str]) -> Iterator
 
 
 def _changes(values: list[float]) -> list[float]:
-    """Leave out what repeats the value before."""
-    return [value for place, value in enumerate(values) if not place or value != values[place - 1]]
+    """Leave out values that repeat the one before."""
+    return [value for index, value in enumerate(values) if not index or value != values[index - 1]]
 
 
 def guidance(fixtures: Fixtures) -> Iterator[Row]:
@@ -111,7 +111,7 @@ def guidance(fixtures: Fixtures) -> Iterator[Row]:
         yield relative(f"guidance {name} loss", loss.view(1), stored[f"{name}.loss"], 1e-5)
     table = schedule.spaced(Schedule("eps"), 50)
     limited = Guidance(stored["target"], None, None, 1.0, table.first, table.steps, start=600, stop=200)
-    ours = [int(limited.acts(place)) for place in range(50)]
+    ours = [int(limited.acts(index)) for index in range(50)]
     yield equal("guidance when it acts", ours, stored["applied_mask.start600_stop200"])
 
     def decode(latent: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def guided_steps(stored: dict[str, Tensor], decoder: str, decode: Decoder) -> It
         found = re.fullmatch(rf"{decoder}\.(\w+)\.idx(\d+)(\.repeat(\d))?\.z0_new", key)
         if not found:
             continue
-        name, place, repeats = key.removesuffix(".z0_new"), int(found[2]), int(found[4] or 1)
+        name, index, repeats = key.removesuffix(".z0_new"), int(found[2]), int(found[4] or 1)
         held = weights[found[1]]
         guide = Guidance(stored["target"], held, decode, 0.002, table.first, table.steps, repeats=repeats)
         # three repeats through the linear decoder diverge, on purpose
@@ -137,10 +137,10 @@ def guided_steps(stored: dict[str, Tensor], decoder: str, decode: Decoder) -> It
         clean, losses = stored["z0"], []
         for _ in range(repeats):
             losses.append(guide.pull(clean)[1])
-            clean = clean + guide.pull(clean)[0] / table.first[place]
-        moved = guide(stored["z0"], place)
+            clean = clean + guide.pull(clean)[0] / table.first[index]
+        moved = guide(stored["z0"], index)
         yield same(f"{name} repeats", torch.allclose(moved, clean))
-        mean = table.first[place] * moved + table.second[place] * stored["x_t"]
+        mean = table.first[index] * moved + table.second[index] * stored["x_t"]
         yield relative(f"{name} latent", moved, stored[f"{name}.z0_new"], allowed)
         yield relative(f"{name} posterior mean", mean, stored[f"{name}.posterior_mean"], allowed)
         yield relative(f"{name} loss", torch.stack(losses).mean().view(1), stored[f"{name}.loss"], allowed)

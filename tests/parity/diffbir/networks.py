@@ -1,4 +1,4 @@
-"""Networks of both stages: the map of names, and what they give under weights by rule."""
+"""Networks of both stages: the mapping of names, and the outputs with weights by rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY_SWINIR = SwinIRSizes(24, (2, 2), (2, 2))
 
 
 def names(fixtures: Fixtures) -> Iterator[Row]:
-    """Hold every name of the manifest to the stored map, and the full-size networks to the mapped names."""
+    """Compare the mapping of every name with the stored one, and full-size networks with the mapped names."""
     manifest, known = fixtures.facts("manifest_controlldm_v2.1"), fixtures.facts("key_map")
     ours: dict[str, dict[str, list[int]]] = {kind: {} for kind in by_rule.PREFIXES}
     wrong = 0
@@ -57,7 +57,7 @@ def small_diffusion(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def full_diffusion(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare them at full size; takes 5 GB and minutes."""
+    """Compare both at full size; this takes 5 GB and minutes."""
     yield from _diffusion(fixtures, "full_control_unet", Sizes())
 
 
@@ -66,9 +66,9 @@ def _diffusion(fixtures: Fixtures, name: str, sizes: Sizes) -> Iterator[Row]:
     manifest = _shapes(fixtures, sizes)
     unet, branch = (by_rule.part(kind, manifest, sizes) for kind in ("unet", "control"))
     parts = Parts(unet, branch, None, None)
-    told = {"encoder_hidden_states": stored["context"], "return_dict": False}
+    given = {"encoder_hidden_states": stored["context"], "return_dict": False}
     residuals, middle = branch(
-        torch.cat([stored["x"], stored["hint"]], 1), stored["timesteps"], controlnet_cond=stored["hint"], **told
+        torch.cat([stored["x"], stored["hint"]], 1), stored["timesteps"], controlnet_cond=stored["hint"], **given
     )
     every = [*residuals, middle]
     for key in sorted(stored):
@@ -77,30 +77,31 @@ def _diffusion(fixtures: Fixtures, name: str, sizes: Sizes) -> Iterator[Row]:
     if "control.absmean" in stored:
         means = torch.stack([each.abs().mean() for each in every])
         yield absolute(f"{name} control.absmean", means, stored["control.absmean"], _RESIDUALS)
-    (plain,) = unet(stored["x"], stored["timesteps"], **told)
+    (plain,) = unet(stored["x"], stored["timesteps"], **given)
     yield absolute(f"{name} eps_no_control", plain, stored["eps_no_control"], _OUTPUTS)
     for key, strength in (("eps", 1.0), ("eps_strength_0.6", 0.6)):
         if key in stored:
             ours = []
-            for place, step in enumerate(stored["timesteps"].tolist()):  # a batch of ours is always at one step
-                state, seen, words = (stored[each][[place]] for each in ("x", "hint", "context"))
+            # here all images of a batch are at one step, so they are evaluated one by one
+            for index, step in enumerate(stored["timesteps"].tolist()):
+                state, seen, words = (stored[each][[index]] for each in ("x", "hint", "context"))
                 ours.append(controlled(parts, state, step, seen, words, strength))
             yield absolute(f"{name} {key}", torch.cat(ours), stored[key], _OUTPUTS)
 
 
 def _shapes(fixtures: Fixtures, sizes: Sizes) -> dict[str, list[int]]:
-    """Return names and shapes of the control branch and the U-Net at a size: the miniature's, or the published."""
+    """Return names and shapes of the control branch and the U-Net: those of small networks, or the published."""
     if sizes == Sizes():
         return fixtures.facts("manifest_controlldm_v2.1")
     manifest = fixtures.facts("manifest_tiny_controlldm")
-    narrow = re.compile(r"attn2\.to_[kv]\.weight$")  # where the text comes in
+    narrow = re.compile(r"attn2\.to_[kv]\.weight$")  # these take the text
     return {
         name: [*shape[:1], sizes.text_width] if narrow.search(name) else shape for name, shape in manifest.items()
     }
 
 
 def autoencoder(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare the small autoencoder, and guided steps through its decoder."""
+    """Compare the small autoencoder: moments, latent and decoded image."""
     stored = tensors(fixtures, "tiny_vae")
     vae = small_vae(fixtures)
     posterior = vae.encode(stored["img"]).latent_dist
@@ -122,14 +123,14 @@ def small_vae(fixtures: Fixtures) -> Any:
 
 
 def texts(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare what a small text tower makes of the default prompts."""
+    """Compare the output of a small text tower for the default prompts."""
     stored = tensors(fixtures, "text_tiny")
     tower = by_rule.part("text", fixtures.facts("manifest_tiny_controlldm"), by_rule.TINY)
     yield absolute("text_tiny", text.encoded(tower, stored["tokens"]), stored["embedding"], _OUTPUTS)
 
 
 def swinir(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare SwinIR, small and published."""
+    """Compare SwinIR, small and at its published size."""
     stored = tensors(fixtures, "swinir")
     for name, sizes in (("tiny", TINY_SWINIR), ("full", SwinIRSizes())):
         network = by_rule.fill(stage1.swinir(sizes), "swinir.")
@@ -138,7 +139,7 @@ def swinir(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def bsrnet(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare BSRNet, small and published."""
+    """Compare BSRNet, small and at its published size."""
     stored = tensors(fixtures, "bsrnet")
     for name, network in (("tiny", RRDBNet(16, 2, 8)), ("full", RRDBNet())):
         filled = by_rule.fill(network, "bsrnet.")
@@ -146,7 +147,7 @@ def bsrnet(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def scunet(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare SCUNet, small and published, on a size that has to be padded."""
+    """Compare SCUNet, small and at its published size, on an image that has to be padded."""
     stored = tensors(fixtures, "scunet")
     for name, sizes in (("tiny", SCUNetSizes(depths=(2,) * 7)), ("full", SCUNetSizes())):
         network = by_rule.fill(stage1.scunet(sizes), "scunet.", lambda value: 0.5 if value.ndim >= 2 else 1.0)

@@ -1,4 +1,4 @@
-"""Complete runs at a small size, from 8-bit images to 8-bit images."""
+"""Complete runs of small networks, from 8-bit images to 8-bit images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CROP = (..., slice(200, 232), slice(300, 332))
 
 
 def condition(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare what stage 1 gives."""
+    """Compare the result of stage 1."""
     stored = tensors(fixtures, "e2e_tiny")
     clean = _cleaned(stored)
     yield same("e2e stage 1 size", list(clean.shape) == stored["cond_shape"].tolist())
@@ -35,7 +35,7 @@ def condition(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def run(fixtures: Fixtures, name: str) -> Iterator[Row]:
-    """Compare one run: its last latent, what is decoded, and the grey levels in the end."""
+    """Compare one run: its last latent, the decoded image, and the final grey levels."""
     stored = tensors(fixtures, "e2e_tiny")
     meta = json.loads(str(fixtures.arrays("e2e_tiny")["meta"]))["runs"][name]
     clean = _cleaned(stored)
@@ -46,7 +46,7 @@ def run(fixtures: Fixtures, name: str) -> Iterator[Row]:
     shown = pipeline.shown(latent)[..., :height, :width]
     yield relative(f"e2e {name} decoded", 2 * shown[_CROP] - 1, stored[f"{name}.decoded_crop"], 1e-4)
     restored = sizes.resized(colour.wavelet(shown, clean), *stored["lq"].shape[1:3])
-    levels = (255 * restored).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)  # cut off, as published
+    levels = (255 * restored).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)  # truncated, as published
     yield absolute(f"e2e {name} grey levels", levels, stored[f"{name}.out"], 1.0)
 
 

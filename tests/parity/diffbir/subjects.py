@@ -1,4 +1,4 @@
-"""What is compared, by name."""
+"""The subjects of comparison, by name."""
 
 from __future__ import annotations
 

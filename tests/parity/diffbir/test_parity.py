@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see tests/parity/diffbir."""
+"""Comparison of everything with arrays that the published code computed; see tests/parity/diffbir."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LIBRARIES = {
     **dict.fromkeys(("swinir", "scunet", "e2e_condition"), ("spandrel",)),
     "text_tiny": ("transformers",),
 }
-"""What a subject needs beside the host; everything where nothing is said."""
+"""The libraries that a subject needs besides the host; subjects that are not listed need all."""
 NEARBY = ("schedules", "trajectories", "image_ops", "guidance")
 ELSEWHERE = [name for name in SUBJECTS if name not in NEARBY]
-LONG = (pytest.mark.slow, pytest.mark.timeout(1800))  # a minute each, many where the machine is busy
+LONG = (pytest.mark.slow, pytest.mark.timeout(1800))  # a minute each; many minutes on a busy machine
 SLOW = {name for name in ELSEWHERE if name.startswith("e2e_v")} | {"full_control_unet", "swinir"}
 
 
@@ -53,13 +53,13 @@ def failed(name):
 
 
 def test_a_mean_over_blocks_in_place_of_a_sum_is_noticed(monkeypatch):
-    """The comparison itself can fail: the paper's words and its code differ here."""
+    """The comparison itself can fail: the paper's text and its code differ here."""
     monkeypatch.setattr(guidance, "BLOCK", 1)
     assert "guidance weights" in failed("guidance")
 
 
 def test_guidance_that_forgets_the_posterior_factor_is_noticed(monkeypatch):
-    def forgetful(self, clean, place):
+    def forgetful(self, clean, index):
         return clean + self.pull(clean)[0]
 
     monkeypatch.setattr(guidance.Guidance, "__call__", forgetful)

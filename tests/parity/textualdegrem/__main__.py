@@ -1,4 +1,4 @@
-"""Print how far all is from the published code: `python -m tests.parity.textualdegrem FOLDER [NAME ...]`."""
+"""A table of differences from the published code: `python -m tests.parity.textualdegrem FOLDER [NAME ...]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matching and transfer, on features that are given."""
+"""Matching and transfer of given features."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHANNELS = 4
 
 
 def aggregation(fixtures: Fixtures, name: str) -> Iterator[Row]:
-    """Compare places, scores, and what is brought at four scales."""
+    """Compare matched positions, scores, and transferred features at four scales."""
     stored = fixtures.arrays(f"aggregation_{name}")
     (height, width), guidance_size = CASES[name]
     shape = (1, _CHANNELS * TILE, height // TILE, width // TILE)
@@ -39,7 +39,7 @@ def aggregation(fixtures: Fixtures, name: str) -> Iterator[Row]:
         "corner_x": found.corner[..., 1],
         "block_wh": torch.tensor(found.block[::-1]),
     }
-    if name != "single_block_64":  # its block goes round, so that equal candidates occur
+    if name != "single_block_64":  # its block wraps around, so several candidates are equal
         ours["fine_index"] = found.fine_index[0]
     for key, value in ours.items():
         same = torch.equal(value, tensor(stored[key]).to(value.dtype))
@@ -47,11 +47,11 @@ def aggregation(fixtures: Fixtures, name: str) -> Iterator[Row]:
     scores = {"coarse_score": found.coarse_score, "fine_score": found.fine_score[0]}
     for key, value in scores.items():
         yield Row(f"aggregation {name} {key}", distance(value, stored[key]), _ALLOWED)
-    brought = transfer(found, guidance, (height // TILE**2, width // TILE**2))
-    mean = distance(brought[0].mean(dim=(0, 2, 3)), stored["warp_l1_mean"])
+    transferred = transfer(found, guidance, (height // TILE**2, width // TILE**2))
+    mean = distance(transferred[0].mean(dim=(0, 2, 3)), stored["warp_l1_mean"])
     yield Row(f"aggregation {name} warp_l1_mean", mean, _ALLOWED)
-    brought[0] = brought[0][..., ::2, ::2]
-    for key, value in zip(_LEVELS, brought, strict=True):
+    transferred[0] = transferred[0][..., ::2, ::2]
+    for key, value in zip(_LEVELS, transferred, strict=True):
         yield Row(f"aggregation {name} {key}", distance(value, stored[key]), _ALLOWED)
 
 

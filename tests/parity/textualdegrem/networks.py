@@ -1,4 +1,4 @@
-"""The guided networks: layout, weights, where they look, and what they restore."""
+"""The guided networks: layout, weights, matched positions, and restored images."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ CASES = (
     "nafnet_full_128x128",
 )
 _RESTORED = 3e-5
-"""The greatest difference of what is restored, relative to its norm: weights by rule give values of up to 18, not
-of an image. A convolution of 9 x 384 float32 products errs by about sqrt(3456) roundings of 2^-24, 3.5e-6 of its
-result; a hundred such layers, whose errors are independent, by ten times that."""
+"""The greatest difference of a restored image, relative to its norm: weights by rule give values of up to 18. A
+convolution of 9 x 384 float32 products has an error of about sqrt(3456) roundings of 2^-24, which is 3.5e-6 of
+its result. A hundred such layers with independent errors have ten times that error."""
 _SCORE = 1e-4
-"""The greatest difference of a correlation, which is at most 1."""
+"""The greatest difference of a correlation; a correlation is at most 1."""
 
 _ATTENTIONS = 16
 
@@ -52,7 +52,7 @@ def layout(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def _mappers(fixtures: Fixtures, facts: dict[str, Any]) -> Iterator[Row]:
-    """Compare both mappers, and the projections that lie in the first one's file."""
+    """Compare both mappers, and the projections in the file of the first one."""
     mapper, clean = Mapper(), CleanMapper()
     hold_to_manifest(clean, fixtures.facts("manifest_clean_mapper"), "CleanMapper")
     yield Row("layout CleanMapper", abs(_count(clean) - facts["clean_mapper_params"]), 0.0)
@@ -71,7 +71,7 @@ def _count(network: torch.nn.Module) -> int:
 
 
 def restorations(fixtures: Fixtures, name: str) -> Iterator[Row]:
-    """Compare one restoration, the digest of the weights, and where the network looked."""
+    """Compare one restored image, the digest of the weights, and the matched positions."""
     kind, _, _ = name.rpartition("_")
     stored = fixtures.arrays(name)
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Everything against arrays that the published code gave; see tests/parity/textualdegrem."""
+"""Comparison of everything with arrays that the published code computed; see tests/parity/textualdegrem."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.parity.textualdegrem.__main__ import main
 from tests.parity.textualdegrem.subjects import SUBJECTS, compare
 
 FIXTURES = Fixtures(Path(__file__).with_name("fixtures"))
-SOURCES = {"layout": "facts", "text_model": "text_injection"}  # where it is not the subject's own name
+SOURCES = {"layout": "facts", "text_model": "text_injection"}  # file names that differ from the subject's name
 LARGE = {"mapper_w20_full", "restormer_full_withbias_64x64", "nafnet_full_128x128"}
 NEARBY = [
     name for name in SUBJECTS if list(FIXTURES.folder.glob(f"{SOURCES.get(name, name)}.*")) and name not in LARGE
@@ -51,7 +51,9 @@ def failed(name):
 def test_a_fusion_without_its_outer_residual_is_noticed(monkeypatch):
     """The comparison itself can fail."""
     right = guidance.fused
-    monkeypatch.setattr("restorebench_textualdegrem.restormer.fused", lambda blocks, features, brought: features)
+    monkeypatch.setattr(
+        "restorebench_textualdegrem.restormer.fused", lambda blocks, features, transferred: features
+    )
     assert failed("restormer_small_withbias_72x56") == {"restored, relative"}
     monkeypatch.setattr("restorebench_textualdegrem.restormer.fused", right)
     monkeypatch.setattr(
@@ -62,7 +64,7 @@ def test_a_fusion_without_its_outer_residual_is_noticed(monkeypatch):
 
 
 def test_prompts_are_seen(monkeypatch):
-    """Weights by rule make them tiny: only a tight tolerance sees them."""
+    """Weights by rule make prompts tiny, so only a tight tolerance shows a wrong one."""
     monkeypatch.setattr(
         "restorebench_textualdegrem.promptir.Prompt.forward",
         lambda self, features: features.new_zeros(

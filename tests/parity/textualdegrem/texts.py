@@ -1,4 +1,4 @@
-"""From an image to words, into a prompt, through attention and a few steps of diffusion."""
+"""The path from an image to words, into a prompt, and through attention and a few steps of diffusion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALLOWED = 2e-5
 
 
 def mappers(fixtures: Fixtures, name: str) -> Iterator[Row]:
-    """Compare words and restored words; the second network gets the stored words."""
+    """Compare words and cleaned words; the second network gets the stored words."""
     stored = fixtures.arrays(f"mapper_{name}")
     batch, words = stored["mapper_out"].shape[:2]
     tokens = drawn(f"textual/mapper/{name}/embs", (batch, 257, 1280), 2.0)
@@ -32,7 +32,7 @@ def mappers(fixtures: Fixtures, name: str) -> Iterator[Row]:
 
 
 def injection(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare token embeddings with words among them."""
+    """Compare token embeddings after words were inserted."""
     stored = fixtures.arrays("text_injection")
     embeddings = tensor(stored["table"])[tensor(stored["ids"])]
     ours = spliced(embeddings, tensor(stored["inj"]), tensor(stored["index"]))
@@ -40,7 +40,7 @@ def injection(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def text_model(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare what a tiny text model makes of prompts with and without words; needs transformers."""
+    """Compare a tiny text model's outputs for prompts with and without words; needs transformers."""
     from restorebench_textualdegrem.text_encoding import encoded
     from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -56,7 +56,7 @@ def text_model(fixtures: Fixtures) -> Iterator[Row]:
         eos_token_id=59,
     )
     model = CLIPTextModel(config)
-    # releases of transformers differ in whether names begin so
+    # releases of transformers differ in whether names begin with `text_model.`
     fill(model, lambda key: f"text_model.{key.removeprefix('text_model.')}")
     ids, words, index = (tensor(stored[key]) for key in ("ids", "inj32", "index"))
     yield Row("text_model plain", distance(encoded(model, ids), stored["tiny_clip_plain"]), _ALLOWED)
@@ -65,7 +65,7 @@ def text_model(fixtures: Fixtures) -> Iterator[Row]:
 
 
 class _Attention(nn.Module):
-    """Cross-attention as in a U-Net, its projections not yet those of a Mapper."""
+    """Cross-attention as in a U-Net, before its projections are replaced by those of a Mapper."""
 
     def __init__(self, channels: int, context: int, heads: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _Attention(nn.Module):
 
 
 def attention(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare attention whose keys and values were overwritten with the published replacement of its forward."""
+    """Compare attention with overwritten keys and values to the published replacement of its forward."""
     stored = fixtures.arrays("cross_attention")
     layer = _Attention(16, 12, heads=2)
     fill(layer, lambda key: f"xattn.{key}")
@@ -101,7 +101,7 @@ def attention(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def diffusion(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare the schedule, which steps are taken, and the first three of them under guidance."""
+    """Compare the schedule, the steps that are visited, and the first three steps with guidance."""
     stored: Any = fixtures.arrays("ddim_guidance")
     schedule = sampling.Schedule()
     times = schedule.times()
@@ -119,7 +119,7 @@ def diffusion(fixtures: Fixtures) -> Iterator[Row]:
 
 
 def preprocessing(fixtures: Fixtures) -> Iterator[Row]:
-    """Compare an image as the image encoder takes it."""
+    """Compare an image as prepared for the image encoder."""
     stored = fixtures.arrays("preprocess_clip")
     image = tensor(stored["image"]).permute(2, 0, 1)[None].float() / 255
     square = (255 * clip_input.centred(image)[0]).round().permute(1, 2, 0)

@@ -113,7 +113,7 @@ def test_what_is_repeated_beyond_the_border_reaches_no_other_place():
 def test_channels_that_no_folding_gives_are_refused(tmp_path, runtime, whole):
     state = dict(whole.state_dict()) | {"R.head.0.weight": torch.zeros(8, 6, 3, 3)}
     torch.save(state, tmp_path / "net.pth")
-    with pytest.raises(RestorebenchError, match="another network's"):
+    with pytest.raises(RestorebenchError, match="this file holds another network"):
         checkpoint.image_network(tmp_path / "net.pth", runtime)
 
 
@@ -160,13 +160,13 @@ def a_tensor_too_many(path, state):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (other_architecture, r"another network's \(bias, weight, \.\.\.\)"),
+        (other_architecture, r"this file holds another network \(bias, weight, \.\.\.\)"),
         (truncated, "truncated, or no checkpoint at all"),
         (code, "might run code; refused"),
         (a_page, "refused|no checkpoint at all"),
         (a_tensor_too_few, r"1 missing \(R\.tail\.0\.bias\)"),
         (another_shape, r"R\.tail\.0\.bias is \[4\], not \[3\]"),
-        (no_features, "another network's"),
+        (no_features, "this file holds another network"),
         (a_tensor_too_many, r"1 unexpected \(R\.extra\)"),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, runtime, whole, capsys, b
             checkpoint.whole_network(path)
     said = str(caught.value)
     assert str(path) in said
-    assert "expected: a state dictionary of AirNet's" in said
+    assert "expected: a state dictionary of AirNet, such as All.pth" in said
     assert "\n" not in said
     assert "this ran" not in capsys.readouterr().out
 
@@ -195,9 +195,9 @@ def test_published_weights_that_are_not_here_say_where_they_are(runtime, weights
 
 
 def test_published_weights_are_found_where_they_were_put(tmp_path, runtime, whole):
-    place = runtime.cache / "weights" / "airnet" / "Derain.pth"
-    place.parent.mkdir(parents=True)
-    torch.save(whole.state_dict(), place)
+    file = runtime.cache / "weights" / "airnet" / "Derain.pth"
+    file.parent.mkdir(parents=True)
+    torch.save(whole.state_dict(), file)
     assert isinstance(checkpoint.image_network("derain", runtime), ImageNetwork)
 
 

@@ -14,8 +14,8 @@ def drawn(count=2, channels=5, out=7, height=13, width=9, reach=3.0, dtype=torch
     def normal(*shape):
         return torch.randn(*shape, generator=generator, dtype=dtype)
 
-    places = reach * normal(count, 27, height, width)
-    return normal(count, channels, height, width), places, normal(out, channels, 3, 3)
+    offset_mask = reach * normal(count, 27, height, width)
+    return normal(count, channels, height, width), offset_mask, normal(out, channels, 3, 3)
 
 
 @pytest.mark.parametrize("reach", [0.0, 0.5, 3.0, 100.0])
@@ -25,20 +25,20 @@ def test_operators_agree_however_far_the_taps_look(reach, size):
     assert torch.allclose(by_gathering(*given), by_torchvision(*given), atol=1e-5)
 
 
-def test_places_on_the_border_agree():
-    images, places, weight = drawn(reach=0)
+def test_positions_on_the_border_agree():
+    images, offset_mask, weight = drawn(reach=0)
     for shift in (-2.0, -1.0, 0.0, 1.0, 2.0, 12.0, 13.0, 14.0):
-        places[:, :18] = shift
-        ours, theirs = (operator(images, places, weight) for operator in (by_gathering, by_torchvision))
+        offset_mask[:, :18] = shift
+        ours, theirs = (operator(images, offset_mask, weight) for operator in (by_gathering, by_torchvision))
         assert torch.allclose(ours, theirs, atol=1e-5), shift
 
 
 def test_chunks_and_layouts_change_nothing(monkeypatch):
-    images, places, weight = drawn()
-    expected = by_gathering(images, places, weight)
+    images, offset_mask, weight = drawn()
+    expected = by_gathering(images, offset_mask, weight)
     assert expected.is_contiguous(memory_format=torch.channels_last)
     monkeypatch.setattr(deformable, "_CHUNK", 20)
-    last = (each.contiguous(memory_format=torch.channels_last) for each in (images, places))
+    last = (each.contiguous(memory_format=torch.channels_last) for each in (images, offset_mask))
     assert torch.allclose(by_gathering(*last, weight), expected, atol=1e-6)
 
 
@@ -50,23 +50,23 @@ def test_gradients_agree():
         assert torch.allclose(ours.grad, theirs.grad, rtol=1e-4, atol=1e-3)
 
 
-def test_nan_places_give_nan_and_no_crash():
-    images, places, weight = drawn()
-    places[0, 0, 4, 4] = float("nan")
-    restored = by_gathering(images, places, weight)
+def test_nan_offsets_give_nan_and_no_crash():
+    images, offset_mask, weight = drawn()
+    offset_mask[0, 0, 4, 4] = float("nan")
+    restored = by_gathering(images, offset_mask, weight)
     assert restored[0, :, 4, 4].isnan().all()
     assert restored.isnan().sum() == weight.shape[0]
 
 
 @pytest.mark.parametrize("operator", [by_gathering, by_torchvision])
 def test_places_keep_their_fractions_in_low_precision(operator):
-    """In bf16 itself, place 300.5 would be 300."""
+    """In bf16 itself, position 300.5 would be 300."""
     images = torch.linspace(0, 1, 400)[None, None, None].expand(1, 1, 3, 400).contiguous()
-    places = torch.zeros(1, 27, 3, 400)
-    places[:, 1:18:2] = 0.5
+    offset_mask = torch.zeros(1, 27, 3, 400)
+    offset_mask[:, 1:18:2] = 0.5
     weight = torch.zeros(1, 1, 3, 3)
     weight[..., 1, 1] = 2  # the mask is a half
-    given = (each.bfloat16() for each in (images, places, weight))
+    given = (each.bfloat16() for each in (images, offset_mask, weight))
     seen = operator(*given)[0, 0, 1].float()
     assert seen.dtype == torch.float32
     assert float((seen[:-1] - (images[0, 0, 1, :-1] + images[0, 0, 1, 1:]) / 2).abs().max()) < 2**-8

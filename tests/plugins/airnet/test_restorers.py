@@ -28,7 +28,7 @@ def test_conformance(check):
 
 @pytest.fixture
 def restorer(tmp_path):
-    """Build a restorer of options; its weights are random, and places differ from pixel to pixel."""
+    """Build a restorer of options; its weights are random, and offsets differ from pixel to pixel."""
 
     def build(**options):
         torch.manual_seed(0)
@@ -102,4 +102,4 @@ def test_a_file_is_given_on_the_command_line(restorer, monkeypatch, capsys, tmp_
     assert images.read_size(tmp_path / "out" / "a.png") == (24, 31)
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pth")
     assert call("other.pth", "none") != 0
-    assert "other.pth: another network's" in capsys.readouterr().err
+    assert "other.pth: this file holds another network" in capsys.readouterr().err

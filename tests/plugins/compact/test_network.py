@@ -60,12 +60,12 @@ def test_cells_hold_means_and_extremes():
     assert np.allclose(found[4], cells.max(axis=(1, 3, 4)), atol=1e-6)
 
 
-def test_a_part_sees_its_place_in_the_whole(network, picture):
+def test_a_part_sees_its_position_in_the_whole(network, picture):
     """Features of the whole picture that a part samples are those that the whole samples there."""
     whole = view(np.tile(picture[:48, :64], (2, 2, 1)))
-    places, _ = network.overview(whole.statistics, whole.grid)
+    layout, _ = network.overview(whole.statistics, whole.grid)
     from restorebench_compact.network import _cut
 
-    everywhere = _cut(places, whole.box, (6, 8))
+    everywhere = _cut(layout, whole.box, (6, 8))
     box = torch.tensor([[0.5, 0.0, 1.0, 0.5]])
-    assert torch.allclose(_cut(places, box, (3, 4)), everywhere[:, :, 3:, :4], atol=1e-6)
+    assert torch.allclose(_cut(layout, box, (3, 4)), everywhere[:, :, 3:, :4], atol=1e-6)

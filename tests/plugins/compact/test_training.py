@@ -108,5 +108,5 @@ def test_the_exponent_falls_along_a_line():
 
 
 def test_a_weight_of_no_task_is_refused(options, tmp_path):
-    with pytest.raises(RestorebenchError, match="task_weights: 'fog' is not among the ten tasks"):
+    with pytest.raises(RestorebenchError, match="task_weights: 'fog' is not one of the ten tasks"):
         CompactStage(options(task_weights={"fog": 1.0}), tmp_path)

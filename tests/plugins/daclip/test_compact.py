@@ -159,8 +159,8 @@ def test_typical_features_are_measured_into_the_file(photographs, controller_fil
     assert min(float((single[-1] - each).abs().max()) for each in known) < 1e-5, "one photograph is its own mean"
     restorer = DACLIPIRSDE(DACLIPRestoration(**files), runtime(tmp_path))
     given = Batch(torch.rand(1, 3, 40, 40), (Detection(frozenset({"hazy"})),), (0,), (40, 40))
-    place = after.words.index("hazy")
-    assert torch.equal(restorer.contexts(given).degradation[0], after.clip.typical[place])
+    index = after.words.index("hazy")
+    assert torch.equal(restorer.contexts(given).degradation[0], after.clip.typical[index])
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_typical_features_are_measured_into_the_file(photographs, controller_fil
 def test_what_cannot_be_measured_is_said_in_one_line(arguments, complaint, controller_file, tmp_path):
     torch.save(Controller.of(checkpoint.TINY_CONTROLLER).state_dict(), tmp_path / "language.pt")
     shutil.copy(controller_file, tmp_path / "c.pth")
-    places = {"language": tmp_path / "language.pt", "file": tmp_path / "c.pth"}
+    files = {"language": tmp_path / "language.pt", "file": tmp_path / "c.pth"}
     with pytest.raises(SystemExit, match=f"^error: .*{complaint}"):
-        typical.main([each.format(**places) for each in arguments])
+        typical.main([each.format(**files) for each in arguments])
     assert (tmp_path / "c.pth").read_bytes() == controller_file.read_bytes()
 
 
@@ -185,7 +185,7 @@ def test_a_packed_file_is_not_overwritten_by_another_format(controller_file, pho
     packing.pack(controller_file, path, half=False)
     before = path.read_bytes()
     with pytest.raises(
-        SystemExit, match=r"^error: .*packed\.safetensors: packed already; measure for the weights"
+        SystemExit, match=r"^error: .*packed\.safetensors: packed already; run this on the weights"
     ):
         typical.main([str(path), "--clean", str(photographs), "--count", "1"])
     assert path.read_bytes() == before
@@ -278,18 +278,18 @@ def restorer_options(photographs, controller_file, output, **given):
 def test_contexts_of_whole_images_survive_an_interruption(photographs, controller_file, tmp_path):
     """Those that are held when it stops are encoded anew after it, and must give the same bits."""
     options = {
-        place: restorer_options(photographs, controller_file, tmp_path / place, schedule="constant", **given)
-        for place, given in (("once", {}), ("twice", {"iterations": 3}))
+        name: restorer_options(photographs, controller_file, tmp_path / name, schedule="constant", **given)
+        for name, given in (("once", {}), ("twice", {"iterations": 3}))
     }
     for chosen in (*options.values(), options["twice"].model_copy(update={"iterations": 4})):
         train(RestorerStage(chosen, tmp_path), chosen, lambda text: None)
-    one, other = (weights.read(tmp_path / place / "weights.pth") for place in options)
+    one, other = (weights.read(tmp_path / folder / "weights.pth") for folder in options)
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def test_a_share_of_steps_is_the_last_one(photographs, controller_file, tmp_path):
     stage = RestorerStage(restorer_options(photographs, controller_file, tmp_path, start_share=0.5), tmp_path)
-    steps, _ = stage._drawn(torch.arange(400), torch.zeros(1, 1, 1, 1))
+    steps, _ = stage._draw(torch.arange(400), torch.zeros(1, 1, 1, 1))
     assert 160 < int((steps == 100).sum()) < 260
 
 
@@ -313,7 +313,7 @@ def test_the_spectrum_loss_is_that_of_numpy():
     ("given", "message"),
     [
         ({"multipliers": (1, 1)}, "multipliers: the last two levels are"),
-        ({"attention_from": 3}, "attention_from: the last level has attention always"),
+        ({"attention_from": 3}, "attention_from: the last level, 2, always has attention"),
         ({"prediction": "noise"}, "spectrum: only the data head"),
     ],
 )

@@ -157,8 +157,8 @@ def test_every_sampler_takes_either_head_and_no_more_evaluations_than_asked(tmp_
     sampling = Sampling(sampler=sampler, prediction=prediction, steps=5)
     steering = Sampler(sampling, "cpu")
 
-    def evaluate(state, place):
-        count.append(place)
+    def evaluate(state, index):
+        count.append(index)
         return torch.zeros_like(state)
 
     restored = steering(evaluate, given)
@@ -177,9 +177,9 @@ def test_hoisting_constant_work_changes_nothing():
     state = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         bound = bind_unet(unet, given.degraded, times, conditioning)
-        for place, time in enumerate(times):
+        for index, time in enumerate(times):
             plain = unet(state, given.degraded, torch.tensor([time]), conditioning)
-            assert torch.allclose(bound(state, place), plain, atol=1e-5)
+            assert torch.allclose(bound(state, index), plain, atol=1e-5)
 
 
 def test_steps_of_a_solver_fit_its_schedule():
@@ -188,7 +188,7 @@ def test_steps_of_a_solver_fit_its_schedule():
 
 
 def test_nan_of_low_precision_is_repeated_in_fp32_only_if_allowed():
-    def evaluate(state, place):
+    def evaluate(state, index):
         return state * (float("nan") if torch.is_autocast_enabled("cpu") else 0.0)
 
     sampling = {"sampler": "multistep-ode", "steps": 2, "precision": "bf16", "prediction": "data"}
@@ -200,7 +200,7 @@ def test_nan_of_low_precision_is_repeated_in_fp32_only_if_allowed():
 
 
 def test_a_repetition_in_fp32_leaves_the_images_beside_alone():
-    def evaluate(state, place):
+    def evaluate(state, index):
         low = torch.is_autocast_enabled("cpu")
         spoilt = torch.tensor([1.0, float("nan") if low else 1.0])[: len(state), None, None, None]
         return (0.5 if low else 0.4) * state * spoilt
@@ -307,7 +307,7 @@ def test_files_are_given_on_the_command_line(call, tmp_path):
     code, out, error = call("detect", "a.png", "-m", "daclip", "--weights", "u.pth", "--workers", "0")
     assert (code, out) == (3, "")
     assert error.splitlines()[-1].startswith("failed: a: ")
-    assert error.endswith("another network's\n")
+    assert error.endswith("this file holds another network\n")
 
 
 def test_files_go_through_yaml_into_a_leaderboard(call, tmp_path):

@@ -44,11 +44,11 @@ def pairs(tmp_path_factory):
         "uncompleted": lambda image, rng: np.where(rng.random((64, 64, 1)) < 0.4, 1.0, image),
     }
     for task, damage in damages.items():
-        for place, image in enumerate(clean):
-            degraded = damage(image, generator(task, place)).clip(0, 1).astype(np.float32)
+        for index, image in enumerate(clean):
+            degraded = damage(image, generator(task, index)).clip(0, 1).astype(np.float32)
             for side, shown in (("LQ", degraded), ("GT", image)):
                 (root / task / side).mkdir(parents=True, exist_ok=True)
-                images.write_png(root / task / side / f"{place}.png", shown)
+                images.write_png(root / task / side / f"{index}.png", shown)
     return root
 
 
@@ -238,14 +238,14 @@ def test_paths_on_the_command_line_are_relative_to_the_working_directory(pairs, 
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_recipes_need_no_more_than_places(path):
-    places = ["output=x", "data.clean=y" if path.stem.startswith("compact") else "data.pairs=y"]
+def test_recipes_need_only_paths(path):
+    settings = ["output=x", "data.clean=y" if path.stem.startswith("compact") else "data.pairs=y"]
     kind = RestorerTraining
     if path.stem.endswith("controller"):
-        kind, places = ControllerTraining, [*places, "pretrained=z"]
+        kind, settings = ControllerTraining, [*settings, "pretrained=z"]
     elif path.stem.endswith("tower"):
         kind = TowerTraining
-    assert load(path, kind, places).iterations >= 150
+    assert load(path, kind, settings).iterations >= 150
 
 
 def test_a_configuration_that_is_not_there_names_the_recipes(capsys):
@@ -307,8 +307,8 @@ def test_samples_depend_on_their_number_alone(pairs):
     patches = Patches(Pairs(Folders(pairs, TASKS, None), seeded(pairs)), 32)
     one = patches[17]
     again = next(batch for batch in batches(patches, 4, first=4, rank=0, world=1, workers=0))
-    place = again["number"].tolist().index(17)
-    assert torch.equal(one["degraded"], again["degraded"][place])
+    index = again["number"].tolist().index(17)
+    assert torch.equal(one["degraded"], again["degraded"][index])
     assert one["degraded"].shape == one["clean"].shape == (3, 32, 32)
 
 
@@ -348,7 +348,7 @@ def test_captions_of_clean_images_are_written_as_training_reads_them(pairs, tmp_
     rows = captions.write(pairs, tmp_path / "c.csv", brightness)
     assert (rows, len(asked)) == (8, 2)  # the two clean images are the same under all four tasks
     read = read_captions(tmp_path / "c.csv")
-    assert read.keys() == {f"{task}/{place}" for task in TASKS for place in range(2)}
+    assert read.keys() == {f"{task}/{index}" for task in TASKS for index in range(2)}
     assert read["noisy/0"] == read["hazy/0"]
     assert read["noisy/0"].startswith("a photograph, of brightness ")
 
@@ -417,7 +417,7 @@ def test_gains_are_not_decayed(pairs, tmp_path):
 
 
 def test_captions_add_the_content_term(pairs, tmp_path):
-    lines = [f"x/{place}.png\ta photograph {place}: {task}" for task in TASKS for place in range(2)]
+    lines = [f"x/{index}.png\ta photograph {index}: {task}" for task in TASKS for index in range(2)]
     (tmp_path / "c.csv").write_text("\n".join(["filepath\ttitle", *lines]))
     options = controller_options(pairs, tmp_path, iterations=1, captions=tmp_path / "c.csv", loss="contrastive")
     entry = train(ControllerStage(options, tmp_path), options, quiet)[0]

@@ -40,7 +40,7 @@ def refused(call, *given):
 def test_every_rule_of_names_is_one_to_one():
     """Different published names never meet in one of the library's."""
     names = [f"input_blocks.{block}.0.in_layers.{layer}.weight" for block in (1, 2, 4, 5) for layer in (0, 2)]
-    names += [f"output_blocks.{block}.{place}.conv.weight" for block, place in ((2, 1), (5, 2), (8, 2))]
+    names += [f"output_blocks.{block}.{layer}.conv.weight" for block, layer in ((2, 1), (5, 2), (8, 2))]
     names += [f"input_blocks.{block}.0.op.weight" for block in (3, 6, 9)]
     targets = [key_map.target("unet", name) for name in names]
     assert len({*targets}) == len(names)
@@ -110,19 +110,22 @@ def test_a_whole_stable_diffusion_is_no_control_branch(tmp_path):
 
 def test_a_control_branch_for_images_is_refused(tmp_path):
     message = refused(checkpoint.control, saved(tmp_path / "c.pth", branch(channels=4)))
-    assert "sees no latent" in message
+    assert "takes no latent of an image" in message
     assert "8 channels" in message
 
 
 def test_a_control_branch_of_another_base_is_refused(tmp_path, diffusers):
     state = branch() | {"input_blocks.1.0.strange": torch.zeros(1)}
     message = refused(checkpoint.control, saved(tmp_path / "c.pth", state))
-    assert "input_blocks.1.0.strange belongs to no control of Stable Diffusion 2.1" in message
+    assert "input_blocks.1.0.strange is no tensor of the control of Stable Diffusion 2.1" in message
 
 
 def test_a_control_branch_is_no_base(tmp_path):
     message = refused(checkpoint.stable_diffusion, saved(tmp_path / "v2.pth", branch()))
-    assert "this is a control branch, without model.diffusion_model.*; expected: Stable Diffusion 2.1" in message
+    assert (
+        "this is a control branch and has no model.diffusion_model.*; expected: a whole Stable Diffusion 2.1"
+        in message
+    )
 
 
 def test_a_folder_without_its_parts_says_which_file_is_missing(tmp_path):
@@ -174,8 +177,8 @@ def test_a_file_in_the_original_layout_is_loaded_through_the_map_of_names(tmp_pa
     for side, depth in (("encoder", "down"), ("decoder", "up")):
         modules += [f"{side}.{name}" for name in ("conv_in", "conv_out", "norm_out")]
         modules += [f"{side}.mid.attn_1.{name}" for name in ("norm", "q", "k", "v", "proj_out")]
-        blocks = [f"mid.block_{place}" for place in (1, 2)]
-        blocks += [f"{depth}.{level}.block.{place}" for level in range(4) for place in range(3)]
+        blocks = [f"mid.block_{number}" for number in (1, 2)]
+        blocks += [f"{depth}.{level}.block.{number}" for level in range(4) for number in range(3)]
         layers = ("norm1", "conv1", "norm2", "conv2", "nin_shortcut")
         modules += [f"{side}.{block}.{layer}" for block in blocks for layer in layers]
         modules += [f"{side}.{depth}.{level}.{depth}sample.conv" for level in range(4)]
@@ -276,13 +279,17 @@ def old_archive(path):
             "a pickle that torch did not write",
         ),
         (lambda path: path.mkdir(), "o.safetensors", "a folder; name the file in it"),
-        (old_torch, "o.safetensors", "a file of torch before 1.6; save it anew"),
-        (old_archive, "o.safetensors", "it is no archive, as torch writes them"),
+        (old_torch, "o.safetensors", "a file of torch before 1.6; save it again"),
+        (old_archive, "o.safetensors", "it is not an archive as torch writes it"),
         (lambda path: torch.save({"a": 1}, path), "o.safetensors", "holds no named tensors"),
         (lambda path: torch.jit.script(torch.nn.Identity()).save(path), "o.safetensors", "a compiled program"),
         (lambda path: None, "o.safetensors", "no such file"),
-        (lambda path: torch.save({"a": torch.ones(1)}, path), "o.ckpt", "a .safetensors file; name it so"),
-        (lambda path: torch.save({"a": torch.ones(1)}, path), "there.safetensors", "is there already"),
+        (
+            lambda path: torch.save({"a": torch.ones(1)}, path),
+            "o.ckpt",
+            "a .safetensors file; give it this suffix",
+        ),
+        (lambda path: torch.save({"a": torch.ones(1)}, path), "there.safetensors", "exists already"),
         (lambda path: torch.save({"a": torch.ones(1)}, path), "gone/o.safetensors", "gone: no such folder"),
     ],
 )
@@ -295,7 +302,7 @@ def test_what_cannot_be_converted_is_one_line(tmp_path, capsys, make, target, me
     assert (tmp_path / "there.safetensors").read_bytes() == b""
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     message = refused(convert.write, tmp_path / "gone" / "o.safetensors", {"a": torch.ones(1)})
     assert "o.safetensors: cannot be written" in message
 

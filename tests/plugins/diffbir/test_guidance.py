@@ -30,14 +30,14 @@ def test_the_pull_is_the_gradient_of_the_loss():
     guide = Guidance(target, weights, torch.tanh, 0.5, torch.ones(1), (0,))
     pull, before = guide.pull(clean)
     assert before == guidance.loss(torch.tanh(clean), target, weights)
-    for place in [(0, 0, 3, 5), (0, 2, 15, 23), (0, 1, 8, 0)]:
+    for index in [(0, 0, 3, 5), (0, 2, 15, 23), (0, 1, 8, 0)]:
         nudged = []
         for sign in (1, -1):
             moved = clean.clone()
-            moved[place] += sign * 1e-6
+            moved[index] += sign * 1e-6
             nudged.append(float(guidance.loss(torch.tanh(moved), target, weights)))
         slope = (nudged[0] - nudged[1]) / 2e-6
-        assert float(pull[place]) == pytest.approx(-3000 * 0.5 * slope, rel=1e-5)
+        assert float(pull[index]) == pytest.approx(-3000 * 0.5 * slope, rel=1e-5)
 
 
 def test_guidance_finds_its_gradient_where_gradients_are_off():
@@ -58,7 +58,7 @@ def test_images_of_a_batch_are_guided_alone():
 def test_it_acts_between_its_bounds_alone():
     table = spaced(Schedule("eps"), 50)
     guide = Guidance(torch.zeros(1), None, None, 1.0, table.first, table.steps, start=600, stop=200)
-    acting = [table.steps[place] for place in range(50) if guide.acts(place)]
+    acting = [table.steps[index] for index in range(50) if guide.acts(index)]
     assert acting == [step for step in table.steps if 200 < step + 1 < 600]
     assert len(acting) < 50
 

@@ -137,7 +137,7 @@ def test_low_precision_is_near_fp32(build, batch, precision):
     assert (exact - low).abs().mean() < 0.02
 
 
-def test_noise_belongs_to_an_image_and_not_to_its_place_in_a_batch(build, batch):
+def test_noise_belongs_to_an_image_and_not_to_its_position_in_a_batch(build, batch):
     restorer, given = build(task="bfr"), batch(2, 40, 24)
     turned = replace(given, degraded=given.degraded.flip(0), keys=given.keys[::-1])
     assert torch.allclose(restorer.restore(given), restorer.restore(turned).flip(0), atol=1e-5)
@@ -158,7 +158,7 @@ def test_a_file_of_something_else_is_named_on_the_command_line(call, tmp_path):
     options = ("--option", "cleaner=other.pth", "--workers", "0")
     code, _, err = call("restore", "a.png", "-m", "diffbir-stage1", "-o", "out", *options)
     assert code != 0
-    assert "other.pth: this is another network's (bias, weight, ...); this version and task take BSRNet" in err
+    assert "other.pth: this is another network (bias, weight, ...); this version and task take BSRNet" in err
 
 
 # ---------------------------------------------------------------- texts

@@ -77,9 +77,12 @@ def a_number_that_is_none(path, state):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (other_architecture, r"another network's \(bias, weight, \.\.\.\); expected: a guided network's"),
+        (
+            other_architecture,
+            r"another network \(bias, weight, \.\.\.\); expected: the state dictionary of a guided network",
+        ),
         (truncated, "truncated, or no checkpoint at all"),
-        (without_guidance, r"a network without guidance \(no masa_enc\.conv_L1\.weight\)"),
+        (without_guidance, r"this network has no guidance \(no masa_enc\.conv_L1\.weight\)"),
         (a_tensor_too_few, r"1 missing \(masa_enc\.conv_L2\.bias\)"),
         (another_shape, r"masa_enc\.conv_L2\.bias is \[7\]"),
         (a_number_that_is_none, r"masa_enc\.conv_L2\.bias holds NaN"),
@@ -98,12 +101,12 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, kind, spoil, message):
 @pytest.mark.parametrize(("kind", "other"), list(permutations(NETWORKS, 2)))
 def test_a_file_of_another_backbone_names_the_restorer_for_it(tmp_path, kind, other):
     torch.save(NETWORKS[other][1]().state_dict(), tmp_path / "net.pth")
-    with pytest.raises(RestorebenchError, match=f"those of textual-{other}, not of textual-{kind}"):
+    with pytest.raises(RestorebenchError, match=f"they are for textual-{other}, not for textual-{kind}"):
         NETWORKS[kind][0](tmp_path / "net.pth")
 
 
 def test_a_file_that_is_not_there_is_missing(tmp_path, kind):
-    with pytest.raises(MissingResource, match=rf"no such file; expected: .* as textual-{kind} takes it"):
+    with pytest.raises(MissingResource, match=rf"no such file; expected: .* for textual-{kind}"):
         NETWORKS[kind][0](tmp_path / "net.pth")
     with pytest.raises(MissingResource, match="a folder; name the file in it"):
         NETWORKS[kind][0](tmp_path)
@@ -114,7 +117,9 @@ def test_a_mapper_that_is_not_there_or_none_says_what_makes_one(tmp_path, load):
     with pytest.raises(MissingResource, match=r"no such file; expected: .*restorebench_textualdegrem\.train"):
         load(tmp_path / "words.pth")
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "words.pth")
-    with pytest.raises(RestorebenchError, match=r"no mapper's \(bias, weight, \.\.\.\); expected: a \w*Mapper's"):
+    with pytest.raises(
+        RestorebenchError, match=r"this is no mapper \(bias, weight, \.\.\.\); expected: a \w*Mapper's"
+    ):
         load(tmp_path / "words.pth")
 
 
@@ -147,7 +152,7 @@ def test_both_mappers_come_from_their_files(tmp_path):
     assert list(projections) == ["a_attn2_to_k.weight"]
     assert mapper(torch.rand(2, 4, 6)).shape == (2, 3, 5)
     assert checkpoint.clean_mapper(tmp_path / "clean.pth")(torch.rand(2, 3, 5)).shape == (2, 3, 5)
-    with pytest.raises(RestorebenchError, match=r"clean\.pth: a CleanMapper's, for.*expected: a Mapper's"):
+    with pytest.raises(RestorebenchError, match=r"clean\.pth: this is a CleanMapper, because.*expected: a Mapper"):
         checkpoint.mapper(tmp_path / "clean.pth")
-    with pytest.raises(RestorebenchError, match=r"mapper\.pth: a Mapper's, not a CleanMapper's"):
+    with pytest.raises(RestorebenchError, match=r"mapper\.pth: this is a Mapper; expected: a CleanMapper"):
         checkpoint.clean_mapper(tmp_path / "mapper.pth")

@@ -68,7 +68,7 @@ def test_what_is_there_stays_and_the_rest_is_made(folder, capsys):
         (["LQ", "out", *GIVEN, "--steps", "many"], "error: --steps: .*valid integer"),
         (["LQ", "out", *GIVEN, "--mapper", "m"], "error: .*`mapper` does not fit `stable_diffusion: untrained`"),
         (["gone", "out", *GIVEN], "error: gone: no such folder"),
-        (["LQ", "LQ/a.png", *GIVEN], r"error: LQ/a\.png: no folder can be made there \(File exists\)"),
+        (["LQ", "LQ/a.png", *GIVEN], r"error: LQ/a\.png: this folder cannot be created \(File exists\)"),
         (["LQ", "out", *GIVEN, "--device", "moon"], "error: --device moon: .*; try cpu"),
         (["LQ", "out", *GIVEN, "--steps", "1000"], "error: --steps: .*less than 1000"),
         (["LQ", "out", *GIVEN, "--seed", str(2**64)], "error: --seed: .*less than"),
@@ -86,6 +86,6 @@ def test_a_full_disk_is_one_line(folder, monkeypatch):
 
     monkeypatch.setattr(images, "write_png", refuse)
     with pytest.raises(
-        SystemExit, match=r"error: .*a\.png: cannot be written \(No space left on device\); make room"
+        SystemExit, match=r"error: .*a\.png: cannot be written \(No space left on device\); free disk space"
     ):
         main([str(folder / "LQ"), str(folder / "out"), *GIVEN])

@@ -187,7 +187,7 @@ def nested_deeply(folder):
         (an_empty_schedule, RestorebenchError, "scheduler: no beta_start; take that of Stable Diffusion"),
         (another_mapper, RestorebenchError, r"mapper\.pt: 2 projections of cross-attention do not fit"),
         (fewer_words, RestorebenchError, r"clean\.pt: 1 words of 8 channels, but the Mapper gives 2 of 8"),
-        (fewer_tensors, RestorebenchError, r"clip: no CLIPVisionModel: 4 tensors are missing"),
+        (fewer_tensors, RestorebenchError, r"clip: no complete CLIPVisionModel: 4 tensors are missing"),
         (empty_weights, RestorebenchError, r"unet: no UNet2DConditionModel can be loaded"),
     ],
 )

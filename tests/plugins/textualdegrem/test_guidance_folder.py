@@ -92,7 +92,7 @@ def test_a_tile_is_matched_with_all_of_its_guidance(tmp_path):
 
 
 def test_images_without_names_have_no_guidance(tmp_path):
-    with pytest.raises(RestorebenchError, match="finds images by name, and this batch names none"):
+    with pytest.raises(RestorebenchError, match="finds images by name, but this batch has no names"):
         restorer(tmp_path).restore(replace(batch("noisy/a"), samples=()))
 
 
@@ -113,10 +113,10 @@ metrics: [psnr]
 def suite(call, tmp_path):
     """Three pairs, each with its guidance; returns what runs a suite and gives rows by restorer and image."""
     (tmp_path / "guided.yaml").write_text(SUITE)
-    for place, name in enumerate("abc"):
+    for number, name in enumerate("abc"):
         for side in ("LQ", "GT"):
-            write(tmp_path / "pairs" / "noisy" / side / f"{name}.png", 16, 16, 10 * place + (side == "GT"))
-        write(tmp_path / "guidance" / "noisy" / f"{name}.png", 20, 24, 100 + place)
+            write(tmp_path / "pairs" / "noisy" / side / f"{name}.png", 16, 16, 10 * number + (side == "GT"))
+        write(tmp_path / "guidance" / "noisy" / f"{name}.png", 20, 24, 100 + number)
 
     def run():
         code, out, err = call("run", "guided.yaml", "--workers", "0", "--out", "run")

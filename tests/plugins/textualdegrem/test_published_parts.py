@@ -56,9 +56,9 @@ def cache(parts, kept, tmp_path):
             (commit / "refs").mkdir(parents=True, exist_ok=True)
             (commit / "refs" / "main").write_text("abc")
             inside = file.name.partition("/")[2]
-            place = commit / "snapshots" / "abc" / inside
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (kept[part] / inside).rename(place)
+            path = commit / "snapshots" / "abc" / inside
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (kept[part] / inside).rename(path)
     return tmp_path / "cache"
 
 
@@ -114,9 +114,9 @@ def test_parts_put_there_by_hand_are_taken_all_or_none(cache, tmp_path):
     with pytest.raises(MissingResource, match=r"stable-diffusion-2-1-base: one part is in .*; put all of it in"):
         load(settings(tmp_path), runtime(cache), torch.float32)
     for path in [path for path in snapshot.rglob("*") if path.is_file()]:
-        place = by_hand / path.relative_to(snapshot)
-        place.parent.mkdir(exist_ok=True)
-        path.rename(place)
+        target = by_hand / path.relative_to(snapshot)
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
     load(settings(tmp_path), runtime(cache), torch.float32)
 
 

@@ -95,7 +95,7 @@ def test_guidance_is_made_once_for_all_tiles_of_an_image(restorer):
     ("options", "message"),
     [
         ({"guidance": "stable-diffusion"}, "needs `generation`"),
-        ({"generation": {"stable_diffusion": "untrained"}}, "`generation` does nothing under"),
+        ({"generation": {"stable_diffusion": "untrained"}}, "`generation` has no effect with"),
         (
             {"guidance": "stable-diffusion", "generation": {"stable_diffusion": "untrained", "clip": "x"}},
             "`clip` does not fit",
@@ -105,7 +105,10 @@ def test_guidance_is_made_once_for_all_tiles_of_an_image(restorer):
             "`mapper` is missing: a Stable Diffusion needs clip, mapper, clean_mapper",
         ),
         ({"guidance": "folder"}, "needs `guidance_folder`: where its images are"),
-        ({"guidance_folder": "x"}, "`guidance_folder` does nothing under `guidance: degraded`; say `folder`"),
+        (
+            {"guidance_folder": "x"},
+            "`guidance_folder` has no effect with `guidance: degraded`; set `guidance: folder`",
+        ),
         ({"guidance": "words"}, "Input should be 'degraded', 'folder' or 'stable-diffusion'"),
     ],
 )
@@ -141,4 +144,4 @@ def test_a_file_of_something_else_is_named_on_the_command_line(call, tmp_path):
         "restore", "a.png", "-m", "textual-nafnet", "-o", "out", "--weights", "other.pth", "--workers", "0"
     )
     assert code != 0
-    assert "other.pth: another network's" in err
+    assert "other.pth: this is another network" in err

@@ -26,10 +26,10 @@ def test_words_take_the_placeholder_s_place_and_the_end_is_cut_off():
     assert spliced(tokens, words[:, :1], torch.tensor([5])).flatten().tolist() == [0, 1, 2, 3, 4, 10]
 
 
-@pytest.mark.parametrize("place", [4, -1])
-def test_words_that_do_not_fit_are_refused(place):
+@pytest.mark.parametrize("index", [4, -1])
+def test_words_that_do_not_fit_are_refused(index):
     with pytest.raises(ValueError, match=r"3 words in place of token .* do not fit a prompt of 6 tokens"):
-        spliced(torch.zeros(1, 6, 1), torch.zeros(1, 3, 1), torch.tensor([place]))
+        spliced(torch.zeros(1, 6, 1), torch.zeros(1, 3, 1), torch.tensor([index]))
 
 
 def test_the_mean_over_patches_may_be_taken_before_the_last_layer():

@@ -38,20 +38,20 @@ def scene(seed, height=40, width=36):
     """A smooth coloured image."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width] / 40
-    waves = [np.sin(6 * rng.random() * rows + 9 * rng.random() * columns + place) for place in range(3)]
+    waves = [np.sin(6 * rng.random() * rows + 9 * rng.random() * columns + channel) for channel in range(3)]
     return (0.5 + 0.5 * np.stack(waves, axis=-1)).astype(np.float32)
 
 
 @pytest.fixture
 def data(tmp_path):
     """Two pairs, dark and as they are, and their guidance, which is larger."""
-    for place, name in enumerate("ab"):
-        clean = scene(place)
+    for number, name in enumerate("ab"):
+        clean = scene(number)
         for side, shown in (("GT", clean), ("LQ", 0.4 * clean)):
             (tmp_path / "pairs" / "noisy" / side).mkdir(parents=True, exist_ok=True)
             images.write_png(tmp_path / "pairs" / "noisy" / side / f"{name}.png", shown)
         (tmp_path / "guidance").mkdir(exist_ok=True)
-        images.write_png(tmp_path / "guidance" / f"{name}.png", scene(place, 24, 24))
+        images.write_png(tmp_path / "guidance" / f"{name}.png", scene(number, 24, 24))
     return tmp_path
 
 
@@ -146,8 +146,8 @@ def frozen_state(stage):
     """Return all tensors of the parts that a stage trains around."""
     parts = stage.parts
     held = {
-        f"{place} {name}": value
-        for place, each in enumerate(parts.networks)
+        f"{index} {name}": value
+        for index, each in enumerate(parts.networks)
         for name, value in each.state_dict().items()
     }
     return {name: value.clone() for name, value in held.items()}
@@ -247,7 +247,7 @@ def test_a_mapper_of_full_size_is_written_in_the_published_layout():
             attention_head_dim=(5, 10, 20, 20),
             use_linear_projection=True,
         )
-        stage = SimpleNamespace(module=mapper._Led(Mapper(), SimpleNamespace(unet=unet)))
+        stage = SimpleNamespace(module=mapper._Trained(Mapper(), SimpleNamespace(unet=unet)))
     assert sum(value.numel() for value in unet.parameters()) == 865_910_724
     assert shapes(mapper.MapperStage.published(stage, stage.module)) == manifest("mapper")
 
@@ -373,14 +373,14 @@ def test_guidance_is_not_turned_with_its_patch(options, data):
     stage = stage_of(options("restormer", batch_size=16))
     batch = next(stage.batches(0, 0, 1))
     turned = 0
-    for place, number in enumerate(batch["number"].tolist()):
+    for index, number in enumerate(batch["number"].tolist()):
         name = stage_pair(stage, number).name
         expected = images.to_tensor(list(windows(GuidanceFolder(data / "guidance").image(name), 16)))
-        assert torch.equal(batch["windows"][place], expected)
-        views = [batch["seen"][place].rot90(k, (1, 2)) for k in range(4)]
+        assert torch.equal(batch["windows"][index], expected)
+        views = [batch["seen"][index].rot90(k, (1, 2)) for k in range(4)]
         views += [view.flip(1) for view in views]
-        assert any(torch.equal(batch["degraded"][place], view) for view in views)
-        turned += not torch.equal(batch["degraded"][place], batch["seen"][place])
+        assert any(torch.equal(batch["degraded"][index], view) for view in views)
+        turned += not torch.equal(batch["degraded"][index], batch["seen"][index])
     assert turned > 8
 
 
@@ -392,9 +392,11 @@ def stage_pair(stage, number):
 
 def test_guidance_that_is_missing_or_does_not_fit_is_named_before_anything_runs(options, data):
     images.write_png(data / "guidance" / "b.png", scene(1, 24, 20))
-    with pytest.raises(RestorebenchError, match=r"a\.png has 24 x 24 px, b\.png has 24 x 20 px; in training all"):
+    with pytest.raises(
+        RestorebenchError, match=r"a\.png has 24 x 24 px, b\.png has 24 x 20 px; in training all must"
+    ):
         stage_of(options("restormer"))
-    with pytest.raises(RestorebenchError, match=r"a\.png has 24 x 24 px, less than a patch of 32"):
+    with pytest.raises(RestorebenchError, match=r"a\.png has 24 x 24 px, smaller than a patch of 32 px"):
         images.write_png(data / "guidance" / "b.png", scene(1, 24, 24))
         stage_of(options("restormer", patch=32))
     (data / "guidance" / "b.png").unlink()
@@ -429,7 +431,7 @@ def test_without_the_extra_training_says_how_to_install_it(options, monkeypatch)
         ("mapper", {"average": {"decay": 0.9}}, "average"),
         ("clean-mapper", {"mapper": "m.pth"}, "the untrained one has its own"),
         ("clean-mapper", {"backbones": {"stable_diffusion": "sd", "clip": "c"}}, "a Stable Diffusion needs one"),
-        ("nafnet", {"offsets": False}, "offsets: those of nafnet are always there"),
+        ("nafnet", {"offsets": False}, "offsets: nafnet always has offsets"),
         ("nafnet", {"guidance": None, "validation_guidance": "x"}, "validation_guidance: give `guidance` too"),
     ],
 )
