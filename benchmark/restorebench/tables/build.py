@@ -19,6 +19,7 @@ from restorebench.tables.detector_tables import detection_tables
 from restorebench.tables.leaderboard import Row, ScoredCell
 from restorebench.tables.standings import standings
 from restorebench.tables.status import RENDERED
+from restorebench.tables.telling import regret_table, telling_table
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Tables:
     leaderboard: pd.DataFrame
     comparisons: pd.DataFrame
     compared: Comparisons
+    telling: pd.DataFrame
+    regret: pd.DataFrame
     records: pd.DataFrame
     detectors: pd.DataFrame
     labels: pd.DataFrame
@@ -52,13 +55,16 @@ def build(board: Board, records: Iterable[Record], detections: Iterable[Detectio
     for detection in detections:
         detected[detection.digest][detection.sample] = detection
     averaged = averages.parts(board, cells)
-    found = compared(board, [*parts_of(cells), *averaged])
+    single = parts_of(cells)
+    found = compared(board, [*single, *averaged])
     scores, labels, confusion = detection_tables(board, detected)
     return Tables(
         board=board,
         leaderboard=_leaderboard(board, cells, averaged, found),
         comparisons=found.frame(),
         compared=found,
+        telling=telling_table(board, [*single, *averaged]),
+        regret=regret_table(board, cells),
         records=_records(board, cells),
         detectors=scores,
         labels=labels,

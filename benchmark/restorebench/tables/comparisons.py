@@ -121,56 +121,55 @@ def compared(board: Board, parts: Iterable[Part]) -> Comparisons:
     """Compare the rows of every part, by every column that ranks and by the column of the gain."""
     gain = leaderboard.gain_column(board)
     columns = [column for column in board.columns if column.ranks or column is gain]
-    contests = {
-        where: contest for part in parts for column in columns for where, contest in _contests(part, column)
-    }
+    contests = {where: found for part in parts for column in columns for where, found in _contests(part, column)}
     return Comparisons(board, dict(zip(contests, verdicts(list(contests.values())), strict=True)))
 
 
 def _contests(part: Part, column: Column) -> Iterator[tuple[Where, Contest]]:
     """Yield what is compared in a part by a column: each family, and its rows against identity."""
-    cells = _sound(part, column.name)
+    cells = sound(part, column.name)
     identity = next((name for name, found in cells.items() if leaderboard.is_identity(found[0].facts)), None)
     for family in Family:
         rows = [name for name, found in cells.items() if found[0].facts.family is family]
         if len(rows) > 1:
             yield (
                 Where(family, False, part.task, part.dataset, column.name),
-                _contest(part, cells, rows, column, identity, only_reference=False),
+                contest(part, cells, rows, column, identity),
             )
         beside = [*rows, identity] if identity is not None and identity not in rows else rows
         if identity is not None and rows and len(beside) > 1:
             yield (
                 Where(family, True, part.task, part.dataset, column.name),
-                _contest(part, cells, beside, column, identity, only_reference=True),
+                contest(part, cells, beside, column, identity, only_reference=True),
             )
 
 
-def _sound(part: Part, column: str) -> dict[str, Sequence[ScoredCell]]:
+def sound(part: Part, column: str) -> dict[str, Sequence[ScoredCell]]:
     """Keep the rows that have every score of every task that any row has."""
     every = [cell for cells in part.cells.values() for cell in cells]
-    sound = leaderboard.comparable(every, column, part.captured)
+    comparable = leaderboard.comparable(every, column, part.captured)
     return {
         name: cells
         for name, cells in part.cells.items()
         if sorted(cell.facts.task for cell in cells) == sorted(part.tasks)
-        and all(c.key in sound and c.tried(column, part.captured) for c in cells)
+        and all(c.key in comparable and c.tried(column, part.captured) for c in cells)
     }
 
 
-def _contest(
+def contest(
     part: Part,
     cells: Mapping[str, Sequence[ScoredCell]],
     names: Sequence[str],
     column: Column,
-    identity: str | None,
+    reference: str | None = None,
     *,
-    only_reference: bool,
+    only_reference: bool = False,
 ) -> Contest:
+    """Line up the scores of rows by a column. reference, only_reference: as `Contest` has them."""
     tasks = []
     for of_one_task in zip(*(cells[name] for name in names), strict=True):
         tried = of_one_task[0].tried(column.name, part.captured)
         samples = [sample for sample in of_one_task[0].facts.samples if sample.id in tried]
         values = [[cell.values[column.name][sample.id] for sample in samples] for cell in of_one_task]
         tasks.append(Scores(tuple(names), tuple(s.scene for s in samples), np.array(values)))
-    return Contest(tuple(tasks), column.higher_is_better, identity, only_reference)
+    return Contest(tuple(tasks), column.higher_is_better, reference, only_reference)
