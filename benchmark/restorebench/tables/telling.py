@@ -36,8 +36,8 @@ def telling_table(board: Board, parts: Sequence[Part]) -> pd.DataFrame:
     """Compare every restorer that is told the task with itself when it is told nothing, and by each detector.
 
     told_gain: score if told the task minus score if told nothing. detector_regret: score if told the task minus
-    score if told by the detector; negative where its mistakes help. Both are positive where the task helps, also for
-    columns in which less is better. Each pair is a family of its own.
+    score if told by the detector; negative where its mistakes help. Both are positive where the task helps, also
+    for columns in which less is better. Each pair is a family of its own.
     """
     asked = [
         (question, contest)
@@ -90,8 +90,8 @@ def _row(board: Board, question: _Question, verdict: Verdict) -> dict[str, Any]:
 def regret_table(board: Board, cells: Iterable[ScoredCell]) -> pd.DataFrame:
     """Split the regret of every restorer and detector by the true task and what the detector said.
 
-    One row per task and verdict: how many images, and the mean loss against being told the task, by the first column
-    that ranks. On clean inputs the loss is blank, and the images with a label are the false alarms.
+    One row per task and verdict: how many images, and the mean loss against being told the task, by the first
+    column that ranks. On clean inputs the loss is blank, and the images with a label are the false alarms.
     """
     column = next((column for column in board.columns if column.ranks), None)
     held = {(c.facts.dataset, c.facts.task, c.facts.restorer, c.facts.tell): c for c in cells}
