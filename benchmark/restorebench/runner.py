@@ -15,6 +15,7 @@ from restorebench.engine.stopping import Stop
 from restorebench.journal import journal as journals
 from restorebench.journal.journal import Journal
 from restorebench.journal.layout import SCORES, environment_key
+from restorebench.plan.additions import with_additions
 from restorebench.plan.build import build
 from restorebench.plan.names import look_up
 from restorebench.plan.plan import Plan, score_digests
@@ -48,6 +49,7 @@ def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[
         if error.rest is None:
             raise
         raise SuiteError("\n".join([str(error), *look_up(error.rest, catalog, Request()).problems])) from None
+    loaded = with_additions(loaded, settings.request, catalog)
     roots = {"data": settings.data.resolve()} if settings.data else {}
     return build(loaded, catalog, replace(settings.request, roots=roots))
 

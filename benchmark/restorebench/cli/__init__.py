@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from typing import Annotated
 
 import typer
 
@@ -17,10 +18,28 @@ app = typer.Typer(
     epilog="Exit codes: 0 success; 1 a bug; 2 a problem that you can fix, nothing is lost; 3 done, but some images"
     " or plugins failed; 130 interrupted by Ctrl-C, 143 by SIGTERM, finished work is kept.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from restorebench import __version__
+
+        print(f"restorebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
 for module in (runs, comparing, images, calibrating, information):
     module.register(app)
 

@@ -154,12 +154,15 @@ def score(
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="Protocols, as a,b; default: those of the run, or rgb.")
     ] = None,
+    pairing: Annotated[
+        str | None, typer.Option("--pairing", help="Rule that matches the file names, such as stem or rain100.")
+    ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead of a table.")] = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
 ) -> None:
-    """Score two folders, matched by stem, or score the saved images of a run again, into RUN/scores."""
+    """Score two folders, matched by name, or score the saved images of a run again, into RUN/scores."""
     from restorebench.commands import scores
 
     console.check_csv(csv_file)
@@ -169,6 +172,8 @@ def score(
         if names == ():
             raise RestorebenchError(f"{flag}: names none; name one, or leave it out")
     if clean is None:
+        if pairing is not None:
+            raise RestorebenchError("--pairing matches two folders; a run has its pairs already, so leave it out")
         from restorebench.cli.runs import finish
 
         with console.watched("the same command again continues", cells=True) as watch:
@@ -187,6 +192,7 @@ def score(
             clean,
             metrics=wanted[0] or ("psnr", "ssim"),
             protocols=wanted[1] or ("rgb",),
+            pairing=pairing,
             settings=settings,
             watch=watch,
         )

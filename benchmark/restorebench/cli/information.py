@@ -14,7 +14,7 @@ from restorebench.contract.cards import CARD_TYPES, MetricInfo
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -181,8 +181,22 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(table)
 
 
-def doctor(plugin: options.Plugin = None) -> None:
+def doctor(
+    plugin: options.Plugin = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Report on this installation: versions, devices, plugins, and what is broken."""
+    facts = _installation(tuple(plugin or ()))
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        _print_installation(facts)
+    if facts["broken"]:
+        raise typer.Exit(3)
+
+
+def _installation(plugins: Sequence[Path]) -> dict[str, Any]:
+    """Collect what `doctor` reports. versions: "" for what is not installed."""
     import importlib.util
     import os
     import platform
@@ -192,27 +206,51 @@ def doctor(plugin: options.Plugin = None) -> None:
     from restorebench.engine.environment import version
     from restorebench.suite.settings import cache_folder
 
-    catalog = discover(tuple(plugin or ()))
-    system = platform.system()
-    print(f"restorebench {version('restorebench')} on Python {platform.python_version()}, {platform.platform()}")
-    print(f"platform: {system}{'' if system == 'Linux' else ' (not supported: workers need Linux)'}")
-    for name in ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pandas", "pillow", "lpips"):
-        print(f"  {name} {version(name) or 'MISSING: pip install -e . again'}")
-    for name, extra in {"ray": "ray", "diffusers": "diffbir", "transformers": "diffbir"}.items():
-        lacking = f"not installed: pip install 'restorebench[{extra}]'"
-        print(f"  {name} {version(name) or lacking}")
-    print(f"cores: {os.cpu_count()}; disk free here: {shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB")
-    print(f"cache: {cache_folder()}")
-    print(f"devices: {_devices() if importlib.util.find_spec('torch') else 'torch is missing'}")
-    for name, entries in _by_plugin(catalog.entries).items():
-        print(f"plugin {name}: {len(entries)} cards")
-    for entry in catalog.entries:
-        if unavailable := _unavailable(entry):
-            print(f"unavailable {entry.kind} {entry.card.name}: {unavailable}")
-    for broken in catalog.broken:
-        print(f"BROKEN plugin {broken.plugin}: {broken.reason}")
-    if catalog.broken:
-        raise typer.Exit(3)
+    catalog = discover(plugins)
+    unavailable = [(entry, why) for entry in catalog.entries if (why := _unavailable(entry))]
+    return {
+        "restorebench": version("restorebench"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "supported": platform.system() == "Linux",
+        "versions": {name: version(name) or "" for name in _LIBRARIES},
+        "extras": {name: version(name) or "" for name in _EXTRAS},
+        "cores": os.cpu_count(),
+        "disk_free_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
+        "cache": str(cache_folder()),
+        "devices": _devices() if importlib.util.find_spec("torch") else "torch is missing",
+        "plugins": {name: len(entries) for name, entries in _by_plugin(catalog.entries).items()},
+        "unavailable": [{"kind": e.kind, "name": e.card.name, "reason": why} for e, why in unavailable],
+        "broken": {broken.plugin: broken.reason for broken in catalog.broken},
+    }
+
+
+_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pandas", "pillow", "lpips")
+_EXTRAS = {"ray": "ray", "diffusers": "diffbir", "transformers": "diffbir"}
+"""Libraries of optional extras, with the extra that installs each."""
+
+
+def _lacking(library: str) -> str:
+    return f"not installed: pip install 'restorebench[{_EXTRAS[library]}]'"
+
+
+def _print_installation(facts: Mapping[str, Any]) -> None:
+    system = facts["platform"].partition("-")[0]
+    print(f"restorebench {facts['restorebench']} on Python {facts['python']}, {facts['platform']}")
+    print(f"platform: {system}{'' if facts['supported'] else ' (not supported: workers need Linux)'}")
+    for name, version in facts["versions"].items():
+        print(f"  {name} {version or 'MISSING: pip install -e . again'}")
+    for name, version in facts["extras"].items():
+        print(f"  {name} {version or _lacking(name)}")
+    print(f"cores: {facts['cores']}; disk free here: {facts['disk_free_gib']} GiB")
+    print(f"cache: {facts['cache']}")
+    print(f"devices: {facts['devices']}")
+    for name, cards in facts["plugins"].items():
+        print(f"plugin {name}: {cards} cards")
+    for entry in facts["unavailable"]:
+        print(f"unavailable {entry['kind']} {entry['name']}: {entry['reason']}")
+    for name, reason in facts["broken"].items():
+        print(f"BROKEN plugin {name}: {reason}")
 
 
 def _devices() -> str:

@@ -23,7 +23,25 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the suite; the value is YAML."),
 ]
-Restorers = Annotated[str | None, typer.Option("--restorers", help="Only these restorers of the suite, as a,b.")]
+Restorers = Annotated[
+    str | None,
+    typer.Option(
+        "--restorers",
+        help="Only these restorers, as a,b or a:task,b; an installed one that the suite lacks is added.",
+    ),
+]
+Add = Annotated[
+    str | None, typer.Option("--add", help="Also these installed restorers, as a,b or a:task (told the task).")
+]
+SuiteMetrics = Annotated[
+    str | None, typer.Option("--metrics", help="These metrics instead of the suite's, as a,b.")
+]
+SuiteProtocols = Annotated[
+    str | None, typer.Option("--protocols", help="These protocols instead of the suite's, as a,b.")
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.001, help="Longest time for one image, in seconds.")
+]
 Tasks = Annotated[str | None, typer.Option("--tasks", help="Only these tasks of the suite, as a,b.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images of each task.")]
 Plugin = Annotated[
@@ -76,6 +94,12 @@ def names(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def listed(text: str | None) -> list[str] | None:
+    """Split a list at its commas, for a key of the suite; None stays None."""
+    found = names(text)
+    return None if found is None else list(found)
 
 
 def device_of(text: str) -> str:

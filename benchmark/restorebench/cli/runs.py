@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,8 +37,12 @@ def run(
     out: options.Out = None,
     overrides: options.Set = None,
     restorers: options.Restorers = None,
+    add: options.Add = None,
     tasks: options.Tasks = None,
     limit: options.Limit = None,
+    metrics: options.SuiteMetrics = None,
+    protocols: options.SuiteProtocols = None,
+    timeout: options.Timeout = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -68,10 +72,17 @@ def run(
         fresh=fresh,
         retry_failed=retry_failed,
         plugins=tuple(plugin or ()),
-        overrides=tuple(overrides or ()),
-        request=Request(tasks=options.names(tasks), restorers=options.names(restorers), limit=limit),
+        overrides=(*(overrides or ()), *([] if timeout is None else [f"limits.image_seconds={timeout}"])),
+        request=Request(
+            tasks=options.names(tasks),
+            restorers=options.names(restorers),
+            added=options.names(add) or (),
+            limit=limit,
+        ),
     )
-    extra = {name: value for name, value in (("save", save), ("samples", samples)) if value is not None}
+    given: dict[str, Any] = {"save": save, "samples": samples}
+    given |= {"metrics": options.listed(metrics), "protocols": options.listed(protocols)}
+    extra = {name: value for name, value in given.items() if value is not None}
     plan = runner.prepare(suite, settings, extra)
     if calibrate:
         with _shown(plan, quiet) as (watch, stop):
@@ -80,14 +91,14 @@ def run(
     elif dry_run:
         plans.print_plan(plan, settings)
     else:
-        finish(carry_out(plan, settings, quiet))
+        finish(carry_out(plan, settings, quiet), quiet=quiet)
 
 
-def finish(result: Result, every_column: bool = False) -> None:
+def finish(result: Result, every_column: bool = False, quiet: bool = False) -> None:
     """Print a result, and exit with code 3 if there are failures."""
     from restorebench.cli.summary import print_result  # brings numpy and pandas
 
-    print_result(result, every_column)
+    print_result(result, every_column, quiet)
     if result.failed:
         raise typer.Exit(3)
 
@@ -143,8 +154,9 @@ def schema() -> None:
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     plugin: options.Plugin = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write the tables of a run again from its journal, without restoring or scoring."""
     from restorebench import runner
 
-    finish(runner.report_again(folder, tuple(plugin or ())))
+    finish(runner.report_again(folder, tuple(plugin or ())), quiet=quiet)

@@ -25,8 +25,11 @@ Key = tuple[str, str]
 """A task and a dataset."""
 
 
-def print_result(result: Result, every_column: bool = False) -> None:
-    """Print a result: a table per metric, what its marks mean, detectors, failures and the next command."""
+def print_result(result: Result, every_column: bool = False, quiet: bool = False) -> None:
+    """Print a result: a table per metric, what its marks mean, detectors, failures and the next command.
+
+    quiet: print the tables and the failures alone.
+    """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     tables, board = result.tables, result.tables.board
     print(visible(f"{board.suite} (version {board.version})"))
@@ -34,9 +37,12 @@ def print_result(result: Result, every_column: bool = False) -> None:
         arrow = "higher is better" if column.higher_is_better else "lower is better"
         print("\n" + visible(f"{column.name} {'↑' if column.higher_is_better else '↓'} ({arrow})"))
         print(fitted(grid(tables, column), width))
-    lines = [*_marks(tables), *_against_identity(tables), *_detectors(tables), *_failures(result)]
-    lines += [f"tables: {result.folder / 'leaderboard.csv'} and the files beside it", *_next(result)]
-    print("\n" + paragraphs([visible(line) for line in lines], width))
+    lines = list(_failures(result))
+    if not quiet:
+        lines = [*_marks(tables), *_against_identity(tables), *_detectors(tables), *lines]
+        lines += [f"tables: {result.folder / 'leaderboard.csv'} and the files beside it", *_next(result)]
+    if lines:
+        print("\n" + paragraphs([visible(line) for line in lines], width))
 
 
 def grid(tables: Tables, column: Column) -> Grid:

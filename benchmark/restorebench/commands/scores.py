@@ -55,10 +55,13 @@ def score(
     *,
     metrics: Sequence[str] = ("psnr", "ssim"),
     protocols: Sequence[str] = ("rgb",),
+    pairing: str | None = None,
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> ScoreTable:
-    """Score a folder of restored images, from any program, against their ground truth, matched by stem.
+    """Score a folder of restored images, from any program, against their ground truth.
+
+    pairing: a rule of the dataset `paired-folder` that matches the names of the files; by default, it is found.
 
     Raises:
         RestorebenchError: the folders cannot be used, or a metric cannot be computed on their images.
@@ -67,6 +70,8 @@ def score(
         if not Path(folder).is_dir():
             raise MissingResource(f"{folder} is not a folder")
     pair = {"degraded": str(Path(restored).absolute()), "clean": str(Path(clean).absolute())}
+    if pairing is not None:
+        pair["pairing"] = pairing
     raw = {
         "suite": "score",
         "tasks": ["noisy"],  # a label only

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card, DetectorInfo, resolve
 from restorebench.contract.catalog import Entry
-from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
+from restorebench.contract.errors import RestorebenchError, UnknownName
 from restorebench.contract.values import WeightFile
+from restorebench.plan.additions import row_names
 from restorebench.plan.lookup import Lookup, validated
 from restorebench.suite.model import NOT_DETECTORS, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request
@@ -53,15 +54,16 @@ class Picks:
         """
         chosen: list[Picked[RestorerPick]] = []
         seen: dict[tuple[str, str], int] = {}
-        labels = {pick.label or pick.name for pick in self.suite.restorers}
         wanted = self.request.restorers
+        known = sorted({pick.label or pick.name for pick in self.suite.restorers})
         if wanted is not None and not wanted:
-            raise UnknownName(f"--restorers: names none; suite {self.suite.suite} has {', '.join(sorted(labels))}")
+            raise UnknownName(f"--restorers: names none; suite {self.suite.suite} has {', '.join(known)}")
+        there = {name for pick in self.suite.restorers for name in row_names(pick)}
         for name in wanted or ():
-            if name not in labels:
+            if name not in there:
                 raise UnknownName(
-                    f"--restorers: suite {self.suite.suite} has no restorer {name!r}{nearest(name, labels)};"
-                    f" it has {', '.join(sorted(labels))}"
+                    f"--restorers: suite {self.suite.suite} has no restorer {name!r}{nearest(name, there)};"
+                    f" it has {', '.join(known)}"
                 )
         for index, pick in enumerate(self.suite.restorers):
             label = pick.label or pick.name
@@ -74,7 +76,7 @@ class Picks:
                     f"{where}{label!r} told {pick.tell!r} is listed twice; give it a `label`"
                 )
             seen[label, pick.tell] = index
-            if entry is not None and (wanted is None or label in wanted):
+            if entry is not None and (wanted is None or row_names(pick) & set(wanted)):
                 self._note_missing_files(entry.card, options, "restorers", index)
                 chosen.append(Picked(pick, entry, options))
         return chosen

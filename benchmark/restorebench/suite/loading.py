@@ -64,11 +64,22 @@ def made(raw: Mapping[str, Any], source: str = "command line") -> LoadedSuite:
     Raises:
         SuiteError: every mistake, one line each.
     """
-    marks = Marks(source)
+    marks = Marks(source, overridden=_flags(raw))
     try:
         return LoadedSuite(Suite.model_validate(raw), source, Path.cwd(), marks)
     except ValidationError as error:
         raise SuiteError(_together([_explain(Suite, problem, marks) for problem in _problems(error)])) from None
+
+
+def _flags(raw: Mapping[str, Any]) -> dict[KeyPath, str]:
+    """Name the flag that gives each option of a plugin in the commands on images."""
+    return {
+        (kind, index, "options", key): "--weights" if key == "weights" else f"--option {key}"
+        for kind in ("restorers", "detectors")
+        for index, pick in enumerate(raw.get(kind, ()))
+        if isinstance(pick, Mapping)
+        for key in pick.get("options", ())
+    }
 
 
 def loads(

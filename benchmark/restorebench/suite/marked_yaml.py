@@ -46,7 +46,12 @@ class Marks:
         return f"{self.source}: "
 
     def at(self, path: KeyPath) -> str:
-        """Return `file:line:column: key.path: `."""
+        """Return `file:line:column: key.path: `; for the value of a flag of its own, `--flag: `."""
+        for length in range(len(path), -1, -1):
+            flag = self.overridden.get(path[:length], "--set")
+            if not flag.startswith("--set"):
+                rest = f"{dotted(path[length:])}: " if length < len(path) and length > 1 else ""
+                return f"{flag}: {rest}"
         return f"{self.where(path)}{dotted(path)}: "
 
 

@@ -12,10 +12,14 @@ from restorebench.toolbox.places import offline as offline
 
 @dataclass(frozen=True)
 class Request:
-    """The part of a suite to run, as chosen on the command line, and the data roots."""
+    """The part of a suite to run, as chosen on the command line, and the data roots.
+
+    added: restorers, `NAME` or `NAME:TELL`, that run although the suite does not list them.
+    """
 
     tasks: tuple[str, ...] | None = None
     restorers: tuple[str, ...] | None = None
+    added: tuple[str, ...] = ()
     limit: int | None = None
     roots: Mapping[str, Path] | None = None
 

@@ -28,7 +28,10 @@ def photograph(path, size=48, seed=0):
     ("arguments", "message"),
     [
         (["run", "quikstart"], "no suite called 'quikstart' (nearest: quickstart)"),
-        (["run", "quickstart", "--restorers", "clasical"], "no restorer 'clasical' (nearest: classical)"),
+        (
+            ["run", "quickstart", "--restorers", "clasical"],
+            "--restorers clasical: neither suite quickstart nor a plugin has a restorer 'clasical' (nearest: classical",
+        ),
         (["run", "quickstart", "--tasks", "noise"], "no task 'noise'"),
         (["run", "quickstart", "--set", "metrics=[pnsr]"], "no metric called 'pnsr' (nearest: psnr"),
         (["run", "quickstart", "--set", "protocols=[rbg]"], "no protocol called 'rbg' (nearest: rgb)"),
@@ -729,3 +732,92 @@ def test_weights_that_are_not_there_are_told_by_validate_and_before_a_run(call, 
     assert code == 0 and f"note: {what}" in out
     code, _, told = call("run", "s.yaml", "--limit", "1", "--workers", "0", "--device", "cpu")
     assert code == 3 and told.startswith(f"note: {what}\n")
+
+
+@pytest.fixture
+def small_suite(tmp_path):
+    photograph(tmp_path / "images" / "a.png")
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ntasks: [noisy]\nclean_inputs: false\nmetrics: [psnr]\n"
+        "datasets: [{name: synthetic, options: {clean: images}}]\n"
+    )
+    return ["s.yaml", "--out", "out", "--workers", "0", "--quiet"]
+
+
+def names_of_rows(folder):
+    rows = list(csv.DictReader((folder / "records.csv").read_text().splitlines()))
+    return list(dict.fromkeys((row["restorer"], row["tell"]) for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("flags", "rows"),
+    [
+        (["--restorers", "classical:task"], [("classical", "task")]),
+        (["--restorers", "identity,classical:task"], [("identity", "nothing"), ("classical", "task")]),
+        (["--add", "classical:task"], [("identity", "nothing"), ("classical", "task")]),
+        (["--add", "classical:task", "--restorers", "identity"], [("identity", "nothing")]),
+    ],
+)
+def test_an_installed_restorer_that_the_suite_lacks_joins_it(call, tmp_path, small_suite, flags, rows):
+    assert call("run", *small_suite, *flags)[0] == 0
+    assert names_of_rows(tmp_path / "out") == rows
+    assert call("report", "out", "-q")[0] == 0
+    assert names_of_rows(tmp_path / "out") == rows
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--restorers", "classcal"],
+            "--restorers classcal: neither suite s nor a plugin has a restorer 'classcal'",
+        ),
+        (["--add", "identity"], "--add identity: suite s has it already"),
+        (
+            ["--add", "classical:clip-zero-shto"],
+            "--add classical:clip-zero-shto: tell: tell is nothing, ",
+        ),
+        (["--metrics", "pnsr"], "--metrics: no metric called 'pnsr' (nearest: psnr"),
+        (["--protocols", "rbg"], "--protocols: no protocol called 'rbg' (nearest: rgb)"),
+        (["--restorers", ","], "--restorers: names none; suite s has identity"),
+    ],
+)
+def test_a_wrong_name_in_a_flag_is_one_line_that_names_the_flag(call, small_suite, flags, message):
+    code, _, error = call("run", *small_suite, *flags)
+    assert (code, error.count("\n")) == (2, 1)
+    assert message in error
+
+
+def test_metrics_protocols_and_the_time_limit_may_be_given_on_the_command_line(call, tmp_path, small_suite):
+    flags = ["--metrics", "ssim,psnr", "--protocols", "y,rgb", "--timeout", "7.5"]
+    assert call("run", *small_suite, *flags)[0] == 0
+    header = (tmp_path / "out" / "records.csv").read_text().splitlines()[0].split(",")
+    assert [name for name in header if "@" in name] == ["ssim@y", "psnr@y", "ssim@rgb", "psnr@rgb"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["suite"]["limits"]["image_seconds"] == 7.5
+
+
+def test_the_version_is_printed(call):
+    assert call("--version") == (0, "restorebench 0.1.0\n", "")
+
+
+def test_the_doctor_reports_as_json(call):
+    code, out, _ = call("doctor", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["versions"]["numpy"] and facts["plugins"] and facts["broken"] == {}
+
+
+def test_two_folders_may_be_paired_by_a_rule(call, tmp_path):
+    photograph(tmp_path / "restored" / "rain-001.png")
+    photograph(tmp_path / "clean" / "norain-001.png")
+    code, out, _ = call("score", "restored", "clean", "--pairing", "rain100", "--workers", "0")
+    assert code == 0
+    assert "rain-001" in out
+    code, _, error = call("score", "restored", "clean", "--pairing", "stem", "--workers", "0")
+    assert code == 2
+    code, _, error = call("score", "out", "--pairing", "stem")
+    assert (code, error) == (
+        2,
+        "restorebench: --pairing matches two folders; a run has its pairs already, so leave it out\n",
+    )

@@ -90,7 +90,7 @@ def test_a_wrong_override_is_not_blamed_on_the_file():
         with pytest.raises(SuiteError) as caught:
             suites.loads(text, overrides=[override])
         assert str(caught.value).startswith(f"--set {override}: {keys}: ")
-    with pytest.raises(SuiteError, match=r"^--save: save: "):
+    with pytest.raises(SuiteError, match=r"^--save: input should be 'none' or 'all'"):
         suites.loads(text, extra={"save": "some"})
 
 
