@@ -30,7 +30,7 @@ def photograph(path, size=48, seed=0):
         (["run", "quikstart"], "no suite called 'quikstart' (nearest: quickstart)"),
         (
             ["run", "quickstart", "--restorers", "clasical"],
-            "--restorers clasical: neither suite quickstart nor a plugin has a restorer 'clasical' (nearest: classical",
+            "nor a plugin has a restorer 'clasical' (nearest: classical",
         ),
         (["run", "quickstart", "--tasks", "noise"], "no task 'noise'"),
         (["run", "quickstart", "--set", "metrics=[pnsr]"], "no metric called 'pnsr' (nearest: psnr"),
