@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card, DetectorInfo, resolve
 from restorebench.contract.catalog import Entry
-from restorebench.contract.errors import RestorebenchError, UnknownName
+from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 from restorebench.contract.values import WeightFile
 from restorebench.plan.additions import row_names
 from restorebench.plan.lookup import Lookup, validated
