@@ -96,7 +96,9 @@ def _missing(value: Any) -> bool:
 def _cell(row: Mapping[str, Any] | None, best: bool, column: Column) -> str:
     if row is None or _missing(row[column.name]):
         return "-"
-    return f"{row[column.name]:.{column.decimals}f}" + ("*" if best else "") + ("!" if row["incomplete"] else "")
+    # In front, so that the decimal points stand below each other.
+    marks = ("!" if row["incomplete"] else "") + ("*" if best else "")
+    return f"{marks}{row[column.name]:.{column.decimals}f}"
 
 
 def _marks(tables: Tables) -> Iterator[str]:
@@ -114,7 +116,8 @@ def _marks(tables: Tables) -> Iterator[str]:
             f" all pairs of {', '.join(members[Family.BLIND])})."
         )
     if few:
-        yield f"No best is marked where there are fewer than {MIN_SCENES} scenes: {', '.join(dict.fromkeys(few))}."
+        where = "" if len(few) == len(tasks) else f" on {', '.join(dict.fromkeys(few))}"
+        yield f"Nothing is compared{where}: there are fewer than {MIN_SCENES} scenes."
     if members[Family.TOLD]:
         yield f"Told the degradation, and compared among themselves: {', '.join(members[Family.TOLD])}."
     if members[Family.YARDSTICK]:

@@ -133,7 +133,7 @@ def _cells(
             dataset=cell[0],
             training=row["training"],
             family=Family(row["family"]),
-            digest=row["digest"],
+            digest=held[cell][0].digest if held[cell] else row["digest"],
             row_digest=row["digest"],
             samples=samples.get(cell[:2], ()),
             columns=tuple(column.name for column in columns),

@@ -27,7 +27,9 @@ def facts(name, task, images):
     samples = tuple(SampleFacts(f"{n:02}", f"scene{n}", "synthetic") for n in range(images))
     digest = f"{name}-{task}"
     family = Family.TOLD if tell else Family.BLIND
-    return CellFacts(label, label, tell or "nothing", task, "d", "untrained", family, digest, digest, samples)
+    return CellFacts(
+        label, label, tell or "nothing", task, "d", "untrained", family, digest, f"row {digest}", samples
+    )
 
 
 def publish(folder, shifts=SHIFTS, images=14, seed=0, data="same", code="same", change=lambda record: record):
