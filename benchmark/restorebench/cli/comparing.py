@@ -75,6 +75,8 @@ def compare(
         print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:
         _print(found)
+        for folder in dict.fromkeys(path for path in (run, other_run) if path is not None):
+            print(visible(_to_look_at(folder)))
 
 
 def _print(found: Comparison) -> None:
@@ -100,6 +102,14 @@ def _print(found: Comparison) -> None:
     console.show(rows, None)
     for note in _explained(found):
         print(visible(note))
+
+
+def _to_look_at(run: Path) -> str:
+    """Say where the restored images of a run are, or how to get them."""
+    outputs = run / "outputs"
+    if outputs.is_dir():
+        return f"to look at them: {outputs}/DATASET/TASK/RESTORER,.../SAMPLE.png"
+    return f"to look at them: the command of the run with --save all keeps the restored images in {outputs}"
 
 
 def _explained(found: Comparison) -> list[str]:
