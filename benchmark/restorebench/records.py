@@ -57,6 +57,11 @@ class Failure:
         return self.kind in TRANSIENT
 
 
+def row_name(restorer: str, tell: str) -> str:
+    """Name a row: `NAME`, or `NAME:TELL` where it is told something."""
+    return restorer if tell == "nothing" else f"{restorer}:{tell}"
+
+
 WHOLE_IMAGE = ""
 """The key in `Record.unscored`, in place of a column, if only a later restoration of the image failed."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from restorebench.records import row_name
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
@@ -29,10 +30,10 @@ class Markdown:
         for column in board.columns:
             parts += [f"## {column.name}", _matrix(tables, column)]
         parts.append(
-            "**Bold** marks every row of the best group of a task: no difference between it and the best value"
-            f" was shown ({LEVEL:.0%}, corrected for all pairs of the task). Rows that were told the task, and"
-            " yardsticks, are compared among themselves. Nothing is bold where there are fewer than"
-            f" {MIN_SCENES} scenes. `!` marks an incomplete row, *italics* a yardstick: it saw the clean image."
+            "**Bold** marks every row that no other row of the task was shown to be better than"
+            f" ({LEVEL:.0%}, corrected for all pairs of the task). Rows that were told the task, and yardsticks,"
+            f" are compared among themselves. Nothing is bold where there are fewer than {MIN_SCENES} scenes."
+            " `!` marks an incomplete row, *italics* a yardstick: it saw the clean image."
         )
         parts += ["## Rows", _rows(tables.leaderboard, board.columns)]
         path = folder / "leaderboard.md"
@@ -46,12 +47,11 @@ def _matrix(tables: Any, column: Any) -> str:
     tasks = list(dict.fromkeys(zip(frame.task, frame.dataset, strict=True)))
     keys = list(dict.fromkeys(zip(frame.restorer, frame.tell, strict=True)))
     rows = {(r["task"], r["dataset"], r["restorer"], r["tell"]): r for _, r in frame.iterrows()}
-    letters = {task: tables.compared.letters(*task, column.name) for task in tasks}
+    marked = {task: tables.compared.best(*task, column.name) for task in tasks}
     lines = []
     for name, tell in keys:
         found = [rows.get((*task, name, tell)) for task in tasks]
-        row_name = name if tell == "nothing" else f"{name}:{tell}"
-        best = ["a" in letters[task].get(row_name, "") for task in tasks]
+        best = [row_name(name, tell) in marked[task] for task in tasks]
         title = _safe(name if tell == "nothing" else f"{name} [{tell}]")
         if any(_is_yardstick(row) for row in found if row is not None):
             title = f"*{title}*"

@@ -58,8 +58,14 @@ def compare(
     from restorebench.commands import comparing
 
     console.check_csv(csv_file)
-    if (run is None) == (table is None):
+    if run is None and table is None:
         raise RestorebenchError("name the folder of a run, such as runs/quickstart, or give --table FILE")
+    if run is not None and table is not None:
+        raise RestorebenchError("a run and --table are both given; leave one of them out")
+    if lower_is_better and table is None:
+        raise RestorebenchError("--lower-is-better is for --table; a run knows the direction of its metrics")
+    if csv_file is not None and as_json:
+        raise RestorebenchError("--csv and --json are both given; leave one of them out")
     if table is not None:
         found = comparing.compare_in_table(
             a, b, table, task=task, value=metric or "value", margin=margin, higher_is_better=not lower_is_better
@@ -96,7 +102,7 @@ def _print(found: Comparison) -> None:
                 _interval(row, column.decimals),
                 _p(row["p"]),
                 f"{row['win_rate']:.0%}",
-                row["verdict"] + _needed(row),
+                row["verdict"],
             ]
         )
     console.show(rows, None)
@@ -116,7 +122,8 @@ def _explained(found: Comparison) -> list[str]:
     """Say how the figures are to be read, and which images to look at."""
     lines = [f"note: {note}" for note in found.notes]
     if len(found.family) > 2:
-        lines.append(f"p and intervals are corrected for all pairs of {', '.join(found.family)}.")
+        lines.append(f"p is corrected for all pairs of {', '.join(found.family)}.")
+    lines.append("an interval excludes zero exactly where a difference is shown; it holds for its pair alone.")
     lines.append(f"difference: {found.a} minus {found.b}; wins: share of images on which {found.a} is ahead.")
     tasks = [row for row in _rows(found.pairs) if not _missing(row["p_board"])]
     if len(tasks) > 1:
@@ -155,13 +162,6 @@ def _p(value: float) -> str:
     if _missing(value):
         return ""
     return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _needed(row: Mapping[str, Any]) -> str:
-    needed = row["scenes_needed"]
-    if not isinstance(needed, str) or not needed:
-        return ""
-    return f" ({'more than ' if needed.startswith('>') else 'about '}{needed.lstrip('>')} scenes would decide)"
 
 
 def _texts(pairs: pd.DataFrame) -> list[list[str]]:

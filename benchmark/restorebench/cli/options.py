@@ -40,7 +40,7 @@ SuiteProtocols = Annotated[
     str | None, typer.Option("--protocols", help="These protocols instead of the suite's, as a,b.")
 ]
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.001, help="Longest time for one image, in seconds.")
+    float | None, typer.Option("--timeout", min=0.001, max=1e7, help="Longest time for one image, in seconds.")
 ]
 Tasks = Annotated[str | None, typer.Option("--tasks", help="Only these tasks of the suite, as a,b.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images of each task.")]

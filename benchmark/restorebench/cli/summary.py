@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from restorebench.cli.grids import Grid, fitted, paragraphs
 from restorebench.contract.tasks import CLEAN
+from restorebench.records import row_name
 from restorebench.tables.board import Family
 from restorebench.tables.leaderboard import AVERAGE
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
@@ -48,17 +49,18 @@ def print_result(result: Result, every_column: bool = False, quiet: bool = False
 def grid(tables: Tables, column: Column) -> Grid:
     """Lay one metric out: a row per task, a column per restorer, the best first, told ones and yardsticks last.
 
-    `*` marks every row of the best group of its family, `!` an incomplete row, `-` a missing value.
+    `*` marks every row that no row of its family was shown to be better than, `!` an incomplete row, `-` a missing
+    value.
     """
     rows = _by_place(tables)
     names = _ordered(tables)
     several = len({dataset for _, dataset in rows}) > 1
     titles, cells = [], []
     for (task, dataset), by_name in rows.items():
-        letters = tables.compared.letters(task, dataset, column.name)
+        best = tables.compared.best(task, dataset, column.name)
         share = f", {tables.board.share}" if task == AVERAGE and tables.board.share else ""
         titles.append((f"{task} ({dataset})" if several else task) + share)
-        cells.append(tuple(_cell(by_name.get(name), "a" in letters.get(name, ""), column) for name in names))
+        cells.append(tuple(_cell(by_name.get(name), name in best, column) for name in names))
     return Grid("", tuple(titles), tuple(names), tuple(cells))
 
 
@@ -66,8 +68,9 @@ def _by_place(tables: Tables) -> dict[Key, dict[str, Mapping[str, Any]]]:
     """Return the rows of the leaderboard by task and dataset, and by name."""
     found: dict[Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for row in tables.leaderboard.to_dict("records"):
-        name = row["restorer"] if row["tell"] == "nothing" else f"{row['restorer']}:{row['tell']}"
-        found[row["task"], row["dataset"]][name] = {str(key): value for key, value in row.items()}
+        found[row["task"], row["dataset"]][row_name(row["restorer"], row["tell"])] = {
+            str(key): value for key, value in row.items()
+        }
     return found
 
 
@@ -110,10 +113,11 @@ def _marks(tables: Tables) -> Iterator[str]:
         members[family].append(name)
     tasks = {key: by_name for key, by_name in rows.items() if key[0] in tables.board.tasks}
     few = [task for (task, _), by_name in tasks.items() if _scenes(by_name) < MIN_SCENES]
-    if len(few) < len(tasks):
+    rivals = members[Family.BLIND]
+    if len(few) < len(tasks) and len(rivals) > 1:
         yield (
-            f"* in the best group of its task: no difference to the best row was shown ({LEVEL:.0%}, corrected for"
-            f" all pairs of {', '.join(members[Family.BLIND])})."
+            f"* no row was shown to be better on this task ({LEVEL:.0%}, corrected for all pairs of"
+            f" {', '.join(rivals)})."
         )
     if few:
         where = "" if len(few) == len(tasks) else f" on {', '.join(dict.fromkeys(few))}"
@@ -134,7 +138,7 @@ def _reasons(tables: Tables) -> Iterator[str]:
     about: dict[str, list[str]] = defaultdict(list)
     for (task, _), by_name in _by_place(tables).items():
         for name, row in by_name.items():
-            if task in (*tables.board.tasks, CLEAN):
+            if task in (*tables.board.tasks, CLEAN) or (task == AVERAGE and row["incomplete"]):
                 for text in str(row["status"]).split("; "):
                     if text not in ("ok", "capped", "yardstick"):
                         about[text].append(f"{name} on {task}")
@@ -163,6 +167,7 @@ def _against_identity(tables: Tables) -> Iterator[str]:
         if len(tasks):
             better, worse = (int((tasks.separated & (sign * tasks.difference > 0)).sum()) for sign in (1, -1))
             average = part[part.task == AVERAGE]
+            average = average if len(average) == 1 else average.iloc[:0]  # several datasets have an average each
             mean = (
                 ""
                 if average.empty
@@ -179,6 +184,7 @@ def _detectors(tables: Tables) -> Iterator[str]:
     frame = tables.detectors
     for row in frame[frame.task == AVERAGE].to_dict("records"):
         clean = frame[(frame.detector == row["detector"]) & (frame.task == CLEAN)]
+        clean = clean[clean.dataset == row["dataset"]] if len(clean) > 1 else clean
         alarm = (
             ""
             if clean.empty or _missing(clean.false_alarm.iloc[0])
@@ -203,7 +209,7 @@ def _next(result: Result) -> Iterator[str]:
     """Name the commands that are of use after a run."""
     import shlex
 
-    blind = _ordered(result.tables)[:2]
+    first = _ordered(result.tables)[:2]
     folder = shlex.quote(str(result.folder))
-    if len(blind) == 2:
-        yield f"next: restorebench compare {' '.join(map(shlex.quote, blind))} {folder}"
+    if len(first) == 2:
+        yield f"next: restorebench compare {' '.join(map(shlex.quote, first))} {folder}"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restorebench.commands import rows
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 from restorebench.contract.tasks import CLEAN
-from restorebench.tables import averages
+from restorebench.tables import averages, leaderboard
 from restorebench.tables.board import Board, Column, Family
 from restorebench.tables.comparisons import Comparisons, compared, parts_of
+from restorebench.tables.families import Verdict
 from restorebench.tables.leaderboard import AVERAGE, ScoredCell
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
-from restorebench.tables.reading import PublishedRun, read_run
+from restorebench.tables.reading import read_run
 from restorebench.tables.tidy import PAIR_COLUMNS, compare_table, pair_rows
 
 if TYPE_CHECKING:
@@ -66,16 +69,18 @@ def compare(
         RestorebenchError: a folder holds no tables, a name is not there, or the two have nothing in common.
     """
     first = read_run(Path(run))
-    second = first if other_run is None else read_run(Path(other_run))
-    column = _column(first, second, metric)
+    same = other_run is None or Path(other_run).resolve() == Path(run).resolve()
+    second = first if same else read_run(Path(str(other_run)))
+    column = rows.common_column(first, second, metric)
     if second is first:
-        board, cells, notes, names = _in_one_run(first, a, b)
+        board, cells, notes, names = rows.in_one_run(first, a, b)
     else:
-        board, cells, notes, names = _of_two_runs(first, second, a, b, column)
-    board = replace(board, columns=(column,))
+        board, cells, notes, names = rows.of_two_runs(first, second, a, b)
+    board = replace(board, columns=(replace(column, ranks=True),))
     every = compared(board, [*parts_of(cells), *averages.parts(board, cells)])
     family = next(cell.facts.family for cell in cells if cell.facts.name == names[0])
     pairs = _of_task(_pairs(every, family, names, margin), task)
+    notes = (*notes, *_left_out(board, cells, names, pairs, task))
     members = tuple(dict.fromkeys(cell.facts.name for cell in cells if cell.facts.family is family))
     images = _images(cells, names, column, None if task == AVERAGE else task)
     return Comparison(*names, column, members, pairs, images, notes)
@@ -102,9 +107,15 @@ def compare_in_table(
     import pandas as pd
 
     try:
-        frame = pd.read_csv(table, dtype={"method": str, "scene": str, "task": str, "image": str})
+        texts = {"method": str, "scene": str, "task": str, "image": str}
+        frame = pd.read_csv(table, dtype=texts, keep_default_na=False, na_values={value: [""]})
     except (OSError, ValueError) as error:
         raise RestorebenchError(f"{table} cannot be read as CSV: {error}") from error
+    if a == b:
+        raise RestorebenchError(f"{a!r} is compared with itself; name two methods")
+    for name in ("method", "scene"):
+        if name not in frame.columns:
+            raise RestorebenchError(f"{table} has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
     task_column, image_column = (name if name in frame.columns else None for name in ("task", "image"))
     found = compare_table(
         frame,
@@ -143,99 +154,48 @@ def _of_task(pairs: pd.DataFrame, task: str | None) -> pd.DataFrame:
     return pairs[pairs.task == task]
 
 
-def _column(first: PublishedRun, second: PublishedRun, metric: str | None) -> Column:
-    """Return the column to compare by: one that both runs have, with the same code behind it."""
-    known = {column.name: column for column in first.board.columns if not column.unavailable}
-    name = metric or next((column.name for column in known.values() if column.ranks), "")
-    if name not in known:
-        there = ", ".join(known)
-        raise UnknownName(f"{first.folder} has no column {name!r}{nearest(name, known)}; it has {there}")
-    if first.digests.get(name) != second.digests.get(name):
-        what = "was computed by other code" if name in second.digests else "is not there"
-        raise RestorebenchError(f"{name} {what} in {second.folder}: the scores of the two runs cannot be compared")
-    return known[name]
-
-
-def _named(run: PublishedRun, name: str) -> list[ScoredCell]:
-    """Return the cells of a row.
-
-    Raises:
-        UnknownName: the run has no such row.
-    """
-    found = [cell for cell in run.cells if cell.facts.name == name]
-    if not found:
-        known = list(dict.fromkeys(cell.facts.name for cell in run.cells))
-        raise UnknownName(f"{run.folder} has no row {name!r}{nearest(name, known)}; it has {', '.join(known)}")
-    return found
-
-
-_Chosen = tuple[Board, Sequence[ScoredCell], tuple[str, ...], tuple[str, str]]
-"""A board, its cells, notes, and the names of the two rows on it."""
-
-
-def _in_one_run(run: PublishedRun, a: str, b: str) -> _Chosen:
-    """Take the whole board where both rows are of one family, else the two rows as a family of their own."""
-    one, other = _named(run, a), _named(run, b)
-    if a == b:
-        raise RestorebenchError(f"{a!r} is compared with itself; name two rows, or a second run")
-    families = {one[0].facts.family, other[0].facts.family}
-    if len(families) == 1:
-        return run.board, run.cells, (), (a, b)
-    note = f"{a} is {one[0].facts.family} and {b} is {other[0].facts.family}: the two are a family of their own"
-    cells = [_alone(cell, cell.facts.name) for cell in run.cells if cell.facts.name in (a, b)]
-    return run.board, cells, (note,), (a, b)
-
-
-def _of_two_runs(first: PublishedRun, second: PublishedRun, a: str, b: str, column: Column) -> _Chosen:
-    """Put a row of each run side by side, on the tasks and images that both have.
-
-    Raises:
-        RestorebenchError: there are none.
-    """
-    names = (a, b) if a != b else (f"{a} ({first.folder})", f"{b} ({second.folder})")
-    notes = [f"two runs: {first.folder} and {second.folder}; the two rows are a family of their own"]
-    others = {(cell.facts.dataset, cell.facts.task): cell for cell in _named(second, b)}
-    cells: list[ScoredCell] = []
-    for cell in _named(first, a):
-        key = (cell.facts.dataset, cell.facts.task)
-        if key not in others:
-            notes.append(f"{key[1]} of {key[0]} is left out: it is not in {second.folder}")
-            continue
-        if first.data[f"{key[0]}/{key[1]}"] != second.data[f"{key[0]}/{key[1]}"]:
-            notes.append(f"{key[1]} of {key[0]} is left out: the two runs have other images there")
-            continue
-        other = others[key]
-        shared = {sample.id for sample in cell.facts.samples} & {sample.id for sample in other.facts.samples}
-        cells += [_alone(cell, names[0], shared), _alone(other, names[1], shared)]
-    if not cells:
-        raise RestorebenchError("the two runs have no task with the same images: " + "; ".join(notes[1:]))
-    return first.board, cells, tuple(notes), names
-
-
 def _pairs(every: Comparisons, family: Family, names: tuple[str, str], margin: float | None) -> pd.DataFrame:
     """Lay the pair out for every task and average, a minus b, with a verdict."""
     import pandas as pd
 
     adjusted = every.over_tasks()
-    rows = []
+    found = []
     for where, verdict in every.found.items():
         if where.family is family and not where.against_identity:
-            for row in pair_rows(verdict, adjusted.get(where)):
+            for row, half in zip(pair_rows(verdict, adjusted.get(where)), _joint(verdict), strict=True):
                 if {row["a"], row["b"]} == set(names):
-                    rows.append({"task": where.task, "dataset": where.dataset, **_turned(row, names[0])})
+                    turned = _turned(row, names[0])
+                    found.append({"task": where.task, "dataset": where.dataset, "joint": half, **turned})
     column = every.board.columns[0]
-    for row in rows:
+    for row in found:
         row["verdict"] = _verdict(row, column, margin)
-    return pd.DataFrame(rows, columns=["task", "dataset", *PAIR_COLUMNS, "verdict"])
+    return pd.DataFrame(found, columns=["task", "dataset", *PAIR_COLUMNS, "verdict"])
 
 
-def _alone(cell: ScoredCell, name: str, shared: Set[str] | None = None) -> ScoredCell:
-    """Make a cell a row of a family of two. shared: the samples to keep; None keeps all."""
-    facts = cell.facts
-    kept = tuple(sample for sample in facts.samples if shared is None or sample.id in shared)
-    moved = replace(facts, restorer=name, tell="nothing", family=Family.BLIND, samples=kept)
-    held = {sample.id for sample in kept}
-    return replace(cell, facts=moved, records=tuple(record for record in cell.records if record.sample in held))
+def _joint(verdict: Verdict) -> list[float]:
+    """Return half the width of the interval of every pair that holds for all pairs at once; NaN without one."""
+    found = verdict.compared
+    return [math.nan] * len(verdict.pairs) if found is None else (found.joint * found.error).tolist()
+
+
+def _left_out(
+    board: Board, cells: Sequence[ScoredCell], names: tuple[str, str], pairs: pd.DataFrame, task: str | None
+) -> Iterator[str]:
+    """Say of every task that has both rows and no comparison why that is so."""
+    compared_on = set(zip(pairs.task, pairs.dataset, strict=True))
+    rows = {(c.facts.task, c.facts.dataset, c.facts.name): c for c in cells if c.facts.name in names}
+    for (of, dataset, name), cell in rows.items():
+        if name == names[0] and of != CLEAN and task in (None, of) and (of, dataset) not in compared_on:
+            other = rows.get((of, dataset, names[1]))
+            why = {
+                each.facts.name: str(leaderboard.status_of(board, each))
+                for each in (cell, other)
+                if each is not None
+            }
+            reasons = "; ".join(f"{who}: {text}" for who, text in why.items() if text != "ok")
+            yield f"{of} is not compared: {reasons or f'{names[1]} has no row there'}"
+    if task is None and len(pairs) and AVERAGE not in set(pairs.task):
+        yield "there is no average: not every task is compared"
 
 
 def _turned(row: Mapping[str, Any], a: str) -> dict[str, Any]:
@@ -256,12 +216,15 @@ def _verdict(row: Mapping[str, Any], column: Column, margin: float | None) -> st
     if row["separated"]:
         words = f"{row['a'] if sign * row['difference'] > 0 else row['b']} better"
     else:
-        words = "identical" if row["p"] == 1 and row["difference"] == 0 else "no difference shown"
+        words = "identical" if row["difference"] == 0 and row["sd"] == 0 else "no difference shown"
+        if needed := row.get("scenes_needed"):
+            more = "more than " if needed.startswith(">") else "about "
+            words += f" ({more}{needed.lstrip('>')} scenes would decide)"
     if margin is not None:
-        worst = row["low"] if column.higher_is_better else -row["high"]
         unit = f" {column.unit}" if column.unit else ""
-        shown = "" if worst > -margin else "not shown to be "
-        words += f"; {row['a']} {shown}not worse by more than {margin:g}{unit}"
+        worst = sign * row["difference"] - row["joint"]
+        shown = "is not worse" if worst > -margin else "may be worse"
+        words += f"; {row['a']} {shown} by more than {margin:g}{unit}"
     return words
 
 

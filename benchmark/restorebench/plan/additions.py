@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import UnknownName, nearest
+from restorebench.records import row_name
 from restorebench.suite.loading import LoadedSuite
 from restorebench.suite.marked_yaml import KeyPath
 from restorebench.suite.model import RestorerPick
 from restorebench.suite.settings import Request
 
 
-def row_names(pick: RestorerPick) -> set[str]:
+def selectors(pick: RestorerPick) -> set[str]:
     """Return the names that select a pick: its label, and `LABEL:TELL`."""
     label = pick.label or pick.name
     return {label, f"{label}:{pick.tell}"}
@@ -25,9 +26,10 @@ def with_additions(loaded: LoadedSuite, request: Request, catalog: Catalog) -> L
         UnknownName: neither the suite nor a plugin has a restorer of that name, or `--add` names one of the suite.
     """
     flags = {f"--add {name}": name for name in request.added}
-    there = {name for pick in loaded.suite.restorers for name in row_names(pick)}
+    there = {name for pick in loaded.suite.restorers for name in selectors(pick)}
+    rows = {row_name(pick.label or pick.name, pick.tell) for pick in loaded.suite.restorers}
     for flag, name in flags.items():
-        if name in there:
+        if name in rows:
             raise UnknownName(f"{flag}: suite {loaded.suite.suite} has it already")
     flags |= {f"--restorers {name}": name for name in request.restorers or () if name not in there}
     known = catalog.names("restorer")
@@ -36,10 +38,9 @@ def with_additions(loaded: LoadedSuite, request: Request, catalog: Catalog) -> L
         plugin, _, tell = name.partition(":")
         if plugin not in known:
             near = nearest(plugin, {*known, *there})
-            rows = [pick.label or pick.name for pick in loaded.suite.restorers]
             raise UnknownName(
                 f"{flag}: neither suite {loaded.suite.suite} nor a plugin has a restorer {plugin!r}{near};"
-                f" the suite has {', '.join(dict.fromkeys(rows))}; see `restorebench list restorers`"
+                f" the suite has {', '.join(sorted(rows))}; see `restorebench list restorers`"
             )
         picks.append(RestorerPick(name=plugin, tell=tell or "nothing"))
     if not picks:

@@ -14,7 +14,7 @@ from restorebench.contract.cards import Card, DetectorInfo, resolve
 from restorebench.contract.catalog import Entry
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 from restorebench.contract.values import WeightFile
-from restorebench.plan.additions import row_names
+from restorebench.plan.additions import selectors
 from restorebench.plan.lookup import Lookup, validated
 from restorebench.suite.model import NOT_DETECTORS, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request
@@ -54,11 +54,12 @@ class Picks:
         """
         chosen: list[Picked[RestorerPick]] = []
         seen: dict[tuple[str, str], int] = {}
-        wanted = self.request.restorers
+        asked, added = self.request.restorers, self.request.added
+        wanted = (*asked, *added) if asked else asked
         known = sorted({pick.label or pick.name for pick in self.suite.restorers})
         if wanted is not None and not wanted:
             raise UnknownName(f"--restorers: names none; suite {self.suite.suite} has {', '.join(known)}")
-        there = {name for pick in self.suite.restorers for name in row_names(pick)}
+        there = {name for pick in self.suite.restorers for name in selectors(pick)}
         for name in wanted or ():
             if name not in there:
                 raise UnknownName(
@@ -76,7 +77,7 @@ class Picks:
                     f"{where}{label!r} told {pick.tell!r} is listed twice; give it a `label`"
                 )
             seen[label, pick.tell] = index
-            if entry is not None and (wanted is None or row_names(pick) & set(wanted)):
+            if entry is not None and (wanted is None or selectors(pick) & set(wanted)):
                 self._note_missing_files(entry.card, options, "restorers", index)
                 chosen.append(Picked(pick, entry, options))
         return chosen

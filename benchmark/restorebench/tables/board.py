@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn, TaskData
+from restorebench.records import row_name
 from restorebench.toolbox.digests import digest
 
 
@@ -71,11 +72,12 @@ class CellFacts:
     skipped: str = ""
     notes: tuple[str, ...] = ()
     total: int = 0
+    setup: str = ""
 
     @property
     def name(self) -> str:
         """The name of its row: `NAME`, or `NAME:TELL` where it is told something."""
-        return self.restorer if self.tell == "nothing" else f"{self.restorer}:{self.tell}"
+        return row_name(self.restorer, self.tell)
 
     @property
     def share(self) -> str:
@@ -179,6 +181,7 @@ def _cell_facts(cell: RestorerCell, family: Family) -> CellFacts:
         skipped=cell.skipped,
         notes=cell.notes,
         total=len(cell.data.samples),
+        setup=digest(cell.card.name, cell.entry.edition, str(dict(cell.options)), dict(cell.files)),
     )
 
 

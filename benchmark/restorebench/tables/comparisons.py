@@ -76,14 +76,10 @@ class Comparisons:
     board: Board
     found: Mapping[Where, Verdict]
 
-    def letters(self, task: str, dataset: str, column: str) -> dict[str, str]:
-        """Return the letters of every row that was compared within its family, by name."""
-        return {
-            name: letters
-            for family in Family
-            if (verdict := self.found.get(Where(family, False, task, dataset, column))) is not None
-            for name, letters in verdict.letters().items()
-        }
+    def best(self, task: str, dataset: str, column: str) -> set[str]:
+        """Name the rows that no row of their family was shown to be better than."""
+        verdicts = [self.found.get(Where(family, False, task, dataset, column)) for family in Family]
+        return {name for verdict in verdicts if verdict is not None for name in verdict.best}
 
     def frame(self) -> pd.DataFrame:
         """Lay every pair out for comparisons.csv."""
@@ -109,7 +105,7 @@ class Comparisons:
         alike: dict[Where, list[Where]] = defaultdict(list)
         for where in self.found:
             if where.task in self.board.tasks:
-                alike[where._replace(task="")].append(where)
+                alike[where._replace(task="", dataset="")].append(where)
         return {
             where: adjusted
             for group in alike.values()
@@ -134,13 +130,13 @@ def _contests(part: Part, column: Column) -> Iterator[tuple[Where, Contest]]:
         if len(rows) > 1:
             yield (
                 Where(family, False, part.task, part.dataset, column.name),
-                contest(part, cells, rows, column, identity),
+                contest(part, cells, rows, column),
             )
         beside = [*rows, identity] if identity is not None and identity not in rows else rows
         if identity is not None and rows and len(beside) > 1:
             yield (
                 Where(family, True, part.task, part.dataset, column.name),
-                contest(part, cells, beside, column, identity, only_reference=True),
+                contest(part, cells, beside, column, identity),
             )
 
 
@@ -162,14 +158,12 @@ def contest(
     names: Sequence[str],
     column: Column,
     reference: str | None = None,
-    *,
-    only_reference: bool = False,
 ) -> Contest:
-    """Line up the scores of rows by a column. reference, only_reference: as `Contest` has them."""
+    """Line up the scores of rows by a column. reference: as in `Contest`."""
     tasks = []
     for of_one_task in zip(*(cells[name] for name in names), strict=True):
         tried = of_one_task[0].tried(column.name, part.captured)
         samples = [sample for sample in of_one_task[0].facts.samples if sample.id in tried]
         values = [[cell.values[column.name][sample.id] for sample in samples] for cell in of_one_task]
         tasks.append(Scores(tuple(names), tuple(s.scene for s in samples), np.array(values)))
-    return Contest(tuple(tasks), column.higher_is_better, reference, only_reference)
+    return Contest(tuple(tasks), column.higher_is_better, reference)

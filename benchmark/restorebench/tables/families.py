@@ -9,10 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from restorebench.tables import groups, pairwise
-from restorebench.tables.pairwise import Array, Compared, Family, Pairs, Stratum
-
-MOST_ROWS_FOR_ALL_PAIRS = 30
-"""With more rows, only the pairs with the best row and with the reference row are compared."""
+from restorebench.tables.pairwise import Array, Compared, PairedRows, Pairs, Stratum
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,12 @@ class Contest:
     """Rows to compare with one error rate, on one task or on the average of several.
 
     tasks: the same rows in the same order in each; the unweighted mean of the task means is compared.
-    reference: the name of a row that is compared with every other row, however many there are.
-    only_reference: whether no other pairs are compared.
+    reference: the name of a row; only the pairs with it are compared. None compares all pairs.
     """
 
     tasks: tuple[Scores, ...]
     higher_is_better: bool
     reference: str | None = None
-    only_reference: bool = False
 
     @cached_property
     def means(self) -> Array:
@@ -72,7 +67,8 @@ class Verdict:
 
     pairs: (pairs, 2), row numbers. compared: the figures of the pairs, or None where there are too few scenes.
     images, scenes: how many there are, in all tasks together. sd: (pairs,), of the differences image by image.
-    win_rate: (pairs,), share of images on which the first row is better; a tie counts as half.
+    win_rate: (pairs,), share of images on which the first row is better; a tie counts as half. Over several tasks
+    these are means: of shares, and of variances.
     """
 
     contest: Contest
@@ -114,6 +110,11 @@ class Verdict:
             return {}
         return dict(zip(self.names, groups.rank_bounds(len(self.names), self.better), strict=True))
 
+    @cached_property
+    def best(self) -> frozenset[str]:
+        """The rows that no row was shown to be better than; empty where nothing was compared."""
+        return frozenset(name for name, (low, _) in self.ranks().items() if low == 1)
+
     def letters(self) -> dict[str, str]:
         """Return each row's letters, by name; empty where nothing was compared."""
         return {} if self.compared is None else self._letters
@@ -130,22 +131,16 @@ def verdicts(
     """Compare the rows of every contest. Contests over the same scenes share one set of draws."""
     pairs = [_pairs(contest) for contest in contests]
     enough = [n for n, contest in enumerate(contests) if contest.fewest >= pairwise.MIN_SCENES and len(pairs[n])]
-    families = [Family(tuple(_strata(contests[n].tasks)), pairs[n]) for n in enough]
+    families = [PairedRows(tuple(_strata(contests[n].tasks)), pairs[n]) for n in enough]
     compared = dict(zip(enough, pairwise.compare(families, level, draws), strict=True))
     return [_verdict(contest, pairs[n], compared.get(n)) for n, contest in enumerate(contests)]
 
 
 def _pairs(contest: Contest) -> Pairs:
     names = contest.tasks[0].names
-    reference = names.index(contest.reference) if contest.reference in names else None
-    if contest.only_reference:
-        return pairwise.all_pairs(0) if reference is None else pairwise.pairs_with(reference, len(names))
-    if len(names) <= MOST_ROWS_FOR_ALL_PAIRS:
+    if contest.reference is None:
         return pairwise.all_pairs(len(names))
-    means = contest.means if contest.higher_is_better else -contest.means
-    centres = {int(np.argmax(means))} | ({reference} if reference is not None else set())
-    chosen = {(min(pair), max(pair)) for c in centres for pair in pairwise.pairs_with(c, len(names)).tolist()}
-    return np.array(sorted(chosen), dtype=np.int64)
+    return pairwise.pairs_with(names.index(contest.reference), len(names))
 
 
 def _strata(tasks: Sequence[Scores]) -> list[Stratum]:
@@ -196,15 +191,18 @@ def _influences(tasks: Sequence[Scores], names: Sequence[str]) -> Array:
 
 def _verdict(contest: Contest, pairs: Pairs, compared: Compared | None) -> Verdict:
     tasks, first, second = contest.tasks, pairs[:, 0], pairs[:, 1]
-    differences = np.concatenate([task.values[first] - task.values[second] for task in tasks], axis=1)
-    won = (differences > 0) if contest.higher_is_better else (differences < 0)
-    images = differences.shape[1]
+    differences = [task.values[first] - task.values[second] for task in tasks]
+    sign = 1 if contest.higher_is_better else -1
+    wins = [(sign * each > 0).mean(axis=1) + (each == 0).mean(axis=1) / 2 for each in differences]
+    variances = [
+        each.var(axis=1, ddof=1) if each.shape[1] > 1 else np.full(len(pairs), np.nan) for each in differences
+    ]
     return Verdict(
         contest=contest,
         pairs=pairs,
         compared=compared,
-        images=images,
+        images=sum(each.shape[1] for each in differences),
         scenes=len({name for task in tasks for name in task.by_scene[0]}),
-        sd=differences.std(axis=1, ddof=1) if images > 1 else np.full(len(pairs), np.nan),
-        win_rate=won.mean(axis=1) + (differences == 0).mean(axis=1) / 2,
+        sd=np.sqrt(np.mean(variances, axis=0)),
+        win_rate=np.asarray(np.mean(wins, axis=0)),
     )

@@ -38,7 +38,7 @@ def share(
 
     It is the exact binomial interval of as many independent images as would vary like these: the method of Korn
     and Graubard ("Confidence intervals for proportions with small expected number of positive counts estimated
-    from survey data", 1998). Where all flags are alike, every scene counts as one image.
+    from survey data", 1998). Where the scenes do not vary, each counts as one image.
 
     tasks: per task, the flag and the scene of each image. Scenes are as in `average_interval`.
     """
@@ -46,9 +46,10 @@ def share(
     means = sums.sum(axis=1) / counts.sum(axis=1)
     rate, scenes = float(means.mean()), sums.shape[1]
     variance = float(np.square(_influence(sums, counts)).sum()) if scenes > 1 else 0.0
-    independent = float(scenes)
+    independent, images = float(scenes), float(counts.sum())
     if 0 < rate < 1 and variance > 0:
-        independent = min(rate * (1 - rate) / variance, float(counts.sum()))
+        few = stdtrit(images - 1, 0.5 + level / 2) / stdtrit(scenes - 1, 0.5 + level / 2)
+        independent = min(rate * (1 - rate) / variance * few**2, images)
     true, tail = rate * independent, (1 - level) / 2
     low = float(betaincinv(true, independent - true + 1, tail)) if rate > 0 else 0.0
     high = float(betaincinv(true + 1, independent - true, 1 - tail)) if rate < 1 else 1.0

@@ -23,6 +23,7 @@ DRAWS = 9_999
 LEVEL = 0.95
 MOST_SCENES_NEEDED = 10_000
 _POWER = 0.8  # the chance with which `scenes_needed` scenes would separate a pair
+_MOST_STEPS = 435  # pairs of 30 rows
 _FLOOR = 1e-12  # of a drawn standard error: a draw of one scene alone has none
 _CELLS = 1_000_000  # draws times scenes held at a time: 8 MB
 
@@ -50,7 +51,7 @@ class Stratum:
 
 
 @dataclass(frozen=True)
-class Family:
+class PairedRows:
     """Rows that are compared with one error rate. pairs: (pairs, 2), numbers of the rows compared."""
 
     strata: tuple[Stratum, ...]
@@ -67,18 +68,20 @@ class Compared:
     """What was found of a family: one number per pair in every array.
 
     difference: mean of the first row minus mean of the second. error: its standard error. p: adjusted for all
-    pairs of the family. low, high: the interval of the difference with the critical value of the pair's own step,
-    so that it excludes zero exactly where p <= 1 - level. critical: that value, in standard errors.
+    pairs of the family. critical: the value, in standard errors, that the pair had to exceed in its own step; NaN
+    where no difference could have been shown. joint: the value that holds for all pairs at once.
     """
 
     difference: Array
     error: Array
     p: Array
     critical: Array
+    joint: float
     level: float = LEVEL
 
     @property
     def low(self) -> Array:
+        """Lower ends of the intervals, which exclude zero exactly where p <= 1 - level."""
         return np.asarray(self.difference - self.critical * self.error)
 
     @property
@@ -92,12 +95,14 @@ class Compared:
     def scenes_needed(self, scenes: int) -> Array:
         """Estimate from how many scenes on each pair would be separated with a chance of 0.8.
 
-        The observed difference and spread are taken for the true ones. Infinite where the rows are identical.
+        The observed difference and spread are taken for the true ones, and the critical value is Bonferroni's for
+        many scenes. Infinite where the means are equal.
 
         scenes: how many there were.
         """
+        critical = -ndtri((1 - self.level) / 2 / max(len(self.p), 1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = (self.critical + ndtri(_POWER)) * self.error / np.abs(self.difference)
+            ratio = (critical + ndtri(_POWER)) * self.error / np.abs(self.difference)
         return np.where(self.difference == 0, np.inf, np.maximum(np.ceil(scenes * ratio**2), MIN_SCENES))
 
 
@@ -112,15 +117,19 @@ def pairs_with(row: int, rows: int) -> Pairs:
     return np.array([[number, row] for number in others], dtype=np.int64).reshape(-1, 2)
 
 
-def compare(families: Sequence[Family], level: float = LEVEL, draws: int = DRAWS) -> list[Compared]:
+def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = DRAWS) -> list[Compared]:
     """Compare the pairs of every family. Families over the same scenes share one set of draws.
 
     The draws depend on the names of the scenes alone: neither the order of rows or scenes nor the number of images
     of a scene changes them.
 
     Raises:
-        ValueError: a family has fewer than six scenes.
+        ValueError: a family has fewer than six scenes, or so few draws cannot show anything at this level.
     """
+    if not 0 < level < 1 or (1 - level) * (draws + 1) < 1 - 1e-9:
+        raise ValueError(
+            f"{draws} draws at a level of {level}: the level is above 0 and below 1, and needs more draws"
+        )
     together: dict[tuple[tuple[str, ...], ...], list[int]] = defaultdict(list)
     for number, family in enumerate(families):
         if family.scenes < MIN_SCENES:
@@ -128,11 +137,11 @@ def compare(families: Sequence[Family], level: float = LEVEL, draws: int = DRAWS
         together[tuple(stratum.scenes for stratum in family.strata)].append(number)
     found: dict[int, Compared] = {}
     for scenes, numbers in together.items():
-        tests = [_Test(families[number]) for number in numbers]
+        tests = [_Test(families[number], level) for number in numbers]
         for drawn in _draws(scenes, draws):
             for test in tests:
                 test.add(drawn)
-        found |= {number: test.outcome(level) for number, test in zip(numbers, tests, strict=True)}
+        found |= {number: test.outcome() for number, test in zip(numbers, tests, strict=True)}
     return [found[number] for number in range(len(families))]
 
 
@@ -158,51 +167,88 @@ def _counted(generator: np.random.Generator, scenes: int, draws: int) -> Array:
 
 
 class _Test:
-    """One family while its draws come in."""
+    """One family while its draws come in.
 
-    def __init__(self, family: Family) -> None:
-        first, second = family.pairs[:, 0], family.pairs[:, 1]
-        self._parts = [_Part(stratum, first, second) for stratum in family.strata]
-        self.difference = _summed(part.weight * part.difference for part in self._parts)
-        self.error = np.sqrt(_summed(np.square(part.weight * part.error) for part in self._parts))
-        statistic = np.abs(self.difference) / np.maximum(self.error, _FLOOR)
-        self._order = np.argsort(-statistic, kind="stable")
-        self._statistic = statistic[self._order]
+    Up to _MOST_STEPS pairs step down. For more, the greatest statistic of all pairs is used for each: it is
+    stricter.
+    """
+
+    def __init__(self, family: PairedRows, level: float) -> None:
+        self._level = level
+        self._chunks = [
+            [_Part(stratum, pairs) for stratum in family.strata]
+            for start in range(0, max(len(family.pairs), 1), _MOST_STEPS)
+            if len(pairs := family.pairs[start : start + _MOST_STEPS])
+        ]
+        self.difference = np.concatenate([_summed(p.weight * p.difference for p in c) for c in self._chunks])
+        self.error = np.concatenate(
+            [np.sqrt(_summed(np.square(p.weight * p.error) for p in c)) for c in self._chunks]
+        )
+        self._statistic = np.abs(self.difference) / np.maximum(self.error, _FLOOR)
+        # Two rows that differ in few scenes: so many draws miss these that no statistic could reach the level.
+        # Such a pair cannot be separated, so it need not be guarded against, and its endless statistics bar no
+        # other pair (Tarone, "A modified Bonferroni method for discrete data", 1990).
+        missing = np.concatenate([np.prod([p.constant for p in c], axis=0) for c in self._chunks])
+        missing[missing == 1] = 0  # the same in every scene: no draw has a spread, and none moves the difference
+        self._hopeless = missing > 1 - level
+        self._order = np.argsort(np.where(self._hopeless, -1.0, -self._statistic), kind="stable")
+        self._order = self._order[~self._hopeless[self._order]]
         self._greatest: list[Array] = []
+        self._reached: Array = np.zeros(len(self._statistic))
+        self._missing = missing
 
     def add(self, drawn: Sequence[Array]) -> None:
         """Note, for every step, the greatest statistic of the pairs that remain in it."""
-        shift: Array = np.zeros((len(drawn[0]), len(self._order)))
-        variance = np.zeros_like(shift)
-        for part, counts in zip(self._parts, drawn, strict=True):
-            moved, spread = part.drawn(counts)
-            shift += part.weight * moved
-            variance += part.weight**2 * spread
-        statistic = np.abs(shift) / np.maximum(np.sqrt(variance), _FLOOR)
-        remaining = statistic[:, self._order[::-1]]
-        self._greatest.append(np.maximum.accumulate(remaining, axis=1)[:, ::-1])
+        whole: Array = np.zeros((len(drawn[0]), 1))
+        for number, chunk in enumerate(self._chunks):
+            begin = number * _MOST_STEPS
+            statistic = _statistic(chunk, drawn)
+            here = slice(begin, begin + statistic.shape[1])
+            self._reached[here] += (statistic >= self._statistic[here]).sum(axis=0)
+            if len(self._chunks) > 1:
+                able = statistic[:, ~self._hopeless[here]]
+                whole = np.maximum(whole, able.max(axis=1, keepdims=True, initial=0.0))
+            else:
+                remaining = statistic[:, self._order[::-1]]
+                whole = np.maximum.accumulate(remaining, axis=1)[:, ::-1]
+        self._greatest.append(whole)
 
-    def outcome(self, level: float) -> Compared:
+    def outcome(self) -> Compared:
         """Step down from the greatest statistic to the smallest."""
         greatest = np.concatenate(self._greatest)
-        reached = (greatest >= self._statistic).sum(axis=0)
-        stepped = np.maximum.accumulate((1 + reached) / (len(greatest) + 1))
-        # The value that the statistic has to exceed for p <= 1 - level, by the same count.
-        allowed = int((1 - level) * (len(greatest) + 1) + 1e-9) - 1
-        limits = -np.partition(-greatest, allowed, axis=0)[allowed]
-        refused = stepped > 1 - level
-        if refused.any():  # what comes after the first pair that is not separated is not separated either
-            begin = int(np.argmax(refused))
-            limits[begin:] = limits[begin]
-        p, critical = np.empty_like(stepped), np.empty_like(stepped)
-        p[self._order], critical[self._order] = stepped, limits
-        return Compared(self.difference, self.error, p, critical, level)
+        draws = len(greatest)
+        p = np.maximum((1 + self._reached) / (draws + 1), self._missing)  # of the pairs that cannot be separated
+        critical: Array = np.full(len(p), np.nan)
+        joint = np.nan
+        if len(self._order):
+            reached = (greatest >= self._statistic[self._order]).sum(axis=0)
+            stepped = np.maximum.accumulate((1 + reached) / (draws + 1))
+            # The value that the statistic has to exceed for p <= 1 - level, by the same count.
+            allowed = int((1 - self._level) * (draws + 1) + 1e-9) - 1
+            limits = -np.partition(-greatest, allowed, axis=0)[allowed]
+            joint = float(limits[0])
+            limits = np.broadcast_to(limits, stepped.shape).copy()
+            refused = stepped > 1 - self._level
+            if refused.any():  # what comes after the first pair that is not separated is not separated either
+                begin = int(np.argmax(refused))
+                limits[begin:] = limits[begin]
+            p[self._order], critical[self._order] = stepped, limits
+        return Compared(self.difference, self.error, p, critical, joint, self._level)
+
+
+def _statistic(parts: Sequence[_Part], drawn: Sequence[Array]) -> Array:
+    """Return the statistics of the pairs in every draw, (draws, pairs)."""
+    moves = [part.drawn(counts) for part, counts in zip(parts, drawn, strict=True)]
+    shift = _summed(part.weight * moved for part, (moved, _) in zip(parts, moves, strict=True))
+    variance = _summed(part.weight**2 * spread for part, (_, spread) in zip(parts, moves, strict=True))
+    return np.asarray(np.abs(shift) / np.maximum(np.sqrt(variance), _FLOOR))
 
 
 class _Part:
     """The differences of a family's pairs in one stratum, and what a draw of its scenes makes of them."""
 
-    def __init__(self, stratum: Stratum, first: Pairs, second: Pairs) -> None:
+    def __init__(self, stratum: Stratum, pairs: Pairs) -> None:
+        first, second = pairs[:, 0], pairs[:, 1]
         self.weight = stratum.weight
         self._counts = stratum.counts
         sums = (stratum.sums[first] - stratum.sums[second]).T  # (scenes, pairs)
@@ -212,6 +258,7 @@ class _Part:
         self._centred = sums - stratum.counts[:, None] * self.difference
         self._scale = np.sqrt(scenes / (scenes - 1))
         self.error: Array = self._scale * np.sqrt(np.square(self._centred).sum(axis=0)) / images
+        self.constant = _constant(sums / stratum.counts[:, None])
         self._squares = np.square(self._centred)
         self._products = self._centred * stratum.counts[:, None]
 
@@ -222,6 +269,20 @@ class _Part:
         squares = times @ self._squares - 2 * moved * (times @ self._products)
         squares += np.square(moved) * (times @ np.square(self._counts))[:, None]
         return moved, np.square(self._scale / images) * np.maximum(squares, 0)
+
+
+def _constant(differences: Array) -> Array:
+    """Return per pair the chance that a draw has scenes of one and the same difference alone, (pairs,).
+
+    differences: (scenes, pairs).
+    """
+    scenes = len(differences)
+    ordered = np.sort(np.round(differences, 9), axis=0)
+    number = np.arange(scenes)[:, None]
+    changed = np.vstack([np.ones((1, ordered.shape[1]), bool), ordered[1:] != ordered[:-1]])
+    begun = np.maximum.accumulate(np.where(changed, number, 0), axis=0)
+    most = (number - begun).max(axis=0) + 1
+    return np.asarray((most / scenes) ** scenes)
 
 
 def _summed(arrays: Iterator[Array]) -> Array:

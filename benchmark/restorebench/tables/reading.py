@@ -135,7 +135,7 @@ def _cells(
             family=Family(row["family"]),
             digest=held[cell][0].digest if held[cell] else row["digest"],
             row_digest=row["digest"],
-            samples=samples.get(cell[:2], ()),
+            samples=_all_samples(samples.get(cell[:2], ()), int(row["n_images"])),
             columns=tuple(column.name for column in columns),
             repetitions=1 + max((record.repetition for record in held[cell]), default=0),
             skipped="" if held[cell] else "it has no records",
@@ -143,6 +143,11 @@ def _cells(
         by_sample = {(record.sample, record.repetition): record for record in held[cell]}
         found.append(leaderboard.gather(facts, by_sample, leaderboard.decibels(columns)))
     return tuple(found)
+
+
+def _all_samples(known: tuple[SampleFacts, ...], count: int) -> tuple[SampleFacts, ...]:
+    """Return as many samples as a row has images: those that no row has a record of were not run yet."""
+    return known + tuple(SampleFacts(f"(not run, {n})", "", "") for n in range(len(known), count))
 
 
 def _record(row: Mapping[Hashable, Any], columns: Sequence[Column], unscored: Mapping[str, Failure]) -> Record:

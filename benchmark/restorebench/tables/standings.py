@@ -31,7 +31,7 @@ def standings(comparisons: Comparisons) -> dict[tuple[str, str, str], Row]:
                 }
                 if where.task in board.tasks:
                     for dataset in (where.dataset, EVERY_DATASET):
-                        best[dataset, name] += "a" in letters[name]
+                        best[dataset, name] += name in verdict.best
     for (task, dataset, name), row in rows.items():
         if task == AVERAGE:
             row["best_in"] = best.get((dataset, name))

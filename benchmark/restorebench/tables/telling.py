@@ -54,10 +54,11 @@ def telling_table(board: Board, parts: Sequence[Part]) -> pd.DataFrame:
 
 def _questions(part: Part, column: Column) -> Iterator[tuple[_Question, Contest]]:
     sound = comparisons.sound(part, column.name)
-    tells: dict[str, dict[str, str]] = defaultdict(dict)
+    tells: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for name, cells in sound.items():
-        tells[cells[0].facts.restorer][cells[0].facts.tell] = name
-    for restorer, by_tell in tells.items():
+        facts = cells[0].facts
+        tells[facts.restorer, facts.setup][facts.tell] = name
+    for (restorer, _), by_tell in tells.items():
         for tell, name in by_tell.items():
             if tell != _TASK and _TASK in by_tell:
                 pair = [by_tell[_TASK], name]
@@ -94,10 +95,10 @@ def regret_table(board: Board, cells: Iterable[ScoredCell]) -> pd.DataFrame:
     column that ranks. On clean inputs the loss is blank, and the images with a label are the false alarms.
     """
     column = next((column for column in board.columns if column.ranks), None)
-    held = {(c.facts.dataset, c.facts.task, c.facts.restorer, c.facts.tell): c for c in cells}
+    held = {(c.facts.dataset, c.facts.task, c.facts.restorer, c.facts.setup, c.facts.tell): c for c in cells}
     rows: list[dict[str, Any]] = []
-    for (dataset, task, restorer, tell), cell in held.items():
-        told = held.get((dataset, task, restorer, _TASK))
+    for (dataset, task, restorer, setup, tell), cell in held.items():
+        told = held.get((dataset, task, restorer, setup, _TASK))
         if column is not None and told is not None and tell not in (_TASK, _NOTHING):
             for verdict, losses in sorted(_losses(told, cell, column).items()):
                 rows.append(

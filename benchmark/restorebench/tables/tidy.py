@@ -115,7 +115,9 @@ def pair_rows(verdict: Verdict, board: Array | None) -> list[dict[str, Any]]:
                 "p": found.p[pair],
                 "p_board": None if board is None else board[pair],
                 "separated": bool(found.separated[pair]),
-                "scenes_needed": "" if found.separated[pair] else _scenes(needed[pair]),
+                "scenes_needed": ""
+                if found.separated[pair] or not verdict.sd[pair] > 0
+                else _scenes(needed[pair]),
             }
         rows.append(row)
     return rows
@@ -170,6 +172,14 @@ def _contests(
             raise RestorebenchError(f"the table has no column {name!r} ({role}){near}; it has {there}")
     if frame.empty:
         raise RestorebenchError("the table has no rows")
+    for name in filter(None, (method, scene, task, image)):
+        if frame[name].isna().any():
+            label = frame.index[np.flatnonzero(frame[name].isna())[0]]
+            raise RestorebenchError(f"row {label}, column {name!r}: is empty; name it, or leave the row out")
+    if task is not None and (frame[task].astype(str) == AVERAGE).any():
+        raise RestorebenchError(
+            f"a task is called {AVERAGE!r}, as is the average over tasks; rename it, or leave it out"
+        )
     _require_numbers(frame, value)
     parts = {"": frame} if task is None else {str(name): part for name, part in frame.groupby(task, sort=False)}
     scores = {name: _scores(part, name, method, value, scene, image) for name, part in parts.items()}

@@ -755,7 +755,7 @@ def names_of_rows(folder):
         (["--restorers", "classical:task"], [("classical", "task")]),
         (["--restorers", "identity,classical:task"], [("identity", "nothing"), ("classical", "task")]),
         (["--add", "classical:task"], [("identity", "nothing"), ("classical", "task")]),
-        (["--add", "classical:task", "--restorers", "identity"], [("identity", "nothing")]),
+        (["--add", "classical:task", "--restorers", "identity"], [("identity", "nothing"), ("classical", "task")]),
     ],
 )
 def test_an_installed_restorer_that_the_suite_lacks_joins_it(call, tmp_path, small_suite, flags, rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,11 +33,21 @@ def facts(name, task, images):
     )
 
 
-def publish(folder, shifts=SHIFTS, images=14, seed=0, data="same", code="same", change=lambda record: record):
+def publish(
+    folder,
+    shifts=SHIFTS,
+    images=14,
+    seed=0,
+    data="same",
+    code="same",
+    tasks=TASKS,
+    columns=(PSNR, LPIPS),
+    change=lambda record: record,
+):
     """Write the tables of a made-up run: every row is identity's scores, moved by its shift and some noise."""
     rng = np.random.default_rng(seed)
-    cells = [facts(name, task, images) for task in (*TASKS, "clean") for name in shifts]
-    board = Board("made-up", "1", TASKS, (PSNR, LPIPS), tuple(cells))
+    cells = [facts(name, task, images) for task in (*tasks, "clean") for name in shifts]
+    board = Board("made-up", "1", tasks, columns, tuple(cells))
     found = []
     for cell in cells:
         for n, sample in enumerate(cell.samples):
@@ -49,7 +60,7 @@ def publish(folder, shifts=SHIFTS, images=14, seed=0, data="same", code="same", 
     manifest = {
         "suite": {"suite": "made-up", "version": "1"},
         "board": board_facts(board),
-        "data": {f"d/{task}": data for task in (*TASKS, "clean")},
+        "data": {f"d/{task}": data for task in (*tasks, "clean")},
         "columns": {"psnr@rgb": code, "lpips@rgb": code},
         "cells": [{"restorer": cell.restorer, "name": cell.plugin} for cell in cells],
     }
@@ -114,8 +125,8 @@ def test_a_margin_is_answered(tmp_path):
     near, far = (
         rows(compare("good", "alike", tmp_path / "run", margin=m))["snowy"]["verdict"] for m in (1, 0.001)
     )
-    assert near.endswith("good not worse by more than 1 dB")
-    assert far.endswith("good not shown to be not worse by more than 0.001 dB")
+    assert near.endswith("good is not worse by more than 1 dB")
+    assert far.endswith("good may be worse by more than 0.001 dB")
 
 
 def test_two_runs_of_the_same_images_are_compared_on_what_both_have(tmp_path):
@@ -158,7 +169,50 @@ def test_a_row_that_failed_on_an_image_is_not_compared_there(tmp_path):
         return Record(record.digest, record.sample, 0, "failed", failure("crash: SIGSEGV"))
 
     publish(tmp_path / "run", change=fails)
-    assert set(rows(compare("good", "alike", tmp_path / "run"))) == {"rainy"}
+    found = compare("good", "alike", tmp_path / "run")
+    assert set(rows(found)) == {"rainy"}
+    assert found.notes == (
+        "snowy is not compared: alike: incomplete: 1 of 14 failed",
+        "there is no average: not every task is compared",
+    )
+
+
+def test_the_same_row_of_two_runs_one_of_which_failed_on_an_image(tmp_path):
+    def fails(record):
+        failed = (record.digest, record.sample) == ("good-snowy", "03")
+        return Record(record.digest, record.sample, 0, "failed", failure("crash")) if failed else record
+
+    publish(tmp_path / "one")
+    publish(tmp_path / "two", change=fails, seed=1)
+    found = compare("good", "good", tmp_path / "one", tmp_path / "two")
+    assert set(rows(found)) == {"rainy"}
+    assert f"good ({tmp_path / 'two'}): incomplete: 1 of 14 failed" in found.notes[1]
+
+
+def test_a_run_that_is_not_finished_is_not_compared(tmp_path):
+    publish(tmp_path / "run")
+    path = tmp_path / "run" / "records.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if ",12,scene" not in line and ",13,scene" not in line))
+    found = compare("good", "alike", tmp_path / "run")
+    assert found.pairs.empty
+    assert "good: incomplete: 2 of 14 not run" in found.notes[0]
+
+
+def test_two_runs_compare_the_same_way_round_and_back(tmp_path):
+    publish(tmp_path / "large", {"mine": 2.0})
+    publish(tmp_path / "small", {"theirs": 3.0}, seed=1, tasks=("snowy",))
+    one = compare("mine", "theirs", tmp_path / "large", tmp_path / "small")
+    other = compare("theirs", "mine", tmp_path / "small", tmp_path / "large")
+    assert set(rows(one)) == set(rows(other)) == {"snowy", "average"}
+    assert "rainy of d is left out: theirs has no row there" in one.notes
+    assert "rainy of d is left out: theirs has no row there" in other.notes
+
+
+def test_a_metric_may_be_named_without_its_protocol_though_it_does_not_rank(tmp_path):
+    publish(tmp_path / "run", columns=(PSNR, replace(LPIPS, ranks=False)))
+    found = compare("good", "identity", tmp_path / "run", metric="lpips")
+    assert rows(found)["snowy"]["verdict"] == "good better"
 
 
 def test_images_are_named_on_which_each_is_ahead(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from restorebench.tables import pairwise
-from restorebench.tables.pairwise import Family, Stratum, all_pairs, compare, pairs_with
+from restorebench.tables.pairwise import PairedRows, Stratum, all_pairs, compare, pairs_with
 from restorebench.toolbox.digests import digest
 
 DRAWS = 299
@@ -68,7 +68,7 @@ def plainly(family, draws):
 )
 @pytest.mark.parametrize("pairs", [all_pairs(4), pairs_with(1, 4)], ids=["all pairs", "against one"])
 def test_agrees_with_the_procedure_carried_out_plainly(strata, pairs):
-    family = Family(strata, pairs)
+    family = PairedRows(strata, pairs)
     (found,) = compare([family], draws=DRAWS)
     differences, errors, p = plainly(family, DRAWS)
     np.testing.assert_allclose(found.difference, differences, rtol=0, atol=1e-13)
@@ -79,8 +79,8 @@ def test_agrees_with_the_procedure_carried_out_plainly(strata, pairs):
 def test_the_number_of_a_scene_and_the_order_of_rows_do_not_matter():
     part = stratum(shift=0.3)
     turned = Stratum(part.scenes[::-1], part.counts[::-1], part.sums[:, ::-1])
-    (straight,) = compare([Family((part,), all_pairs(4))], draws=DRAWS)
-    (other,) = compare([Family((turned,), all_pairs(4)[:, ::-1])], draws=DRAWS)
+    (straight,) = compare([PairedRows((part,), all_pairs(4))], draws=DRAWS)
+    (other,) = compare([PairedRows((turned,), all_pairs(4)[:, ::-1])], draws=DRAWS)
     np.testing.assert_array_equal(straight.p, other.p)
     np.testing.assert_allclose(straight.difference, -other.difference, rtol=1e-12)
 
@@ -88,15 +88,17 @@ def test_the_number_of_a_scene_and_the_order_of_rows_do_not_matter():
 def test_more_images_of_the_same_scenes_are_no_more_evidence():
     part = stratum(shift=0.3)
     doubled = Stratum(part.scenes, 2 * part.counts, 2 * part.sums)
-    (once,) = compare([Family((part,), all_pairs(4))], draws=DRAWS)
-    (twice,) = compare([Family((doubled,), all_pairs(4))], draws=DRAWS)
+    (once,) = compare([PairedRows((part,), all_pairs(4))], draws=DRAWS)
+    (twice,) = compare([PairedRows((doubled,), all_pairs(4))], draws=DRAWS)
     np.testing.assert_array_equal(once.p, twice.p)
     np.testing.assert_allclose(once.high, twice.high, rtol=1e-12)
 
 
 def test_identical_rows_are_not_separated_and_have_no_interval():
     sums = np.tile(stratum().sums[:1], (3, 1))
-    (found,) = compare([Family((Stratum(stratum().scenes, stratum().counts, sums),), all_pairs(3))], draws=DRAWS)
+    (found,) = compare(
+        [PairedRows((Stratum(stratum().scenes, stratum().counts, sums),), all_pairs(3))], draws=DRAWS
+    )
     assert found.p.tolist() == [1.0, 1.0, 1.0]
     assert found.low.tolist() == found.high.tolist() == [0.0, 0.0, 0.0]
     assert np.isinf(found.scenes_needed(12)).all()
@@ -105,7 +107,7 @@ def test_identical_rows_are_not_separated_and_have_no_interval():
 def test_a_difference_that_is_the_same_in_every_scene_is_separated():
     part = stratum(rows=2)
     constant = Stratum(part.scenes, part.counts, np.stack([part.sums[0], part.sums[0] + 0.1 * part.counts]))
-    (found,) = compare([Family((constant,), all_pairs(2))], draws=DRAWS)
+    (found,) = compare([PairedRows((constant,), all_pairs(2))], draws=DRAWS)
     assert found.separated.all()
     assert found.high[0] < 0
 
@@ -115,7 +117,7 @@ def test_an_interval_excludes_zero_exactly_where_a_pair_is_separated(scenes):
     kinds = set()
     for seed in range(12):
         part = stratum(rows=6, scenes=scenes, seed=seed, shift=0.25)
-        (found,) = compare([Family((part,), all_pairs(6))], draws=DRAWS)
+        (found,) = compare([PairedRows((part,), all_pairs(6))], draws=DRAWS)
         np.testing.assert_array_equal((found.low > 0) | (found.high < 0), found.separated)
         kinds |= set(found.separated.tolist())
     assert kinds == {False, True} or scenes == 6
@@ -123,10 +125,10 @@ def test_an_interval_excludes_zero_exactly_where_a_pair_is_separated(scenes):
 
 def test_families_over_the_same_scenes_have_the_figures_they_have_alone(monkeypatch):
     monkeypatch.setattr(pairwise, "_CELLS", 40 * 12)  # so that the draws come in several portions
-    families = [Family((stratum(seed=n, shift=0.2),), all_pairs(4)) for n in range(3)]
-    families.append(Family((stratum(scenes=9),), all_pairs(4)))
+    families = [PairedRows((stratum(seed=n, shift=0.2),), all_pairs(4)) for n in range(3)]
+    families.append(PairedRows((stratum(scenes=9),), all_pairs(4)))
     families = [
-        Family((Stratum(f.strata[0].scenes, families[0].strata[0].counts, f.strata[0].sums),), f.pairs)
+        PairedRows((Stratum(f.strata[0].scenes, families[0].strata[0].counts, f.strata[0].sums),), f.pairs)
         if len(f.strata[0].scenes) == 12
         else f
         for f in families
@@ -139,7 +141,7 @@ def test_families_over_the_same_scenes_have_the_figures_they_have_alone(monkeypa
 
 def test_five_scenes_are_refused():
     with pytest.raises(ValueError, match="at least 6 scenes, not 5"):
-        compare([Family((stratum(scenes=5),), all_pairs(4))])
+        compare([PairedRows((stratum(scenes=5),), all_pairs(4))])
 
 
 def test_scenes_needed_would_decide_and_fewer_would_not():
@@ -148,9 +150,44 @@ def test_scenes_needed_would_decide_and_fewer_would_not():
     noise = rng.normal(size=100)
     noise = (noise - noise.mean()) / noise.std(ddof=1)
     part = Stratum(tuple(f"{n:03}" for n in range(100)), np.ones(100), np.stack([0.3 + noise, np.zeros(100)]))
-    (found,) = compare([Family((part,), all_pairs(2))])
+    (found,) = compare([PairedRows((part,), all_pairs(2))])
     assert found.critical[0] == pytest.approx(1.98, abs=0.06)  # of Student's t with 99 degrees of freedom
-    assert found.scenes_needed(100)[0] == pytest.approx((found.critical[0] + 0.8416) ** 2 / 0.09, abs=1)
+    assert found.scenes_needed(100)[0] == pytest.approx((1.96 + 0.8416) ** 2 / 0.09, abs=1)
+
+
+@pytest.mark.parametrize("few", [1, 2])
+def test_two_rows_that_are_nearly_the_same_bar_no_other_pair(few):
+    """As where two detectors that mostly agree tell one restorer: most draws miss the scenes where they differ."""
+    rng = np.random.default_rng(0)
+    names, base = tuple(f"{n:02}" for n in range(40)), rng.normal(25, 3, 40)
+    twin = base + 2 + rng.normal(0, 0.5, 40)
+    other = twin.copy()
+    other[:few] += 1.0
+    sums = np.stack([base, base + 5 + rng.normal(0, 0.5, 40), twin, other])
+    (found,) = compare([PairedRows((Stratum(names, np.ones(40), sums),), all_pairs(4))], draws=999)
+    separated = {tuple(pair) for pair, each in zip(all_pairs(4).tolist(), found.separated, strict=True) if each}
+    assert separated == {(0, 1), (0, 2), (0, 3), (1, 2), (1, 3)}
+    assert found.p[-1] >= (1 - few / 40) ** 40
+    assert np.isnan(found.low[-1])
+
+
+def test_many_pairs_are_compared_in_parts_and_no_less_strictly(monkeypatch):
+    family = PairedRows((stratum(rows=6, shift=0.4, scenes=30),), all_pairs(6))
+    (stepped,) = compare([family], draws=DRAWS)
+    monkeypatch.setattr(pairwise, "_MOST_STEPS", 4)
+    (parts,) = compare([family], draws=DRAWS)
+    np.testing.assert_allclose(parts.difference, stepped.difference)
+    assert (parts.p >= stepped.p).all()
+    best = int(np.argmin(stepped.p))
+    assert parts.p[best] == stepped.p[best]
+    np.testing.assert_array_equal((parts.low > 0) | (parts.high < 0), parts.separated)
+    assert parts.joint == stepped.joint
+
+
+@pytest.mark.parametrize(("level", "draws"), [(0.95, 10), (95, 999), (0.0, 999), (1.0, 999)])
+def test_a_level_that_the_draws_cannot_show_is_refused(level, draws):
+    with pytest.raises(ValueError, match="needs more draws"):
+        compare([PairedRows((stratum(),), all_pairs(4))], level=level, draws=draws)
 
 
 def test_false_separations_of_null_boards_are_few():
@@ -158,7 +195,9 @@ def test_false_separations_of_null_boards_are_few():
     rng = np.random.default_rng(11)
     names = tuple(f"{n:02}" for n in range(12))
     boards = [
-        Family((Stratum(names, np.ones(12), 3 * rng.normal(size=12) + rng.normal(size=(8, 12))),), all_pairs(8))
+        PairedRows(
+            (Stratum(names, np.ones(12), 3 * rng.normal(size=12) + rng.normal(size=(8, 12))),), all_pairs(8)
+        )
         for _ in range(300)
     ]
     wrong = np.mean([found.separated.any() for found in compare(boards, draws=499)])

@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 
 from restorebench import RestorebenchError, compare_table, rank_table
-from restorebench.tables import families
-from restorebench.tables.families import Contest, Scores, verdicts
 
 NAMES = {"method": "who", "value": "db", "scene": "photo"}
 TASKS = {**NAMES, "task": "what"}
@@ -122,15 +120,15 @@ def test_a_method_without_a_task_is_left_out_of_the_average():
     assert found[found.task == "average"][["a", "b"]].to_numpy().tolist() == [["a", "b"]]
 
 
-def test_many_rows_are_compared_with_the_best_and_the_reference(monkeypatch):
-    monkeypatch.setattr(families, "MOST_ROWS_FOR_ALL_PAIRS", 5)
-    rng = np.random.default_rng(0)
-    names = tuple("abcdefg")
-    task = Scores(names, tuple("0123456"), rng.normal(size=(7, 7)) + np.array([0, 0, 9, 0, 0, 0, 0])[:, None])
-    (found,) = verdicts([Contest((task,), True, reference="a")], draws=99)
-    assert {frozenset((names[i], names[j])) for i, j in found.pairs} == {
-        frozenset((centre, other)) for centre in "ac" for other in names if other != centre
-    }
+def test_the_average_weighs_tasks_equally_in_every_figure():
+    small, large = scores(("a", "b"), scenes=10), scores(("a", "b"), scenes=100, tasks=("snow",))
+    frame = pd.concat([small, large])
+    frame.loc[(frame.who == "a") & (frame.what == "rain"), "db"] = 0.0
+    frame.loc[(frame.who == "a") & (frame.what == "snow"), "db"] = 99.0
+    found = compare_table(frame, **TASKS).set_index("task")
+    assert (found.loc["rain", "win_rate"], found.loc["snow", "win_rate"]) == (0, 1)
+    assert found.loc["average", "win_rate"] == 0.5
+    assert found.loc["average", "sd"] ** 2 == pytest.approx((found.sd["rain"] ** 2 + found.sd["snow"] ** 2) / 2)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +138,8 @@ def test_many_rows_are_compared_with_the_best_and_the_reference(monkeypatch):
         (lambda f: f.iloc[:0], "the table has no rows"),
         (lambda f: f.assign(db=f.db.where(f.index != 3)), "row 3, column 'db': nan is no finite number"),
         (lambda f: f.assign(db="high"), "row 0, column 'db': high is no finite number"),
+        (lambda f: f.assign(photo=f.photo.where(f.index != 5)), "row 5, column 'photo': is empty"),
+        (lambda f: f.assign(what="average"), "a task is called 'average', as is the average over tasks"),
         (lambda f: f.drop(index=14), "method 'b' lacks scores of scene '002', image '0' of task 'rain'"),
         (lambda f: pd.concat([f, f.iloc[:1]]), "method 'a' has several scores of image '0' of task 'rain'"),
     ],
