@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from restorebench.cli import console, options
+from restorebench.cli import console, options, progress
 
 if TYPE_CHECKING:
     from restorebench.commands.calibration import Calibration
@@ -43,7 +43,7 @@ def calibrate(
     from restorebench.suite.settings import Request
 
     settings = replace(options.settings_of(plugin, device, workers), request=Request(limit=limit))
-    with console.watched("nothing was kept") as watch:
+    with progress.watched("nothing was kept") as watch:
         given = options.plugin_options(option, weights)
         found = calibration.calibrate(folder, detector, options=given, settings=settings, watch=watch)
     if found.left_out:

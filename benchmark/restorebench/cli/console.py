@@ -7,16 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from restorebench.contract.errors import RunFolderError
 from restorebench.engine.stopping import Stopped
 from restorebench.toolbox.cells import visible
-
-if TYPE_CHECKING:
-    from restorebench.schedule.stage import Watcher
 
 
 def tell(text: str) -> None:
@@ -40,15 +36,6 @@ def interruptible(what_remains: str) -> Iterator[None]:
     except KeyboardInterrupt:
         tell(f"restorebench: interrupted; {what_remains}")
         raise typer.Exit(130) from None
-
-
-@contextmanager
-def watched(what_remains: str, cells: bool = False) -> Iterator[Watcher]:
-    """Show the progress of a command on stderr, and let Ctrl-C end it with a line that says what was kept."""
-    from restorebench.cli.progress import watching
-
-    with interruptible(what_remains), watching(cells=cells) as watch:
-        yield watch
 
 
 def check_csv(path: Path | None) -> None:

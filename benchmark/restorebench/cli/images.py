@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from restorebench.cli import console, options
+from restorebench.cli import console, options, progress
 from restorebench.contract.errors import RestorebenchError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def restore(
     if task is not None and detector is not None:
         raise RestorebenchError("give --task or --detector, not both")
     existing = _existing(skip_existing, overwrite)
-    with console.watched(f"finished images are in {output}; --skip-existing continues") as watch:
+    with progress.watched(f"finished images are in {output}; --skip-existing continues") as watch:
         outcome = images.restore(
             source,
             output,
@@ -96,7 +96,7 @@ def degrade(
     from restorebench.commands import images
 
     existing = _existing(skip_existing, overwrite)
-    with console.watched(f"finished images are in {output}; --skip-existing continues") as watch:
+    with progress.watched(f"finished images are in {output}; --skip-existing continues") as watch:
         outcome = images.degrade(
             source,
             output,
@@ -128,7 +128,7 @@ def detect(
 
     console.check_csv(csv_file)
     settings = options.settings_of(plugin, device, workers)
-    with console.watched("nothing was kept") as watch:
+    with progress.watched("nothing was kept") as watch:
         given = options.plugin_options(option, weights)
         records = images.detect(source, detector, options=given, settings=settings, watch=watch)
     tasks = list(dict.fromkeys(name for record in records for name in record.probabilities))
@@ -176,7 +176,7 @@ def score(
             raise RestorebenchError("--pairing matches two folders; a run has its pairs already, so leave it out")
         from restorebench.cli.runs import finish
 
-        with console.watched("the same command again continues", cells=True) as watch:
+        with progress.watched("the same command again continues", cells=True) as watch:
             result = scores.rescore(
                 restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings, watch=watch
             )
@@ -186,7 +186,7 @@ def score(
             )
         finish(result, every_column=True)
         return
-    with console.watched("nothing was kept") as watch:
+    with progress.watched("nothing was kept") as watch:
         found = scores.score(
             restored,
             clean,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from restorebench.cli.console import tell
+from restorebench.cli.console import interruptible, tell
 from restorebench.engine.events import Done, Note
 from restorebench.records import FAILED
 from restorebench.toolbox.cells import visible
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 LINE_SECONDS = 60
 """Shortest time between two lines about the progress of a stage."""
 _SPEED_SECONDS = 3600  # rich's default is 30 s, and a diffusion model may take that long for one image
+
+
+@contextmanager
+def watched(what_remains: str, cells: bool = False) -> Iterator[Watcher]:
+    """Show the progress of a command on stderr, and let Ctrl-C end it with a line that says what was kept."""
+    with interruptible(what_remains), watching(cells=cells) as watch:
+        yield watch
 
 
 @contextmanager
