@@ -24,35 +24,48 @@ def register(app: typer.Typer) -> None:
     app.command()(compare)
 
 
+RowA = Annotated[str, typer.Argument(metavar="A", help="A row: NAME, or NAME:TELL if it is told something.")]
+RowB = Annotated[str, typer.Argument(metavar="B", help="Another row.")]
+Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")]
+OtherRun = Annotated[
+    Path | None, typer.Argument(metavar="RUN_B", help="The folder of B's run, if it is another one.")
+]
+Task = Annotated[str | None, typer.Option("--task", help="Only this task, or average.")]
+Metric = Annotated[
+    str | None,
+    typer.Option("--metric", help="A metric or column, such as ssim@rgb; by default the first that ranks."),
+]
+Margin = Annotated[
+    float | None, typer.Option("--margin", min=0, help="Also say if A is not worse than B by more than this.")
+]
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        help="Instead of a run: a CSV file with the columns method, scene and value (or the one that --metric"
+        " names), and if you like task and image.",
+    ),
+]
+LowerIsBetter = Annotated[
+    bool, typer.Option("--lower-is-better", help="With --table: a smaller value is the better one.")
+]
+CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the comparison as CSV.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A row: NAME, or NAME:TELL if it is told something.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another row.")],
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
-    other_run: Annotated[
-        Path | None, typer.Argument(metavar="RUN_B", help="The folder of B's run, if it is another one.")
-    ] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Only this task, or average.")] = None,
-    metric: Annotated[
-        str | None, typer.Option("--metric", help="A column such as ssim@rgb; by default the first that ranks.")
-    ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option("--margin", min=0, help="Also say if A is not worse than B by more than this."),
-    ] = None,
-    table: Annotated[
-        Path | None,
-        typer.Option(
-            "--table",
-            metavar="FILE",
-            help="Instead of a run: a CSV file with the columns method, scene and value (or the one that --metric"
-            " names), and if you like task and image.",
-        ),
-    ] = None,
-    lower_is_better: Annotated[
-        bool, typer.Option("--lower-is-better", help="With --table: a smaller value is the better one.")
-    ] = False,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the comparison as CSV.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    a: RowA,
+    b: RowB,
+    run: Run = None,
+    other_run: OtherRun = None,
+    task: Task = None,
+    metric: Metric = None,
+    margin: Margin = None,
+    table: Table = None,
+    lower_is_better: LowerIsBetter = False,
+    csv_file: CsvFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say which of two methods is better on each task, by how much, and on which images it loses."""
     from restorebench.commands import comparing

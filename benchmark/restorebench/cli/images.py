@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from restorebench.commands.delivery import Existing
     from restorebench.commands.images import Outcome
     from restorebench.commands.scores import ScoreTable
+    from restorebench.suite.settings import Settings
 
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder of images.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results, or x.png for one image.")]
@@ -154,9 +156,7 @@ def score(
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="Protocols, as a,b; default: those of the run, or rgb.")
     ] = None,
-    pairing: Annotated[
-        str | None, typer.Option("--pairing", help="Rule that matches the file names, such as stem or rain100.")
-    ] = None,
+    pairing: options.Pairing = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead of a table.")] = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
@@ -174,17 +174,7 @@ def score(
     if clean is None:
         if pairing is not None:
             raise RestorebenchError("--pairing matches two folders; a run has its pairs already, so leave it out")
-        from restorebench.cli.runs import finish
-
-        with progress.watched("the same command again continues", cells=True) as watch:
-            result = scores.rescore(
-                restored, metrics=wanted[0] or (), protocols=wanted[1] or (), settings=settings, watch=watch
-            )
-        if csv_file is not None:
-            console.write_csv(
-                csv_file, result.tables.records.to_csv(None, index=False, float_format="%.6f", lineterminator="\n")
-            )
-        finish(result, every_column=True)
+        _score_run(restored, wanted[0] or (), wanted[1] or (), settings, csv_file)
         return
     with progress.watched("nothing was kept") as watch:
         found = scores.score(
@@ -201,6 +191,21 @@ def score(
     else:
         _show_scores(found)
     console.print_failures(found.failures)
+
+
+def _score_run(
+    run: Path, metrics: Sequence[str], protocols: Sequence[str], settings: Settings, csv_file: Path | None
+) -> None:
+    """Score the saved images of a run again, and print the result."""
+    from restorebench.cli.runs import finish
+    from restorebench.commands import scores
+
+    with progress.watched("the same command again continues", cells=True) as watch:
+        result = scores.rescore(run, metrics=metrics, protocols=protocols, settings=settings, watch=watch)
+    if csv_file is not None:
+        text = result.tables.records.to_csv(None, index=False, float_format="%.6f", lineterminator="\n")
+        console.write_csv(csv_file, text)
+    finish(result, every_column=True)
 
 
 def _show_scores(found: ScoreTable) -> None:

@@ -39,6 +39,9 @@ SuiteMetrics = Annotated[
 SuiteProtocols = Annotated[
     str | None, typer.Option("--protocols", help="These protocols instead of the suite's, as a,b.")
 ]
+Pairing = Annotated[
+    str | None, typer.Option("--pairing", help="Rule that matches the file names, such as stem or rain100.")
+]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.001, max=1e7, help="Longest time for one image, in seconds.")
 ]

@@ -72,26 +72,31 @@ def run(
         fresh=fresh,
         retry_failed=retry_failed,
         plugins=tuple(plugin or ()),
-        overrides=(*(overrides or ()), *([] if timeout is None else [f"limits.image_seconds={timeout}"])),
-        request=Request(
-            tasks=options.names(tasks),
-            restorers=options.names(restorers),
-            added=options.names(add) or (),
-            limit=limit,
-        ),
+        overrides=(*(overrides or ()), *([f"limits.image_seconds={timeout}"] if timeout else ())),
+        request=Request(options.names(tasks), options.names(restorers), options.names(add) or (), limit),
     )
-    given: dict[str, Any] = {"save": save, "samples": samples}
-    given |= {"metrics": options.listed(metrics), "protocols": options.listed(protocols)}
-    extra = {name: value for name, value in given.items() if value is not None}
-    plan = runner.prepare(suite, settings, extra)
+    keys = {"metrics": options.listed(metrics), "protocols": options.listed(protocols)}
+    plan = runner.prepare(suite, settings, _given(save=save, samples=samples, **keys))
     if calibrate:
-        with _shown(plan, quiet) as (watch, stop):
-            runner.measure_costs(plan, settings, watch, stop)
-        plans.print_plan(plan, replace(settings, fresh=False), "one group of each unmeasured cell was run")
+        _measure_costs(plan, settings, quiet)
     elif dry_run:
         plans.print_plan(plan, settings)
     else:
         finish(carry_out(plan, settings, quiet), quiet=quiet)
+
+
+def _measure_costs(plan: Plan, settings: Settings, quiet: bool) -> None:
+    """Run one group of each cell that never ran here, and print the plan."""
+    from restorebench import runner
+
+    with _shown(plan, quiet) as (watch, stop):
+        runner.measure_costs(plan, settings, watch, stop)
+    plans.print_plan(plan, replace(settings, fresh=False), "one group of each unmeasured cell was run")
+
+
+def _given(**keys: Any) -> dict[str, Any]:
+    """Keep the keys of the suite that flags give."""
+    return {name: value for name, value in keys.items() if value is not None}
 
 
 def finish(result: Result, every_column: bool = False, quiet: bool = False) -> None:

@@ -106,16 +106,9 @@ def compare_in_table(
     """
     import pandas as pd
 
-    try:
-        texts = {"method": str, "scene": str, "task": str, "image": str}
-        frame = pd.read_csv(table, dtype=texts, keep_default_na=False, na_values={value: [""]})
-    except (OSError, ValueError) as error:
-        raise RestorebenchError(f"{table} cannot be read as CSV: {error}") from error
     if a == b:
         raise RestorebenchError(f"{a!r} is compared with itself; name two methods")
-    for name in ("method", "scene"):
-        if name not in frame.columns:
-            raise RestorebenchError(f"{table} has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+    frame = _read_table(Path(table), value)
     task_column, image_column = (name if name in frame.columns else None for name in ("task", "image"))
     found = compare_table(
         frame,
@@ -138,6 +131,25 @@ def compare_in_table(
             rows.append(turned | {"verdict": _verdict(turned, column, margin)})
     pairs = _of_task(pd.DataFrame(rows, columns=["task", "dataset", *PAIR_COLUMNS, "verdict"]), task)
     return Comparison(a, b, column, names, pairs, pairs.iloc[:0], ())
+
+
+def _read_table(table: Path, value: str) -> pd.DataFrame:
+    """Read a table of scores of another tool; names are text, whatever they look like.
+
+    Raises:
+        RestorebenchError: it is no CSV file, or lacks the column method or scene.
+    """
+    import pandas as pd
+
+    texts = {"method": str, "scene": str, "task": str, "image": str}
+    try:
+        frame = pd.read_csv(table, dtype=texts, keep_default_na=False, na_values={value: [""]})
+    except (OSError, ValueError) as error:
+        raise RestorebenchError(f"{table} cannot be read as CSV: {error}") from error
+    for name in ("method", "scene"):
+        if name not in frame.columns:
+            raise RestorebenchError(f"{table} has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+    return frame
 
 
 def _of_task(pairs: pd.DataFrame, task: str | None) -> pd.DataFrame:
@@ -222,7 +234,7 @@ def _verdict(row: Mapping[str, Any], column: Column, margin: float | None) -> st
             words += f" ({more}{needed.lstrip('>')} scenes would decide)"
     if margin is not None:
         unit = f" {column.unit}" if column.unit else ""
-        worst = sign * row["difference"] - row["joint"]
+        worst = sign * row["difference"] - row.get("joint", (row["high"] - row["low"]) / 2)
         shown = "is not worse" if worst > -margin else "may be worse"
         words += f"; {row['a']} {shown} by more than {margin:g}{unit}"
     return words

@@ -79,7 +79,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "data": None if settings.data is None else str(settings.data.resolve()),
         "plugins": [str(path.resolve()) for path in settings.plugins],
         "tasks": request.tasks,
-        "restorers": request.restorers,
+        "restorers": request.restorers and (*request.restorers, *request.added),
         "limit": request.limit,
         "overrides": plan.loaded.overrides,
         "digests": _digests(plan),

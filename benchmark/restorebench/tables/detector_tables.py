@@ -60,21 +60,26 @@ def detection_tables(
         if average.get("accuracy") is not None:
             average |= _accuracy(judged[key])
         rows.append(average)
-    labels = [
-        {"dataset": dataset, "detector": detector} | asdict(scores)
-        for (dataset, detector), tasks in answers.items()
-        for scores in detector_scores.by_label(tasks)
-    ]
     names = [*("task", "dataset", "detector"), *_names(detector_scores.DetectorScores), *_ACCURACY]
     names += ["status", "digest"]
     return (
         _numeric(pd.DataFrame(rows, columns=names), detector_scores.DetectorScores),
-        _numeric(
-            pd.DataFrame(labels, columns=["dataset", "detector", *_names(detector_scores.LabelScores)]),
-            detector_scores.LabelScores,
-        ),
+        _label_table(answers),
         pd.DataFrame(counted, columns=["task", "dataset", "detector", "verdict", "images"]),
     )
+
+
+def _label_table(
+    answers: Mapping[tuple[str, str], Sequence[tuple[str, Sequence[DetectionRecord]]]],
+) -> pd.DataFrame:
+    """Score every label of every detector of a dataset, over all tasks."""
+    rows = [
+        {"dataset": dataset, "detector": detector} | asdict(scores)
+        for (dataset, detector), tasks in answers.items()
+        for scores in detector_scores.by_label(tasks)
+    ]
+    names = ["dataset", "detector", *_names(detector_scores.LabelScores)]
+    return _numeric(pd.DataFrame(rows, columns=names), detector_scores.LabelScores)
 
 
 def _accuracy(tasks: Sequence[tuple[Sequence[bool], Sequence[str]]]) -> Row:
