@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +58,6 @@ def run(
     quiet: options.Quiet = False,
 ) -> None:
     """Run a suite and write its leaderboard. The same command again continues where it stopped."""
-    from restorebench import runner
     from restorebench.suite.settings import Request, Settings
 
     settings = Settings(
@@ -75,14 +74,19 @@ def run(
         overrides=(*(overrides or ()), *([f"limits.image_seconds={timeout}"] if timeout else ())),
         request=Request(options.names(tasks), options.names(restorers), options.names(add) or (), limit),
     )
-    keys = {"metrics": options.listed(metrics), "protocols": options.listed(protocols)}
-    plan = runner.prepare(suite, settings, _given(save=save, samples=samples, **keys))
+    plan = _planned(suite, settings, _keys(save, samples, metrics, protocols))
     if calibrate:
         _measure_costs(plan, settings, quiet)
     elif dry_run:
         plans.print_plan(plan, settings)
     else:
         finish(carry_out(plan, settings, quiet), quiet=quiet)
+
+
+def _planned(suite: str, settings: Settings, keys: Mapping[str, Any]) -> Plan:
+    from restorebench import runner
+
+    return runner.prepare(suite, settings, keys)
 
 
 def _measure_costs(plan: Plan, settings: Settings, quiet: bool) -> None:
@@ -94,9 +98,11 @@ def _measure_costs(plan: Plan, settings: Settings, quiet: bool) -> None:
     plans.print_plan(plan, replace(settings, fresh=False), "one group of each unmeasured cell was run")
 
 
-def _given(**keys: Any) -> dict[str, Any]:
-    """Keep the keys of the suite that flags give."""
-    return {name: value for name, value in keys.items() if value is not None}
+def _keys(save: str | None, samples: int | None, metrics: str | None, protocols: str | None) -> dict[str, Any]:
+    """Return the keys of the suite that flags give."""
+    given: dict[str, Any] = {"save": save, "samples": samples}
+    given |= {"metrics": options.listed(metrics), "protocols": options.listed(protocols)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def finish(result: Result, every_column: bool = False, quiet: bool = False) -> None:
