@@ -12,7 +12,7 @@ from restorebench.toolbox.files import atomic_write_text
 
 
 class Csv:
-    """Writes `<table>.csv` for every table; detector tables only if there are detectors."""
+    """Writes `<table>.csv` for every table; those of telling and of detectors only if they have rows."""
 
     def __init__(self, options: None, runtime: None) -> None:
         pass
@@ -25,6 +25,11 @@ class Csv:
             "records": tables.records,
             "cost": tables.cost,
             "failures": tables.failures,
+        }
+        frames |= {
+            name: frame
+            for name, frame in {"telling": tables.telling, "regret": tables.regret}.items()
+            if len(frame)
         }
         if len(tables.detectors):
             frames |= {"detectors": tables.detectors, "labels": tables.labels, "confusion": tables.confusion}

@@ -106,3 +106,21 @@ def test_a_metric_that_never_ranks_has_no_bold_and_does_not_lend_its_interval_to
     matrix = path.read_text().partition(beside.name)[2].partition("## ")[0]
     assert "55.50" in matrix and "**" not in matrix
     assert "psnr@rgb 95 %" in path.read_text()
+
+
+def test_tables_of_telling_are_written_where_a_restorer_is_told(tmp_path):
+    samples = tuple(SampleFacts(f"s{n}", f"s{n}", "published") for n in range(12))
+    cells = tuple(
+        CellFacts("good", "good", tell, "noisy", "d", "untrained", family, tell, tell, samples)
+        for tell, family in (("task", Family.TOLD), ("d", Family.BLIND))
+    )
+    found = [
+        Record(c.digest, s.id, 0, "ok", scores={"psnr@rgb": 20.0 + n % 3}, told=("noisy",))
+        for c in cells
+        for n, s in enumerate(samples)
+    ]
+    built = build(Board("mine", "1", ("noisy",), (Column("psnr@rgb", True, 2),), cells), found)
+    assert {"telling.csv", "regret.csv"} <= {path.name for path in Csv(None, None).write(built, tmp_path)}
+    assert (tmp_path / "regret.csv").read_text().splitlines()[
+        1
+    ] == "mine,1,d,good,d,noisy,noisy,psnr@rgb,12,0.000000"
