@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtri
 
+from restorebench.tables import ties
 from restorebench.toolbox.digests import digest
 
 MIN_SCENES = 6
@@ -185,17 +186,11 @@ class _Test:
             [np.sqrt(_summed(np.square(p.weight * p.error) for p in c)) for c in self._chunks]
         )
         self._statistic = np.abs(self.difference) / np.maximum(self.error, _FLOOR)
-        # Two rows that differ in few scenes: so many draws miss these that no statistic could reach the level.
-        # Such a pair cannot be separated, so it need not be guarded against, and its endless statistics bar no
-        # other pair (Tarone, "A modified Bonferroni method for discrete data", 1990).
         missing = np.concatenate([np.prod([p.constant for p in c], axis=0) for c in self._chunks])
-        missing[missing == 1] = 0  # the same in every scene: no draw has a spread, and none moves the difference
-        self._hopeless = missing > 1 - level
-        self._order = np.argsort(np.where(self._hopeless, -1.0, -self._statistic), kind="stable")
-        self._order = self._order[~self._hopeless[self._order]]
+        self._untested = ties.untested(missing, level)
+        self._order = np.argsort(np.where(self._untested, -1.0, -self._statistic), kind="stable")
+        self._order = self._order[~self._untested[self._order]]
         self._greatest: list[Array] = []
-        self._reached: Array = np.zeros(len(self._statistic))
-        self._missing = missing
 
     def add(self, drawn: Sequence[Array]) -> None:
         """Note, for every step, the greatest statistic of the pairs that remain in it."""
@@ -203,10 +198,8 @@ class _Test:
         for number, chunk in enumerate(self._chunks):
             begin = number * _MOST_STEPS
             statistic = _statistic(chunk, drawn)
-            here = slice(begin, begin + statistic.shape[1])
-            self._reached[here] += (statistic >= self._statistic[here]).sum(axis=0)
             if len(self._chunks) > 1:
-                able = statistic[:, ~self._hopeless[here]]
+                able = statistic[:, ~self._untested[begin : begin + statistic.shape[1]]]
                 whole = np.maximum(whole, able.max(axis=1, keepdims=True, initial=0.0))
             else:
                 remaining = statistic[:, self._order[::-1]]
@@ -217,7 +210,7 @@ class _Test:
         """Step down from the greatest statistic to the smallest."""
         greatest = np.concatenate(self._greatest)
         draws = len(greatest)
-        p = np.maximum((1 + self._reached) / (draws + 1), self._missing)  # of the pairs that cannot be separated
+        p: Array = np.ones(len(self._statistic))
         critical: Array = np.full(len(p), np.nan)
         joint = np.nan
         if len(self._order):
@@ -258,7 +251,7 @@ class _Part:
         self._centred = sums - stratum.counts[:, None] * self.difference
         self._scale = np.sqrt(scenes / (scenes - 1))
         self.error: Array = self._scale * np.sqrt(np.square(self._centred).sum(axis=0)) / images
-        self.constant = _constant(sums / stratum.counts[:, None])
+        self.constant = ties.chance_of_no_spread(sums / stratum.counts[:, None])
         self._squares = np.square(self._centred)
         self._products = self._centred * stratum.counts[:, None]
 
@@ -269,20 +262,6 @@ class _Part:
         squares = times @ self._squares - 2 * moved * (times @ self._products)
         squares += np.square(moved) * (times @ np.square(self._counts))[:, None]
         return moved, np.square(self._scale / images) * np.maximum(squares, 0)
-
-
-def _constant(differences: Array) -> Array:
-    """Return per pair the chance that a draw has scenes of one and the same difference alone, (pairs,).
-
-    differences: (scenes, pairs).
-    """
-    scenes = len(differences)
-    ordered = np.sort(np.round(differences, 9), axis=0)
-    number = np.arange(scenes)[:, None]
-    changed = np.vstack([np.ones((1, ordered.shape[1]), bool), ordered[1:] != ordered[:-1]])
-    begun = np.maximum.accumulate(np.where(changed, number, 0), axis=0)
-    most = (number - begun).max(axis=0) + 1
-    return np.asarray((most / scenes) ** scenes)
 
 
 def _summed(arrays: Iterator[Array]) -> Array:
