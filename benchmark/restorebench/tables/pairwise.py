@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from restorebench.tables import ties
 from restorebench.toolbox.digests import digest
@@ -96,15 +96,19 @@ class Compared:
     def scenes_needed(self, scenes: int) -> Array:
         """Estimate from how many scenes on each pair would be separated with a chance of 0.8.
 
-        The observed difference and spread are taken for the true ones, and the critical value is Bonferroni's for
-        many scenes. Infinite where the means are equal.
+        The observed difference and spread are taken for the true ones, and Student's t with Bonferroni's
+        correction for the test. At least one more than there were; infinite where the means are equal.
 
         scenes: how many there were.
         """
-        critical = -ndtri((1 - self.level) / 2 / max(len(self.p), 1))
+        tail = (1 - self.level) / 2 / max(len(self.p), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = (critical + ndtri(_POWER)) * self.error / np.abs(self.difference)
-        return np.where(self.difference == 0, np.inf, np.maximum(np.ceil(scenes * ratio**2), MIN_SCENES))
+            spread = np.square(self.error / self.difference) * scenes
+        needed: Array = np.full(len(self.p), float(MOST_SCENES_NEEDED))
+        for _ in range(50):  # fewer scenes have heavier tails: repeat until the number agrees with its own tails
+            freedom = np.clip(needed, MIN_SCENES, MOST_SCENES_NEEDED) - 1
+            needed = np.square(stdtrit(freedom, 1 - tail) + stdtrit(freedom, _POWER)) * spread
+        return np.where(self.difference == 0, np.inf, np.maximum(np.ceil(needed), scenes + 1))
 
 
 def all_pairs(rows: int) -> Pairs:

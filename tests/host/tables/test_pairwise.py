@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from restorebench.tables import pairwise
 from restorebench.tables.pairwise import PairedRows, Stratum, all_pairs, compare, pairs_with
@@ -144,15 +145,19 @@ def test_five_scenes_are_refused():
         compare([PairedRows((stratum(scenes=5),), all_pairs(4))])
 
 
-def test_scenes_needed_would_decide_and_fewer_would_not():
-    """A difference of 0.3 with a spread of 1: by arithmetic (z + 0.84)^2 / 0.09 scenes."""
+@pytest.mark.parametrize(("gain", "count"), [(0.3, 100), (0.5, 20)])
+def test_scenes_needed_is_the_number_of_the_paired_t_test(gain, count):
+    """Of two rows, by the textbook: n = (t(1 - a/2) + t(0.8))^2 sd^2 / gain^2, with n - 1 degrees of freedom."""
     rng = np.random.default_rng(3)
-    noise = rng.normal(size=100)
+    noise = rng.normal(size=count)
     noise = (noise - noise.mean()) / noise.std(ddof=1)
-    part = Stratum(tuple(f"{n:03}" for n in range(100)), np.ones(100), np.stack([0.3 + noise, np.zeros(100)]))
+    part = Stratum(
+        tuple(f"{n:03}" for n in range(count)), np.ones(count), np.stack([gain + noise, np.zeros(count)])
+    )
     (found,) = compare([PairedRows((part,), all_pairs(2))])
-    assert found.critical[0] == pytest.approx(1.98, abs=0.06)  # of Student's t with 99 degrees of freedom
-    assert found.scenes_needed(100)[0] == pytest.approx((1.96 + 0.8416) ** 2 / 0.09, abs=1)
+    assert found.critical[0] == pytest.approx(stats.t.ppf(0.975, count - 1), abs=0.12)
+    fitting = [n for n in range(6, 500) if n >= ((stats.t.ppf([0.975, 0.8], n - 1)).sum() / gain) ** 2]
+    assert found.scenes_needed(count)[0] == max(fitting[0], count + 1)
 
 
 @pytest.mark.parametrize("few", [1, 2, 3, 4])
