@@ -110,15 +110,18 @@ def compare_in_table(
         raise RestorebenchError(f"{a!r} is compared with itself; name two methods")
     frame = _read_table(Path(table), value)
     task_column, image_column = (name if name in frame.columns else None for name in ("task", "image"))
-    found = compare_table(
-        frame,
-        method="method",
-        value=value,
-        scene="scene",
-        task=task_column,
-        image=image_column,
-        higher_is_better=higher_is_better,
-    )
+    try:
+        found = compare_table(
+            frame,
+            method="method",
+            value=value,
+            scene="scene",
+            task=task_column,
+            image=image_column,
+            higher_is_better=higher_is_better,
+        )
+    except RestorebenchError as error:
+        raise RestorebenchError(f"{table}: {error}") from error
     names = tuple(sorted(set(frame.method)))
     for name in (a, b):
         if name not in names:
@@ -149,6 +152,7 @@ def _read_table(table: Path, value: str) -> pd.DataFrame:
     for name in ("method", "scene"):
         if name not in frame.columns:
             raise RestorebenchError(f"{table} has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+    frame.index = pd.RangeIndex(2, len(frame) + 2)  # the lines of the file, where no text has a line end
     return frame
 
 

@@ -74,11 +74,17 @@ def read_run(folder: Path) -> PublishedRun:
         ) from error
 
 
+def _why(error: OSError | ValueError) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} cannot be read ({error}); give the folder of a finished run") from error
+        raise RunFolderError(
+            f"{path} cannot be read ({_why(error)}); give the folder of a finished run"
+        ) from error
     if not isinstance(found, dict) or "board" not in found:
         again = f"`restorebench report {path.parent}` writes its tables again"
         raise RunFolderError(f"{path} was written by a version that compared nothing; {again}")
@@ -94,7 +100,9 @@ def _table(path: Path, *needed: str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} cannot be read ({error}); give the folder of a finished run") from error
+        raise RunFolderError(
+            f"{path} cannot be read ({_why(error)}); give the folder of a finished run"
+        ) from error
     if lacking := [name for name in needed if name not in frame.columns]:
         again = f"`restorebench report {path.parent}` writes it again"
         raise RunFolderError(f"{path} has no column {lacking[0]!r}; {again}")

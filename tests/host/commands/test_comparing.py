@@ -287,5 +287,8 @@ def test_the_command_takes_a_table_of_any_tool(call, tmp_path):
         2,
         "restorebench: scores.csv has no method 'their' (nearest: theirs); it has ours, theirs\n",
     )
+    (tmp_path / "wrong.csv").write_text("\n".join([*lines, "ours,9,high", "theirs,9,1"]))
+    code, _, error = call("compare", "ours", "theirs", "--table", "wrong.csv")
+    assert (code, "wrong.csv: row 18, column 'value': high is no finite number" in error) == (2, True)
     code, _, error = call("compare", "ours", "theirs")
     assert code == 2 and "--table FILE" in error
