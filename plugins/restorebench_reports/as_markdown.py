@@ -8,8 +8,6 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from restorebench.records import row_name
-from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
 
@@ -25,15 +23,16 @@ class Markdown:
 
     def write(self, tables: Any, folder: Path) -> list[Path]:
         """Write the page and return it."""
-        board = tables.board
+        board, procedure = tables.board, tables.procedure
+        fewest = procedure["fewest_scenes"]
         parts = [f"# {board.suite} (version {board.version})"]
         for column in board.columns:
             parts += [f"## {column.name}", _matrix(tables, column)]
         parts.append(
             "**Bold** marks every row that no other row of the task was shown to be better than"
-            f" ({LEVEL:.0%}, corrected for all pairs of the task). Rows that were told the task, and yardsticks,"
-            f" are compared among themselves. Nothing is bold where there are fewer than {MIN_SCENES} scenes."
-            " `!` marks an incomplete row, *italics* a yardstick: it saw the clean image."
+            f" ({procedure['level']:.0%}, corrected for all pairs of the task). Rows that were told the task,"
+            " and yardsticks, are compared among themselves. Nothing is bold where there are fewer than"
+            f" {fewest} scenes. `!` marks an incomplete row, *italics* a yardstick: it saw the clean image."
         )
         parts += ["## Rows", _rows(tables.leaderboard, board.columns)]
         path = folder / "leaderboard.md"
@@ -51,8 +50,9 @@ def _matrix(tables: Any, column: Any) -> str:
     lines = []
     for name, tell in keys:
         found = [rows.get((*task, name, tell)) for task in tasks]
-        best = [row_name(name, tell) in marked[task] for task in tasks]
-        title = _safe(name if tell == "nothing" else f"{name} [{tell}]")
+        row_name = name if tell == "nothing" else f"{name}:{tell}"
+        best = [row_name in marked[task] for task in tasks]
+        title = _safe(row_name)
         if any(_is_yardstick(row) for row in found if row is not None):
             title = f"*{title}*"
         lines.append([title, *(_cell(row, bold, column) for row, bold in zip(found, best, strict=True))])

@@ -16,6 +16,7 @@ from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 from restorebench.contract.values import WeightFile
 from restorebench.plan.additions import selectors
 from restorebench.plan.lookup import Lookup, validated
+from restorebench.records import row_name
 from restorebench.suite.model import NOT_DETECTORS, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request
 from restorebench.toolbox import weights
@@ -53,7 +54,7 @@ class Picks:
             UnknownName: --restorers is empty or names one that the suite does not have.
         """
         chosen: list[Picked[RestorerPick]] = []
-        seen: dict[tuple[str, str], int] = {}
+        seen: set[str] = set()
         asked, added = self.request.restorers, self.request.added
         wanted = (*asked, *added) if asked else asked
         known = sorted({pick.label or pick.name for pick in self.suite.restorers})
@@ -71,12 +72,10 @@ class Picks:
             pick = pick.model_copy(update={"tell": self._told_by(pick.tell, index)})
             entry = self.lookup.entry("restorer", pick.name, "restorers", index, "name")
             options = self.lookup.options("restorer", pick.name, pick.options, "restorers", index)
-            if (label, pick.tell) in seen:
+            if (row := row_name(label, pick.tell)) in seen:
                 where = self.loaded.at("restorers", index)
-                self.lookup.problems.append(
-                    f"{where}{label!r} told {pick.tell!r} is listed twice; give it a `label`"
-                )
-            seen[label, pick.tell] = index
+                self.lookup.problems.append(f"{where}{row!r} is listed twice; give it a `label`")
+            seen.add(row)
             if entry is not None and (wanted is None or selectors(pick) & set(wanted)):
                 self._note_missing_files(entry.card, options, "restorers", index)
                 chosen.append(Picked(pick, entry, options))

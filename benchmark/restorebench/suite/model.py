@@ -113,16 +113,6 @@ class Suite(Strict):
             raise ValueError(f"must be smaller than tile, which is {tile} pixels")
         return overlap
 
-    @field_validator("restorers", "detectors")
-    @classmethod
-    def _labels_are_names(cls, picks: list[Any]) -> list[Any]:
-        for pick in picks:
-            if pick.label is not None and set(pick.label) & {":", ","}:
-                raise ValueError(
-                    f"the label {pick.label!r} has a colon or a comma, which --restorers and compare read"
-                )
-        return picks
-
     @field_validator("datasets", "restorers", "detectors", mode="before")
     @classmethod
     def _names_are_picks(cls, value: object) -> object:

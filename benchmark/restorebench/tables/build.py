@@ -14,7 +14,7 @@ from restorebench.contract.tasks import composite
 from restorebench.records import OK, DetectionRecord, Record
 from restorebench.tables import averages, leaderboard
 from restorebench.tables.board import Board
-from restorebench.tables.comparisons import Comparisons, Part, compared, parts_of
+from restorebench.tables.comparisons import PROCEDURE, Comparisons, Part, compared, parts_of
 from restorebench.tables.detector_tables import detection_tables
 from restorebench.tables.leaderboard import Row, ScoredCell
 from restorebench.tables.standings import standings
@@ -42,6 +42,11 @@ class Tables:
     confusion: pd.DataFrame
     cost: pd.DataFrame
     failures: pd.DataFrame
+
+    @property
+    def procedure(self) -> Mapping[str, Any]:
+        """How rows were compared: the level, the fewest scenes and so on, as in the manifest."""
+        return PROCEDURE
 
 
 def build(board: Board, records: Iterable[Record], detections: Iterable[DetectionRecord] = ()) -> Tables:

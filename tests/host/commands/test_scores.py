@@ -91,8 +91,8 @@ def test_saved_images_that_are_gone_are_counted(saved):
 @pytest.mark.parametrize(
     ("metrics", "protocols", "message"),
     [
-        (["prsn"], ["rgb"], r"^--metrics: metrics\[0\]: no metric called 'prsn'"),
-        (["psnr"], ["rbg"], r"^--protocol: protocols\[0\]: no protocol called 'rbg'"),
+        (["prsn"], ["rgb"], r"^--metrics: no metric called 'prsn'"),
+        (["psnr"], ["rbg"], r"^--protocol: no protocol called 'rbg'"),
         (["ms-ssim"], ["rgb"], "^no ms-ssim@rgb: it needs 161 px"),
         (["psnr-hole"], ["rgb"], "^psnr-hole@rgb is for none of this run's tasks"),
     ],

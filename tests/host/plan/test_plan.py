@@ -470,3 +470,10 @@ def test_an_optional_detector_is_left_out_where_its_weights_are_not_there(
     made = plan(catalog, photographs, detectors=[optional])
     assert {cell.label for cell in made.detector_cells} == {"clip-zero-shot"}
     assert not [note for note in made.notes if "optional" in note]
+
+
+def test_two_rows_of_one_name_are_refused(catalog, photographs):
+    """A row is called NAME:TELL, so a label may look like one."""
+    restorers = [{"name": "identity", "tell": "task"}, {"name": "identity", "label": "identity:task"}]
+    with pytest.raises(SuiteError, match=r"restorers\[1\]: 'identity:task' is listed twice; give it a `label`"):
+        plan(catalog, photographs, restorers=restorers)
