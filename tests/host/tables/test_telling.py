@@ -66,9 +66,12 @@ def test_telling_and_regret_are_differences_of_the_same_restorer(found, task):
 
 
 def test_both_are_positive_where_the_task_helps_though_less_is_better(found):
+    gain = one(found.telling, task="snowy", kind="told_gain", column="lpips@rgb")
+    assert gain["value"] == pytest.approx(0.0195)
+    assert gain["low"] < gain["value"] < gain["high"]
     regret = one(found.telling, task="snowy", kind="detector_regret", column="lpips@rgb")
     assert regret["value"] == pytest.approx(0.11 / 8)
-    assert regret["low"] < regret["value"] < regret["high"]
+    assert math.isnan(regret["low"]), "on five of eight scenes the detector was right: too alike to be tested"
 
 
 def test_the_regret_is_split_by_what_the_detector_said(found):
