@@ -75,7 +75,7 @@ def _by_place(tables: Tables) -> dict[Key, dict[str, Mapping[str, Any]]]:
 
 
 def _ordered(tables: Tables) -> list[str]:
-    """Order the names of rows by family, then by the tasks in whose best group they are, then by gain."""
+    """Order the names of rows by family, then by `best_in`, then by gain."""
     families = list(Family)
     standing: dict[str, tuple[int, float, float]] = {}
     for (task, _), by_name in _by_place(tables).items():

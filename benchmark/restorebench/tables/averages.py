@@ -18,10 +18,10 @@ CAPTURED = "average-captured"
 
 
 def parts(board: Board, cells: Sequence[ScoredCell]) -> list[Part]:
-    """Put together what is averaged: per dataset the tasks, and of captured images those that have any.
+    """Return one part per average: the tasks of each dataset, and the same for captured images alone.
 
-    Where every task has one dataset but not all the same, a dataset alone is no whole board: then one average
-    spans them all, and its dataset is `*`.
+    If every task has one dataset and there are several datasets, no dataset covers all tasks. One average then
+    spans all datasets, and its dataset is `*`.
     """
     entering = [cell for cell in cells if cell.facts.task != CLEAN]
     found = _parts(board, entering, AVERAGE, captured=False)
@@ -43,7 +43,7 @@ def _parts(board: Board, entering: Sequence[ScoredCell], name: str, captured: bo
 
 
 def rows(board: Board, averages: Sequence[Part], standings: Standings) -> list[Row]:
-    """Lay out the averages for leaderboard.csv."""
+    """Return the average rows of leaderboard.csv."""
     return [
         row | standings.get((part.task, part.dataset, name), {})
         for part in averages

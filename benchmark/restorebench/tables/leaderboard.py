@@ -77,11 +77,6 @@ class ScoredCell:
         count = Counter(r.sample for r in self.records if r.status == OK and r.scores.get(column) is not None)
         return all(count[sample] == self.facts.repetitions for sample in expected)
 
-    def mean(self, column: str, captured: bool = False) -> float | None:
-        """Return the mean over samples; None if there is no value."""
-        values, _ = self.scored(column, captured)
-        return sum(values) / len(values) if values else None
-
 
 def decibels(columns: Iterable[Column]) -> set[str]:
     """Name the columns in dB, which are capped in means."""
