@@ -15,9 +15,10 @@ from restorebench.tables import averages, leaderboard
 from restorebench.tables.board import Board, Column, Family
 from restorebench.tables.comparisons import Comparisons, compared, parts_of
 from restorebench.tables.families import Verdict
-from restorebench.tables.leaderboard import AVERAGE, ScoredCell
+from restorebench.tables.leaderboard import AVERAGE
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.tables.reading import read_run
+from restorebench.tables.scored import ScoredCell
 from restorebench.tables.tidy import PAIR_COLUMNS, compare_table, pair_rows
 
 if TYPE_CHECKING:
@@ -254,12 +255,8 @@ def _images(cells: Iterable[ScoredCell], names: tuple[str, str], column: Column,
         other = held.get((dataset, of, names[1]))
         if name != names[0] or other is None or task not in (None, of) or of == CLEAN:
             continue
-        scores = one.values.get(column.name, {}), other.values.get(column.name, {})
-        rows += [
-            (of, dataset, sample.id, scores[0][sample.id], scores[1][sample.id])
-            for sample in one.facts.samples
-            if sample.id in scores[0] and sample.id in scores[1]
-        ]
+        scores = zip(one.facts.samples, one.means(column.name), other.means(column.name), strict=True)
+        rows += [(of, dataset, sample.id, a, b) for sample, a, b in scores if a == a and b == b]
     frame = pd.DataFrame(rows, columns=["task", "dataset", "sample", *"ab"])
     frame["difference"] = frame.a - frame.b
     frame = frame.iloc[(-frame.difference * (1 if column.higher_is_better else -1)).argsort(kind="stable")]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
+import numpy as np
+
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 from restorebench.tables.board import Board, Column, Family
-from restorebench.tables.leaderboard import ScoredCell
 from restorebench.tables.reading import PublishedRun
+from restorebench.tables.scored import ScoredCell
 
 Chosen = tuple[Board, Sequence[ScoredCell], tuple[str, ...], tuple[str, str]]
 """A board, its cells, notes, and the names of the two rows on it."""
@@ -101,5 +103,4 @@ def _alone(cell: ScoredCell, name: str, shared: Set[str] | None = None) -> Score
         samples=kept,
         row_digest=f"{name} {facts.row_digest}",  # the same row of two runs is two rows here
     )
-    held = {sample.id for sample in kept}
-    return replace(cell, facts=moved, records=tuple(record for record in cell.records if record.sample in held))
+    return cell.alone(moved, np.array([shared is None or sample.id in shared for sample in facts.samples]))

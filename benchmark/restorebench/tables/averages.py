@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from restorebench.contract.tasks import CLEAN
-from restorebench.records import OK
 from restorebench.tables import intervals, leaderboard
 from restorebench.tables.board import Board, Family
 from restorebench.tables.comparisons import Part
-from restorebench.tables.leaderboard import AVERAGE, EVERY_DATASET, Row, ScoredCell, Standings
+from restorebench.tables.leaderboard import AVERAGE, EVERY_DATASET, Row, Standings
+from restorebench.tables.scored import ScoredCell
 from restorebench.tables.status import Flag, rendered, status, together
 from restorebench.toolbox.digests import digest
 
@@ -88,21 +90,16 @@ def _average_row(
 
 
 def _average_facts(board: Board, group: Sequence[ScoredCell], part: Part) -> Row:
-    chosen = [
-        {
-            sample.id: sample.scene
-            for sample in cell.facts.samples
-            if not part.captured or sample.kind == "captured"
-        }
-        for cell in group
-    ]
-    broken = [{r.sample for r in cell.records if r.status != OK} for cell in group]
+    chosen = [cell.captured if part.captured else np.ones(len(cell.facts.samples), dtype=bool) for cell in group]
+    scenes = {
+        cell.facts.samples[n].scene for cell, kept in zip(group, chosen, strict=True) for n in np.flatnonzero(kept)
+    }
     return leaderboard.identity(board, group[0].facts) | {
         "task": part.task,
         "dataset": part.dataset,
-        "n_images": sum(len(scenes) for scenes in chosen),
-        "n_scenes": len({scene for scenes in chosen for scene in scenes.values()}),
-        "failed": sum(len(bad & set(scenes)) for bad, scenes in zip(broken, chosen, strict=True)),
+        "n_images": int(sum(kept.sum() for kept in chosen)),
+        "n_scenes": len(scenes),
+        "failed": int(sum((cell.broken & kept).sum() for cell, kept in zip(group, chosen, strict=True))),
         "digest": digest(part.task, [cell.facts.row_digest for cell in group]),
     }
 
@@ -113,7 +110,6 @@ def _put_means(
     """Put the unweighted mean of task means, with a joint interval, into columns that all tasks have in full."""
     for column in board.columns:
         tasks = [cell.scored(column.name, captured) for cell in group]
-        if all(values for values, _ in tasks) and all(cell.key in sound[column.name] for cell in group):
-            row[column.name] = sum(sum(values) / len(values) for values, _ in tasks) / len(tasks)
-            seed = intervals.seed_from(digest(row["digest"], column.name))
-            leaderboard.put_interval(row, column.name, intervals.average_interval(tasks, seed))
+        if all(len(values) for values, _ in tasks) and all(cell.key in sound[column.name] for cell in group):
+            row[column.name] = sum(sum(values.tolist()) / len(values) for values, _ in tasks) / len(tasks)
+            leaderboard.put_interval(row, column.name, intervals.average_interval(tasks))

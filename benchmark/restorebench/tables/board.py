@@ -113,6 +113,7 @@ def _share(samples: Sequence[SampleFacts], total: int) -> str:
 class Board:
     """The facts that tables need about a planned suite.
 
+    Cells of the same dataset and task have the same samples, in the same order.
     tasks: the tasks of the average, in order, each once and without `clean`.
     tasks_in_suite: their number without --tasks; 0 means the same number.
     """
@@ -134,14 +135,22 @@ class Board:
 
 def board_of(plan: Plan) -> Board:
     """Extract the facts that tables need from a plan."""
+    cells: list[RestorerCell | DetectorCell] = [*plan.restorer_cells, *plan.detector_cells]
+    listed = {(cell.data.label, cell.data.task): cell.data for cell in cells}
+    samples = {where: _samples(data) for where, data in listed.items()}  # one object for the cells of a task
     return Board(
         suite=plan.suite.suite,
         version=plan.suite.version,
         tasks=plan.tasks,
         tasks_in_suite=len(plan.suite.tasks),
         columns=tuple(_board_column(column) for column in plan.columns),
-        cells=tuple(_cell_facts(cell, _family(plan, cell)) for cell in plan.restorer_cells),
-        detector_cells=tuple(_detector_facts(cell) for cell in plan.detector_cells),
+        cells=tuple(
+            _cell_facts(cell, _family(plan, cell), samples[cell.data.label, cell.data.task])
+            for cell in plan.restorer_cells
+        ),
+        detector_cells=tuple(
+            _detector_facts(cell, samples[cell.data.label, cell.data.task]) for cell in plan.detector_cells
+        ),
     )
 
 
@@ -163,7 +172,7 @@ def _family(plan: Plan, cell: RestorerCell) -> Family:
     return Family.BLIND if cell.tell == "nothing" or cell.told_by in bundled else Family.TOLD
 
 
-def _cell_facts(cell: RestorerCell, family: Family) -> CellFacts:
+def _cell_facts(cell: RestorerCell, family: Family, samples: tuple[SampleFacts, ...]) -> CellFacts:
     scored = [[column.name, column.digest] for column in cell.columns]
     return CellFacts(
         restorer=cell.label,
@@ -174,8 +183,8 @@ def _cell_facts(cell: RestorerCell, family: Family) -> CellFacts:
         training=cell.card.training.value,
         family=family,
         digest=cell.digest,
-        row_digest=digest(cell.digest, scored, [sample.id for sample in cell.data.samples[: cell.data.wanted]]),
-        samples=_samples(cell.data),
+        row_digest=digest(cell.digest, scored, [sample.id for sample in samples]),
+        samples=samples,
         columns=tuple(column.name for column in cell.columns),
         repetitions=cell.repetitions,
         skipped=cell.skipped,
@@ -185,9 +194,9 @@ def _cell_facts(cell: RestorerCell, family: Family) -> CellFacts:
     )
 
 
-def _detector_facts(cell: DetectorCell) -> DetectorCellFacts:
+def _detector_facts(cell: DetectorCell, samples: tuple[SampleFacts, ...]) -> DetectorCellFacts:
     data = cell.data
-    return DetectorCellFacts(cell.label, data.task, data.label, cell.digest, _samples(data), len(data.samples))
+    return DetectorCellFacts(cell.label, data.task, data.label, cell.digest, samples, len(data.samples))
 
 
 def with_parameters(board: Board, parameters: Mapping[str, int]) -> Board:

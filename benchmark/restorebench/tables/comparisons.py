@@ -15,18 +15,18 @@ import numpy as np
 import pandas as pd
 
 from restorebench.contract.tasks import CLEAN
-from restorebench.tables import leaderboard, pairwise, tidy
+from restorebench.tables import leaderboard, pairwise, resampling, tidy
 from restorebench.tables.board import Board, Column, Family
 from restorebench.tables.families import Contest, Scores, Verdict, verdicts
-from restorebench.tables.leaderboard import ScoredCell
-from restorebench.tables.pairwise import Array
+from restorebench.tables.resampling import Array
+from restorebench.tables.scored import ScoredCell
 from restorebench.tables.tidy import PAIR_COLUMNS, pair_rows
 
 PROCEDURE = {
     "method": "studentised bootstrap of the greatest statistic over all pairs of a family, stepping down",
     "unit": "scene",
     "level": pairwise.LEVEL,
-    "draws": pairwise.DRAWS,
+    "draws": resampling.DRAWS,
     "fewest_scenes": pairwise.MIN_SCENES,
 }
 """How the rows were compared, for the manifest."""
@@ -148,7 +148,7 @@ def sound(part: Part, column: str) -> dict[str, Sequence[ScoredCell]]:
         name: cells
         for name, cells in part.cells.items()
         if sorted(cell.facts.task for cell in cells) == sorted(part.tasks)
-        and all(c.key in comparable and c.tried(column, part.captured) for c in cells)
+        and all(c.key in comparable and c.tried(column, part.captured).any() for c in cells)
     }
 
 
@@ -163,7 +163,6 @@ def contest(
     tasks = []
     for of_one_task in zip(*(cells[name] for name in names), strict=True):
         tried = of_one_task[0].tried(column.name, part.captured)
-        samples = [sample for sample in of_one_task[0].facts.samples if sample.id in tried]
-        values = [[cell.values[column.name][sample.id] for sample in samples] for cell in of_one_task]
-        tasks.append(Scores(tuple(names), tuple(s.scene for s in samples), np.array(values)))
+        scenes = tuple(of_one_task[0].facts.samples[n].scene for n in np.flatnonzero(tried))
+        tasks.append(Scores(tuple(names), scenes, np.array([c.means(column.name)[tried] for c in of_one_task])))
     return Contest(tuple(tasks), column.higher_is_better, reference)

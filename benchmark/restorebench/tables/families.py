@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from restorebench.tables import groups, pairwise
-from restorebench.tables.pairwise import Array, Compared, PairedRows, Pairs, Stratum
+from restorebench.tables import groups, pairwise, resampling
+from restorebench.tables.pairwise import Compared, PairedRows, Pairs, Stratum
+from restorebench.tables.resampling import Array
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Scores:
     values: Array
 
     @cached_property
-    def by_scene(self) -> tuple[tuple[str, ...], Array, Array]:
-        """Names of the scenes, sorted; (scenes,) images of each; (rows, scenes) sums of scores."""
+    def by_scene(self) -> Stratum:
+        """The scores summed by scene; the names of the scenes are sorted."""
         names, positions = np.unique(np.asarray(self.scenes, dtype=object).astype(str), return_inverse=True)
         counts = np.bincount(positions, minlength=len(names)).astype(float)
         sums = np.zeros((len(self.names), len(names)))
         np.add.at(sums.T, positions, self.values.T)
-        return tuple(map(str, names)), counts, sums
+        return Stratum(tuple(map(str, names)), counts, sums)
 
     @cached_property
     def means(self) -> Array:
@@ -58,7 +59,7 @@ class Contest:
     @property
     def fewest(self) -> int:
         """How many scenes the task with the fewest has."""
-        return min(len(task.by_scene[0]) for task in self.tasks)
+        return min(len(task.by_scene.scenes) for task in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,12 @@ class Verdict:
 
 
 def verdicts(
-    contests: Sequence[Contest], level: float = pairwise.LEVEL, draws: int = pairwise.DRAWS
+    contests: Sequence[Contest], level: float = pairwise.LEVEL, draws: int = resampling.DRAWS
 ) -> list[Verdict]:
     """Compare the rows of every contest. Contests over the same scenes share one set of draws."""
     pairs = [_pairs(contest) for contest in contests]
     enough = [n for n, contest in enumerate(contests) if contest.fewest >= pairwise.MIN_SCENES and len(pairs[n])]
-    families = [PairedRows(tuple(_strata(contests[n].tasks)), pairs[n]) for n in enough]
+    families = [_paired_rows(contests[n].tasks, pairs[n]) for n in enough]
     compared = dict(zip(enough, pairwise.compare(families, level, draws), strict=True))
     return [_verdict(contest, pairs[n], compared.get(n)) for n, contest in enumerate(contests)]
 
@@ -143,28 +144,22 @@ def _pairs(contest: Contest) -> Pairs:
     return pairwise.pairs_with(names.index(contest.reference), len(names))
 
 
-def _strata(tasks: Sequence[Scores]) -> list[Stratum]:
+def _paired_rows(tasks: Sequence[Scores], pairs: Pairs) -> PairedRows:
     """Put tasks that share scenes into one stratum, each other task into one of its own.
 
     A scene in several tasks is one photograph and is drawn for all of them at once: there its influence on the
     mean of the tasks stands for its scores.
     """
-    strata = []
-    for group in _sharing(tasks):
-        if len(group) == 1:
-            names, counts, sums = group[0].by_scene
-        else:
-            names = tuple(sorted({name for task in group for name in task.by_scene[0]}))
-            counts, sums = np.ones(len(names)), _influences(group, names)
-        strata.append(Stratum(names, counts, sums, len(group) / len(tasks)))
-    return strata
+    together = _sharing(tasks)
+    strata = tuple(group[0].by_scene if len(group) == 1 else _influences(group) for group in together)
+    return PairedRows(strata, pairs, tuple(len(group) / len(tasks) for group in together))
 
 
 def _sharing(tasks: Sequence[Scores]) -> list[list[Scores]]:
     """Group tasks that share scenes, directly or through other tasks."""
     found: list[tuple[set[str], list[Scores]]] = []
     for task in tasks:
-        scenes, group = set(task.by_scene[0]), [task]
+        scenes, group = set(task.by_scene.scenes), [task]
         for other in [other for other in found if other[0] & scenes]:
             found.remove(other)
             scenes |= other[0]
@@ -173,20 +168,21 @@ def _sharing(tasks: Sequence[Scores]) -> list[list[Scores]]:
     return [group for _, group in found]
 
 
-def _influences(tasks: Sequence[Scores], names: Sequence[str]) -> Array:
+def _influences(tasks: Sequence[Scores]) -> Stratum:
     """Return (rows, scenes) numbers whose mean is the mean of task means and whose spread is that of the scenes.
 
     Scene s moves the mean of a task by (sum_s - n_s mean) / N (Cochran, Sampling Techniques, 3rd ed., section 6).
     """
+    names = sorted({name for task in tasks for name in task.by_scene.scenes})
     position = {name: number for number, name in enumerate(names)}
     moved = np.zeros((len(tasks[0].names), len(names)))
     for task in tasks:
-        scenes, counts, sums = task.by_scene
-        few = np.sqrt(len(scenes) / (len(scenes) - 1)) / np.sqrt(len(names) / (len(names) - 1))
-        moves = few * (sums - counts * task.means[:, None]) / counts.sum()
-        moved[:, [position[name] for name in scenes]] += moves / len(tasks)
+        held = task.by_scene
+        few = np.sqrt(len(held.scenes) / (len(held.scenes) - 1)) / np.sqrt(len(names) / (len(names) - 1))
+        moves = few * (held.sums - held.counts * task.means[:, None]) / held.counts.sum()
+        moved[:, [position[name] for name in held.scenes]] += moves / len(tasks)
     centre = np.mean([task.means for task in tasks], axis=0)
-    return np.asarray(centre[:, None] + len(names) * moved)
+    return Stratum(tuple(names), np.ones(len(names)), np.asarray(centre[:, None] + len(names) * moved))
 
 
 def _verdict(contest: Contest, pairs: Pairs, compared: Compared | None) -> Verdict:
@@ -202,7 +198,7 @@ def _verdict(contest: Contest, pairs: Pairs, compared: Compared | None) -> Verdi
         pairs=pairs,
         compared=compared,
         images=sum(each.shape[1] for each in differences),
-        scenes=len({name for task in tasks for name in task.by_scene[0]}),
+        scenes=len({name for task in tasks for name in task.by_scene.scenes}),
         sd=np.sqrt(np.mean(variances, axis=0)),
         win_rate=np.asarray(np.mean(wins, axis=0)),
     )

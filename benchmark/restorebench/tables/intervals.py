@@ -7,28 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import betaincinv, stdtrit
 
+from restorebench.tables import resampling
+from restorebench.tables.resampling import Array
+
 MIN_SCENES_FOR_INTERVAL = 5
 BOOTSTRAP_FROM = 30
 """Scenes needed for the percentile bootstrap to be as accurate as the t interval; with fewer it is too narrow."""
-DRAWS = 10_000
-_CELLS = 1_000_000  # draws times scenes in memory at a time: three arrays of 8 MB
+BOOTSTRAP_BELOW = 200
+"""Scenes from which on the t interval differs from the bootstrap's by less than another set of draws would."""
 
 Interval = tuple[float, float]
-_Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Values = Sequence[float] | Array
 
 
-def seed_from(digest: str) -> int:
-    """Turn a hexadecimal digest into a seed."""
-    return int(digest, 16)
-
-
-def interval(values: Sequence[float], scenes: Sequence[str], seed: int, level: float = 0.95) -> Interval | None:
+def interval(values: Values, scenes: Sequence[str], level: float = 0.95) -> Interval | None:
     """Return the confidence interval of the mean over images, with scenes as the independent units.
 
-    None for fewer than five scenes. For fewer than 30 it is a t interval on the influences of the scenes, from
-    30 on a percentile bootstrap.
+    None for fewer than five scenes. From 30 to 199 scenes it is a percentile bootstrap, else a t interval on the
+    influences of the scenes.
     """
-    return average_interval([(values, scenes)], seed, level)
+    return average_interval([(values, scenes)], level)
 
 
 def share(
@@ -42,7 +40,7 @@ def share(
 
     tasks: per task, the flag and the scene of each image. Scenes are as in `average_interval`.
     """
-    sums, counts = _by_scene(tasks)
+    _, sums, counts = _by_scene(tasks)
     means = sums.sum(axis=1) / counts.sum(axis=1)
     rate, scenes = float(means.mean()), sums.shape[1]
     variance = float(np.square(_influence(sums, counts)).sum()) if scenes > 1 else 0.0
@@ -56,25 +54,24 @@ def share(
     return rate, low, high
 
 
-def average_interval(
-    tasks: Sequence[tuple[Sequence[float], Sequence[str]]], seed: int, level: float = 0.95
-) -> Interval | None:
+def average_interval(tasks: Sequence[tuple[Values, Sequence[str]]], level: float = 0.95) -> Interval | None:
     """Return the confidence interval of the unweighted mean of task means.
 
     tasks: per task, image values and their scenes. A scene that occurs in several tasks is one photograph
-    and is drawn jointly. None if a task has fewer than five scenes.
+    and is drawn jointly. None if a task has fewer than five scenes. A percentile bootstrap if every task has 30
+    scenes and all together fewer than 200, else a t interval.
     """
-    sums, counts = _by_scene(tasks)
+    names, sums, counts = _by_scene(tasks)
     fewest = int((counts > 0).sum(axis=1).min()) if len(tasks) else 0
     if fewest < MIN_SCENES_FOR_INTERVAL:
         return None
-    if fewest < BOOTSTRAP_FROM:
+    if fewest < BOOTSTRAP_FROM or len(names) >= BOOTSTRAP_BELOW:
         return _linearised(sums, counts, fewest, level)
-    return _bootstrapped(sums, counts, seed, level)
+    return _bootstrapped(resampling.drawn(names), sums, counts, level)
 
 
-def _by_scene(tasks: Sequence[tuple[Sequence[float], Sequence[str]]]) -> tuple[_Array, _Array]:
-    """Return the sums of values and the numbers of images, (tasks, scenes) each."""
+def _by_scene(tasks: Sequence[tuple[Values, Sequence[str]]]) -> tuple[tuple[str, ...], Array, Array]:
+    """Return the names of the scenes, and the sums of values and numbers of images, (tasks, scenes) each."""
     names = sorted({name for _, scenes in tasks for name in scenes})
     columns = {name: index for index, name in enumerate(names)}
     sums, counts = np.zeros((len(tasks), len(names))), np.zeros((len(tasks), len(names)))
@@ -82,10 +79,10 @@ def _by_scene(tasks: Sequence[tuple[Sequence[float], Sequence[str]]]) -> tuple[_
         indices = [columns[name] for name in scenes]
         np.add.at(sums[row], indices, np.asarray(values, dtype=float))
         np.add.at(counts[row], indices, 1.0)
-    return sums, counts
+    return tuple(names), sums, counts
 
 
-def _influence(sums: _Array, counts: _Array) -> _Array:
+def _influence(sums: Array, counts: Array) -> Array:
     """Return how far each scene moves the mean of task means, (scenes,); their squares sum up to its variance.
 
     Scene s moves the mean of a task by (sum_s - n_s * mean) / N: the ratio estimator, Cochran, Sampling
@@ -99,7 +96,7 @@ def _influence(sums: _Array, counts: _Array) -> _Array:
     return np.asarray((few * (sums - counts * means) / totals).mean(axis=0))
 
 
-def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Interval:
+def _linearised(sums: Array, counts: Array, fewest: int, level: float) -> Interval:
     """Return a t interval from each scene's influence on the average."""
     error = float(np.sqrt(np.square(_influence(sums, counts)).sum()))
     half = float(stdtrit(fewest - 1, 0.5 + level / 2)) * error
@@ -107,24 +104,10 @@ def _linearised(sums: _Array, counts: _Array, fewest: int, level: float) -> Inte
     return centre - half, centre + half
 
 
-def _bootstrapped(sums: _Array, counts: _Array, seed: int, level: float) -> Interval:
-    """Draw scenes with replacement, the same draw for every task, and take percentiles of the average."""
-    rng = np.random.Generator(np.random.Philox(seed))
-    scenes = sums.shape[1]
-    rows = max(_CELLS // scenes, 1)
-    averages = [_drawn(sums, counts, rng, min(rows, DRAWS - begun)) for begun in range(0, DRAWS, rows)]
-    low, high = np.percentile(np.concatenate(averages), [50 * (1 - level), 50 * (1 + level)])
-    return float(low), float(high)
-
-
-def _drawn(sums: _Array, counts: _Array, rng: np.random.Generator, draws: int) -> _Array:
-    """Return the averages (draws,) of that many random draws of scenes."""
-    scenes = sums.shape[1]
-    indices = rng.integers(scenes, size=(draws, scenes))
-    indices += scenes * np.arange(draws)[:, None]  # counting is four times as fast as multinomial
-    drawn = np.bincount(indices.ravel(), minlength=draws * scenes).reshape(draws, scenes).astype(float)
+def _bootstrapped(drawn: Array, sums: Array, counts: Array, level: float) -> Interval:
+    """Take percentiles of the average over draws, the same for every task. drawn: (draws, scenes)."""
     totals = drawn @ counts.T  # (draws, tasks)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(totals > 0, (drawn @ sums.T) / totals, np.nan)
-    averages: _Array = np.nanmean(means, axis=1)
-    return averages
+    low, high = np.percentile(np.nanmean(means, axis=1), [50 * (1 - level), 50 * (1 + level)])
+    return float(low), float(high)

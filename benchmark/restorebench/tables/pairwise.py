@@ -7,56 +7,51 @@ drawn with replacement. Pure functions on arrays.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.special import stdtrit
 
-from restorebench.tables import ties
-from restorebench.toolbox.digests import digest
+from restorebench.tables import resampling, ties
+from restorebench.tables.resampling import Array
 
 MIN_SCENES = 6
 """Below this many scenes nothing is compared."""
-DRAWS = 9_999
 LEVEL = 0.95
 MOST_SCENES_NEEDED = 10_000
 _POWER = 0.8  # the chance with which `scenes_needed` scenes would separate a pair
 _MOST_STEPS = 435  # pairs of 30 rows
 _FLOOR = 1e-12  # of a drawn standard error: a draw of one scene alone has none
-_CELLS = 1_000_000  # draws times scenes held at a time: 8 MB
+_NUMBERS = 10_000_000  # held at a time for draws and what they move: 80 MB
 
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Pairs = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stratum:
     """Scenes that are drawn together, from one task or from several that share photographs.
 
     scenes: their names. counts: (scenes,) images of each. sums: (rows, scenes), a row's scores summed over the
-    images of a scene. weight: the share of this stratum's mean in the mean that is compared.
+    images of a scene. Work on an object that several families hold is done once; it is told by its identity.
     """
 
     scenes: tuple[str, ...]
     counts: Array
     sums: Array
-    weight: float = 1.0
-
-    @cached_property
-    def means(self) -> Array:
-        """(rows,) means over images."""
-        return np.asarray(self.sums.sum(axis=1) / self.counts.sum())
 
 
 @dataclass(frozen=True)
 class PairedRows:
-    """Rows that are compared with one error rate. pairs: (pairs, 2), numbers of the rows compared."""
+    """Rows that are compared with one error rate.
+
+    pairs: (pairs, 2), numbers of the rows compared. weights: the share of each stratum's mean in the mean that is
+    compared.
+    """
 
     strata: tuple[Stratum, ...]
     pairs: Pairs
+    weights: tuple[float, ...] = (1.0,)
 
     @property
     def scenes(self) -> int:
@@ -122,8 +117,8 @@ def pairs_with(row: int, rows: int) -> Pairs:
     return np.array([[number, row] for number in others], dtype=np.int64).reshape(-1, 2)
 
 
-def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = DRAWS) -> list[Compared]:
-    """Compare the pairs of every family. Families over the same scenes share one set of draws.
+def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = resampling.DRAWS) -> list[Compared]:
+    """Compare the pairs of every family. Strata over the same scenes share one set of draws.
 
     The draws depend on the names of the scenes alone: neither the order of rows or scenes nor the number of images
     of a scene changes them.
@@ -135,40 +130,21 @@ def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = D
         raise ValueError(
             f"{draws} draws at a level of {level}: the level is above 0 and below 1, and needs more draws"
         )
-    together: dict[tuple[tuple[str, ...], ...], list[int]] = defaultdict(list)
-    for number, family in enumerate(families):
-        if family.scenes < MIN_SCENES:
-            raise ValueError(f"a comparison needs at least {MIN_SCENES} scenes, not {family.scenes}")
-        together[tuple(stratum.scenes for stratum in family.strata)].append(number)
-    found: dict[int, Compared] = {}
-    for scenes, numbers in together.items():
-        tests = [_Test(families[number], level) for number in numbers]
-        for drawn in _draws(scenes, draws):
-            for test in tests:
-                test.add(drawn)
-        found |= {number: test.outcome() for number, test in zip(numbers, tests, strict=True)}
-    return [found[number] for number in range(len(families))]
+    if few := [family.scenes for family in families if family.scenes < MIN_SCENES]:
+        raise ValueError(f"a comparison needs at least {MIN_SCENES} scenes, not {few[0]}")
+    parts: dict[_PartKey, _Part] = {}
+    tests = [_Test(family, level, draws, parts) for family in families]
+    sets = dict.fromkeys(stratum.scenes for stratum, _ in parts)
+    wide = sum(map(len, sets)) + 2 * sum(len(part.difference) for part in parts.values())
+    for drawn in resampling.in_portions(sets, draws, max(_NUMBERS // max(wide, 1), 1)):
+        moves = {key: part.drawn(drawn[key[0].scenes]) for key, part in parts.items()}
+        for test in tests:
+            test.add(moves)
+    return [test.outcome() for test in tests]
 
 
-def _draws(strata: Sequence[tuple[str, ...]], draws: int) -> Iterator[list[Array]]:
-    """Yield, in portions, how often each scene of each stratum was drawn: (draws, scenes) per stratum."""
-    sizes = [len(scenes) for scenes in strata]
-    generators = [np.random.Generator(np.random.Philox(int(digest(sorted(scenes)), 16))) for scenes in strata]
-    orders = [np.argsort(np.argsort(scenes)) for scenes in strata]  # of sorted scenes, back to the order given
-    rows = max(_CELLS // max(sizes), 1)
-    for begun in range(0, draws, rows):
-        portion = min(rows, draws - begun)
-        yield [
-            _counted(generator, size, portion)[:, order]
-            for generator, size, order in zip(generators, sizes, orders, strict=True)
-        ]
-
-
-def _counted(generator: np.random.Generator, scenes: int, draws: int) -> Array:
-    """Draw as many scenes as there are, with replacement; return how often each came, (draws, scenes)."""
-    drawn = generator.integers(scenes, size=(draws, scenes))
-    drawn += scenes * np.arange(draws)[:, None]  # counting is four times as fast as a multinomial generator
-    return np.bincount(drawn.ravel(), minlength=draws * scenes).reshape(draws, scenes).astype(float)
+_PartKey = tuple[Stratum, bytes]
+_Moves = Mapping[_PartKey, tuple[Array, Array]]
 
 
 class _Test:
@@ -178,51 +154,54 @@ class _Test:
     stricter.
     """
 
-    def __init__(self, family: PairedRows, level: float) -> None:
-        self._level = level
+    def __init__(self, family: PairedRows, level: float, draws: int, parts: dict[_PartKey, _Part]) -> None:
+        """Add the parts that this family needs to those of other families."""
+        self._level, self._draws = level, draws
+        self._weights = family.weights
         self._chunks = [
-            [_Part(stratum, pairs) for stratum in family.strata]
-            for start in range(0, max(len(family.pairs), 1), _MOST_STEPS)
-            if len(pairs := family.pairs[start : start + _MOST_STEPS])
+            _keys(family.strata, family.pairs[start : start + _MOST_STEPS], parts)
+            for start in range(0, len(family.pairs), _MOST_STEPS)
         ]
-        self.difference = np.concatenate([_summed(p.weight * p.difference for p in c) for c in self._chunks])
-        self.error = np.concatenate(
-            [np.sqrt(_summed(np.square(p.weight * p.error) for p in c)) for c in self._chunks]
-        )
+        held = [[parts[key] for key in chunk] for chunk in self._chunks]
+        self.difference = np.concatenate([self._summed(1, [p.difference for p in c]) for c in held])
+        self.error = np.concatenate([np.sqrt(self._summed(2, [np.square(p.error) for p in c])) for c in held])
         self._statistic = np.abs(self.difference) / np.maximum(self.error, _FLOOR)
-        missing = np.concatenate([np.prod([p.constant for p in c], axis=0) for c in self._chunks])
+        missing = np.concatenate([np.prod([p.constant for p in c], axis=0) for c in held])
         self._untested = ties.untested(missing, level)
-        self._order = np.argsort(np.where(self._untested, -1.0, -self._statistic), kind="stable")
-        self._order = self._order[~self._untested[self._order]]
-        self._greatest: list[Array] = []
+        order = np.argsort(np.where(self._untested, -1.0, -self._statistic), kind="stable")
+        self._order = order[~self._untested[order]]
+        # For p <= 1 - level, the statistic has to exceed the smallest of so many greatest ones.
+        allowed = int((1 - level) * (draws + 1) + 1e-9)
+        self._extremes = _Extremes(self._statistic[self._order], allowed)
 
-    def add(self, drawn: Sequence[Array]) -> None:
+    def _summed(self, power: int, arrays: Sequence[Array]) -> Array:
+        """Add up one array per stratum, times its weight to a power."""
+        weighted = [weight**power * array for weight, array in zip(self._weights, arrays, strict=True)]
+        return np.asarray(np.sum(weighted, axis=0))
+
+    def add(self, moves: _Moves) -> None:
         """Note, for every step, the greatest statistic of the pairs that remain in it."""
-        whole: Array = np.zeros((len(drawn[0]), 1))
-        for number, chunk in enumerate(self._chunks):
-            begin = number * _MOST_STEPS
-            statistic = _statistic(chunk, drawn)
-            if len(self._chunks) > 1:
-                able = statistic[:, ~self._untested[begin : begin + statistic.shape[1]]]
-                whole = np.maximum(whole, able.max(axis=1, keepdims=True, initial=0.0))
-            else:
-                remaining = statistic[:, self._order[::-1]]
-                whole = np.maximum.accumulate(remaining, axis=1)[:, ::-1]
-        self._greatest.append(whole)
+        if len(self._chunks) == 1:
+            remaining = self._statistics(self._chunks[0], moves)[:, self._order[::-1]]
+            self._extremes.add(np.maximum.accumulate(remaining, axis=1)[:, ::-1])
+            return
+        statistics = np.concatenate([self._statistics(chunk, moves) for chunk in self._chunks], axis=1)
+        self._extremes.add(statistics[:, ~self._untested].max(axis=1, keepdims=True, initial=0.0))
+
+    def _statistics(self, chunk: Sequence[_PartKey], moves: _Moves) -> Array:
+        """Return the statistics of some pairs in every draw, (draws, pairs)."""
+        shift = self._summed(1, [moves[key][0] for key in chunk])
+        variance = self._summed(2, [moves[key][1] for key in chunk])
+        return np.asarray(np.abs(shift) / np.maximum(np.sqrt(variance), _FLOOR))
 
     def outcome(self) -> Compared:
         """Step down from the greatest statistic to the smallest."""
-        greatest = np.concatenate(self._greatest)
-        draws = len(greatest)
         p: Array = np.ones(len(self._statistic))
         critical: Array = np.full(len(p), np.nan)
         joint = np.nan
         if len(self._order):
-            reached = (greatest >= self._statistic[self._order]).sum(axis=0)
-            stepped = np.maximum.accumulate((1 + reached) / (draws + 1))
-            # The value that the statistic has to exceed for p <= 1 - level, by the same count.
-            allowed = int((1 - self._level) * (draws + 1) + 1e-9) - 1
-            limits = -np.partition(-greatest, allowed, axis=0)[allowed]
+            stepped = np.maximum.accumulate((1 + self._extremes.reached) / (self._draws + 1))
+            limits = self._extremes.limits()
             joint = float(limits[0])
             limits = np.broadcast_to(limits, stepped.shape).copy()
             refused = stepped > 1 - self._level
@@ -233,40 +212,64 @@ class _Test:
         return Compared(self.difference, self.error, p, critical, joint, self._level)
 
 
-def _statistic(parts: Sequence[_Part], drawn: Sequence[Array]) -> Array:
-    """Return the statistics of the pairs in every draw, (draws, pairs)."""
-    moves = [part.drawn(counts) for part, counts in zip(parts, drawn, strict=True)]
-    shift = _summed(part.weight * moved for part, (moved, _) in zip(parts, moves, strict=True))
-    variance = _summed(part.weight**2 * spread for part, (_, spread) in zip(parts, moves, strict=True))
-    return np.asarray(np.abs(shift) / np.maximum(np.sqrt(variance), _FLOOR))
+def _keys(strata: Sequence[Stratum], pairs: Pairs, parts: dict[_PartKey, _Part]) -> list[_PartKey]:
+    """Return the keys of the parts of some pairs, one per stratum, and make those that are not there yet."""
+    keys = [(stratum, pairs.tobytes()) for stratum in strata]
+    for key in keys:
+        if key not in parts:
+            parts[key] = _Part(key[0], pairs)
+    return keys
+
+
+class _Extremes:
+    """How often the greatest statistics of all draws reached those observed, and the largest of them."""
+
+    def __init__(self, statistic: Array, kept: int) -> None:
+        self.reached = np.zeros(len(statistic))
+        self._statistic, self._kept = statistic, kept
+        self._held: list[Array] = []
+
+    def add(self, greatest: Array) -> None:
+        """Note some draws: (draws, steps), or (draws, 1) if all steps have the same."""
+        self.reached += (greatest >= self._statistic).sum(axis=0)
+        self._held.append(greatest)
+        if sum(map(len, self._held)) > 3 * self._kept:
+            self._held = [self._largest()]
+
+    def limits(self) -> Array:
+        """Return the smallest of the largest that are kept, per step."""
+        return np.asarray(self._largest().min(axis=0))
+
+    def _largest(self) -> Array:
+        every = np.concatenate(self._held)
+        return np.partition(every, -min(self._kept, len(every)), axis=0)[-self._kept :]
 
 
 class _Part:
     """The differences of a family's pairs in one stratum, and what a draw of its scenes makes of them."""
 
     def __init__(self, stratum: Stratum, pairs: Pairs) -> None:
-        first, second = pairs[:, 0], pairs[:, 1]
-        self.weight = stratum.weight
+        self._first, self._second = pairs[:, 0], pairs[:, 1]
         self._counts = stratum.counts
-        sums = (stratum.sums[first] - stratum.sums[second]).T  # (scenes, pairs)
         images, scenes = stratum.counts.sum(), len(stratum.scenes)
-        self.difference: Array = sums.sum(axis=0) / images
-        # Centred, a draw's mean is the difference of means itself, and nothing cancels in the squares.
-        self._centred = sums - stratum.counts[:, None] * self.difference
+        means = stratum.sums.sum(axis=1) / images
+        rows = (stratum.sums - stratum.counts * means[:, None]).T  # (scenes, rows)
+        centred = rows[:, self._first] - rows[:, self._second]  # (scenes, pairs)
+        self.difference: Array = means[self._first] - means[self._second]
         self._scale = np.sqrt(scenes / (scenes - 1))
-        self.error: Array = self._scale * np.sqrt(np.square(self._centred).sum(axis=0)) / images
-        self.constant = ties.chance_of_no_spread(sums / stratum.counts[:, None])
-        self._squares = np.square(self._centred)
-        self._products = self._centred * stratum.counts[:, None]
+        self.error: Array = self._scale * np.sqrt(np.square(centred).sum(axis=0)) / images
+        differences = (stratum.sums[self._first] - stratum.sums[self._second]) / stratum.counts
+        self.constant = ties.chance_of_no_spread(differences.T)
+        # Of rows centred by their means, a draw's mean is how far it moves, and nothing cancels in the squares.
+        self._rows = np.hstack([rows, rows * stratum.counts[:, None]])
+        self._squares = np.square(centred)
 
     def drawn(self, times: Array) -> tuple[Array, Array]:
         """Return how far each draw moves the mean and its squared standard error there, (draws, pairs) each."""
         images = (times @ self._counts)[:, None]
-        moved = (times @ self._centred) / images
-        squares = times @ self._squares - 2 * moved * (times @ self._products)
+        rows = np.split(times @ self._rows, 2, axis=1)
+        sums, products = (each[:, self._first] - each[:, self._second] for each in rows)
+        moved = sums / images
+        squares = times @ self._squares - 2 * moved * products
         squares += np.square(moved) * (times @ np.square(self._counts))[:, None]
         return moved, np.square(self._scale / images) * np.maximum(squares, 0)
-
-
-def _summed(arrays: Iterator[Array]) -> Array:
-    return np.asarray(np.sum(list(arrays), axis=0))

@@ -13,11 +13,11 @@ import pandas as pd
 
 from restorebench.contract.errors import RunFolderError
 from restorebench.records import FAILED, Failure, FailureKind, Record
-from restorebench.tables import leaderboard
 from restorebench.tables.averages import CAPTURED
 from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
 from restorebench.tables.comparisons import PROCEDURE
-from restorebench.tables.leaderboard import AVERAGE, ScoredCell
+from restorebench.tables.leaderboard import AVERAGE
+from restorebench.tables.scored import Gathering, ScoredCell, decibels, scored_cell
 from restorebench.toolbox.cells import unguarded
 
 
@@ -148,8 +148,10 @@ def _cells(
             repetitions=1 + max((record.repetition for record in held[cell]), default=0),
             skipped="" if held[cell] else "it has no records",
         )
-        by_sample = {(record.sample, record.repetition): record for record in held[cell]}
-        found.append(leaderboard.gather(facts, by_sample, leaderboard.decibels(columns)))
+        gathering = Gathering(facts.samples, facts.repetitions)
+        for record in held[cell]:
+            gathering.put(record)
+        found.append(scored_cell(facts, gathering.outcomes(), decibels(columns)))
     return tuple(found)
 
 

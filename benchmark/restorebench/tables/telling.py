@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from restorebench.contract.tasks import CLEAN, composite
-from restorebench.records import OK
 from restorebench.tables import comparisons
 from restorebench.tables.board import Board, Column
 from restorebench.tables.comparisons import Part
 from restorebench.tables.detector_scores import NONE
 from restorebench.tables.families import Contest, Verdict, verdicts
-from restorebench.tables.leaderboard import ScoredCell
+from restorebench.tables.scored import ScoredCell
 
 TOLD_GAIN, DETECTOR_REGRET = "told_gain", "detector_regret"
 _TASK, _NOTHING = "task", "nothing"
@@ -122,10 +122,10 @@ def regret_table(board: Board, cells: Iterable[ScoredCell]) -> pd.DataFrame:
 def _losses(told: ScoredCell, cell: ScoredCell, column: Column) -> dict[str, list[float]]:
     """Return the losses by image under each verdict of the detector."""
     sign = 1 if column.higher_is_better else -1
-    best, own = told.values.get(column.name, {}), cell.values.get(column.name, {})
+    outcomes = cell.outcomes
+    lost = (sign * (told.means(column.name) - cell.means(column.name)))[outcomes.samples]
     losses: dict[str, list[float]] = defaultdict(list)
-    for record in cell.records:
-        if record.status == OK and record.repetition == 0 and record.sample in best and record.sample in own:
-            verdict = composite(record.told) if record.told else NONE
-            losses[verdict].append(sign * (best[record.sample] - own[record.sample]))
+    for record in np.flatnonzero(outcomes.ok & (outcomes.repetitions == 0) & ~np.isnan(lost)):
+        said = outcomes.told[record]
+        losses[composite(said) if said else NONE].append(float(lost[record]))
     return losses

@@ -14,7 +14,7 @@ from restorebench import RestorebenchError, compare
 from restorebench.contract.errors import RunFolderError, UnknownName
 from restorebench.records import Record
 from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
-from restorebench.tables.build import build
+from restorebench.tables.build import build, tables_of
 from restorebench.tables.reading import board_facts, read_run
 from tests.failing import failure
 
@@ -75,7 +75,7 @@ def rows(found):
 def test_a_run_read_back_has_the_comparisons_of_the_run(tmp_path):
     tables = publish(tmp_path / "run")
     again = read_run(tmp_path / "run")
-    rebuilt = build(again.board, [record for cell in again.cells for record in cell.records])
+    rebuilt = tables_of(again.board, again.cells)
     assert rebuilt.comparisons.equals(tables.comparisons)
     assert rebuilt.leaderboard.drop(columns="status").equals(tables.leaderboard.drop(columns="status"))
 

@@ -446,7 +446,7 @@ def test_failures_say_which_image_of_which_plugin_failed():
 
 
 def test_cost_leaves_the_first_group_out_unless_there_is_no_other():
-    cells = [cell("a", count=3), cell("b", count=1)]
+    cells = [cell("a", count=3), cell("b", count=3)]
     timing = [
         (cells[0], 0, 9.0, False),
         (cells[0], 1, 1.0, True),

@@ -13,11 +13,11 @@ from restorebench.toolbox.digests import digest
 DRAWS = 299
 
 
-def stratum(rows=4, scenes=12, images=3, seed=0, name="s", weight=1.0, shift=0.0):
+def stratum(rows=4, scenes=12, images=3, seed=0, name="s", shift=0.0):
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, images + 1, scenes).astype(float)
     sums = rng.normal(size=(rows, scenes)) * counts + shift * np.arange(rows)[:, None] * counts
-    return Stratum(tuple(f"{name}{n:02}" for n in range(scenes)), counts, sums, weight)
+    return Stratum(tuple(f"{name}{n:02}" for n in range(scenes)), counts, sums)
 
 
 def plainly(family, draws):
@@ -32,8 +32,8 @@ def plainly(family, draws):
 
     def all_parts(first, second, chosen):
         found = [mean_and_error(p, first, second, s) for p, s in zip(family.strata, chosen, strict=True)]
-        mean = sum(p.weight * m for p, (m, _) in zip(family.strata, found, strict=True))
-        return mean, np.sqrt(sum((p.weight * e) ** 2 for p, (_, e) in zip(family.strata, found, strict=True)))
+        mean = sum(w * m for w, (m, _) in zip(family.weights, found, strict=True))
+        return mean, np.sqrt(sum((w * e) ** 2 for w, (_, e) in zip(family.weights, found, strict=True)))
 
     generators = [
         np.random.Generator(np.random.Philox(int(digest(sorted(part.scenes)), 16))) for part in family.strata
@@ -63,13 +63,13 @@ def plainly(family, draws):
     [
         (stratum(),),
         (stratum(scenes=6, images=1, shift=0.4),),
-        (stratum(seed=1, weight=0.75, shift=0.3), stratum(seed=2, scenes=7, name="t", weight=0.25, shift=0.3)),
+        (stratum(seed=1, shift=0.3), stratum(seed=2, scenes=7, name="t", shift=0.3)),
     ],
     ids=["scenes of one to three images", "six scenes", "two strata"],
 )
 @pytest.mark.parametrize("pairs", [all_pairs(4), pairs_with(1, 4)], ids=["all pairs", "against one"])
 def test_agrees_with_the_procedure_carried_out_plainly(strata, pairs):
-    family = PairedRows(strata, pairs)
+    family = PairedRows(strata, pairs, (0.75, 0.25)[: len(strata)] if len(strata) > 1 else (1.0,))
     (found,) = compare([family], draws=DRAWS)
     differences, errors, p = plainly(family, DRAWS)
     np.testing.assert_allclose(found.difference, differences, rtol=0, atol=1e-13)
@@ -125,7 +125,7 @@ def test_an_interval_excludes_zero_exactly_where_a_pair_is_separated(scenes):
 
 
 def test_families_over_the_same_scenes_have_the_figures_they_have_alone(monkeypatch):
-    monkeypatch.setattr(pairwise, "_CELLS", 40 * 12)  # so that the draws come in several portions
+    monkeypatch.setattr(pairwise, "_NUMBERS", 40 * 100)  # so that the draws come in several portions
     families = [PairedRows((stratum(seed=n, shift=0.2),), all_pairs(4)) for n in range(3)]
     families.append(PairedRows((stratum(scenes=9),), all_pairs(4)))
     families = [

@@ -1,0 +1,260 @@
+"""The results of cells as arrays, so that a million records fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from restorebench.records import OK, Execution, Failure, Record
+from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
+from restorebench.tables.resampling import Array
+from restorebench.toolbox.synthesis import PERFECT
+
+CAP = PERFECT
+"""The cap on PSNR in a mean, in dB. It holds for finite values too, or they would beat an infinite one."""
+DECIMALS = 6
+"""Scores count as records.csv shows them, so that its readers arrive at the same means and comparisons."""
+_LARGE = 1e9  # from here on a float has no digits left to round away, and rounding could overflow
+
+Numbers = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """The records of a cell, in the order of its samples and repetitions: entry n of every array is record n.
+
+    samples: numbers of samples of the cell. ok: whether the image was restored. scores: by column, NaN where there
+    is none. seconds, peak_mib: NaN if not known. failures: why an image was not restored, and unscored: why it has
+    no score, by column; both by number of the record. told, executions: None if there is none.
+    """
+
+    samples: Numbers
+    repetitions: Numbers
+    ok: Flags
+    scores: Mapping[str, Array]
+    seconds: Array
+    pixels: Array
+    peak_mib: Array
+    warm: Flags
+    told: list[tuple[str, ...] | None]
+    executions: list[Execution | None]
+    failures: Mapping[int, Failure]
+    unscored: Mapping[int, Mapping[str, Failure]]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def of(self, kept: Flags) -> Outcomes:
+        """Return the records of the samples for which `kept`, (samples,), is true; samples are numbered anew."""
+        chosen = np.flatnonzero(kept[self.samples])
+        place = {int(old): new for new, old in enumerate(chosen)}
+        return Outcomes(
+            samples=(np.cumsum(kept) - 1)[self.samples[chosen]],
+            repetitions=self.repetitions[chosen],
+            ok=self.ok[chosen],
+            scores={name: values[chosen] for name, values in self.scores.items()},
+            seconds=self.seconds[chosen],
+            pixels=self.pixels[chosen],
+            peak_mib=self.peak_mib[chosen],
+            warm=self.warm[chosen],
+            told=[self.told[n] for n in chosen],
+            executions=[self.executions[n] for n in chosen],
+            failures={place[n]: why for n, why in self.failures.items() if n in place},
+            unscored={place[n]: why for n, why in self.unscored.items() if n in place},
+        )
+
+
+class Gathering:
+    """Takes the records of a cell in any order; the last of several records of an image counts."""
+
+    def __init__(self, samples: Iterable[SampleFacts], repetitions: int) -> None:
+        self._places = {sample.id: number for number, sample in enumerate(samples)}
+        self._repetitions = repetitions
+        size = len(self._places) * repetitions
+        self._size = size
+        self._there, self._ok, self._warm = (np.zeros(size, dtype=bool) for _ in range(3))
+        self._seconds, self._peak_mib = np.full(size, np.nan), np.full(size, np.nan)
+        self._pixels = np.zeros(size)
+        self._scores: dict[str, Array] = {}
+        self._told: list[tuple[str, ...] | None] = [None] * size
+        self._executions: list[Execution | None] = [None] * size
+        self._failures: dict[int, Failure] = {}
+        self._unscored: dict[int, Mapping[str, Failure]] = {}
+        # The records of a cell hold few different values of these two: one object of each is kept.
+        self._one_told: dict[tuple[str, ...] | None, tuple[str, ...] | None] = {}
+        self._one_execution: dict[Execution | None, Execution | None] = {}
+
+    def put(self, record: Record) -> None:
+        """Note a record; one of an image that is not of this cell is left out."""
+        sample = self._places.get(record.sample)
+        if sample is None or not 0 <= record.repetition < self._repetitions:
+            return
+        place = sample * self._repetitions + record.repetition
+        self._there[place], self._ok[place], self._warm[place] = True, record.status == OK, record.warm
+        self._seconds[place] = np.nan if record.seconds is None else record.seconds
+        self._peak_mib[place] = np.nan if record.peak_mib is None else record.peak_mib
+        self._pixels[place] = record.pixels
+        for name in record.scores.keys() - self._scores.keys():
+            self._scores[name] = np.full(self._size, np.nan)
+        for name, values in self._scores.items():
+            score = record.scores.get(name)
+            values[place] = np.nan if score is None else score
+        self._told[place] = self._one_told.setdefault(record.told, record.told)
+        self._executions[place] = self._one_execution.setdefault(record.execution, record.execution)
+        self._failures.pop(place, None)
+        self._unscored.pop(place, None)
+        if record.failure is not None:
+            self._failures[place] = record.failure
+        if record.unscored:
+            self._unscored[place] = record.unscored
+
+    def outcomes(self) -> Outcomes:
+        """Return what was gathered."""
+        there = np.flatnonzero(self._there)
+        number = {int(place): n for n, place in enumerate(there)} if self._failures or self._unscored else {}
+        return Outcomes(
+            samples=there // self._repetitions,
+            repetitions=there % self._repetitions,
+            ok=self._ok[there],
+            scores={name: values[there] for name, values in self._scores.items()},
+            seconds=self._seconds[there],
+            pixels=self._pixels[there],
+            peak_mib=self._peak_mib[there],
+            warm=self._warm[there],
+            told=[self._told[place] for place in there],
+            executions=[self._executions[place] for place in there],
+            failures={number[place]: self._failures[place] for place in sorted(self._failures)},
+            unscored={number[place]: self._unscored[place] for place in sorted(self._unscored)},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredCell:
+    """A cell and its results.
+
+    values: by column, (samples,) means over repetitions, NaN where there is no score. capped: whether a score in
+    them was reduced to CAP.
+    """
+
+    facts: CellFacts
+    outcomes: Outcomes
+    values: Mapping[str, Array]
+    capped: bool
+    captured: Flags = field(init=False)
+
+    def __post_init__(self) -> None:
+        flags = np.array([sample.kind == "captured" for sample in self.facts.samples], dtype=bool)
+        object.__setattr__(self, "captured", flags)
+
+    @property
+    def key(self) -> str:
+        """The digest of the row, which identifies the cell in results."""
+        return self.facts.row_digest
+
+    @property
+    def complete(self) -> bool:
+        return not self.facts.skipped and self.failed == 0 and self.missing == 0
+
+    @property
+    def failed(self) -> int:
+        return int(self.broken.sum())
+
+    @property
+    def broken(self) -> Flags:
+        """Which samples could not be restored, in any repetition: (samples,)."""
+        return self._any(~self.outcomes.ok)
+
+    @property
+    def worked(self) -> Flags:
+        """Which samples were restored, in any repetition: (samples,)."""
+        return self._any(self.outcomes.ok)
+
+    @property
+    def missing(self) -> int:
+        return len(self.facts.samples) * self.facts.repetitions - len(self.outcomes)
+
+    def scored(self, column: str, captured: bool = False) -> tuple[Array, list[str]]:
+        """Return the values of a column and their scenes, of all samples or only of captured ones."""
+        values = self.means(column)
+        chosen = self._wanted(~np.isnan(values), captured)
+        return values[chosen], [self.facts.samples[n].scene for n in np.flatnonzero(chosen)]
+
+    def means(self, column: str) -> Array:
+        """Return the scores of a column, (samples,); NaN where there is none."""
+        found = self.values.get(column)
+        return np.full(len(self.facts.samples), np.nan) if found is None else found
+
+    def tried(self, column: str, captured: bool = False) -> Flags:
+        """Tell which samples a column applies to: those with a score, and those whose score failed; (samples,)."""
+        known = self._scored(column)
+        known[[n for n, why in self.outcomes.unscored.items() if column in why]] = True
+        return self._wanted(self._any(known), captured)
+
+    def has(self, column: str, expected: Flags) -> bool:
+        """Return whether every expected sample has a score in every repetition. expected: (samples,)."""
+        scored = self.outcomes.samples[self._scored(column) & self.outcomes.ok]
+        counts = np.bincount(scored, minlength=len(self.facts.samples))
+        return bool((counts[expected] == self.facts.repetitions).all())
+
+    def lacking(self, column: str) -> int:
+        """Count the samples on which the metric of a column failed."""
+        numbers = [n for n, why in self.outcomes.unscored.items() if column in why]
+        return len(set(self.outcomes.samples[numbers].tolist()))
+
+    def alone(self, facts: CellFacts, kept: Flags) -> ScoredCell:
+        """Return the results of some samples, which are those of the facts. kept: (samples,)."""
+        values = {name: means[kept] for name, means in self.values.items()}
+        return replace(self, facts=facts, outcomes=self.outcomes.of(kept), values=values)
+
+    def _scored(self, column: str) -> Flags:
+        """Tell which records have a score."""
+        scores = self.outcomes.scores.get(column)
+        return np.zeros(len(self.outcomes), dtype=bool) if scores is None else ~np.isnan(scores)
+
+    def _any(self, records: Flags) -> Flags:
+        """Tell for which samples a flag of any of their records is true."""
+        found = np.zeros(len(self.facts.samples), dtype=bool)
+        found[self.outcomes.samples[records]] = True
+        return found
+
+    def _wanted(self, samples: Flags, captured: bool) -> Flags:
+        return samples & self.captured if captured else samples
+
+
+def decibels(columns: Iterable[Column]) -> set[str]:
+    """Name the columns in dB, which are capped in means."""
+    return {column.name for column in columns if column.unit == "dB" or column.name.startswith("psnr@")}
+
+
+def scored_cell(facts: CellFacts, outcomes: Outcomes, capped_columns: set[str]) -> ScoredCell:
+    """Average the scores of each sample over repetitions. capped_columns: those in dB."""
+    values: dict[str, Array] = {}
+    capped = False
+    for column, scores in outcomes.scores.items():
+        used = outcomes.ok & ~np.isnan(scores)
+        with np.errstate(over="ignore", invalid="ignore"):
+            counted = np.where(np.abs(scores) < _LARGE, np.round(scores, DECIMALS), scores)[used]
+        if column in capped_columns:
+            over = counted > CAP
+            capped = capped or bool(over.any())
+            counted[over] = CAP
+        sums, counts = np.zeros(len(facts.samples)), np.zeros(len(facts.samples))
+        np.add.at(sums, outcomes.samples[used], counted)
+        np.add.at(counts, outcomes.samples[used], 1)
+        with np.errstate(invalid="ignore"):
+            values[column] = sums / counts
+    return ScoredCell(facts, outcomes, values, capped)
+
+
+def scored_cells(board: Board, records: Iterable[Record]) -> list[ScoredCell]:
+    """Give every cell of a board its records, which come in any order."""
+    gathering = {facts.digest: Gathering(facts.samples, facts.repetitions) for facts in board.cells}
+    for record in records:
+        if (of_cell := gathering.get(record.digest)) is not None:
+            of_cell.put(record)
+    outcomes = {digest: of_cell.outcomes() for digest, of_cell in gathering.items()}
+    capped = decibels(board.columns)
+    return [scored_cell(facts, outcomes[facts.digest], capped) for facts in board.cells]
