@@ -11,6 +11,7 @@ import pytest
 from restorebench import cli
 from restorebench.contract.errors import RestorebenchError
 from restorebench.schedule import costs
+from restorebench.toolbox import remembered
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,10 +58,11 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def costs_apart(monkeypatch, tmp_path_factory):
-    """Keep what tests measure out of the costs that the user's own runs are planned by."""
-    folder = tmp_path_factory.mktemp("costs")
-    monkeypatch.setattr(costs, "cache_folder", lambda: folder)
+def cache_apart(monkeypatch, tmp_path_factory):
+    """Keep what tests measure and remember out of the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    for module in (costs, remembered):
+        monkeypatch.setattr(module, "cache_folder", lambda: folder)
 
 
 @pytest.fixture

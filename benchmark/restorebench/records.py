@@ -90,7 +90,7 @@ class Execution:
 
 
 def _inside(path: str) -> str:
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+    if path and (PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts):
         raise ValueError("leads out of the run folder")
     return path
 
@@ -178,33 +178,33 @@ class Kept(Protocol):
         """Return the number of parameters of each cell's restorer, by the digest of the cell."""
 
 
-def record_from(raw: Mapping[str, Any]) -> Record:
-    """Build a Record from its JSON form, the inverse of `dataclasses.asdict`.
+def record_from(text: str) -> Record:
+    """Build a Record from the JSON of its `dataclasses.asdict`.
 
     Raises:
-        ValueError: the data are not a record; pydantic checks the type of every field.
+        ValueError: the text is not a record; pydantic checks the type of every field.
     """
-    record: Record = _adapter(Record).validate_python(raw)
+    record: Record = _adapter(Record).validate_json(text)
     return record
 
 
-def detection_from(raw: Mapping[str, Any]) -> DetectionRecord:
-    """Build a DetectionRecord from its JSON form; additional fields, as in older journals, are ignored.
+def detection_from(text: str) -> DetectionRecord:
+    """Build a DetectionRecord from its JSON; additional fields, as in older journals, are ignored.
 
     Raises:
-        ValueError: the data are not a detection.
+        ValueError: the text is not a detection.
     """
-    record: DetectionRecord = _adapter(DetectionRecord).validate_python(raw)
+    record: DetectionRecord = _adapter(DetectionRecord).validate_json(text)
     return record
 
 
-def failure_from(raw: Mapping[str, Any]) -> Failure:
-    """Build a Failure from its JSON form.
+def failure_from(text: str) -> Failure:
+    """Build a Failure from its JSON.
 
     Raises:
-        ValueError: the data are not a failure.
+        ValueError: the text is not a failure.
     """
-    failure: Failure = _adapter(Failure).validate_python(raw)
+    failure: Failure = _adapter(Failure).validate_json(text)
     return failure
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from restorebench import CLEAN, TEN_NAMES, DataRequest, RestorebenchError, Sample, SampleInfo
 from restorebench.toolbox import images
-from restorebench.toolbox.files import file_digest
+from restorebench.toolbox.remembered import file_digest
 from restorebench.toolbox.synthesis import centre_crop, centre_cut
 from restorebench_datasets.folders import task_folders
 from restorebench_datasets.manifest import Facts, read_manifest

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from restorebench import MissingResource, RestorebenchError, components, composite
-from restorebench.toolbox import images
 from restorebench.toolbox.files import files_below
 from restorebench.toolbox.images import SUFFIXES
+from restorebench.toolbox.remembered import image_size
 
 
 def canonical(task: str) -> str:
@@ -92,7 +92,7 @@ def sizes(paths: Iterable[Path], crop: int | None = None) -> dict[Path, tuple[in
     problems: list[RestorebenchError] = []
     for path in paths:
         try:
-            found[path] = images.read_size(path)
+            found[path] = image_size(path)
             check_crop(path, *found[path], crop)
         except RestorebenchError as error:
             problems.append(error)

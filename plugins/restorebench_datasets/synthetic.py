@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restorebench import CLEAN, DataRequest, Sample, SampleInfo
 from restorebench.toolbox import images, photographs
-from restorebench.toolbox.files import file_digest
+from restorebench.toolbox.remembered import file_digest
 from restorebench.toolbox.synthesis import centre_crop, generator_for
 from restorebench_datasets.options import Synthetic
 from restorebench_datasets.recipe import Recipe, choose

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from restorebench import CLEAN, DataRequest, Sample, SampleInfo
 from restorebench.toolbox import images
-from restorebench.toolbox.files import file_digest
+from restorebench.toolbox.remembered import file_digest
 from restorebench_datasets.options import Unpaired
 from restorebench_datasets.samples import digest, named_images, readable, sizes
 

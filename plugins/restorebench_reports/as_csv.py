@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from restorebench.toolbox.cells import csv_text, guarded
-from restorebench.toolbox.files import atomic_write_text
+from restorebench.toolbox.files import replaced
+
+_ROWS = 20_000
 
 
 class Csv:
@@ -37,23 +40,36 @@ class Csv:
 
 
 def _write(path: Path, frame: pd.DataFrame) -> Path:
-    atomic_write_text(path, as_text(frame))
+    with replaced(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(_in_portions(frame))
     return path
 
 
 def as_text(frame: pd.DataFrame) -> str:
     """Render a frame as CSV text."""
-    shown = [[_plain(value) for value in frame[name]] for name in frame.columns]
-    return csv_text([[guarded(str(name)) for name in frame.columns], *zip(*shown, strict=True)])
+    return "".join(_in_portions(frame))
+
+
+def _in_portions(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield the header and then some thousand rows at a time, so that a large table is never in memory as text."""
+    yield csv_text([[guarded(str(name)) for name in frame.columns]])
+    for start in range(0, len(frame), _ROWS):
+        part = frame.iloc[start : start + _ROWS]
+        yield csv_text(zip(*(_cells(part[name]) for name in frame.columns), strict=True))
+
+
+def _cells(values: pd.Series[Any]) -> list[str]:
+    """Format one column. Texts occur many times, so each is escaped once."""
+    plain = values.tolist()
+    texts = {value: guarded(value) for value in {v for v in plain if isinstance(v, str)}}
+    return [texts[value] if isinstance(value, str) else _plain(value) for value in plain]
 
 
 def _plain(value: Any) -> str:
-    """Format one value: floats with six decimals, text escaped so that a spreadsheet sees no formula."""
-    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+    """Format a value that is not text: floats with six decimals, nothing for a missing value."""
+    if value is None or value is pd.NA or value != value:
         return ""
     if isinstance(value, float):
         text = f"{value:.6f}"
         return text.removeprefix("-") if text == "-0.000000" else text
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return guarded(str(value))
+    return str(value)

@@ -79,6 +79,14 @@ class Journal:
             found.setdefault((sample, repetition), {})[score] = failure
         return found
 
+    def finished(self, digest: str, images: int, repetitions: int, scores: Iterable[str]) -> bool:
+        """Tell quickly whether all images of a cell, so many, were restored in all repetitions with all scores."""
+        restored = "SELECT '', COUNT(*) FROM outcomes WHERE digest = ? AND repetition < ? AND status = 'ok'"
+        scored = "SELECT score, COUNT(*) FROM scores WHERE digest = ? AND repetition < ? AND failure_kind = ''"
+        query = f"{restored} UNION ALL {scored} GROUP BY score"
+        counts = dict(self._connection.execute(query, 2 * (digest, repetitions)))
+        return all(counts.get(each) == images * repetitions for each in ("", *scores))
+
     def detections(self, digest: str) -> dict[str, DetectionRecord]:
         """Return the detections of one detector cell, by sample."""
         rows = self._connection.execute("SELECT record FROM detections WHERE digest = ?", (digest,))
@@ -151,12 +159,12 @@ class Journal:
     def recall(self, key: str) -> Any:
         """Return a stored fact, or None."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else self._parsed(_same, row[0])
+        return None if row is None else self._parsed(json.loads, row[0])
 
-    def _parsed(self, make: Callable[[Any], Value], text: str) -> Value:
+    def _parsed(self, make: Callable[[str], Value], text: str) -> Value:
         """Build a value from a stored text, which a stranger or another version may have written."""
         try:
-            return make(json.loads(text))
+            return make(text)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.folder / FILE}: holds an entry that cannot be read ({type(error).__name__});"
@@ -176,12 +184,8 @@ def empty(folder: Path) -> Journal:
     return Journal(connection, folder)
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def _parameters_from(facts: Mapping[str, Any]) -> int | None:
-    count = facts.get("parameters")
+def _parameters_from(facts: str) -> int | None:
+    count = json.loads(facts).get("parameters")
     return None if count is None else int(count)
 
 

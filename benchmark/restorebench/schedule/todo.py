@@ -54,7 +54,7 @@ def restorer_jobs(
     jobs: list[Job] = []
     failures: list[Record] = []
     for cell in plan.restorer_cells:
-        if cell.skipped:
+        if cell.skipped or _finished(plan, journal, cell):
             continue
         known = _Known(journal, cell, retry_failed)
         spec = restorer_spec(plan, cell)
@@ -71,6 +71,14 @@ def restorer_jobs(
             jobs += restoring
             failures += lost
     return Todo(tuple(jobs), tuple(failures))
+
+
+def _finished(plan: Plan, journal: Journal, cell: RestorerCell) -> bool:
+    """Tell whether a cell has all that it can have, without a look at each image; false where files must exist."""
+    if plan.suite.save == "all" or plan.suite.samples:
+        return False
+    scores = [column.digest for column in cell.columns]
+    return journal.finished(cell.digest, len(cell.data.samples), cell.repetitions, scores)
 
 
 def _scores_to_add(

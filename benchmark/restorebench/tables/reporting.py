@@ -12,7 +12,7 @@ from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import first_line
 from restorebench.contract.errors import BrokenPlugin
 from restorebench.plan.plan import Plan
-from restorebench.records import FAILED, OK, WHOLE_IMAGE, Failure, Kept, Place, Record
+from restorebench.records import OK, WHOLE_IMAGE, Failure, Kept, Place, Record
 from restorebench.tables import outcomes
 from restorebench.tables.board import board_of, with_parameters
 from restorebench.tables.build import Tables, build
@@ -50,9 +50,8 @@ def report(
         BrokenPlugin: a reporter failed; all others have written their files.
     """
     board = with_parameters(board_of(plan), kept.parameters())
-    records = [_with_failure(record, failed_now) for record in outcomes.records(plan, kept)]
-    detections = list(outcomes.detections(plan, kept))
-    tables = build(board, records, detections)
+    records = (_with_failure(record, failed_now) for record in outcomes.records(plan, kept))
+    tables = build(board, records, outcomes.detections(plan, kept))
     folder.mkdir(exist_ok=True)
     text = json.dumps(manifest(plan, board, computed_with), indent=2, ensure_ascii=False)
     files = [folder / "manifest.json"]
@@ -66,9 +65,8 @@ def report(
             broken.append(f"reporter {name!r} failed: {type(error).__name__}: {first_line(error)}")
     if broken:
         raise BrokenPlugin("; ".join([*broken, f"everything else is in {folder}; {again} tries again"]))
-    failed = sum(r.status == FAILED or bool(r.unscored) for r in records)
-    failed += sum(d.status == FAILED for d in detections)
-    return Result(plan, tables, folder, tuple(files), failed)
+    failed = tables.failures.drop(columns=["score", "reason"]).drop_duplicates()
+    return Result(plan, tables, folder, tuple(files), len(failed))
 
 
 def _with_failure(record: Record, failed_now: Mapping[Place, Failure]) -> Record:

@@ -8,7 +8,6 @@ Numbers never begin with an apostrophe.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 
 _CALCULATING = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -27,13 +26,20 @@ def unguarded(cell: str) -> str:
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:
     """Format rows as CSV with LF line ends; every text can be read back unchanged, even one with line ends."""
-    lines = []
-    for row in rows:
-        line = io.StringIO()
-        # The writer quotes texts that hold a character of its line end, so CRLF protects both CR and LF.
-        csv.writer(line, lineterminator="\r\n").writerow(row)
-        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
-    return "".join(lines)
+    lines = _Lines()
+    # The writer quotes texts that hold a character of its line end, so CRLF protects both CR and LF.
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return "".join(lines.texts)
+
+
+class _Lines:
+    """A file for `csv.writer`, which writes one row at a time: keeps the rows with LF line ends."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def write(self, row: str) -> None:
+        self.texts.append(row.removesuffix("\r\n") + "\n")
 
 
 def visible(text: str, keep: str = "") -> str:

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from restorebench.contract.errors import MissingResource
 from restorebench.toolbox.digests import digest
-from restorebench.toolbox.files import file_digest, files_below
+from restorebench.toolbox.files import files_below
+from restorebench.toolbox.remembered import file_digest
 
 KeyPath = tuple[str | int, ...]
 _SEVERAL = (list, tuple, set, frozenset)

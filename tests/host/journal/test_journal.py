@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,22 @@ def test_what_is_written_is_read_back(tmp_path):
         assert journal.parameters() == {"cell": 7}
 
 
+def test_a_cell_is_finished_once_it_has_every_image_repetition_and_score(tmp_path):
+    with journals.opened(tmp_path / "run") as journal:
+        journal.add_records([record(), record("b", scores={"psnr@rgb": 20.0})], DIGESTS)
+        assert journal.finished("cell", 2, 1, ["p1"])
+        assert not journal.finished("cell", 2, 1, ["p1", "s1"])
+        assert not journal.finished("cell", 3, 1, ["p1"])
+        assert not journal.finished("cell", 2, 2, ["p1"])
+        assert not journal.finished("other", 2, 1, [])
+        journal.add_scores([record("b", scores={}, unscored={"ssim@rgb": failure("error: x")})], DIGESTS)
+        assert not journal.finished("cell", 2, 1, ["p1", "s1"])
+        journal.add_scores([record("b", scores={"ssim@rgb": None})], DIGESTS)
+        assert journal.finished("cell", 2, 1, ["p1", "s1"])
+        journal.add_records([replace(record("c"), status="failed", failure=failure("error: x"))], DIGESTS)
+        assert not journal.finished("cell", 3, 1, ["p1", "s1"])
+
+
 def test_detections_of_an_older_journal_are_read():
     raw = {
         "digest": "d",
@@ -50,13 +66,13 @@ def test_detections_of_an_older_journal_are_read():
         "warm": True,
         "pixels": 9,
     }
-    assert detection_from(raw) == DetectionRecord("d", "a", "ok", labels=("hazy",))
+    assert detection_from(json.dumps(raw)) == DetectionRecord("d", "a", "ok", labels=("hazy",))
 
 
 def test_records_of_an_older_journal_are_read():
     raw = asdict(record())
     del raw["execution"]["batch_limit"]
-    assert record_from(raw) == record()
+    assert record_from(json.dumps(raw)) == record()
 
 
 def test_what_arrives_twice_is_stored_once(tmp_path):

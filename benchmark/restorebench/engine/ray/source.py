@@ -13,7 +13,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from restorebench.contract.errors import RestorebenchError
 from restorebench.engine.ray.placement import PART_BYTES, Item
-from restorebench.toolbox.files import file_digest, files_below
+from restorebench.toolbox.files import files_below
+from restorebench.toolbox.remembered import file_digest
 
 
 class RemoteSource:
