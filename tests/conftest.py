@@ -63,6 +63,7 @@ def cache_apart(monkeypatch, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     for module in (costs, remembered):
         monkeypatch.setattr(module, "cache_folder", lambda: folder)
+    remembered._store.cache_clear()
 
 
 @pytest.fixture

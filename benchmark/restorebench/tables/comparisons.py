@@ -117,11 +117,14 @@ def compared(board: Board, parts: Iterable[Part]) -> Comparisons:
     """Compare the rows of every part, by every column that ranks and by the column of the gain."""
     gain = leaderboard.gain_column(board)
     columns = [column for column in board.columns if column.ranks or column is gain]
-    contests = {where: found for part in parts for column in columns for where, found in _contests(part, column)}
+    lineup = Lineup()
+    contests = {
+        where: found for part in parts for column in columns for where, found in _contests(part, column, lineup)
+    }
     return Comparisons(board, dict(zip(contests, verdicts(list(contests.values())), strict=True)))
 
 
-def _contests(part: Part, column: Column) -> Iterator[tuple[Where, Contest]]:
+def _contests(part: Part, column: Column, lineup: Lineup) -> Iterator[tuple[Where, Contest]]:
     """Yield what is compared in a part by a column: each family, and its rows against identity."""
     cells = sound(part, column.name)
     identity = next((name for name, found in cells.items() if leaderboard.is_identity(found[0].facts)), None)
@@ -130,13 +133,13 @@ def _contests(part: Part, column: Column) -> Iterator[tuple[Where, Contest]]:
         if len(rows) > 1:
             yield (
                 Where(family, False, part.task, part.dataset, column.name),
-                contest(part, cells, rows, column),
+                lineup.contest(part, cells, rows, column),
             )
         beside = [*rows, identity] if identity is not None and identity not in rows else rows
         if identity is not None and rows and len(beside) > 1:
             yield (
                 Where(family, True, part.task, part.dataset, column.name),
-                contest(part, cells, beside, column, identity),
+                lineup.contest(part, cells, beside, column, identity),
             )
 
 
@@ -152,17 +155,30 @@ def sound(part: Part, column: str) -> dict[str, Sequence[ScoredCell]]:
     }
 
 
-def contest(
-    part: Part,
-    cells: Mapping[str, Sequence[ScoredCell]],
-    names: Sequence[str],
-    column: Column,
-    reference: str | None = None,
-) -> Contest:
-    """Line up the scores of rows by a column. reference: as in `Contest`."""
-    tasks = []
-    for of_one_task in zip(*(cells[name] for name in names), strict=True):
-        tried = of_one_task[0].tried(column.name, part.captured)
-        scenes = tuple(of_one_task[0].facts.samples[n].scene for n in np.flatnonzero(tried))
-        tasks.append(Scores(tuple(names), scenes, np.array([c.means(column.name)[tried] for c in of_one_task])))
-    return Contest(tuple(tasks), column.higher_is_better, reference)
+class Lineup:
+    """Lines the scores of rows up, once for all contests that need them, so that work on them is done once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Scores] = {}
+
+    def contest(
+        self,
+        part: Part,
+        cells: Mapping[str, Sequence[ScoredCell]],
+        names: Sequence[str],
+        column: Column,
+        reference: str | None = None,
+    ) -> Contest:
+        """Return the contest of rows by a column. reference: as in `Contest`."""
+        of_tasks = zip(*(cells[name] for name in names), strict=True)
+        tasks = tuple(self._scores(of_one, names, column.name, part.captured) for of_one in of_tasks)
+        return Contest(tasks, column.higher_is_better, reference)
+
+    def _scores(self, cells: Sequence[ScoredCell], names: Sequence[str], column: str, captured: bool) -> Scores:
+        key = (column, captured, *names, *(cell.key for cell in cells))
+        if key not in self._known:
+            tried = cells[0].tried(column, captured)
+            scenes = tuple(cells[0].facts.samples[n].scene for n in np.flatnonzero(tried))
+            values = np.array([cell.means(column)[tried] for cell in cells])
+            self._known[key] = Scores(tuple(names), scenes, values)
+        return self._known[key]

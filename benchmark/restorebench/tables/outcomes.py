@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from restorebench.plan.plan import Plan
 from restorebench.records import OK, DetectionRecord, Kept, Record
@@ -22,11 +21,10 @@ def records(plan: Plan, kept: Kept) -> Iterator[Record]:
                     if record.status == OK:
                         found = scores.get((sample.id, repetition), {})
                         failed = unscored.get((sample.id, repetition), {})
-                        record = replace(
-                            record,
-                            scores={column.name: found.get(column.digest) for column in cell.columns},
-                            unscored={c.name: failed[c.digest] for c in cell.columns if c.digest in failed},
-                        )
+                        why = {c.name: failed[c.digest] for c in cell.columns if c.digest in failed}
+                        named = {column.name: found.get(column.digest) for column in cell.columns}
+                        # Twice as fast as dataclasses.replace, of which a large run needs a million.
+                        record = Record(**(vars(record) | {"scores": named, "unscored": why}))
                     yield record
 
 

@@ -7,6 +7,7 @@ drawn with replacement. Pure functions on arrays.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -132,19 +133,24 @@ def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = r
         )
     if few := [family.scenes for family in families if family.scenes < MIN_SCENES]:
         raise ValueError(f"a comparison needs at least {MIN_SCENES} scenes, not {few[0]}")
-    parts: dict[_PartKey, _Part] = {}
-    tests = [_Test(family, level, draws, parts) for family in families]
-    sets = dict.fromkeys(stratum.scenes for stratum, _ in parts)
+    wanted: dict[Stratum, set[tuple[int, int]]] = defaultdict(set)
+    for family in families:
+        for stratum in family.strata:
+            wanted[stratum].update(_ascending(family.pairs))
+    parts = {stratum: _Part(stratum, sorted(pairs)) for stratum, pairs in wanted.items()}
+    tests = [_Test(family, parts, level, draws) for family in families]
+    sets = dict.fromkeys(stratum.scenes for stratum in parts)
     wide = sum(map(len, sets)) + 2 * sum(len(part.difference) for part in parts.values())
     for drawn in resampling.in_portions(sets, draws, max(_NUMBERS // max(wide, 1), 1)):
-        moves = {key: part.drawn(drawn[key[0].scenes]) for key, part in parts.items()}
+        moves = {stratum: part.drawn(drawn[stratum.scenes]) for stratum, part in parts.items()}
         for test in tests:
             test.add(moves)
     return [test.outcome() for test in tests]
 
 
-_PartKey = tuple[Stratum, bytes]
-_Moves = Mapping[_PartKey, tuple[Array, Array]]
+def _ascending(pairs: Pairs) -> list[tuple[int, int]]:
+    """Return the pairs with the smaller row number first."""
+    return list(zip(pairs.min(axis=1).tolist(), pairs.max(axis=1).tolist(), strict=True))
 
 
 class _Test:
@@ -154,45 +160,39 @@ class _Test:
     stricter.
     """
 
-    def __init__(self, family: PairedRows, level: float, draws: int, parts: dict[_PartKey, _Part]) -> None:
-        """Add the parts that this family needs to those of other families."""
+    def __init__(self, family: PairedRows, parts: Mapping[Stratum, _Part], level: float, draws: int) -> None:
         self._level, self._draws = level, draws
-        self._weights = family.weights
-        self._chunks = [
-            _keys(family.strata, family.pairs[start : start + _MOST_STEPS], parts)
-            for start in range(0, len(family.pairs), _MOST_STEPS)
+        self._stepping = len(family.pairs) <= _MOST_STEPS
+        # A part may hold more pairs, for other families: which of them are those of this one.
+        self._chosen = [
+            (s, parts[s].columns(family.pairs), w) for s, w in zip(family.strata, family.weights, strict=True)
         ]
-        held = [[parts[key] for key in chunk] for chunk in self._chunks]
-        self.difference = np.concatenate([self._summed(1, [p.difference for p in c]) for c in held])
-        self.error = np.concatenate([np.sqrt(self._summed(2, [np.square(p.error) for p in c])) for c in held])
+        turned = np.where(family.pairs[:, 0] <= family.pairs[:, 1], 1, -1)
+        self.difference = turned * self._summed(1, {s: parts[s].difference for s in family.strata})
+        self.error = np.sqrt(self._summed(2, {s: np.square(parts[s].error) for s in family.strata}))
         self._statistic = np.abs(self.difference) / np.maximum(self.error, _FLOOR)
-        missing = np.concatenate([np.prod([p.constant for p in c], axis=0) for c in held])
-        self._untested = ties.untested(missing, level)
-        order = np.argsort(np.where(self._untested, -1.0, -self._statistic), kind="stable")
-        self._order = order[~self._untested[order]]
+        missing = np.prod([parts[s].constant[columns] for s, columns, _ in self._chosen], axis=0)
+        untested = ties.untested(missing, level)
+        order = np.argsort(np.where(untested, -1.0, -self._statistic), kind="stable")
+        self._order = order[~untested[order]]
         # For p <= 1 - level, the statistic has to exceed the smallest of so many greatest ones.
         allowed = int((1 - level) * (draws + 1) + 1e-9)
         self._extremes = _Extremes(self._statistic[self._order], allowed)
 
-    def _summed(self, power: int, arrays: Sequence[Array]) -> Array:
-        """Add up one array per stratum, times its weight to a power."""
-        weighted = [weight**power * array for weight, array in zip(self._weights, arrays, strict=True)]
-        return np.asarray(np.sum(weighted, axis=0))
+    def _summed(self, power: int, arrays: Mapping[Stratum, Array]) -> Array:
+        """Add up one array per stratum, (..., pairs), times its weight to a power."""
+        return np.asarray(np.sum([w**power * arrays[s][..., columns] for s, columns, w in self._chosen], axis=0))
 
-    def add(self, moves: _Moves) -> None:
+    def add(self, moves: Mapping[Stratum, tuple[Array, Array]]) -> None:
         """Note, for every step, the greatest statistic of the pairs that remain in it."""
-        if len(self._chunks) == 1:
-            remaining = self._statistics(self._chunks[0], moves)[:, self._order[::-1]]
+        shift = self._summed(1, {s: moved for s, (moved, _) in moves.items()})
+        variance = self._summed(2, {s: spread for s, (_, spread) in moves.items()})
+        statistics = np.abs(shift) / np.maximum(np.sqrt(variance), _FLOOR)
+        remaining = statistics[:, self._order[::-1]]
+        if self._stepping:
             self._extremes.add(np.maximum.accumulate(remaining, axis=1)[:, ::-1])
-            return
-        statistics = np.concatenate([self._statistics(chunk, moves) for chunk in self._chunks], axis=1)
-        self._extremes.add(statistics[:, ~self._untested].max(axis=1, keepdims=True, initial=0.0))
-
-    def _statistics(self, chunk: Sequence[_PartKey], moves: _Moves) -> Array:
-        """Return the statistics of some pairs in every draw, (draws, pairs)."""
-        shift = self._summed(1, [moves[key][0] for key in chunk])
-        variance = self._summed(2, [moves[key][1] for key in chunk])
-        return np.asarray(np.abs(shift) / np.maximum(np.sqrt(variance), _FLOOR))
+        else:
+            self._extremes.add(remaining.max(axis=1, keepdims=True, initial=0.0))
 
     def outcome(self) -> Compared:
         """Step down from the greatest statistic to the smallest."""
@@ -210,15 +210,6 @@ class _Test:
                 limits[begin:] = limits[begin]
             p[self._order], critical[self._order] = stepped, limits
         return Compared(self.difference, self.error, p, critical, joint, self._level)
-
-
-def _keys(strata: Sequence[Stratum], pairs: Pairs, parts: dict[_PartKey, _Part]) -> list[_PartKey]:
-    """Return the keys of the parts of some pairs, one per stratum, and make those that are not there yet."""
-    keys = [(stratum, pairs.tobytes()) for stratum in strata]
-    for key in keys:
-        if key not in parts:
-            parts[key] = _Part(key[0], pairs)
-    return keys
 
 
 class _Extremes:
@@ -246,10 +237,11 @@ class _Extremes:
 
 
 class _Part:
-    """The differences of a family's pairs in one stratum, and what a draw of its scenes makes of them."""
+    """The differences of pairs in one stratum, and what a draw of its scenes makes of them."""
 
-    def __init__(self, stratum: Stratum, pairs: Pairs) -> None:
-        self._first, self._second = pairs[:, 0], pairs[:, 1]
+    def __init__(self, stratum: Stratum, pairs: Sequence[tuple[int, int]]) -> None:
+        self._columns = {pair: column for column, pair in enumerate(pairs)}
+        self._first, self._second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         self._counts = stratum.counts
         images, scenes = stratum.counts.sum(), len(stratum.scenes)
         means = stratum.sums.sum(axis=1) / images
@@ -263,6 +255,10 @@ class _Part:
         # Of rows centred by their means, a draw's mean is how far it moves, and nothing cancels in the squares.
         self._rows = np.hstack([rows, rows * stratum.counts[:, None]])
         self._squares = np.square(centred)
+
+    def columns(self, pairs: Pairs) -> Pairs:
+        """Return where the pairs are among those of this part, (pairs,)."""
+        return np.array([self._columns[pair] for pair in _ascending(pairs)], dtype=np.int64)
 
     def drawn(self, times: Array) -> tuple[Array, Array]:
         """Return how far each draw moves the mean and its squared standard error there, (draws, pairs) each."""

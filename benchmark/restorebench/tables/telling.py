@@ -13,7 +13,7 @@ import pandas as pd
 from restorebench.contract.tasks import CLEAN, composite
 from restorebench.tables import comparisons
 from restorebench.tables.board import Board, Column
-from restorebench.tables.comparisons import Part
+from restorebench.tables.comparisons import Lineup, Part
 from restorebench.tables.detector_scores import NONE
 from restorebench.tables.families import Contest, Verdict, verdicts
 from restorebench.tables.scored import ScoredCell
@@ -39,12 +39,13 @@ def telling_table(board: Board, parts: Sequence[Part]) -> pd.DataFrame:
     score if told by the detector; negative where its mistakes help. Both are positive where the task helps, also
     for columns in which less is better. Each pair is a family of its own.
     """
+    lineup = Lineup()
     asked = [
         (question, contest)
         for part in parts
         for column in board.columns
         if column.ranks
-        for question, contest in _questions(part, column)
+        for question, contest in _questions(part, column, lineup)
     ]
     found = verdicts([contest for _, contest in asked])
     rows = [_row(board, question, verdict) for (question, _), verdict in zip(asked, found, strict=True)]
@@ -52,7 +53,7 @@ def telling_table(board: Board, parts: Sequence[Part]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*names, "n_images", "n_scenes", "value", "low", "high"])
 
 
-def _questions(part: Part, column: Column) -> Iterator[tuple[_Question, Contest]]:
+def _questions(part: Part, column: Column, lineup: Lineup) -> Iterator[tuple[_Question, Contest]]:
     sound = comparisons.sound(part, column.name)
     tells: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for name, cells in sound.items():
@@ -62,7 +63,7 @@ def _questions(part: Part, column: Column) -> Iterator[tuple[_Question, Contest]
         for tell, name in by_tell.items():
             if tell != _TASK and _TASK in by_tell:
                 pair = [by_tell[_TASK], name]
-                contest = comparisons.contest(part, sound, pair, column)
+                contest = lineup.contest(part, sound, pair, column)
                 yield _Question(part, restorer, tell, column), contest
 
 

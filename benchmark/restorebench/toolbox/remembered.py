@@ -20,6 +20,7 @@ from restorebench.toolbox import files, images
 from restorebench.toolbox.places import cache_folder
 
 FILE = "files.sqlite"
+_DECIDING = ("RESTOREBENCH_HOME", "XDG_CACHE_HOME", "HOME")  # the variables that `cache_folder` depends on
 _SIZE = "size 1"  # raise the number if `images.read_size` gives any file another size than before
 _SETTLED = (
     2_000_000_000  # ns: a file that changed less than this ago may change again within one tick of its clock
@@ -52,7 +53,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def _fact(path: Path, kind: str, find: Callable[[], str]) -> str:
     """Return a fact about a file: the remembered one if the file is the same, else one that is found now."""
     stamp = _stamp(path)
-    store = _store(cache_folder(), os.getpid()) if stamp else None
+    store = _opened() if stamp else None
     if store is None:
         return find()
     name = os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118  # five times as fast as Path.absolute
@@ -76,9 +77,14 @@ def _stamp(path: Path) -> str:
     return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino} {facts.st_dev}"
 
 
+def _opened() -> _Store | None:
+    return _store(os.getpid(), *map(os.environ.get, _DECIDING))
+
+
 @cache
-def _store(folder: Path, process: int) -> _Store | None:
+def _store(process: int, *variables: str | None) -> _Store | None:
     """Open the cache, once for each process, as no connection must be shared after a fork; None if it fails."""
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         store = _Store(folder / FILE)

@@ -37,7 +37,7 @@ def reads(monkeypatch):
 
 def restart():
     """Write what is remembered and forget what is in memory, as the end of a process does."""
-    store = remembered._store(remembered.cache_folder(), os.getpid())
+    store = remembered._opened()
     if store is not None:
         store.write()
     remembered._store.cache_clear()
@@ -108,6 +108,7 @@ def test_what_cannot_be_used_fails_every_time(tmp_path):
 def test_a_cache_that_cannot_be_used_is_done_without(path, tmp_path, monkeypatch, damage):
     home = tmp_path / "home"
     monkeypatch.setattr(remembered, "cache_folder", lambda: home)
+    remembered._store.cache_clear()
     if damage == "a file in place of the folder":
         home.write_text("")
     else:
