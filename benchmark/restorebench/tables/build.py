@@ -15,7 +15,7 @@ from restorebench.tables.board import Board
 from restorebench.tables.comparisons import PROCEDURE, Comparisons, Part, compared, parts_of
 from restorebench.tables.detector_tables import detection_tables
 from restorebench.tables.image_tables import cost_table, failures_table, records_table
-from restorebench.tables.scored import ScoredCell, scored_cells
+from restorebench.tables.scored import ScoredCell, gathered, scored_cells
 from restorebench.tables.standings import standings
 from restorebench.tables.status import RENDERED
 from restorebench.tables.telling import regret_table, telling_table
@@ -50,7 +50,7 @@ class Tables:
 
 def build(board: Board, records: Iterable[Record], detections: Iterable[DetectionRecord] = ()) -> Tables:
     """Build every table, in the order of the board. The order of the records does not matter."""
-    return tables_of(board, scored_cells(board, records), detections)
+    return tables_of(board, scored_cells(board, gathered(board, records)), detections)
 
 
 def tables_of(board: Board, cells: Sequence[ScoredCell], detections: Iterable[DetectionRecord] = ()) -> Tables:

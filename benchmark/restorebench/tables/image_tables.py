@@ -22,25 +22,26 @@ def records_table(board: Board, cells: Sequence[ScoredCell]) -> pd.DataFrame:
     """List every record of every cell with its scores and status."""
     scores = [column.name for column in board.columns]
     columns = [*_IMAGE, "restorer", "tell", "told", *scores, "status", "reason", "digest"]
-    parts = [_records(board, cell) for cell in cells if len(cell.outcomes)]
-    together = {
-        name: np.concatenate([part[name] for part in parts]) if parts else np.array([], dtype=object)
-        for name in columns
-    }
-    return pd.DataFrame(together, columns=columns)
+    held = [cell for cell in cells if len(cell.outcomes)]
+    if not held:
+        return pd.DataFrame(columns=columns)
+    lengths = [len(cell.outcomes) for cell in held]
+    same = [leaderboard.identity(board, cell.facts) | {"digest": cell.facts.digest} for cell in held]
+    parts = [_records(board, cell) for cell in held]
+    together = {name: np.repeat(_objects(each[name] for each in same), lengths) for name in same[0]}
+    together |= {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    return pd.DataFrame({name: together[name] for name in columns}, copy=False)
 
 
 def _records(board: Board, cell: ScoredCell) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the columns of records.csv for the records of a cell."""
+    """Return the columns of records.csv in which the records of a cell differ."""
     outcomes, samples = cell.outcomes, cell.facts.samples
-    same = leaderboard.identity(board, cell.facts) | {"digest": cell.facts.digest}
-    reasons = _objects("" for _ in range(len(outcomes)))
+    reasons = np.full(len(outcomes), "", dtype=object)
     for record, why in outcomes.failures.items():
         reasons[record] = str(why)
     blank = np.full(len(outcomes), np.nan)
     return (
-        {name: np.full(len(outcomes), value, dtype=object) for name, value in same.items()}
-        | {
+        {
             name: _objects(getattr(sample, field) for sample in samples)[outcomes.samples]
             for name, field in (("sample", "id"), ("scene", "scene"), ("kind", "kind"))
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import betaincinv, stdtrit
@@ -18,6 +19,7 @@ BOOTSTRAP_BELOW = 200
 
 Interval = tuple[float, float]
 Values = Sequence[float] | Array
+Positions = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
 def interval(values: Values, scenes: Sequence[str], level: float = 0.95) -> Interval | None:
@@ -72,14 +74,20 @@ def average_interval(tasks: Sequence[tuple[Values, Sequence[str]]], level: float
 
 def _by_scene(tasks: Sequence[tuple[Values, Sequence[str]]]) -> tuple[tuple[str, ...], Array, Array]:
     """Return the names of the scenes, and the sums of values and numbers of images, (tasks, scenes) each."""
-    names = sorted({name for _, scenes in tasks for name in scenes})
-    columns = {name: index for index, name in enumerate(names)}
+    names, positions = _layout(tuple(tuple(scenes) for _, scenes in tasks))
     sums, counts = np.zeros((len(tasks), len(names))), np.zeros((len(tasks), len(names)))
-    for row, (values, scenes) in enumerate(tasks):
-        indices = [columns[name] for name in scenes]
-        np.add.at(sums[row], indices, np.asarray(values, dtype=float))
-        np.add.at(counts[row], indices, 1.0)
-    return tuple(names), sums, counts
+    for task, ((values, _), at) in enumerate(zip(tasks, positions, strict=True)):
+        sums[task] = np.bincount(at, np.asarray(values, dtype=float), len(names))
+        counts[task] = np.bincount(at, minlength=len(names))
+    return names, sums, counts
+
+
+@lru_cache(maxsize=4)
+def _layout(tasks: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], tuple[Positions, ...]]:
+    """Return the names of all scenes and, by task, where those of its images are; rows and columns share it."""
+    names = tuple(sorted({name for scenes in tasks for name in scenes}))
+    columns = {name: index for index, name in enumerate(names)}
+    return names, tuple(np.array([columns[name] for name in scenes], dtype=np.int64) for scenes in tasks)
 
 
 def _influence(sums: Array, counts: Array) -> Array:

@@ -24,7 +24,7 @@ MOST_SCENES_NEEDED = 10_000
 _POWER = 0.8  # the chance with which `scenes_needed` scenes would separate a pair
 _MOST_STEPS = 435  # pairs of 30 rows
 _FLOOR = 1e-12  # of a drawn standard error: a draw of one scene alone has none
-_NUMBERS = 10_000_000  # held at a time for draws and what they move: 80 MB
+_NUMBERS = 5_000_000  # held at a time for draws and what they move: 40 MB
 
 Pairs = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import first_line
 from restorebench.contract.errors import BrokenPlugin
 from restorebench.plan.plan import Plan
-from restorebench.records import OK, WHOLE_IMAGE, Failure, Kept, Place, Record
+from restorebench.records import Failure, Kept, Place
 from restorebench.tables import outcomes
 from restorebench.tables.board import board_of, with_parameters
-from restorebench.tables.build import Tables, build
+from restorebench.tables.build import Tables, tables_of
 from restorebench.tables.manifest import manifest
+from restorebench.tables.scored import scored_cells
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated_options
 
@@ -43,15 +44,14 @@ def report(
     """Build the tables from stored records and write them into a folder with every reporter of the suite.
 
     computed_with: the environment of the numbers, for the manifest. again: the command that writes tables again,
-    for messages. failed_now: images that this run could not restore, with the reasons. An image that worked in an
-    earlier run keeps its numbers, and its failure is listed and counted.
+    for messages. failed_now: as in `outcomes.gathered`; these failures are listed and counted.
 
     Raises:
         BrokenPlugin: a reporter failed; all others have written their files.
     """
     board = with_parameters(board_of(plan), kept.parameters())
-    records = (_with_failure(record, failed_now) for record in outcomes.records(plan, kept))
-    tables = build(board, records, outcomes.detections(plan, kept))
+    cells = scored_cells(board, outcomes.gathered(plan, board, kept, failed_now))
+    tables = tables_of(board, cells, outcomes.detections(plan, kept))
     folder.mkdir(exist_ok=True)
     text = json.dumps(manifest(plan, board, computed_with), indent=2, ensure_ascii=False)
     files = [folder / "manifest.json"]
@@ -67,11 +67,3 @@ def report(
         raise BrokenPlugin("; ".join([*broken, f"everything else is in {folder}; {again} tries again"]))
     failed = tables.failures.drop(columns=["score", "reason"]).drop_duplicates()
     return Result(plan, tables, folder, tuple(files), len(failed))
-
-
-def _with_failure(record: Record, failed_now: Mapping[Place, Failure]) -> Record:
-    """Add why an image that worked before could not be restored again, unless a missing score already says so."""
-    why = failed_now.get((record.digest, record.sample, record.repetition))
-    if record.status != OK or why is None or record.unscored:
-        return record
-    return replace(record, unscored={WHOLE_IMAGE: why})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from restorebench.records import OK, Execution, Failure, Record
+from restorebench.records import OK, Execution, Failure, Key, Record
 from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
 from restorebench.tables.resampling import Array
 from restorebench.toolbox.synthesis import PERFECT
@@ -97,11 +97,7 @@ class Gathering:
         self._seconds[place] = np.nan if record.seconds is None else record.seconds
         self._peak_mib[place] = np.nan if record.peak_mib is None else record.peak_mib
         self._pixels[place] = record.pixels
-        for name in record.scores.keys() - self._scores.keys():
-            self._scores[name] = np.full(self._size, np.nan)
-        for name, values in self._scores.items():
-            score = record.scores.get(name)
-            values[place] = np.nan if score is None else score
+        self._put_scores(place, record.scores)
         self._told[place] = self._one_told.setdefault(record.told, record.told)
         self._executions[place] = self._one_execution.setdefault(record.execution, record.execution)
         self._failures.pop(place, None)
@@ -110,6 +106,31 @@ class Gathering:
             self._failures[place] = record.failure
         if record.unscored:
             self._unscored[place] = record.unscored
+
+    def put_scores(self, key: Key, scores: Mapping[str, float | None]) -> None:
+        """Note the scores by column of an image; they are left out if it was not restored."""
+        if (place := self._restored(key)) is not None:
+            self._put_scores(place, scores)
+
+    def put_unscored(self, key: Key, why: Mapping[str, Failure]) -> None:
+        """Note by column why an image that was restored has no score."""
+        if (place := self._restored(key)) is not None and why:
+            self._unscored[place] = why
+
+    def _restored(self, key: Key) -> int | None:
+        """Return the place of an image that was restored, or None."""
+        sample = self._places.get(key[0])
+        if sample is None or not 0 <= key[1] < self._repetitions:
+            return None
+        place = sample * self._repetitions + key[1]
+        return place if self._there[place] and self._ok[place] else None
+
+    def _put_scores(self, place: int, scores: Mapping[str, float | None]) -> None:
+        for name in scores.keys() - self._scores.keys():
+            self._scores[name] = np.full(self._size, np.nan)
+        for name, values in self._scores.items():
+            score = scores.get(name)
+            values[place] = np.nan if score is None else score
 
     def outcomes(self) -> Outcomes:
         """Return what was gathered."""
@@ -249,12 +270,16 @@ def scored_cell(facts: CellFacts, outcomes: Outcomes, capped_columns: set[str]) 
     return ScoredCell(facts, outcomes, values, capped)
 
 
-def scored_cells(board: Board, records: Iterable[Record]) -> list[ScoredCell]:
-    """Give every cell of a board its records, which come in any order."""
+def gathered(board: Board, records: Iterable[Record]) -> dict[str, Outcomes]:
+    """Give every cell of a board its records, which come in any order; by digest."""
     gathering = {facts.digest: Gathering(facts.samples, facts.repetitions) for facts in board.cells}
     for record in records:
         if (of_cell := gathering.get(record.digest)) is not None:
             of_cell.put(record)
-    outcomes = {digest: of_cell.outcomes() for digest, of_cell in gathering.items()}
+    return {digest: of_cell.outcomes() for digest, of_cell in gathering.items()}
+
+
+def scored_cells(board: Board, outcomes: Mapping[str, Outcomes]) -> list[ScoredCell]:
+    """Return the scored cells of a board in its order. outcomes: by digest."""
     capped = decibels(board.columns)
     return [scored_cell(facts, outcomes[facts.digest], capped) for facts in board.cells]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -196,6 +197,13 @@ def test_a_damaged_image_is_the_same_line_with_workers(options, pairs, workers):
     assert "Caught" not in str(caught.value)
 
 
+def kill_children(process):
+    """Kill the processes that prepare data for a training."""
+    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
+
+
 def test_a_killed_process_of_the_loader_is_one_line_and_the_checkpoint_stays(pairs, tmp_path):
     """In a process of its own: torch tells of it from a handler of signals, perhaps also when all is over."""
     sizes = {"image_size": 32, "patch_size": 8, "width": 64, "layers": 1, "embedding": 16, "batch_size": 4}
@@ -203,12 +211,15 @@ def test_a_killed_process_of_the_loader_is_one_line_and_the_checkpoint_stays(pai
     told = {"output": str(tmp_path / "out"), "data": data, "iterations": 10**6, "save_every": 1, "workers": 1}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(told | sizes))
     command = [sys.executable, "-m", "restorebench_daclip.train", "tower", str(tmp_path / "c.yaml")]
-    training = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     checkpoint = tmp_path / "out" / "checkpoint.pt"
-    wait_for(lambda: checkpoint.exists() or training.poll() is not None)
-    for child in Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
-    _, error = training.communicate(timeout=PATIENCE_SECONDS)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as training:
+        try:
+            wait_for(lambda: checkpoint.exists() or training.poll() is not None)
+            # A process that is killed just when its work is done is not missed: kill until one is.
+            wait_for(lambda: training.poll() is not None or kill_children(training.pid))
+            _, error = training.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            training.kill()
     assert training.returncode == 1
     assert error.startswith("error: a process that prepares data was killed") and error.count("\n") == 1
     assert torch.load(checkpoint, weights_only=True)["iteration"] >= 1
