@@ -26,7 +26,7 @@ class PublishedRun:
     """A run as its tables tell it.
 
     data: a digest of the samples by `DATASET/TASK`. digests: of the columns, by name; they stand for the code of
-    the metric and its protocol.
+    the metric and its protocol. manifest: the whole manifest.json.
     """
 
     folder: Path
@@ -34,6 +34,7 @@ class PublishedRun:
     cells: tuple[ScoredCell, ...]
     data: Mapping[str, str]
     digests: Mapping[str, str]
+    manifest: Mapping[str, Any]
 
 
 def board_facts(board: Board) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def read_run(folder: Path) -> PublishedRun:
             columns,
             tuple(c.facts for c in cells),
         )
-        return PublishedRun(folder, board, cells, facts["data"], facts["columns"])
+        return PublishedRun(folder, board, cells, facts["data"], facts["columns"], facts)
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{folder}: its tables do not fit together ({type(error).__name__}: {error});"
