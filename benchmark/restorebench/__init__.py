@@ -101,6 +101,7 @@ __all__ = [
 
 _LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.commands.images")
 _LATE |= {"compare": "restorebench.commands.comparing", "diff": "restorebench.commands.differing"}
+_LATE |= {"read_records": "restorebench.tables.reading"}
 _LATE |= dict.fromkeys(("compare_table", "rank_table"), "restorebench.tables.tidy")
 _LATE |= {"score": "restorebench.commands.scores", "calibrate": "restorebench.commands.calibration"}
 _LATE |= {"discover": "restorebench.contract.catalog", "synthesisers": "restorebench.toolbox.synthesis"}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from restorebench.cli.grids import Grid, fitted, paragraphs
 from restorebench.contract.tasks import CLEAN
-from restorebench.records import row_name
 from restorebench.tables.board import Family
 from restorebench.tables.leaderboard import AVERAGE
+from restorebench.tables.matrix import Score, by_place, matrix, ordered
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.toolbox.cells import visible
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from restorebench.tables.reporting import Result
 
 _MOST_REASONS = 4
-Key = tuple[str, str]
-"""A task and a dataset."""
 
 
 def print_result(result: Result, every_column: bool = False, quiet: bool = False) -> None:
@@ -47,68 +45,27 @@ def print_result(result: Result, every_column: bool = False, quiet: bool = False
 
 
 def grid(tables: Tables, column: Column) -> Grid:
-    """Lay one metric out: a row per task, a column per restorer, the best first, told ones and yardsticks last.
+    """Lay one metric out: a row per task, a column per row of the leaderboard.
 
     `*` marks every row that no row of its family was shown to be better than, `!` an incomplete row, `-` a missing
     value.
     """
-    rows = _by_place(tables)
-    names = _ordered(tables)
-    several = len({dataset for _, dataset in rows}) > 1
-    titles, cells = [], []
-    for (task, dataset), by_name in rows.items():
-        best = tables.compared.best(task, dataset, column.name)
-        share = f", {tables.board.share}" if task == AVERAGE and tables.board.share else ""
-        titles.append((f"{task} ({dataset})" if several else task) + share)
-        cells.append(tuple(_cell(by_name.get(name), name in best, column) for name in names))
-    return Grid("", tuple(titles), tuple(names), tuple(cells))
+    laid = matrix(tables, column)
+    return Grid("", laid.tasks, laid.names, tuple(tuple(map(_cell, scores)) for scores in laid.scores))
 
 
-def _by_place(tables: Tables) -> dict[Key, dict[str, Mapping[str, Any]]]:
-    """Return the rows of the leaderboard by task and dataset, and by name."""
-    found: dict[Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
-    for row in tables.leaderboard.to_dict("records"):
-        found[row["task"], row["dataset"]][row_name(row["restorer"], row["tell"])] = {
-            str(key): value for key, value in row.items()
-        }
-    return found
-
-
-def _ordered(tables: Tables) -> list[str]:
-    """Order the names of rows by family, then by `best_in`, then by gain."""
-    families = list(Family)
-    standing: dict[str, tuple[int, float, float]] = {}
-    for (task, _), by_name in _by_place(tables).items():
-        for name, row in by_name.items():
-            place = families.index(Family(row["family"]))
-            if task == AVERAGE or name not in standing:
-                standing[name] = (place, -_known(row["best_in"]), -_known(row["gain"]))
-    return sorted(standing, key=lambda name: standing[name])
-
-
-def _known(value: Any) -> float:
-    return 0.0 if _missing(value) else float(value)
-
-
-def _missing(value: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.isna(value))
-
-
-def _cell(row: Mapping[str, Any] | None, best: bool, column: Column) -> str:
-    if row is None or _missing(row[column.name]):
+def _cell(score: Score | None) -> str:
+    if score is None:
         return "-"
     # In front, so that the decimal points stand below each other.
-    marks = ("!" if row["incomplete"] else "") + ("*" if best else "")
-    return f"{marks}{row[column.name]:.{column.decimals}f}"
+    return ("!" if score.incomplete else "") + ("*" if score.best else "") + score.text
 
 
 def _marks(tables: Tables) -> Iterator[str]:
     """Say what the marks in the tables stand for, and give the reason of each `!` and `-`."""
-    rows = _by_place(tables)
+    rows = by_place(tables)
     members: dict[str, list[str]] = defaultdict(list)
-    for name in _ordered(tables):
+    for name in ordered(tables):
         family = next(row[name]["family"] for row in rows.values() if name in row)
         members[family].append(name)
     tasks = {key: by_name for key, by_name in rows.items() if key[0] in tables.board.tasks}
@@ -136,7 +93,7 @@ def _scenes(by_name: Mapping[str, Mapping[str, Any]]) -> int:
 def _reasons(tables: Tables) -> Iterator[str]:
     """Give the status of every row of a task that is not ok, each text once with the rows it is about."""
     about: dict[str, list[str]] = defaultdict(list)
-    for (task, _), by_name in _by_place(tables).items():
+    for (task, _), by_name in by_place(tables).items():
         for name, row in by_name.items():
             if task in (*tables.board.tasks, CLEAN) or (task == AVERAGE and row["incomplete"]):
                 for text in str(row["status"]).split("; "):
@@ -161,7 +118,7 @@ def _against_identity(tables: Tables) -> Iterator[str]:
         return
     frame = frame[frame.column == column.name]
     yield f"Against the input ({column.name}, corrected for the rows of each task):"
-    for name in _ordered(tables):
+    for name in ordered(tables):
         part = frame[frame.a == name]
         tasks = part[part.task.isin(tables.board.tasks)]
         if len(tasks):
@@ -177,6 +134,10 @@ def _against_identity(tables: Tables) -> Iterator[str]:
                 )
             )
             yield f"  {name}: better on {better}, worse on {worse} of {len(tasks)} tasks{mean}"
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value != value
 
 
 def _detectors(tables: Tables) -> Iterator[str]:
@@ -209,7 +170,7 @@ def _next(result: Result) -> Iterator[str]:
     """Name the commands that are of use after a run."""
     import shlex
 
-    first = _ordered(result.tables)[:2]
+    first = ordered(result.tables)[:2]
     folder = shlex.quote(str(result.folder))
     if len(first) == 2:
         yield f"next: restorebench compare {' '.join(map(shlex.quote, first))} {folder}"

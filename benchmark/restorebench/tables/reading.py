@@ -75,6 +75,35 @@ def read_run(folder: Path) -> PublishedRun:
         ) from error
 
 
+def read_records(run: str | Path) -> pd.DataFrame:
+    """Read the scores of every image of a run, a line each, from its records.csv.
+
+    The columns of scores, such as `psnr@rgb`, are numbers, NaN where there is no score; `repetition` is a whole
+    number; all else is text, as it was before it was made safe for spreadsheets. `compare_table` takes it:
+
+        records = restorebench.read_records("runs/quickstart")
+        blind = records[records.tell == "nothing"]
+        restorebench.compare_table(
+            blind, method="restorer", value="psnr@rgb", scene="scene", task="task", image="sample"
+        )
+
+    run: the folder of a run.
+
+    Raises:
+        RunFolderError: a file is missing, is damaged, or was written by an older version.
+    """
+    folder = Path(run)
+    scores = _manifest(folder / "manifest.json").get("columns", {})
+    frame = _table(folder / "records.csv", "task", "dataset", "sample", "scene", "restorer", "repetition", *scores)
+    try:
+        numbers = {name: frame[name].replace("", "nan").astype(float) for name in scores}
+        return frame.assign(repetition=frame.repetition.astype(int), **numbers)
+    except ValueError as error:
+        raise RunFolderError(
+            f"{folder / 'records.csv'}: {error}; `restorebench report {folder}` writes it again"
+        ) from error
+
+
 def _why(error: OSError | ValueError) -> str:
     return str(getattr(error, "strerror", None) or error)
 

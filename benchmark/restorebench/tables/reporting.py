@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,39 @@ from restorebench.tables import outcomes
 from restorebench.tables.board import board_of, with_parameters
 from restorebench.tables.build import Tables, tables_of
 from restorebench.tables.manifest import manifest
+from restorebench.tables.matrix import as_html
 from restorebench.tables.scored import scored_cells
+from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated_options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """A finished run: its plan, its tables (pandas), its folder, the files written and the failures."""
+    """A finished run: its plan, its tables (pandas), its folder, the files written and the number of failures.
+
+    A notebook shows it as the table of its first metric.
+    """
 
     plan: Plan
     tables: Tables
     folder: Path
     files: tuple[Path, ...]
     failed: int
+
+    def __repr__(self) -> str:
+        """Say in one line what was run and where it is."""
+        board = self.tables.board
+        rows = len({cell.name for cell in board.cells})
+        return (
+            f"<Result of {board.suite} (version {board.version}): {rows} rows on {len(board.tasks)} tasks,"
+            f" {self.failed} failures, in {str(self.folder)!r}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Lay the first metric out for a notebook."""
+        what, table = escape(visible(repr(self))), as_html(self.tables, self.tables.board.columns[0])
+        return f"<p>{what}</p>{table}<p>Bold: no row was shown to be better on this task.</p>"
 
 
 def report(
