@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,12 @@ def interruptible(what_remains: str) -> Iterator[None]:
     except KeyboardInterrupt:
         tell(f"restorebench: interrupted; {what_remains}")
         raise typer.Exit(130) from None
+
+
+def several(names: Sequence[str], what: str, shown: int = 3) -> str:
+    """Count names, and list the first few: `8 images (a, b, c and 5 more)`."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{len(names)} {what} ({', '.join(names[:shown])}{more})"
 
 
 def check_csv(path: Path | None) -> None:
@@ -77,8 +83,11 @@ def show(rows: list[list[str]], csv_file: Path | None) -> None:
 
 
 def print_failures(failures: Mapping[str, str]) -> None:
-    """Print each failed sample and its reason, and exit with code 3 if there are any."""
+    """Print each reason with the samples that failed for it, and exit with code 3 if there are any."""
+    samples: dict[str, list[str]] = {}
     for sample, reason in failures.items():
-        tell(f"failed: {sample}: {reason}")
+        samples.setdefault(reason, []).append(sample)
+    for reason, failed in samples.items():
+        tell(f"failed: {failed[0] if len(failed) == 1 else several(failed, 'images')}: {reason}")
     if failures:
         raise typer.Exit(3)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from restorebench.cli.console import several
 from restorebench.cli.grids import Grid, fitted, paragraphs
 from restorebench.contract.tasks import CLEAN
 from restorebench.tables.board import Family
@@ -158,12 +159,23 @@ def _detectors(tables: Tables) -> Iterator[str]:
 
 
 def _failures(result: Result) -> Iterator[str]:
-    if result.failed:
-        first = result.tables.failures.iloc[0]
-        who = first["restorer"] if isinstance(first["restorer"], str) else first["detector"]
-        where = f"{first['task']} / {first['sample']}"
-        yield f"{result.failed} failures, the first: {who} on {where}: {first['reason']}"
-        yield f"all of them: {result.folder / 'failures.csv'}"
+    """Say who failed on which tasks and why: a line for each reason, the most frequent first."""
+    if not result.failed:
+        return
+    images: Counter[tuple[str, str]] = Counter()
+    tasks: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in result.tables.failures.to_dict("records"):
+        who = row["restorer"] if isinstance(row["restorer"], str) else f"detector {row['detector']}"
+        images[who, row["reason"]] += 1
+        tasks[who, row["reason"]].append(f"{row['task']} / {row['sample']}")
+    yield f"{result.failed} failures:"
+    for (who, reason), count in images.most_common(_MOST_REASONS):
+        places = tasks[who, reason]
+        where = places[0] if count == 1 else several(places, "images", 1)
+        yield f"  {who} on {where}: {reason}"
+    if len(images) > _MOST_REASONS:
+        yield f"  and {len(images) - _MOST_REASONS} other reasons"
+    yield f"all of them: {result.folder / 'failures.csv'}"
 
 
 def _next(result: Result) -> Iterator[str]:
