@@ -59,6 +59,8 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
     images = sum(c.data.wanted * c.repetitions for c in plan.restorer_cells if not c.skipped)
     remaining = sum(len(job.samples) for job in left if job.mode == "restore")
     print(estimates.summary(expected.values(), settings.workers))
+    if busier := estimates.busier(expected.values(), costs.others(0)):
+        print(f"note: {busier}")
     done = f", {remaining} still to do" if begun else ""
     print(f"{len(plan.restorer_cells)} cells, {images} restorations{done}; {ran}")
 

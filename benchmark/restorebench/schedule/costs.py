@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,13 +28,14 @@ class Cost:
 
     seconds_per_megapixel: of one worker, to read, restore, score and save. load_seconds: to load the plugin.
     peak_mib: the most memory of any group, None if the system does not report it. pixels: of all images of the
-    largest group.
+    largest group. others: how many other processes per core worked or waited meanwhile.
     """
 
     seconds_per_megapixel: float
     load_seconds: float
     peak_mib: float | None
     pixels: int
+    others: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be measured ones, because the file they come from may be damaged.
@@ -77,6 +79,11 @@ class Costs:
     def raw(self) -> dict[str, dict[str, Any]]:
         """Return all costs as JSON-ready data."""
         return {key: {task: asdict(cost) for task, cost in tasks.items()} for key, tasks in self._known.items()}
+
+
+def others(own: int) -> float:
+    """Return how many processes per core work or wait now besides `own`, on average over the last minute."""
+    return max(os.getloadavg()[0] - own, 0.0) / len(os.sched_getaffinity(0))
 
 
 def _key(cell: CellSpec) -> str:

@@ -6,7 +6,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from restorebench.records import OK, Record
 from restorebench.schedule.costs import Cost, Costs
 from restorebench.worker.jobs import CellSpec, Job
 
+_BUSIER = 0.5  # more processes per core
 _PNG_BYTES, _FLOAT_BYTES = 3, 12
 """The most bytes per pixel of a saved image: three of 8 bits, as PNG cannot shrink noise; three floats."""
 
@@ -27,7 +28,8 @@ class Estimate:
 
     seconds: of one worker, including loading; None if the plugin was never measured. peak_mib: the most memory of
     a worker so far, None if it is not known. larger: whether a group has more pixels than any before. disk: the
-    most bytes that restored images can take.
+    most bytes that restored images can take. others: how many other processes per core there were when the seconds
+    were measured.
     """
 
     images: int
@@ -35,6 +37,7 @@ class Estimate:
     peak_mib: float | None
     larger: bool
     disk: int
+    others: float = 0.0
 
 
 def estimate(plan: Plan, costs: Costs, jobs: Sequence[Job]) -> dict[str, Estimate]:
@@ -57,6 +60,7 @@ def _of_cell(costs: Costs, jobs: Sequence[Job], pixels_of: Pixels) -> Estimate:
         peak_mib=None if cost is None else cost.peak_mib,
         larger=cost is not None and max(pixels) > cost.pixels,
         disk=each * sum(pixels),
+        others=0.0 if cost is None else cost.others,
     )
 
 
@@ -102,6 +106,20 @@ def summary(expected: Iterable[Estimate], workers: int) -> str:
     if lacking := len(cells) - len(known):
         text += f"; {lacking} cells were never run on this machine and are left out: --calibrate measures them"
     return text
+
+
+def busier(expected: Iterable[Estimate], others: float) -> str:
+    """Say if the machine is busier than when the times were measured; else an empty string.
+
+    others: how many other processes per core there are now.
+    """
+    then = [cell.others for cell in expected if cell.seconds is not None]
+    if not then or others - (before := math.fsum(then) / len(then)) < _BUSIER:
+        return ""
+    return (
+        f"this machine has {others:.1f} other processes per core now, and had {before:.1f} when these times were"
+        " measured: expect longer times"
+    )
 
 
 def _hours(seconds: float) -> str:
@@ -167,11 +185,11 @@ class Ledger:
     def _sum(self, cell: CellSpec) -> _Sum:
         return self._cells.setdefault(cell.digest, _Sum(cell))
 
-    def teach(self, costs: Costs) -> None:
-        """Add the measured costs to those that are kept."""
+    def teach(self, costs: Costs, others: float) -> None:
+        """Add the measured costs to those that are kept. others: as in `Cost`."""
         for each in self._cells.values():
             if (cost := each.cost) is not None:
-                costs.add(each.cell, cost)
+                costs.add(each.cell, replace(cost, others=round(others, 2)))
 
     def summary(self, expected: Mapping[str, Estimate]) -> str:
         """Describe in one line what the stage took, what was expected, and how evenly its workers ended."""

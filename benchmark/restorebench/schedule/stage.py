@@ -101,16 +101,19 @@ class OpenRun:
         first = estimates.unseen(self.costs, jobs)
         if first:
             yield from self.run_jobs(first)
-            ledger.teach(self.costs)
+            self._teach(ledger)
         done = {job.key for job in first}
         rest = [job for job in jobs if job.key not in done]
         yield from self.run_jobs(estimates.longest_first(self.plan, self.costs, rest))
+
+    def _teach(self, ledger: Ledger) -> None:
+        ledger.teach(self.costs, costs.others(max(self.settings.workers, 1) * self.plan.suite.threads))
 
     def _remember(self, name: str, expected: Mapping[str, Estimate], ledger: Ledger) -> None:
         """Keep the costs of the stage for the next plan, and write them beside the expected ones."""
         if self.settings.one_off or self.settings.scoring_only:
             return
-        ledger.teach(self.costs)
+        self._teach(ledger)
         if self.settings.engine == "local" and (crowd := crowded(self.settings.workers * self.plan.suite.threads)):
             self.watch(Note(crowd))
         elif unwritten := costs.save(self.settings.device, self.plan.suite.threads, self.costs):

@@ -96,10 +96,10 @@ def test_a_ledger_learns_from_what_worked_and_counts_all():
     ledger.add(Loaded(cell, None, 5.0))
     for number, (seconds, status) in enumerate([(1.0, "ok"), (3.0, "ok"), (60.0, "failed")]):
         ledger.add(done(job(cell, number), seconds, number % 2, status))
-    ledger.teach(known)
+    ledger.teach(known, 0.25)
     cost = known.of(cell)
     assert cost.seconds_per_megapixel == pytest.approx(4 / 0.02)
-    assert (cost.load_seconds, cost.peak_mib, cost.pixels) == (5.0, 300.0, 10_000)
+    assert (cost.load_seconds, cost.peak_mib, cost.pixels, cost.others) == (5.0, 300.0, 10_000, 0.25)
     assert ledger.summary(expected).startswith("took 0:01:09 of work; of 2 workers the last ended ")
 
 
@@ -181,3 +181,14 @@ def test_calibrating_keeps_its_work_and_prints_the_plan(call, pairs, tmp_path):
     code, out, err = call("run", "s.yaml", "--workers", "2")
     assert code == 0, err
     assert ", estimated 0:00:" in err and "of 2 workers the last ended" in err
+
+
+def test_a_busier_machine_is_said_and_an_equally_busy_one_not():
+    def guess(others, seconds=1.0):
+        return estimates.Estimate(1, seconds, None, False, 0, others)
+
+    assert estimates.busier([guess(0.0), guess(0.5)], 0.6) == ""
+    told = estimates.busier([guess(0.0), guess(0.5)], 2.0)
+    assert told.startswith("this machine has 2.0 other processes per core now, and had 0.2 ")
+    assert estimates.busier([guess(0.0, seconds=None)], 2.0) == ""
+    assert estimates.busier([], 2.0) == ""
