@@ -58,4 +58,12 @@ def restorebench_detectors() -> list[DetectorInfo]:
             options="restorebench_classical.options:ConstantOptions",
             tasks=TEN_NAMES,
         ),
+        DetectorInfo(
+            name="random",
+            version="1",
+            summary="Names one of the ten tasks at random: what a label is worth beside that of a detector.",
+            load="restorebench_classical.yardsticks:load_random",
+            options="restorebench_classical.options:RandomOptions",
+            tasks=TEN_NAMES,
+        ),
     ]

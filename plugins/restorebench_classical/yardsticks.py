@@ -1,4 +1,4 @@
-"""References to compare methods with: the degraded image, the best affine tone map, one detection for all."""
+"""References to compare methods with: the degraded image, the best affine tone map, fixed and random labels."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from restorebench import Batch, Detection, RestorebenchError, Runtime, UnknownName
+from restorebench import TEN_NAMES, Batch, Detection, RestorebenchError, Runtime, UnknownName
+from restorebench.toolbox.images import pixel_digest
+from restorebench.toolbox.seeding import generator
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from restorebench_classical.options import ConstantOptions
+    from restorebench_classical.options import ConstantOptions, RandomOptions
 
 
 class Identity:
@@ -53,6 +55,20 @@ class Constant:
         return [self.detection] * len(images)
 
 
+class Random:
+    """A detector that names a task at random: equal pixels always get the same one, in any order and batch."""
+
+    def __init__(self, labels: Sequence[str], seed: int) -> None:
+        self.labels = labels
+        self.seed = seed
+
+    def detect(self, images: Tensor) -> Sequence[Detection]:
+        """Return a detection for each image of (B, 3, H, W), every task with the same probability."""
+        rngs = [generator(self.seed, pixel_digest(image.permute(1, 2, 0).cpu().numpy())) for image in images]
+        chance = dict.fromkeys(self.labels, 1 / len(self.labels))
+        return [Detection(frozenset({self.labels[int(rng.integers(len(self.labels)))]}), chance) for rng in rngs]
+
+
 def load_identity(options: None, runtime: Runtime) -> Identity:
     """Load `identity`."""
     return Identity()
@@ -61,6 +77,11 @@ def load_identity(options: None, runtime: Runtime) -> Identity:
 def load_global_affine(options: None, runtime: Runtime) -> GlobalAffine:
     """Load `global-affine`."""
     return GlobalAffine()
+
+
+def load_random(options: RandomOptions, runtime: Runtime) -> Random:
+    """Load `random`."""
+    return Random(TEN_NAMES, options.seed)
 
 
 def load_constant(options: ConstantOptions, runtime: Runtime) -> Constant:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from restorebench_classical.detector import Statistics, load, stored_model
 from restorebench_classical.fit import CLASSES, fit
-from restorebench_classical.options import ConstantOptions, StatisticsOptions
+from restorebench_classical.options import ConstantOptions, RandomOptions, StatisticsOptions
 from restorebench_classical.statistics import features
-from restorebench_classical.yardsticks import load_constant
+from restorebench_classical.yardsticks import load_constant, load_random
 
 from restorebench import CLEAN, TEN, TEN_NAMES, Runtime, UnknownName, synthesisers
 from restorebench.testing import checks
@@ -109,9 +109,25 @@ def test_most_clean_photographs_get_no_label(detector):
     assert np.mean([not detector.detect_one(clean).labels for clean in pictures]) > 0.5
 
 
-@pytest.mark.parametrize("check", checks("detector", "constant"), ids=str)
-def test_the_floor_conforms(check):
-    check()
+@pytest.mark.parametrize("name", ["constant", "random"])
+def test_the_floors_conform(name):
+    for check in checks("detector", name):
+        check()
+
+
+def test_random_labels_are_uniform_and_depend_on_pixels_alone(tmp_path):
+    runtime = Runtime("cpu", 1, tmp_path, {}, True, TEN, lambda kind, name: None)
+    pictures = torch.rand(400, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    found = load_random(RandomOptions(), runtime).detect(pictures)
+    assert all(sum(each.probabilities.values()) == pytest.approx(1) for each in found)
+    said = [next(iter(each.labels)) for each in found]
+    counts = [said.count(name) for name in TEN_NAMES]
+    assert sum(counts) == 400
+    assert min(counts) > 18 and max(counts) < 70  # 40 expected, 6 of standard deviation
+    again = load_random(RandomOptions(), runtime).detect(pictures.flip(0))
+    assert [next(iter(each.labels)) for each in again] == said[::-1]
+    other = load_random(RandomOptions(seed=1), runtime).detect(pictures)
+    assert 10 < sum(next(iter(each.labels)) == name for each, name in zip(other, said, strict=True)) < 80
 
 
 @pytest.mark.parametrize("labels", [[], ["noisy", "hazy"]])
