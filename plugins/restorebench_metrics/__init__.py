@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from restorebench import MetricInfo, hookimpl
+from restorebench import CLEAN, MetricInfo, hookimpl
 from restorebench_metrics import protocols
 from restorebench_metrics.backbones import unavailable
 
@@ -43,6 +43,7 @@ def restorebench_metrics() -> list[MetricInfo]:
     hole = {"tasks": ("uncompleted",), "needs_map": "mask", **decibels}
     shadow = {"tasks": ("shadowed",), "needs_map": "matte", **decibels}
     low_light = {"tasks": ("low-light",), "ranks": False, **decibels}
+    clean = {"tasks": (CLEAN,), "higher_is_better": False, "ranks": False, "decimals": 3}
     ssim = {"protocols": protocols.SSIM, "minimum_size": 11, "citation": WANG}
     ms_ssim = {"protocols": protocols.MS_SSIM, "minimum_size": 161, "citation": WANG_SCALES}
     aligned = "PSNR after scaling to the mean grey of the ground truth, which a restorer does not know"
@@ -57,4 +58,7 @@ def restorebench_metrics() -> list[MetricInfo]:
         _pixels("psnr-shadow", "PSNR inside the shadow", "regions:load_marked", **shadow),
         _pixels("psnr-lit", "PSNR outside the shadow", "regions:load_unmarked", **shadow),
         _pixels("psnr-mean-aligned", aligned, "regions:load_mean_aligned", **low_light),
+        _pixels(
+            "altered", "Share of pixels of a clean input that come back changed", "regions:load_altered", **clean
+        ),
     ]

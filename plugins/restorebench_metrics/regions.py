@@ -1,4 +1,4 @@
-"""PSNR for cases in which whole-image PSNR misleads: inside a map, outside it, or after matching the mean grey."""
+"""Scores for where PSNR of whole images misleads: of a part, with the mean grey matched, of clean inputs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from restorebench import ScoringProtocol
 
 THRESHOLD = 0.5
+HALF_STEP = 0.5 / 255
 
 
 def region_psnr(restored: Tensor, clean: Tensor, region: Tensor) -> Tensor:
@@ -45,6 +46,15 @@ def mean_aligned_psnr(restored: Tensor, clean: Tensor) -> Tensor:
     return psnr((restored * gain).clamp(0, 1), clean)
 
 
+def altered(restored: Tensor, clean: Tensor) -> Tensor:
+    """Return the share of pixels that differ in any channel by half a step of 8 bits or more.
+
+    Both are (B, C, H, W) float64 in [0, 1] on the CPU; the result is (B,) float64 in [0, 1].
+    """
+    differs = (restored - clean).abs().amax(dim=1) >= HALF_STEP
+    return differs.double().mean(dim=(1, 2))
+
+
 def load_marked(options: None, runtime: Any, protocol: ScoringProtocol) -> Any:
     """Return PSNR over the pixels that the map marks (above one half)."""
     return lambda restored, clean, map: region_psnr(restored, clean, map.cpu() > THRESHOLD)
@@ -58,3 +68,8 @@ def load_unmarked(options: None, runtime: Any, protocol: ScoringProtocol) -> Any
 def load_mean_aligned(options: None, runtime: Any, protocol: ScoringProtocol) -> Any:
     """Return PSNR after matching the mean grey."""
     return lambda restored, clean, map=None: mean_aligned_psnr(restored, clean)
+
+
+def load_altered(options: None, runtime: Any, protocol: ScoringProtocol) -> Any:
+    """Return the share of altered pixels."""
+    return lambda restored, clean, map=None: altered(restored, clean)

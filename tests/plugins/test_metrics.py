@@ -250,6 +250,15 @@ def test_mean_alignment_leaves_a_black_image_black():
     assert mean_aligned_psnr(black, clean).equal(psnr(black, clean))
 
 
+def test_altered_counts_the_pixels_that_changed_in_any_channel():
+    clean = np.full((4, 5, 3), 100, np.uint8)
+    restored = clean.copy()
+    restored[0, 0, 1] += 1
+    restored[2, 3] += 50
+    assert scored("altered@rgb", restored, clean) == 2 / 20
+    assert scored("altered@rgb", clean, clean) == 0
+
+
 def test_every_card_offers_the_default_protocol():
     assert all(card.protocols[0].name == "rgb" for card in CARDS.values())
 

@@ -251,7 +251,8 @@ def _groups(samples: Sequence[SampleInfo], wanted: int, batch_size: int) -> tupl
 def _applies(column: ScoreColumn, data: TaskData) -> bool:
     """Return whether a column is scored in a cell: it must be available and meant for the cell's task."""
     card = column.card
-    return card is not None and (not card.tasks or bool(set(components(data.task)) & set(card.tasks)))
+    of_task = {*components(data.task)} or {CLEAN}
+    return card is not None and (not card.tasks or bool(of_task & set(card.tasks)))
 
 
 def _too_small(column: ScoreColumn, data: TaskData) -> str:

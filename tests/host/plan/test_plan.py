@@ -168,6 +168,13 @@ def test_a_metric_that_cannot_be_computed_here_is_noted_once(catalog, photograph
     )
 
 
+def test_a_metric_for_clean_inputs_is_scored_on_them_alone(catalog, photographs):
+    made = plan(catalog, photographs, metrics=["psnr", "altered"], clean_inputs=True)
+    scored = {cell.data.task: {column.name for column in cell.columns} for cell in made.restorer_cells}
+    assert scored.pop("clean") == {"psnr@rgb", "altered@rgb"}
+    assert all(columns == {"psnr@rgb"} for columns in scored.values())
+
+
 def test_the_board_knows_that_a_mean_aligned_psnr_never_ranks(catalog, photographs):
     made = plan(catalog, photographs, metrics=["psnr-mean-aligned", "psnr"])
     assert [column.ranks for column in board_of(made).columns] == [False, True]
