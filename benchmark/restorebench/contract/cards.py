@@ -185,9 +185,10 @@ class MetricInfo(Card):
 
     protocols: the protocols under which it can be computed. network: it runs on the device in float32 instead of
     on the CPU in float64. minimum_size: smallest side in pixels after the protocol's crop. tasks: the tasks it is
-    meant for (empty: all; it may name `clean`). needs_map: name of a latent map it needs, such as `mask`. ranks: false if the metric is
-    shown but must not rank restorers, for example because it uses the ground truth. unavailable() -> str: why it
-    cannot run here ("" if it can); called during planning, so it must not import torch.
+    meant for, which may be `clean` (empty: all). needs_map: name of a latent map it needs, such as `mask`. ranks:
+    false if the metric is shown but must not rank restorers, for example because it uses the ground truth.
+    unavailable() -> str: why it cannot run here ("" if it can); called during planning, so it must not import
+    torch.
     """
 
     higher_is_better: bool
