@@ -1,4 +1,4 @@
-"""Reports: the tables of a run as CSV files and Markdown, and figures of them."""
+"""Reports: the tables of a run as CSV files, Markdown and LaTeX, and figures of them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def restorebench_reporters() -> list[ReporterInfo]:
             version="1",
             summary="The leaderboard as leaderboard.md: tasks by restorers, then every row.",
             load="restorebench_reports.as_markdown:Markdown",
+        ),
+        ReporterInfo(
+            name="latex",
+            version="1",
+            summary="A table per metric for papers, best group bold, second underlined; and a page of all.",
+            load="restorebench_reports.as_latex:Latex",
+            options="restorebench_reports.options:LatexOptions",
         ),
     ]
 
