@@ -1,7 +1,8 @@
 """restorebench: compare image restoration methods per degradation.
 
-Importing this package is cheap and provides everything that a plugin needs. `run`, `score`, `restore`, `detect`,
-`degrade`, `calibrate`, `discover` (find the plugins) and `synthesisers` are imported when they are first used.
+Importing this package is cheap and provides everything that a plugin needs. `run`, `score`, `plot`, `restore`,
+`detect`, `degrade`, `calibrate`, `discover` (find the plugins) and `synthesisers` are imported when they are first
+used.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from restorebench.contract.cards import (
     DatasetInfo,
     DegradationInfo,
     DetectorInfo,
+    FigureInfo,
     MetricInfo,
     ReporterInfo,
     RestorerInfo,
@@ -42,6 +44,7 @@ from restorebench.contract.values import (
     Degraded,
     Detection,
     Detector,
+    Figure,
     Metric,
     Reporter,
     Restorer,
@@ -72,6 +75,8 @@ __all__ = [
     "Detector",
     "DetectorInfo",
     "Fallback",
+    "Figure",
+    "FigureInfo",
     "Metric",
     "MetricInfo",
     "MissingResource",
@@ -101,7 +106,7 @@ __all__ = [
 
 _LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.commands.images")
 _LATE |= {"compare": "restorebench.commands.comparing", "diff": "restorebench.commands.differing"}
-_LATE |= {"read_records": "restorebench.tables.reading"}
+_LATE |= {"plot": "restorebench.commands.plotting", "read_records": "restorebench.tables.reading"}
 _LATE |= dict.fromkeys(("compare_table", "rank_table"), "restorebench.tables.tidy")
 _LATE |= {"score": "restorebench.commands.scores", "calibrate": "restorebench.commands.calibration"}
 _LATE |= {"discover": "restorebench.contract.catalog", "synthesisers": "restorebench.toolbox.synthesis"}

@@ -94,27 +94,36 @@ def measure_costs(
         stage.work("restore", estimates.unseen(stage.costs, restoring))
 
 
-def report_again(folder: Path, plugins: Sequence[Path] = ()) -> Result:
+def report_again(
+    folder: Path, plugins: Sequence[Path] = (), reports: Mapping[str, Mapping[str, Any]] | None = None
+) -> Result:
     """Write the tables of a run again from its journal, without restoring or scoring.
 
-    plugins: the plugin files of the run. Files that only the run folder names are not imported.
+    plugins: the plugin files of the run. Files that only the run folder names are not imported. reports: names of
+    reporters, with their options, that write instead of those of the suite.
 
     Raises:
         RunFolderError: the folder holds no run, lacks a plugin, or its data or plugins changed since.
+        RestorebenchError: there is no such reporter or option.
     """
     run = reopen(folder, plugins)
     plan = prepare(run.loaded, run.settings)
     run.require_same(plan)
     with journals.opened(folder) as journal:
-        return _report(plan, journal)
+        return _report(plan, journal, reports=reports)
 
 
 def _report(
-    plan: Plan, journal: Journal, failed_now: Mapping[Place, Failure] = {}, scoring_only: bool = False
+    plan: Plan,
+    journal: Journal,
+    failed_now: Mapping[Place, Failure] = {},
+    scoring_only: bool = False,
+    reports: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Result:
-    from restorebench.tables.reporting import report
+    from restorebench.tables.reporting import chosen, report
 
+    picks = plan.suite.reports if reports is None else chosen(plan.catalog, reports)
     folder = journal.folder / SCORES if scoring_only else journal.folder
     again = "the same command" if scoring_only else f"`restorebench report {journal.folder}`"
     computed_with = journal.recall(environment_key(scoring_only)) or {}
-    return report(plan, journal, folder, computed_with, again, failed_now)
+    return report(plan, journal, folder, computed_with, again, picks, failed_now)

@@ -15,6 +15,7 @@ import pytest
 
 from restorebench.contract.errors import RunFolderError
 from restorebench.engine.events import Done
+from tests.publishing import publish
 
 pytestmark = pytest.mark.faults
 
@@ -100,6 +101,22 @@ def test_a_read_only_folder_is_one_line(call, pairs, read_only, tmp_path, comman
     code, _, told = call(*COMMANDS[command](read_only))
     assert code == 2
     assert len(told.strip().splitlines()) == 1 and str(read_only) in told
+
+
+def test_a_figure_for_a_read_only_folder_is_one_line(call, read_only, tmp_path):
+    publish(tmp_path / "made")
+    code, _, told = call("plot", "gains", "made", "-o", read_only / "f.json")
+    assert code == 2
+    assert len(told.strip().splitlines()) == 1 and str(read_only) in told
+
+
+def test_a_figure_on_a_full_disk_is_one_line_and_leaves_no_half(call, disk, tmp_path):
+    publish(tmp_path / "made")
+    folder, _ = disk(4)
+    code, _, told = call("plot", "gains", "made", "-o", folder / "f.json")
+    assert code == 2
+    assert len(told.strip().splitlines()) == 1 and str(folder) in told
+    assert not any(folder.iterdir())
 
 
 @pytest.mark.parametrize("command", ["restore", "degrade"])

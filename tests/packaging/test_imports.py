@@ -31,8 +31,12 @@ finally:
 CHEAP = [
     ["--help"],
     ["run", "--help"],
+    ["plot", "--help"],
     ["schema"],
-    *(["list", kind] for kind in ("restorers", "degradations", "datasets", "metrics", "tasks", "suites")),
+    *(
+        ["list", kind]
+        for kind in ("restorers", "degradations", "datasets", "metrics", "figures", "tasks", "suites")
+    ),
     ["list", "restorers", "--verbose"],
 ]
 

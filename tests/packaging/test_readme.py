@@ -10,8 +10,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from restorebench import plot
 from restorebench.contract.catalog import discover
 from restorebench.testing import checks
+from tests.publishing import publish
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -127,6 +129,16 @@ def test_the_detector_to_paste_keeps_the_contract(tmp_path):
     assert not catalog.broken
     for check in checks("detector", "dark", catalog=catalog):
         check()
+
+
+def test_the_figure_to_paste_draws_a_run(tmp_path):
+    (source,) = (block for block in blocks("python", PLUGINS) if "FigureInfo" in block)
+    (tmp_path / "mine.py").write_text(source)
+    for check in checks("figure", "images-per-task", catalog=discover([tmp_path / "mine.py"])):
+        check()
+    publish(tmp_path / "run", tasks=("hazy",), scenes=4, severities=(1, 3))
+    spec = plot("images-per-task", tmp_path / "run", plugins=[tmp_path / "mine.py"])
+    assert spec["data"]["values"] == [{"task": "hazy", "images": 8}, {"task": "clean", "images": 8}]
 
 
 def test_the_map_of_the_host_has_every_module():

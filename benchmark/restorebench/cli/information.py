@@ -226,7 +226,7 @@ def _installation(plugins: Sequence[Path]) -> dict[str, Any]:
 
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pandas", "pillow", "lpips")
-_EXTRAS = {"ray": "ray", "diffusers": "diffbir", "transformers": "diffbir"}
+_EXTRAS = {"ray": "ray", "diffusers": "diffbir", "transformers": "diffbir", "vl-convert-python": "report"}
 """Libraries of optional extras, with the extra that installs each."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import console, options, plans
-from restorebench.contract.errors import SuiteError
+from restorebench.contract.errors import RestorebenchError, SuiteError
 from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
@@ -164,10 +164,23 @@ def schema() -> None:
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    reports: Annotated[
+        str | None, typer.Option("--reports", help="With these reporters instead of the suite's, as csv,latex.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="An option of the one reporter of --reports."),
+    ] = None,
     plugin: options.Plugin = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Write the tables of a run again from its journal, without restoring or scoring."""
     from restorebench import runner
 
-    finish(runner.report_again(folder, tuple(plugin or ())), quiet=quiet)
+    chosen, given = options.names(reports), options.plugin_options(option)
+    if chosen is not None and not chosen:
+        raise RestorebenchError("--reports: names none; name one, or leave it out")
+    if given and (chosen is None or len(chosen) != 1):
+        raise RestorebenchError("--option: is for one reporter; name it with --reports")
+    wanted = None if chosen is None else dict.fromkeys(chosen, given)
+    finish(runner.report_again(folder, tuple(plugin or ()), wanted), quiet=quiet)

@@ -18,17 +18,15 @@ Chosen = tuple[Board, Sequence[ScoredCell], tuple[str, ...], tuple[str, str]]
 
 def common_column(first: PublishedRun, second: PublishedRun, metric: str | None) -> Column:
     """Return the column to compare by: one that both runs have, with the same code behind it."""
-    known = {column.name: column for column in first.board.columns if not column.unavailable}
-    name = metric or next((column.name for column in known.values() if column.ranks), "")
-    if name not in known:
-        name = next((column for column in known if column.partition("@")[0] == name), name)
-    if name not in known:
-        there = ", ".join(known)
-        raise UnknownName(f"{first.folder} has no column {name!r}{nearest(name, known)}; it has {there}")
+    try:
+        column = first.board.column(metric)
+    except UnknownName as error:
+        raise UnknownName(f"{first.folder} has {error}") from error
+    name = column.name
     if first.digests.get(name) != second.digests.get(name):
         what = "was computed by other code" if name in second.digests else "is not there"
         raise RestorebenchError(f"{name} {what} in {second.folder}: the scores of the two runs cannot be compared")
-    return known[name]
+    return column
 
 
 def _named(run: PublishedRun, name: str) -> list[ScoredCell]:

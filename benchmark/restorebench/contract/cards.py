@@ -212,6 +212,15 @@ class ReporterInfo(Card):
     """A writer of tables. load(options, runtime) -> Reporter; runtime is None: reporting uses no device."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FigureInfo(Card):
+    """A kind of figure. load(options, runtime) -> Figure; runtime is None: drawing uses no device.
+
+    `plot --metric`, `--task`, `--rows` and `--width` set the options `metric`, `task`, `rows` and `width`; a kind
+    that has no such option refuses the flag.
+    """
+
+
 CARD_TYPES: Mapping[str, type[Card]] = {
     "restorer": RestorerInfo,
     "detector": DetectorInfo,
@@ -219,6 +228,7 @@ CARD_TYPES: Mapping[str, type[Card]] = {
     "dataset": DatasetInfo,
     "metric": MetricInfo,
     "reporter": ReporterInfo,
+    "figure": FigureInfo,
 }
 """The card class of each kind, by the name that users and `find` give the kind."""
 

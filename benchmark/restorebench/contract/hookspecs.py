@@ -12,6 +12,7 @@ from restorebench.contract.cards import (
     DatasetInfo,
     DegradationInfo,
     DetectorInfo,
+    FigureInfo,
     MetricInfo,
     ReporterInfo,
     RestorerInfo,
@@ -52,3 +53,8 @@ def restorebench_metrics() -> list[MetricInfo]:  # type: ignore[empty-body]  # p
 @hookspec
 def restorebench_reporters() -> list[ReporterInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
     """Offer reporters, which write the tables of a run to files."""
+
+
+@hookspec
+def restorebench_figures() -> list[FigureInfo]:  # type: ignore[empty-body]  # pluggy calls implementations
+    """Offer kinds of figures, which are drawn from the tables of a run."""

@@ -187,3 +187,12 @@ class Metric(typing.Protocol):
 class Reporter(typing.Protocol):
     def write(self, tables: Any, folder: Path) -> list[Path]:
         """Write `restorebench.tables.build.Tables` into a folder and return the files written."""
+
+
+class Figure(typing.Protocol):
+    def draw(self, tables: Any) -> Mapping[str, Any]:
+        """Return a Vega-Lite specification of `restorebench.tables.build.Tables`, with its data inside.
+
+        It holds JSON values only, and the same tables give the same specification. Raise RestorebenchError if the
+        run lacks what the figure shows.
+        """

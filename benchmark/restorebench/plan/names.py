@@ -170,9 +170,10 @@ class _Names:
         return laid_out.columns
 
     def _reports(self) -> None:
-        self.lookup.each_once("reports", self.suite.reports)
-        for index, name in enumerate(self.suite.reports):
-            self.lookup.entry("reporter", name, "reports", index)
+        self.lookup.each_once("reports", [pick.name for pick in self.suite.reports])
+        for index, pick in enumerate(self.suite.reports):
+            if self.lookup.entry("reporter", pick.name, "reports", index) is not None:
+                self.lookup.options("reporter", pick.name, pick.options, "reports", index)
 
 
 def _protocols(card: Card) -> Sequence[ScoringProtocol]:

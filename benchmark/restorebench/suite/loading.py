@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from restorebench.contract.errors import SuiteError, UnknownName, nearest
 from restorebench.suite import substitution
 from restorebench.suite.marked_yaml import KeyPath, Marks, parse, read
-from restorebench.suite.model import DatasetPick, DetectorPick, Limits, RestorerPick, Suite
+from restorebench.suite.model import PICKED, DatasetPick, DetectorPick, Limits, ReportPick, RestorerPick, Suite
 
 _LONGEST_LINE = 400  # characters in a line of a message: a key of a hostile file may be as long as the file
 _MOST_LINES = 50
@@ -214,6 +214,7 @@ def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
         "datasets": DatasetPick,
         "restorers": RestorerPick,
         "detectors": DetectorPick,
+        "reports": ReportPick,
     }
     here: type[BaseModel] = nested.get(str(location[0]), model) if location and model is Suite else model
     return list(here.model_fields)
@@ -221,4 +222,8 @@ def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a suite, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Suite.model_json_schema()}
+    found = Suite.model_json_schema()
+    for name in PICKED:
+        key = found["properties"][name]
+        key["items"] = {"anyOf": [{"type": "string"}, key["items"]]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

@@ -12,6 +12,10 @@ NOT_DETECTORS = ("nothing", "task")
 """The values of `tell` that do not name a detector."""
 
 
+PICKED = ("datasets", "restorers", "detectors", "reports")
+"""The lists of plugins; an item may be a name alone."""
+
+
 class Strict(BaseModel):
     """A part of a suite. Unknown keys and values of another type are errors."""
 
@@ -57,6 +61,10 @@ class DetectorPick(_Pick):
     )
 
 
+class ReportPick(_Pick):
+    """A reporter, which writes the tables."""
+
+
 class Suite(Strict):
     """A comparison of restorers and detectors on datasets. Only `suite` and `datasets` have no default."""
 
@@ -94,8 +102,9 @@ class Suite(Strict):
     save: Literal["none", "all"] = Field("none", description="`all` keeps the restored images for `score`")
     samples: int = Field(0, ge=0, description="degraded/clean/restored triples to keep per task, to look at")
     limits: Limits = Field(default_factory=Limits, description="time limits in seconds")
-    reports: list[str] = Field(
-        default_factory=lambda: ["csv", "markdown"], description="reporters that write the tables"
+    reports: list[ReportPick] = Field(
+        default_factory=lambda: [ReportPick(name="csv"), ReportPick(name="markdown")],
+        description="reporters that write the tables",
     )
 
     @field_validator("version", mode="before")
@@ -113,7 +122,7 @@ class Suite(Strict):
             raise ValueError(f"must be smaller than tile, which is {tile} pixels")
         return overlap
 
-    @field_validator("datasets", "restorers", "detectors", mode="before")
+    @field_validator(*PICKED, mode="before")
     @classmethod
     def _names_are_picks(cls, value: object) -> object:
         if not isinstance(value, list):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from restorebench.contract.errors import UnknownName, nearest
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn, TaskData
 from restorebench.records import row_name
 from restorebench.toolbox.digests import digest
@@ -131,6 +132,22 @@ class Board:
         """Return `2 of 10 tasks` for a board that --tasks narrowed, else an empty string."""
         total = self.tasks_in_suite or len(self.tasks)
         return f"{len(self.tasks)} of {total} tasks" if len(self.tasks) < total else ""
+
+    def column(self, metric: str | None = None) -> Column:
+        """Return the column of that name, or the first of that metric; by default the first that ranks.
+
+        Raises:
+            UnknownName: there is none, or it could not be computed in this run.
+        """
+        known = {column.name: column for column in self.columns if not column.unavailable}
+        wanted = [column for column in known.values() if column.ranks] if metric is None else []
+        if metric is not None:
+            wanted = [column for name, column in known.items() if name.partition("@")[0] == metric]
+            wanted = [known[metric]] if metric in known else wanted
+        if not wanted:
+            what = "that ranks" if metric is None else f"{metric!r}{nearest(metric, known)}"
+            raise UnknownName(f"no column {what}; it has {', '.join(known) or 'none'}")
+        return wanted[0]
 
 
 def board_of(plan: Plan) -> Board:

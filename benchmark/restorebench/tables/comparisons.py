@@ -78,8 +78,22 @@ class Comparisons:
 
     def best(self, task: str, dataset: str, column: str) -> set[str]:
         """Name the rows that no row of their family was shown to be better than."""
-        verdicts = [self.found.get(Where(family, False, task, dataset, column)) for family in Family]
-        return {name for verdict in verdicts if verdict is not None for name in verdict.best}
+        return {name for verdict in self._of(task, dataset, column) for name in verdict.best}
+
+    def second(self, task: str, dataset: str, column: str) -> set[str]:
+        """Name the rows that only the best rows of their family were shown to be better than."""
+        return {name for verdict in self._of(task, dataset, column) for name in verdict.second}
+
+    def letters(self, task: str, dataset: str, column: str) -> dict[str, str]:
+        """Return the letters of each row, by name; those of different families have nothing in common."""
+        return {
+            name: text for verdict in self._of(task, dataset, column) for name, text in verdict.letters().items()
+        }
+
+    def _of(self, task: str, dataset: str, column: str) -> list[Verdict]:
+        """Return the verdicts on a task by a column, one per family that has several rows."""
+        found = (self.found.get(Where(family, False, task, dataset, column)) for family in Family)
+        return [verdict for verdict in found if verdict is not None]
 
     def frame(self) -> pd.DataFrame:
         """Lay every pair out for comparisons.csv."""

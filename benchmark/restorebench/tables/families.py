@@ -116,6 +116,13 @@ class Verdict:
         """The rows that no row was shown to be better than; empty where nothing was compared."""
         return frozenset(name for name, (low, _) in self.ranks().items() if low == 1)
 
+    @cached_property
+    def second(self) -> frozenset[str]:
+        """The rows that would be the best ones without those that are: only the best were shown to be better."""
+        better = [(self.names[first], self.names[second]) for first, second in self.better]
+        beaten = {loser for winner, loser in better if winner not in self.best}
+        return frozenset(self.ranks()) - self.best - beaten
+
     def letters(self) -> dict[str, str]:
         """Return each row's letters, by name; empty where nothing was compared."""
         return {} if self.compared is None else self._letters

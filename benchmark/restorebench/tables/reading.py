@@ -26,7 +26,7 @@ class PublishedRun:
     """A run as its tables tell it.
 
     data: a digest of the samples by `DATASET/TASK`. digests: of the columns, by name; they stand for the code of
-    the metric and its protocol. manifest: the whole manifest.json.
+    the metric and its protocol. detectors: their labels. manifest: the whole manifest.json.
     """
 
     folder: Path
@@ -34,6 +34,7 @@ class PublishedRun:
     cells: tuple[ScoredCell, ...]
     data: Mapping[str, str]
     digests: Mapping[str, str]
+    detectors: tuple[str, ...]
     manifest: Mapping[str, Any]
 
 
@@ -50,11 +51,15 @@ def read_run(folder: Path) -> PublishedRun:
         RunFolderError: a file is missing, is damaged, or was written by an older version.
     """
     facts = _manifest(folder / "manifest.json")
-    rows = _table(
+    rows = read_table(
         folder / "leaderboard.csv", "task", "dataset", "restorer", "tell", "training", "family", "digest"
     )
-    records = _table(folder / "records.csv", "task", "dataset", "sample", "scene", "kind", "repetition", "status")
-    failures = _table(folder / "failures.csv", "task", "dataset", "restorer", "tell", "sample", "score", "reason")
+    records = read_table(
+        folder / "records.csv", "task", "dataset", "sample", "scene", "kind", "repetition", "status"
+    )
+    failures = read_table(
+        folder / "failures.csv", "task", "dataset", "restorer", "tell", "sample", "score", "reason"
+    )
     try:
         columns = tuple(Column(name, **about) for name, about in facts["board"]["columns"].items())
         names = {cell["restorer"]: cell["name"] for cell in facts["cells"]}
@@ -67,7 +72,8 @@ def read_run(folder: Path) -> PublishedRun:
             columns,
             tuple(c.facts for c in cells),
         )
-        return PublishedRun(folder, board, cells, facts["data"], facts["columns"], facts)
+        detectors = tuple(dict.fromkeys(cell["detector"] for cell in facts.get("detector_cells", ())))
+        return PublishedRun(folder, board, cells, facts["data"], facts["columns"], detectors, facts)
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{folder}: its tables do not fit together ({type(error).__name__}: {error});"
@@ -94,7 +100,9 @@ def read_records(run: str | Path) -> pd.DataFrame:
     """
     folder = Path(run)
     scores = _manifest(folder / "manifest.json").get("columns", {})
-    frame = _table(folder / "records.csv", "task", "dataset", "sample", "scene", "restorer", "repetition", *scores)
+    frame = read_table(
+        folder / "records.csv", "task", "dataset", "sample", "scene", "restorer", "repetition", *scores
+    )
     try:
         numbers = {name: frame[name].replace("", "nan").astype(float) for name in scores}
         return frame.assign(repetition=frame.repetition.astype(int), **numbers)
@@ -121,7 +129,7 @@ def _manifest(path: Path) -> dict[str, Any]:
     return found
 
 
-def _table(path: Path, *needed: str) -> pd.DataFrame:
+def read_table(path: Path, *needed: str) -> pd.DataFrame:
     """Read a CSV file as text.
 
     Raises:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from restorebench.contract.cards import resolve
-from restorebench.contract.catalog import first_line
-from restorebench.contract.errors import BrokenPlugin
+from restorebench.contract.catalog import Catalog, first_line
+from restorebench.contract.errors import BrokenPlugin, MissingResource
 from restorebench.plan.plan import Plan
 from restorebench.records import Failure, Kept, Place
+from restorebench.suite.model import ReportPick
 from restorebench.tables import outcomes
 from restorebench.tables.board import board_of, with_parameters
 from restorebench.tables.build import Tables, tables_of
@@ -22,7 +23,7 @@ from restorebench.tables.matrix import as_html
 from restorebench.tables.scored import scored_cells
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
-from restorebench.toolbox.options import validated_options
+from restorebench.toolbox.options import validated, validated_options
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,12 +60,14 @@ def report(
     folder: Path,
     computed_with: Mapping[str, Any],
     again: str,
+    reports: Iterable[ReportPick],
     failed_now: Mapping[Place, Failure] = {},
 ) -> Result:
-    """Build the tables from stored records and write them into a folder with every reporter of the suite.
+    """Build the tables from stored records and write them into a folder with every reporter given.
 
     computed_with: the environment of the numbers, for the manifest. again: the command that writes tables again,
-    for messages. failed_now: as in `outcomes.gathered`; these failures are listed and counted.
+    for messages. reports: usable ones. failed_now: as in `outcomes.gathered`; these failures are listed and
+    counted.
 
     Raises:
         BrokenPlugin: a reporter failed; all others have written their files.
@@ -77,13 +80,27 @@ def report(
     files = [folder / "manifest.json"]
     atomic_write_text(files[0], text + "\n")
     broken = []
-    for name in plan.suite.reports:
-        card = plan.catalog.find("reporter", name)
+    for pick in reports:
+        card = plan.catalog.find("reporter", pick.name)
         try:
-            files += resolve(card.load)(validated_options(card, {}), None).write(tables, folder)
+            files += resolve(card.load)(validated_options(card, pick.options), None).write(tables, folder)
         except Exception as error:  # of a plugin; the other reports are still worth writing
-            broken.append(f"reporter {name!r} failed: {type(error).__name__}: {first_line(error)}")
+            broken.append(f"reporter {pick.name!r} failed: {type(error).__name__}: {first_line(error)}")
     if broken:
         raise BrokenPlugin("; ".join([*broken, f"everything else is in {folder}; {again} tries again"]))
     failed = tables.failures.drop(columns=["score", "reason"]).drop_duplicates()
     return Result(plan, tables, folder, tuple(files), len(failed))
+
+
+def chosen(catalog: Catalog, reports: Mapping[str, Mapping[str, Any]]) -> list[ReportPick]:
+    """Return reporters that were chosen by name, each with its options.
+
+    Raises:
+        RestorebenchError: there is no such reporter or option, or its library is missing.
+    """
+    for name, options in reports.items():
+        entry = catalog.entry("reporter", name)
+        if entry.unavailable:
+            raise MissingResource(f"reporter {name!r} {entry.unavailable}")
+        validated(entry.card, options)
+    return [ReportPick(name=name, options=dict(options)) for name, options in reports.items()]

@@ -38,6 +38,7 @@ _CLAIMS: Mapping[str, tuple[Callable[[Subject], None], ...]] = {
     "metric": metrics.CLAIMS,
     "dataset": datasets.CLAIMS,
     "reporter": (cards.loads,),
+    "figure": (cards.draws,),
 }
 
 

@@ -1,4 +1,4 @@
-"""Claims about cards of every kind, and the one claim about reporters."""
+"""Claims about cards of every kind, and the one claim about reporters and about figures."""
 
 from __future__ import annotations
 
@@ -70,6 +70,11 @@ def loads(subject: Subject) -> None:
     subject.hold(
         callable(getattr(subject.load(None), "write", None)), "what it loads has no `write(tables, folder)`"
     )
+
+
+def draws(subject: Subject) -> None:
+    """The figure loads without a runtime and has a `draw` method."""
+    subject.hold(callable(getattr(subject.load(None), "draw", None)), "what it loads has no `draw(tables)`")
 
 
 CLAIMS = (

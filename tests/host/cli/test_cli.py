@@ -116,6 +116,7 @@ def test_lists_name_what_is_there(call):
         ("datasets", "paired-folder"),
         ("metrics", "psnr"),
         ("reporters", "csv"),
+        ("figures", "radar"),
         ("tasks", "uncompleted"),
         ("protocols", "airnet"),
         ("suites", "quickstart"),

@@ -132,6 +132,12 @@ def test_a_task_that_the_data_do_not_hold_stays_on_the_board(catalog, tmp_path):
         ({"protocols": ["rgb", "y", "rgb"]}, r"protocols\[2\]: 'rgb' is listed twice"),
         ({"reports": ["cvs"]}, r"reports\[0\]: no reporter called 'cvs' \(nearest: csv"),
         ({"reports": ["csv", "csv"]}, r"reports\[1\]: 'csv' is listed twice"),
+        ({"reports": [{"name": "cvs"}]}, r"reports\[0\]: no reporter called 'cvs' \(nearest: csv"),
+        ({"reports": [{"name": "csv", "options": {"a": 1}}]}, r"reporter 'csv' takes no options, got a"),
+        (
+            {"reports": [{"name": "latex", "options": {"interval": 1}}]},
+            r"interval: no such key \(nearest: intervals",
+        ),
     ],
 )
 def test_a_suite_that_asks_for_what_is_not_there_is_refused(catalog, photographs, keys, message):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -197,6 +198,16 @@ def test_every_bundled_suite_is_valid(tmp_path):
 def test_the_schema_is_json_and_names_every_key():
     schema = json.loads(json.dumps(suites.schema()))
     assert set(schema["properties"]) == set(Suite.model_fields)
+
+
+@pytest.mark.parametrize("name", suites.bundled())
+def test_the_schema_accepts_what_a_suite_may_be(name):
+    jsonschema = pytest.importorskip("jsonschema")
+    raw = yaml.safe_load(suites.bundled()[name].read_text())
+    raw["reports"] = ["csv", {"name": "latex", "options": {"intervals": True}}]
+    jsonschema.validate(raw, suites.schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(raw | {"reports": [{"nam": "csv"}]}, suites.schema())
 
 
 @given(st.text(alphabet="abs:{}[]&*-?!|>'\"%@` \n\t0.e${}", max_size=80))

@@ -8,7 +8,7 @@ import pytest
 
 from restorebench import runner
 from restorebench.commands import scores
-from restorebench.contract.errors import BrokenPlugin, RunFolderError
+from restorebench.contract.errors import BrokenPlugin, RestorebenchError, RunFolderError, UnknownName
 from restorebench.engine import environment
 from restorebench.suite.settings import Settings
 
@@ -71,6 +71,41 @@ def test_a_reporter_that_raises_is_named_and_takes_no_other_down(run, tmp_path):
     with pytest.raises(BrokenPlugin, match=r"reporter 'bad' failed: ValueError: no such style; .*report"):
         run(["identity"], reports=["bad", "csv"], settings=settings)
     assert {"manifest.json", "leaderboard.csv"} <= set(written(tmp_path / "run"))
+
+
+def test_other_reporters_may_write_a_run_again_and_the_manifest_stays(run, tmp_path):
+    run(["identity"], plugins=(), settings={"workers": 0})
+    before = written(tmp_path / "run")
+    runner.report_again(tmp_path / "run", reports={"latex": {"tasks_down": True}})
+    assert written(tmp_path / "run") == before
+    assert "noisy & " in (tmp_path / "run" / "leaderboard-psnr_rgb.tex").read_text()
+    with pytest.raises(UnknownName, match=r"no reporter called 'latx' \(nearest: latex"):
+        runner.report_again(tmp_path / "run", reports={"latx": {}})
+    with pytest.raises(RestorebenchError, match="options of reporter 'latex': down: Extra inputs"):
+        runner.report_again(tmp_path / "run", reports={"latex": {"down": 1}})
+    with pytest.raises(RestorebenchError, match="reporter 'csv' takes no options, got down"):
+        runner.report_again(tmp_path / "run", reports={"csv": {"down": 1}})
+
+
+def test_reporters_of_a_suite_have_options(run, tmp_path):
+    reports = ["csv", {"name": "latex", "options": {"tasks_down": True}}]
+    run(["identity"], plugins=(), reports=reports, settings={"workers": 0})
+    assert "noisy & " in (tmp_path / "run" / "leaderboard-psnr_rgb.tex").read_text()
+
+
+def test_the_command_report_takes_reporters_and_options(call, run, tmp_path):
+    run(["identity"], plugins=(), settings={"workers": 0})
+    code, _, error = call("report", "run", "--reports", "latex", "--option", "tasks_down=true")
+    assert code == 0, error
+    assert "noisy & " in (tmp_path / "run" / "leaderboard-psnr_rgb.tex").read_text()
+    for arguments, message in (
+        (["--option", "tasks_down=true"], "--option: is for one reporter; name it with --reports"),
+        (["--reports", "csv,latex", "--option", "a=1"], "--option: is for one reporter"),
+        (["--reports", " , "], "--reports: names none"),
+        (["--reports", "latex", "--option", "down=true"], "options of reporter 'latex': down"),
+    ):
+        code, _, error = call("report", "run", *arguments)
+        assert code == 2 and message in error
 
 
 def test_a_report_keeps_the_environment_of_the_run(run, tmp_path, monkeypatch):

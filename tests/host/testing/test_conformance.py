@@ -53,6 +53,8 @@ BUILT_IN = [
     ("metric", "psnr-hole"),
     ("dataset", "synthetic"),
     ("reporter", "csv"),
+    ("reporter", "latex"),
+    ("figure", "radar"),
 ]
 
 
