@@ -1,7 +1,8 @@
 """restorebench: compare image restoration methods per degradation.
 
-Importing this package is cheap and provides everything that a plugin needs. `run`, `score`, `restore`, `detect`,
-`degrade`, `calibrate`, `discover` (find the plugins) and `synthesisers` are imported when they are first used.
+Importing this package is cheap and provides everything that a plugin needs. `run`, `score`, `explain`, `restore`,
+`detect`, `degrade`, `calibrate`, `discover` (find the plugins) and `synthesisers` are imported when they are first
+used.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from restorebench.contract.cards import (
     Stage,
     Tiling,
     Training,
+    Variant,
     resolve,
 )
 from restorebench.contract.errors import (
@@ -91,6 +93,7 @@ __all__ = [
     "Training",
     "UnknownName",
     "UnreadableImage",
+    "Variant",
     "WeightFile",
     "components",
     "composite",
@@ -100,7 +103,7 @@ __all__ = [
 ]
 
 _LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.commands.images")
-_LATE |= {"compare": "restorebench.commands.comparing"}
+_LATE |= {"compare": "restorebench.commands.comparing", "explain": "restorebench.commands.explaining"}
 _LATE |= dict.fromkeys(("compare_table", "rank_table"), "restorebench.tables.tidy")
 _LATE |= {"score": "restorebench.commands.scores", "calibrate": "restorebench.commands.calibration"}
 _LATE |= {"discover": "restorebench.contract.catalog", "synthesisers": "restorebench.toolbox.synthesis"}

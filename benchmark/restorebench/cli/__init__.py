@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from restorebench.cli import calibrating, comparing, images, information, runs
+from restorebench.cli import calibrating, comparing, explaining, images, information, runs
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
 
@@ -40,7 +40,7 @@ def _everywhere(
     pass
 
 
-for module in (runs, comparing, images, calibrating, information):
+for module in (runs, comparing, images, explaining, calibrating, information):
     module.register(app)
 
 _FIXABLE_BY_USER = {
