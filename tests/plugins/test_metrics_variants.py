@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from restorebench_metrics import preparations, variants
+from restorebench_metrics import crops, variants
 from skimage import data
 
 from tests.scripts import SCRIPTS
@@ -109,10 +109,10 @@ def test_small_flat_and_equal_images_give_numbers_or_nothing(size, level):
 
 def test_parts_with_the_same_pixels_are_listed_once_and_no_part_is_empty():
     for height, width in ((64, 128), (61, 50), (9, 8)):
-        found = preparations.crops(height, width, RAREST)
+        found = crops.crops(height, width, RAREST)
         kept = [(crop.rows.start, crop.rows.stop, crop.columns.start, crop.columns.stop) for crop in found]
         assert len(kept) == len(set(kept))
         assert kept[0] == (0, height, 0, width)
         assert all(top < bottom and left < right for top, bottom, left, right in kept)
-    whole = preparations.crops(64, 128, RAREST)[0]
+    whole = crops.crops(64, 128, RAREST)[0]
     assert {step.words for step in whole.steps} >= {(), ("centred multiple of 16",)}

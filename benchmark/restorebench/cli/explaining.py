@@ -147,25 +147,29 @@ def _rows(found: Explanation, metric: str, decimals: int) -> list[list[str]]:
     for each in conventions:
         if each.rarity <= USUAL or id(each) in shown:
             texts = [f"= {claim.number.text}" for claim in found.claims if each in claim.matches]
-            difference = "" if each is conventions[0] else f"{each.difference:+.{decimals}f}"
+            moved = round(each.difference, decimals) + 0.0  # without a sign on zero
+            difference = "" if each is conventions[0] else f"{moved:+.{decimals}f}"
             rows.append([each.name.partition("@")[2], f"{each.mean:.{decimals}f}", difference, " ".join(texts)])
     return rows
 
 
 def _answer(claim: Claim, decimals: int) -> Iterator[str]:
     """Say which conventions give a number, the most plausible first, or which are nearest."""
+    from restorebench.commands.explaining import USUAL
+
     text = claim.number.text
     if claim.matches:
         first, *others = claim.matches
-        yield f"{text} is explained by {_named(first)} {first.mean:.{decimals}f}"
+        doubtful = first.rarity > USUAL and claim.by_chance >= 0.5
+        yield f"{text} {'may be' if doubtful else 'is explained by'} {_named(first)} {first.mean:.{decimals}f}"
         if others:
             yield "On these images, these less usual ones agree with it too:"
             yield from (f"  {_named(each)} {each.mean:.{decimals}f}" for each in others[: MOST_MATCHES - 1])
         if len(claim.matches) > MOST_MATCHES:
             yield f"  and {len(claim.matches) - MOST_MATCHES} more, which --json lists"
     else:
-        yield f"Nothing that was tried gives {text}. It may be of other outputs, or of a convention that is not"
-        yield "known here. The nearest:"
+        why = "It may be of other outputs, or of a convention that is not known here."
+        yield f"Nothing that was tried gives {text}. {why} The nearest:"
         for each in claim.nearest:
             away = each.mean - claim.number.value
             yield f"  {_named(each)} {each.mean:.{decimals}f} ({away:+.{decimals}f})"

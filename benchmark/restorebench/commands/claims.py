@@ -36,6 +36,10 @@ def read_numbers(text: str) -> tuple[Number, ...]:
     Raises:
         RestorebenchError: a part is not a decimal number.
     """
+    if not isinstance(text, str):
+        raise RestorebenchError(
+            f"{text!r} is not text; give a number as the paper prints it, with all its decimals"
+        )
     return tuple(_number(part.strip()) for part in text.split("/"))
 
 
@@ -95,8 +99,9 @@ def _claim(
 
     nearest = sorted(pool, key=lambda each: number.distance(each.mean))[:3]
     reach = NEIGHBOURHOOD * (number.high - number.low) / 2
-    around = sum(number.distance(each.mean) <= reach for each in pool)
+    different = {round(each.mean, 6) for each in pool}
+    around = sum(number.distance(mean) <= reach for mean in different)
     by_chance = around / NEIGHBOURHOOD
     return Claim(
-        number, tuple(sorted(matches, key=order)), () if matches else tuple(nearest), len(pool), by_chance
+        number, tuple(sorted(matches, key=order)), () if matches else tuple(nearest), len(different), by_chance
     )

@@ -189,12 +189,16 @@ def grouped(conventions: Sequence[Convention]) -> tuple[Convention, ...]:
     """Merge the conventions of a metric that are one on these images, and take the difference from its first.
 
     conventions: in the order of `Tallies.conventions`. A group has the name of its most usual member. The others
-    are in `also`, unless one of their departures changes nothing.
+    are in `also`, unless one of their departures changes nothing. Every protocol has an entry of its own.
     """
     by_metric: dict[str, list[Convention]] = defaultdict(list)
     for each in conventions:
         by_metric[each.metric].append(each)
-    return tuple(merged for several in by_metric.values() for merged in _grouped(several))
+    return tuple(
+        merged
+        for several in by_metric.values()
+        for merged in sorted(_grouped(several), key=lambda each: each.rarity)
+    )
 
 
 def _grouped(conventions: Sequence[Convention]) -> Iterator[Convention]:
@@ -207,10 +211,12 @@ def _grouped(conventions: Sequence[Convention]) -> Iterator[Convention]:
             groups.append([place])
     for places in sorted(map(sorted, groups)):
         group = [conventions[place] for place in places]
-        first, *others = [each for each in group if not any(_adds_nothing(each, other) for other in group)]
-        names = tuple(each.name for each in others)
-        keys = frozenset(key for each in (first, *others) for key in each.keys)
-        yield replace(first, difference=first.mean - standard, also=names, keys=keys)
+        kept = [each for each in group if not any(_adds_nothing(each, other) for other in group)]
+        keys = frozenset(key for each in kept for key in each.keys)
+        protocols = [each for each in kept if not each.departures]
+        for first in protocols or kept[:1]:
+            names = tuple(each.name for each in kept if each is not first and each not in protocols)
+            yield replace(first, difference=first.mean - standard, also=names, keys=keys)
 
 
 def _adds_nothing(one: Convention, other: Convention) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +69,7 @@ def explain(
     clean: str | Path | None = None,
     *,
     paper: str | None = None,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     pairing: str | None = None,
     restorer: str | None = None,
     task: str | None = None,
@@ -88,22 +88,16 @@ def explain(
         RestorebenchError: the folders, the run or the names cannot be used, or an image cannot be read.
     """
     numbers = () if paper is None else read_numbers(paper)
-    if clean is None and pairing is not None:
-        raise RestorebenchError("a pairing rule matches two folders; a run has its pairs already, so leave it out")
-    if clean is not None and (restorer or task or dataset):
-        raise RestorebenchError("restorer, task and dataset name a row of a run; two folders have none")
+    _require_fitting(clean is None, pairing, (restorer, task, dataset))
     catalog = discover(settings.plugins)
     require_unbroken(catalog, settings.plugins)
-    cards = {name: _scorable(catalog, name) for name in metrics or ("psnr", "ssim")}
+    asked = (metrics,) if isinstance(metrics, str) else metrics or ("psnr", "ssim")
+    cards = {name: _scorable(catalog, name) for name in asked}
     concerned = [_concerned(number, cards) for number in numbers]
-    if metrics is None and numbers:
-        cards = {name: card for name, card in cards.items() if any(name in names for names in concerned)}
     rarest = {name: RAREST if any(name in names for names in concerned) else USUAL for name in cards}
-    columns = tuple(
-        ColumnSpec(f"{card.name}@{protocol.name}", card.name, protocol.name)
-        for card in cards.values()
-        for protocol in card.protocols
-    )
+    if metrics is None and numbers:
+        cards = {name: card for name, card in cards.items() if rarest[name] == RAREST}
+    columns = _columns(cards)
     if clean is None:
         opened = outputs.of_run(Path(restored), columns, (restorer, task, dataset), settings)
     else:
@@ -117,14 +111,35 @@ def explain(
     found = grouped(tallies.conventions(rarest))
     if not found:
         raise RestorebenchError(f"{restored}: an image is too small for {' and '.join(cards)}; give larger ones")
-    notes = [*images.notes]
+    notes = (*images.notes, *_notes(tallies))
+    claims, together = explained(numbers, found, concerned)
+    return Explanation(found, claims, together, len(images.files), images.row, notes)
+
+
+def _columns(cards: Mapping[str, MetricInfo]) -> tuple[ColumnSpec, ...]:
+    """Combine every metric with every protocol that it has."""
+    return tuple(
+        ColumnSpec(f"{card.name}@{protocol.name}", card.name, protocol.name)
+        for card in cards.values()
+        for protocol in card.protocols
+    )
+
+
+def _require_fitting(of_run: bool, pairing: str | None, choice: outputs.Choice) -> None:
+    """Refuse what belongs to two folders for a run, and the other way round."""
+    if of_run and pairing is not None:
+        raise RestorebenchError("a pairing rule matches two folders; a run has its pairs already, so leave it out")
+    if not of_run and any(choice):
+        raise RestorebenchError("restorer, task and dataset name a row of a run; two folders have none")
+
+
+def _notes(tallies: Tallies) -> Iterator[str]:
+    """Say which images are of two sizes, and which protocols an image is too small for."""
     if tallies.unequal:
         how_many = "1 image has" if tallies.unequal == 1 else f"{tallies.unequal} images have"
-        notes.append(f"{how_many} another size than the ground truth; `score` refuses such images")
+        yield f"{how_many} another size than the ground truth; `score` refuses such images"
     if left_out := tallies.left_out():
-        notes.append(f"an image is too small for {', '.join(left_out)}")
-    claims, together = explained(numbers, found, concerned)
-    return Explanation(found, claims, together, len(images.files), images.row, tuple(notes))
+        yield f"an image is too small for {', '.join(left_out)}"
 
 
 def _scorable(catalog: Catalog, name: str) -> MetricInfo:

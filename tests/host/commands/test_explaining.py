@@ -248,6 +248,11 @@ def test_what_is_no_number_is_refused(text):
         explain("none", "none", paper=text)
 
 
+def test_a_number_that_lost_its_decimals_is_refused(folders):
+    with pytest.raises(RestorebenchError, match=r"31\.2 is not text; give a number as the paper prints it"):
+        explain(*folders[:2], paper=31.20)
+
+
 # ---------------------------------------------------------------- grouping
 
 
@@ -281,6 +286,18 @@ def test_a_departure_that_changes_nothing_is_not_listed_and_other_names_of_a_num
     assert (plain.departures, plain.also) == ((), ())
     assert (cut.departures, cut.also) == (("border",), ("psnr@rgb, window",))
     assert (odd.departures, odd.difference) == (("other",), pytest.approx(1.1))
+
+
+def test_every_protocol_has_an_entry_even_if_two_give_one_number(tmp_path):
+    clean = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    restored = np.clip(clean + np.random.default_rng(1).normal(0, 9, clean.shape), 0, 255).astype(np.uint8)
+    found = explain(*write(tmp_path, [(restored, clean)]))
+    named = {each.name: each for each in found.conventions if not each.departures}
+    protocols = ("rgb", "y", "y-full", "daclip", "airnet")
+    assert list(named) == [f"{metric}@{protocol}" for metric in ("psnr", "ssim") for protocol in protocols]
+    assert named["psnr@airnet"].mean == pytest.approx(named["psnr@rgb"].mean, abs=1e-6)  # nothing is cropped
+    assert named["ssim@airnet"].also == ("ssim@rgb, 7x7 uniform window",)
+    assert named["psnr@daclip"].also == ("psnr@rgb, 4 px border",)
 
 
 def test_a_convention_that_an_image_is_too_small_for_is_left_out():

@@ -1,7 +1,6 @@
-"""How published scripts prepare a pair of images before they score it, beside the protocols: steps with names.
+"""What published scripts do to the pixels of a pair before they score it: rounding, mean alignment, resizing.
 
-Each step has a rarity, as in `restorebench.Variant`. A step that changes nothing about some pair is there all the
-same, so that every pair has the same steps.
+A step that changes nothing about some pair is there all the same, so that every pair has the same steps.
 """
 
 from __future__ import annotations
@@ -13,27 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from restorebench.toolbox.resampling import RESAMPLINGS, Resize
+from restorebench_metrics.colours import GREY
+from restorebench_metrics.steps import Step, step
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]  # (3, H, W) or (1, H, W), in [0, 1] unless a step says otherwise
-
-
-@dataclass(frozen=True)
-class Step:
-    """Departures from a protocol, in words, and their rarity; without words there is none."""
-
-    words: tuple[str, ...] = ()
-    rarity: float = 0.0
-
-    def __add__(self, other: Step) -> Step:
-        return Step(self.words + other.words, self.rarity + other.rarity)
-
-
-def step(words: str, rarity: float) -> Step:
-    """Return the step of one departure."""
-    return Step((words,), rarity)
+    from restorebench_metrics.steps import Array
 
 
 @dataclass(frozen=True)
@@ -43,31 +26,6 @@ class Pair:
     step: Step
     restored: Array
     clean: Array
-
-
-@dataclass(frozen=True)
-class Colour:
-    """A colour space: the protocol that has it or is nearest, the step from there, and the two conversions.
-
-    A step without words is no departure, but its rarity counts where other departures follow.
-    """
-
-    protocol: str
-    step: Step
-    restored: Callable[[Array], Array]
-    clean: Callable[[Array], Array]
-
-
-@dataclass(frozen=True)
-class Crop:
-    """The part of an image that is scored, and the steps that lead to it, the least unusual first."""
-
-    rows: slice
-    columns: slice
-    steps: tuple[Step, ...]
-
-
-# ---------------------------------------------------------------- pixels
 
 
 def rounded(image: Array) -> Array:
@@ -89,9 +47,6 @@ _DEPTHS: tuple[tuple[Step, Callable[[Array], Array]], ...] = (
     (step("cut off to 8 bits", 0.75), _cut_off),
     (step("upper 8 of 16 bits", 0.75), _upper_bits),
 )
-
-GREY = np.array([0.299, 0.587, 0.114])
-PILLOW_GREY = np.array([19595, 38470, 7471]) / 65536  # in fixed point, which shows where luma is rounded
 
 
 Mean = Callable[["Array"], "Array"]
@@ -204,104 +159,3 @@ def _shrunk(image: Array, factor: int) -> Array:
     height, width = (side // factor for side in image.shape[1:])
     whole = image[:, : height * factor, : width * factor]
     return whole.reshape(3, height, factor, width, factor).mean(axis=(2, 4))
-
-
-# ---------------------------------------------------------------- colour
-
-STUDIO, STUDIO_OFFSET = np.array([65.481, 128.553, 24.966]) / 255, 16 / 255
-BT709 = np.array([0.2125, 0.7154, 0.0721])
-
-
-def _luma(weights: Array, offset: float = 0.0, to_levels: bool = False) -> Callable[[Array], Array]:
-    """Return the conversion of (3, H, W) to (1, H, W). to_levels: round the result to 8 bits, halves upwards."""
-
-    def convert(image: Array) -> Array:
-        grey = np.tensordot(weights, image, 1)[None] + offset
-        return np.floor(grey * 255 + (0.5 + 1e-9)) / 255 if to_levels else grey
-
-    return convert
-
-
-def _rgb(image: Array) -> Array:
-    return image
-
-
-def _colours() -> Iterator[Colour]:
-    """Yield the colour spaces, the usual ones first."""
-    yield Colour("rgb", Step(), _rgb, _rgb)
-    bgr, to_levels = step("BGR read as RGB", 0.75), step("luma rounded to 8 bits", 0.5)
-    for protocol, rarity, weights, fixed, offset in (
-        ("y", 0.05, STUDIO, STUDIO, STUDIO_OFFSET),
-        ("y-full", 0.25, GREY, PILLOW_GREY, 0.0),
-    ):
-        start = Step((), rarity)
-        for more, exact in ((Step(), weights), (to_levels, fixed)):
-            right, swapped = (_luma(each, offset, more is to_levels) for each in (exact, exact[::-1]))
-            yield Colour(protocol, start + more, right, right)
-            yield Colour(protocol, start + bgr + more, swapped, swapped)
-        right, swapped = _luma(weights, offset), _luma(weights[::-1], offset)
-        yield Colour(protocol, start + step(_ONE_BGR, 1.5), swapped, right)
-    yield Colour("rgb", step(_ONE_BGR, 1.0), lambda image: image[::-1], _rgb)
-    bt709 = step("BT.709 weights (scikit-image's rgb2gray)", 1.0)
-    for steps, weights in (
-        (bt709, BT709),
-        (bt709 + bgr, BT709[::-1]),
-        (step("mean of the channels as grey", 1.5), np.full(3, 1 / 3)),
-    ):
-        yield Colour("y-full", steps, _luma(weights), _luma(weights))
-
-
-_ONE_BGR = "restored image read as BGR, clean as RGB"
-COLOURS = tuple(_colours())
-
-
-# ---------------------------------------------------------------- crops
-
-_BORDERS = {
-    4: 0.75,
-    2: 1.0,
-    3: 1.0,
-    8: 1.0,
-    1: 1.25,
-    6: 1.25,
-    10: 1.25,
-    5: 1.5,
-    12: 1.5,
-    16: 1.5,
-    20: 1.5,
-    32: 1.5,
-}
-_CENTRED = {16: 0.75, 8: 1.0, 4: 1.25, 32: 1.25, 64: 1.25}
-_FROM_CORNER = {8: 1.25, 16: 1.25, 4: 1.25, 2: 1.5, 3: 1.5, 32: 1.25, 64: 1.25}
-
-
-def crops(height: int, width: int, rarest: float) -> list[Crop]:
-    """List the parts of an image that scripts keep, each once; parts that would be empty are left out."""
-    found: dict[tuple[int, int, int, int], list[Step]] = {}
-    for cut, (top, bottom), (left, right) in _cuts(height, width):
-        if cut.rarity <= rarest and top < bottom and left < right:
-            found.setdefault((top, bottom, left, right), []).append(cut)
-    return [
-        Crop(slice(top, bottom), slice(left, right), tuple(sorted(steps, key=lambda each: each.rarity)))
-        for (top, bottom, left, right), steps in found.items()
-    ]
-
-
-_Kept = tuple[int, int]
-
-
-def _cuts(height: int, width: int) -> Iterator[tuple[Step, _Kept, _Kept]]:
-    """Yield each step with the first and the last-but-one row and column that it keeps."""
-    yield Step(), (0, height), (0, width)
-    for border, rarity in _BORDERS.items():
-        yield step(f"{border} px border", rarity), (border, height - border), (border, width - border)
-    for multiple, rarity in _CENTRED.items():
-        kept = [(side % multiple // 2, side - side % multiple + side % multiple // 2) for side in (height, width)]
-        yield step(f"centred multiple of {multiple}", rarity), kept[0], kept[1]
-    for multiple, rarity in _FROM_CORNER.items():
-        kept = [(0, side - side % multiple) for side in (height, width)]
-        yield step(f"multiple of {multiple} from the corner", rarity), kept[0], kept[1]
-    inner = [
-        ((side - min(side, 256)) // 2, (side - min(side, 256)) // 2 + min(side, 256)) for side in (height, width)
-    ]
-    yield step("centre of 256 x 256", 1.5), inner[0], inner[1]
