@@ -113,6 +113,7 @@ def pairs(restored: Array, clean: Array, rarest: float) -> Iterator[Pair]:
         if depth.rarity <= rarest:
             # The same arrays where the files have 8 bits, which tells that nothing changes.
             yield Pair(depth, *((convert(restored), convert(clean)) if deep else (base.restored, base.clean)))
+    del restored, clean  # large, and not needed any more
     yield from _aligned(base, rarest)
     yield from _resized(base, rarest)
 

@@ -65,7 +65,7 @@ def _area(image: Array, height: int, width: int) -> Array:
     """Average the pixels that each new pixel covers, by their covered share, as OpenCV's INTER_AREA does."""
     down, across = (_covered(*sides) for sides in ((height, image.shape[0]), (width, image.shape[1])))
     narrow = np.tensordot(across, image, (1, 1))  # (width, H, 3)
-    averaged: Array = np.tensordot(down, narrow, (1, 1))
+    averaged: Array = np.tensordot(down, narrow, (1, 1)).clip(0, 1)
     return averaged
 
 

@@ -36,8 +36,8 @@ Scores = dict[tuple[str, Variant], float]
 
 CPU = torch.device("cpu")
 MOST_THREADS = 8
-MOST_PIXELS = 16_000_000
-"""How many pixels are worked on at once, unless one image has more: each takes up to about 200 bytes."""
+MOST_PIXELS = 8_000_000
+"""How many pixels are worked on at once, unless one image has more: each takes about 300 bytes."""
 UNUSUAL_PROTOCOL = 0.1
 """The rarity of a protocol is this times its position among those of its metric, which only decides ties."""
 
@@ -199,13 +199,13 @@ def _named(image: str, columns: Mapping[str, LoadedMetric], restored: Image, cle
         for name, loaded in columns.items()
         if min(prepared_size(height, width, loaded.protocol)) >= max(1, loaded.card.minimum_size)
     }
-    (scored,) = score(images.to_tensor([restored]), [Sample(restored, clean)], fitting, CPU)
-    if scored.failures:
-        raise RestorebenchError(f"{image}: {'; '.join(map(str, scored.failures.values()))}")
+    batch, sample = images.to_tensor([restored]), Sample(restored, clean)
     found: Scores = {}
     for name, loaded in fitting.items():
-        value = scored.values[name]
-        if value is not None:
+        (scored,) = score(batch, [sample], {name: loaded}, CPU)  # one at a time, as all together hold many copies
+        if scored.failures:
+            raise RestorebenchError(f"{image}: {scored.failures[name]}")
+        if (value := scored.values[name]) is not None:
             place = [each.name for each in loaded.card.protocols].index(loaded.protocol.name)
             found[loaded.card.name, Variant(loaded.protocol.name, (), (), UNUSUAL_PROTOCOL * place)] = value
     return found
