@@ -1,8 +1,8 @@
 """restorebench: compare image restoration methods per degradation.
 
-Importing this package is cheap and provides everything that a plugin needs. `run`, `score`, `plot`, `restore`,
-`detect`, `degrade`, `calibrate`, `discover` (find the plugins) and `synthesisers` are imported when they are first
-used.
+Importing this package is cheap and provides everything that a plugin needs. The functions of the commands, such as
+`run`, `score`, `compare`, `explain`, `plot` and `restore`, and `discover` (find the plugins) and `synthesisers`
+are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from restorebench.contract.cards import (
     Stage,
     Tiling,
     Training,
+    Variant,
     resolve,
 )
 from restorebench.contract.errors import (
@@ -96,6 +97,7 @@ __all__ = [
     "Training",
     "UnknownName",
     "UnreadableImage",
+    "Variant",
     "WeightFile",
     "components",
     "composite",
@@ -106,7 +108,8 @@ __all__ = [
 
 _LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.commands.images")
 _LATE |= {"compare": "restorebench.commands.comparing", "diff": "restorebench.commands.differing"}
-_LATE |= {"plot": "restorebench.commands.plotting", "read_records": "restorebench.tables.reading"}
+_LATE |= {"explain": "restorebench.commands.explaining", "plot": "restorebench.commands.plotting"}
+_LATE |= {"read_records": "restorebench.tables.reading"}
 _LATE |= dict.fromkeys(("compare_table", "rank_table"), "restorebench.tables.tidy")
 _LATE |= {"score": "restorebench.commands.scores", "calibrate": "restorebench.commands.calibration"}
 _LATE |= {"discover": "restorebench.contract.catalog", "synthesisers": "restorebench.toolbox.synthesis"}

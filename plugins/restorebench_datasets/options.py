@@ -29,6 +29,9 @@ class Paired(PluginOptions):
     clean_crop: Literal["centre"] | None = Field(
         None, description="`centre` cuts clean images that are larger down to their degraded partner's size"
     )
+    sizes: Literal["equal", "any"] = Field(
+        "equal", description="`any` also pairs images of two sizes, which `explain` alone can score"
+    )
     crop: Crop = None
 
     @model_validator(mode="after")
@@ -37,6 +40,8 @@ class Paired(PluginOptions):
             raise ValueError("`degraded` and `clean` go together: give both folders")
         if (self.path is None) == (self.degraded is None):
             raise ValueError("give either `path`, or `degraded` and `clean`")
+        if self.sizes == "any" and self.clean_crop is not None:
+            raise ValueError("`clean_crop` makes sizes equal, so `sizes: any` has no meaning beside it; give one")
         if self.task is not None and self.path is not None:
             raise ValueError("`task` goes with `degraded` and `clean`; under `path` the folders name the tasks")
         return self

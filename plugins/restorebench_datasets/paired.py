@@ -149,7 +149,9 @@ def _pairs(options: Paired, task: str) -> list[Pair]:
     for stem, clean_stem in partners.items():
         size, clean_size = known_sizes[degraded[stem]], known_sizes[clean[clean_stem]]
         cut = size != clean_size and _has_centre(clean_size, size)
-        if size != clean_size and not (cut and options.clean_crop):
+        if size != clean_size and options.sizes == "any":
+            cut = False
+        elif size != clean_size and not (cut and options.clean_crop):
             unequal.append(
                 f"{degraded[stem].name} {size[0]} x {size[1]} against {clean_size[0]} x {clean_size[1]}"
             )

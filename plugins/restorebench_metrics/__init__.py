@@ -44,11 +44,13 @@ def restorebench_metrics() -> list[MetricInfo]:
     shadow = {"tasks": ("shadowed",), "needs_map": "matte", **decibels}
     low_light = {"tasks": ("low-light",), "ranks": False, **decibels}
     clean = {"tasks": (CLEAN,), "higher_is_better": False, "ranks": False, "decimals": 3}
+    psnr = {"protocols": protocols.PSNR, "variants": "restorebench_metrics.variants:psnr", **decibels}
     ssim = {"protocols": protocols.SSIM, "minimum_size": 11, "citation": WANG}
+    ssim |= {"variants": "restorebench_metrics.variants:ssim"}
     ms_ssim = {"protocols": protocols.MS_SSIM, "minimum_size": 161, "citation": WANG_SCALES}
     aligned = "PSNR after scaling to the mean grey of the ground truth, which a restorer does not know"
     return [
-        _pixels("psnr", "Peak signal-to-noise ratio", "psnr:load", protocols=protocols.PSNR, **decibels),
+        _pixels("psnr", "Peak signal-to-noise ratio", "psnr:load", **psnr),
         _pixels("ssim", "Structural similarity", "ssim:load", **ssim),
         _pixels("ms-ssim", "Structural similarity over five scales", "ms_ssim:load", **ms_ssim),
         _lpips("lpips", "alex", "AlexNet", minimum_size=31),

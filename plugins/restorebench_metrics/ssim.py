@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,52 +69,61 @@ def similarity(restored: Tensor, clean: Tensor, window: Window) -> tuple[Tensor,
     batch, channels, height, width = restored.shape
     if min(height, width) < len(window.taps):
         raise ValueError(f"{height} x {width} px is smaller than the window of {len(window.taps)} px")
-    buffers = _Buffers(window, height, width)
+    strips = Strips(window, height, width)
     planes = zip(restored.double().flatten(0, 1).numpy(), clean.double().flatten(0, 1).numpy(), strict=True)
-    means = torch.tensor([_plane(one, other, buffers) for one, other in planes], dtype=torch.float64)
+    means = torch.tensor([_plane(one, other, strips) for one, other in planes], dtype=torch.float64)
     return means[:, 0].view(batch, channels), means[:, 1].view(batch, channels)
 
 
-class _Buffers:
-    """Buffers that all planes of one call share, as allocating memory would take as long as the arithmetic."""
+class Strips:
+    """A filter for pairs of planes of one size, strip by strip.
+
+    All pairs share its buffers, as allocating memory would take as long as the arithmetic.
+    """
 
     def __init__(self, window: Window, height: int, width: int) -> None:
         self.halo = len(window.taps) - 1
         self.scale = window.variance_scale
-        self.band = _band(window.taps)
-        rows, columns = _round_up(min(height - self.halo, STRIP)), _round_up(width - self.halo)
-        self.maps = np.zeros((4, rows + self.halo, columns + self.halo))
-        self.once = np.empty((4, rows, columns + self.halo))
-        self.twice = np.empty((4, columns, rows))
+        self._height, self._width = height - self.halo, width - self.halo
+        self._band = _band(window.taps)
+        rows, columns = _round_up(min(self._height, STRIP)), _round_up(self._width)
+        self._maps = np.zeros((4, rows + self.halo, columns + self.halo))
+        self._once = np.empty((4, rows, columns + self.halo))
+        self._twice = np.empty((4, columns, rows))
 
-    def filter(self) -> Array:
-        """Filter the maps along both axes; the result is transposed, which does not affect a mean."""
-        _filter_rows(self.maps, self.band, self.once)
-        _filter_rows(self.once.transpose(0, 2, 1), self.band, self.twice)
-        return self.twice
+    def filtered(self, x: Array, y: Array) -> Iterator[tuple[int, Array]]:
+        """Yield the first row of each strip, and its filtered (a, b, a^2, b^2) with a = x + y and b = x - y.
+
+        x, y: (height, width) float64. Of both sides, the halo is left out. A strip is (4, columns, rows), thus
+        transposed, which does not affect a mean; the next one overwrites it.
+        """
+        halo, maps = self.halo, self._maps
+        for top in range(0, self._height, STRIP):
+            rows = min(STRIP, self._height - top)
+            fill = maps[:, : rows + halo, : self._width + halo]
+            maps[:, rows + halo :] = 0  # a NaN of the previous strip must not reach this one
+            np.add(x[top : top + rows + halo], y[top : top + rows + halo], out=fill[0])
+            np.subtract(x[top : top + rows + halo], y[top : top + rows + halo], out=fill[1])
+            np.multiply(fill[:2], fill[:2], out=fill[2:])
+            _filter_rows(maps, self._band, self._once)
+            _filter_rows(self._once.transpose(0, 2, 1), self._band, self._twice)
+            yield top, self._twice[:, : self._width, :rows]
 
 
-def _plane(x: Array, y: Array, buffers: _Buffers) -> tuple[float, float]:
+def _plane(x: Array, y: Array, strips: Strips) -> tuple[float, float]:
     """Return the mean index and contrast-structure of two (H, W) planes.
 
     With a = x + y and b = x - y, mu the filtered mean and v the filtered variance, the index is
     (mu_a^2 - mu_b^2 + 2 C1) (v_a - v_b + 2 C2) / ((mu_a^2 + mu_b^2 + 2 C1) (v_a + v_b + 2 C2)):
     the paper's equation 13 with four filtered maps instead of five, and fewer products.
     """
-    halo, maps = buffers.halo, buffers.maps
-    height, width = x.shape[0] - halo, x.shape[1] - halo
     index = contrast = 0.0
-    for top in range(0, height, STRIP):
-        rows = min(STRIP, height - top)
-        fill = maps[:, : rows + halo, : width + halo]
-        maps[:, rows + halo :] = 0  # a NaN of the previous strip must not reach this one
-        np.add(x[top : top + rows + halo], y[top : top + rows + halo], out=fill[0])
-        np.subtract(x[top : top + rows + halo], y[top : top + rows + halo], out=fill[1])
-        np.multiply(fill[:2], fill[:2], out=fill[2:])
-        luminance, structure = _terms(buffers.filter()[:, :width, :rows], buffers.scale)
+    for _, filtered in strips.filtered(x, y):
+        luminance, structure = _terms(filtered, strips.scale)
         index += float(np.vdot(luminance, structure))
         contrast += float(structure.sum())
-    return index / (height * width), contrast / (height * width)
+    positions = (x.shape[0] - strips.halo) * (x.shape[1] - strips.halo)
+    return index / positions, contrast / positions
 
 
 def _terms(filtered: Array, variance_scale: float) -> tuple[Array, Array]:

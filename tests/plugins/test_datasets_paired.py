@@ -241,6 +241,20 @@ def test_clean_images_are_cut_to_their_partner_only_when_told(tmp_path: Path) ->
         assert sample.degraded.shape == (4, 4, 3)
 
 
+def test_pairs_of_two_sizes_are_kept_when_told(tmp_path: Path) -> None:
+    save(tmp_path / "hazy" / "LQ" / "a.png", size=(4, 4))
+    save(tmp_path / "hazy" / "GT" / "a.png", size=(7, 6))
+    assert "a.png 4 x 4 against 7 x 6" in error(Paired(path=tmp_path), "hazy")
+    options = Paired(path=tmp_path, sizes="any")
+    (info,) = paired.index(options, request("hazy"))
+    assert (info.height, info.width) == (4, 4)
+    sample = paired.load(options, request("hazy"))[0]
+    assert sample.clean is not None
+    assert (sample.degraded.shape, sample.clean.shape) == ((4, 4, 3), (7, 6, 3))
+    with pytest.raises(ValueError, match="`sizes: any` has no meaning"):
+        Paired(path=tmp_path, sizes="any", clean_crop="centre")
+
+
 @pytest.mark.parametrize("size", [(5, 8), (6, 6), (7, 8)])
 def test_clean_images_without_a_common_centre_are_named(tmp_path: Path, size: tuple[int, int]) -> None:
     save(tmp_path / "hazy" / "LQ" / "a.png", size=(6, 8))

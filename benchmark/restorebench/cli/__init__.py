@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from restorebench.cli import calibrating, comparing, differing, images, information, plotting, runs
+from restorebench.cli import (
+    calibrating,
+    comparing,
+    differing,
+    explaining,
+    images,
+    information,
+    plotting,
+    runs,
+)
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
 
@@ -40,7 +49,7 @@ def _everywhere(
     pass
 
 
-for module in (runs, comparing, differing, plotting, images, calibrating, information):
+for module in (runs, comparing, differing, plotting, images, explaining, calibrating, information):
     module.register(app)
 
 _FIXABLE_BY_USER = {

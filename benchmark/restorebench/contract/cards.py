@@ -96,6 +96,21 @@ class ScoringProtocol:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A convention of published scripts that is not a protocol of a metric: a protocol, and what departs from it.
+
+    protocol: the name of the nearest protocol. preparation: in words, how the images are prepared otherwise, such
+    as `4 px border`. formula: in words, how the score is computed otherwise, such as `7x7 uniform window`. rarity:
+    about 1 for a departure that many scripts share, more for an unusual one; those of several departures add up.
+    """
+
+    protocol: str
+    preparation: tuple[str, ...]
+    formula: tuple[str, ...]
+    rarity: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """The fields of every card. `name` is unique and in kebab-case; raise `version` when outputs change.
@@ -189,6 +204,10 @@ class MetricInfo(Card):
     false if the metric is shown but must not rank restorers, for example because it uses the ground truth.
     unavailable() -> str: why it cannot run here ("" if it can); called during planning, so it must not import
     torch.
+
+    variants(restored, clean, rarest) -> Iterable[tuple[Variant, float]]: for `explain`, the scores of one pair
+    under variants of at most that rarity. Both images are (H, W, 3) float32 of one size, and must not be modified.
+    Every pair has the same variants, but for those that it is too small for. Several threads call it at once.
     """
 
     higher_is_better: bool
@@ -201,6 +220,7 @@ class MetricInfo(Card):
     needs_map: str | None = None
     ranks: bool = True
     unavailable: Reference | None = None
+    variants: Reference | None = None
 
     def protocol(self, name: str) -> ScoringProtocol | None:
         """Return the protocol of that name, or None if this metric does not have it."""

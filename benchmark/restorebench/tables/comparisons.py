@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from restorebench.contract.tasks import CLEAN
-from restorebench.tables import leaderboard, pairwise, resampling, tidy
+from restorebench.tables import bootstrap, leaderboard, pairwise, tidy
 from restorebench.tables.board import Board, Column, Family
+from restorebench.tables.bootstrap import Array
 from restorebench.tables.families import Contest, Scores, Verdict, verdicts
-from restorebench.tables.resampling import Array
 from restorebench.tables.scored import ScoredCell
 from restorebench.tables.tidy import PAIR_COLUMNS, pair_rows
 
@@ -26,7 +26,7 @@ PROCEDURE = {
     "method": "studentised bootstrap of the greatest statistic over all pairs of a family, stepping down",
     "unit": "scene",
     "level": pairwise.LEVEL,
-    "draws": resampling.DRAWS,
+    "draws": bootstrap.DRAWS,
     "fewest_scenes": pairwise.MIN_SCENES,
 }
 """How the rows were compared, for the manifest."""

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from restorebench.tables import groups, pairwise, resampling
+from restorebench.tables import bootstrap, groups, pairwise
+from restorebench.tables.bootstrap import Array
 from restorebench.tables.pairwise import Compared, PairedRows, Pairs, Stratum
-from restorebench.tables.resampling import Array
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Verdict:
 
 
 def verdicts(
-    contests: Sequence[Contest], level: float = pairwise.LEVEL, draws: int = resampling.DRAWS
+    contests: Sequence[Contest], level: float = pairwise.LEVEL, draws: int = bootstrap.DRAWS
 ) -> list[Verdict]:
     """Compare the rows of every contest. Contests over the same scenes share one set of draws."""
     pairs = [_pairs(contest) for contest in contests]

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import betaincinv, stdtrit
 
-from restorebench.tables import resampling
-from restorebench.tables.resampling import Array
+from restorebench.tables import bootstrap
+from restorebench.tables.bootstrap import Array
 
 MIN_SCENES_FOR_INTERVAL = 5
 BOOTSTRAP_FROM = 30
@@ -69,7 +69,7 @@ def average_interval(tasks: Sequence[tuple[Values, Sequence[str]]], level: float
         return None
     if fewest < BOOTSTRAP_FROM or len(names) >= BOOTSTRAP_BELOW:
         return _linearised(sums, counts, fewest, level)
-    return _bootstrapped(resampling.drawn(names), sums, counts, level)
+    return _bootstrapped(bootstrap.drawn(names), sums, counts, level)
 
 
 def _by_scene(tasks: Sequence[tuple[Values, Sequence[str]]]) -> tuple[tuple[str, ...], Array, Array]:

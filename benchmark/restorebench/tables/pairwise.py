@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from restorebench.tables import resampling, ties
-from restorebench.tables.resampling import Array
+from restorebench.tables import bootstrap, ties
+from restorebench.tables.bootstrap import Array
 
 MIN_SCENES = 6
 """Below this many scenes nothing is compared."""
@@ -118,7 +118,7 @@ def pairs_with(row: int, rows: int) -> Pairs:
     return np.array([[number, row] for number in others], dtype=np.int64).reshape(-1, 2)
 
 
-def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = resampling.DRAWS) -> list[Compared]:
+def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = bootstrap.DRAWS) -> list[Compared]:
     """Compare the pairs of every family. Strata over the same scenes share one set of draws.
 
     The draws depend on the names of the scenes alone: neither the order of rows or scenes nor the number of images
@@ -141,7 +141,7 @@ def compare(families: Sequence[PairedRows], level: float = LEVEL, draws: int = r
     tests = [_Test(family, parts, level, draws) for family in families]
     sets = dict.fromkeys(stratum.scenes for stratum in parts)
     wide = sum(map(len, sets)) + 2 * sum(len(part.difference) for part in parts.values())
-    for drawn in resampling.in_portions(sets, draws, max(_NUMBERS // max(wide, 1), 1)):
+    for drawn in bootstrap.in_portions(sets, draws, max(_NUMBERS // max(wide, 1), 1)):
         moves = {stratum: part.drawn(drawn[stratum.scenes]) for stratum, part in parts.items()}
         for test in tests:
             test.add(moves)

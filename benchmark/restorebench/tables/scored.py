@@ -9,7 +9,7 @@ import numpy as np
 
 from restorebench.records import OK, Execution, Failure, Key, Record
 from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
-from restorebench.tables.resampling import Array
+from restorebench.tables.bootstrap import Array
 from restorebench.toolbox.synthesis import PERFECT
 
 CAP = PERFECT

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from restorebench.contract.errors import RestorebenchError, nearest
-from restorebench.tables import pairwise, resampling
+from restorebench.tables import bootstrap, pairwise
+from restorebench.tables.bootstrap import Array
 from restorebench.tables.families import Contest, Scores, Verdict, verdicts
 from restorebench.tables.leaderboard import AVERAGE
-from restorebench.tables.resampling import Array
 
 
 def compare_table(
@@ -25,7 +25,7 @@ def compare_table(
     image: str | None = None,
     higher_is_better: bool = True,
     level: float = pairwise.LEVEL,
-    draws: int = resampling.DRAWS,
+    draws: int = bootstrap.DRAWS,
 ) -> pd.DataFrame:
     """Compare every pair of methods, paired by scene, with one error rate per task.
 
@@ -67,7 +67,7 @@ def rank_table(
     image: str | None = None,
     higher_is_better: bool = True,
     level: float = pairwise.LEVEL,
-    draws: int = resampling.DRAWS,
+    draws: int = bootstrap.DRAWS,
 ) -> pd.DataFrame:
     """Rank the methods as far as `compare_table` separates them, best mean first.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restorebench.contract.cards import ScoringProtocol
+from restorebench.contract.cards import ScoringProtocol, Variant, resolve
 from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Metric
 from restorebench.testing.subject import Subject, images_of, largest_difference
@@ -49,6 +49,34 @@ def scores_each_image_alone(subject: Subject) -> None:
             )
 
 
+def offers_usable_variants(subject: Subject) -> None:
+    """Variants name a protocol and departures, keep to a rarity, are numbers, and are the same for every pair."""
+    if subject.card.variants is None:
+        return
+    from restorebench.toolbox.images import from_tensor
+
+    side = max(48, subject.card.minimum_size)
+    clean, noisy = (from_tensor(images_of(subject, side, side, range(2), noise)) for noise in (0.0, 0.1))
+    copies = [image.copy() for image in (*clean, *noisy)]
+    offered = resolve(subject.card.variants)
+    found = [dict(offered(*pair, RAREST)) for pair in zip(noisy, clean, strict=True)]
+    same = all((one == other).all() for one, other in zip((*clean, *noisy), copies, strict=True))
+    subject.hold(same, "`variants` modified its images")
+    subject.hold(found[0].keys() == found[1].keys(), "two pairs of one size must have the same variants")
+    known = {protocol.name for protocol in subject.card.protocols}
+    for variant, value in found[0].items():
+        subject.hold(isinstance(variant, Variant), f"`variants` gave {variant!r}, expected a Variant")
+        subject.hold(variant.protocol in known, f"variant {variant} is of no protocol of the metric")
+        departs = bool(variant.preparation + variant.formula)
+        subject.hold(departs, f"variant {variant} departs from its protocol in nothing")
+        subject.hold(variant.rarity <= RAREST, f"variant {variant} is rarer than the asked {RAREST}")
+        subject.hold(isinstance(value, float), f"variant {variant} scored {value!r}, expected a float")
+
+
+RAREST = 1.5
+"""The rarity up to which variants are checked."""
+
+
 def _prepared(subject: Subject, protocol: ScoringProtocol, noise: float) -> Tensor:
     """Return two images, prepared for the protocol and at least as large as the metric's minimum."""
     from restorebench.toolbox import scoring
@@ -80,4 +108,5 @@ def _scores(subject: Subject, metric: Metric, restored: Tensor, clean: Tensor) -
 CLAIMS = (
     scores_clean_images_best,
     scores_each_image_alone,
+    offers_usable_variants,
 )

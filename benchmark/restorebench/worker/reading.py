@@ -12,9 +12,10 @@ from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Dataset, Sample
 
 
-def read(data: Dataset, number: int) -> Sample:
+def read(data: Dataset, number: int, one_size: bool = True) -> Sample:
     """Read one sample; its images are finite (H, W, 3) float32 of one size, its parameters JSON-ready.
 
+    one_size: False accepts a clean image of another size than the degraded one.
     Values outside [0, 1] are accepted, as a suite may ask a dataset for noise that is not clipped.
 
     Raises:
@@ -26,7 +27,7 @@ def read(data: Dataset, number: int) -> Sample:
     _check_image("degraded", sample.degraded)
     if sample.clean is not None:
         _check_image("clean", sample.clean)
-        if sample.clean.shape != sample.degraded.shape:
+        if one_size and sample.clean.shape != sample.degraded.shape:
             raise ContractViolation(
                 f"the sample's clean image has shape {sample.clean.shape}, the degraded {sample.degraded.shape}"
             )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from restorebench.tables import intervals, resampling
+from restorebench.tables import bootstrap, intervals
 from restorebench.tables.intervals import average_interval, interval
 from restorebench.toolbox.digests import digest
 
@@ -106,7 +106,7 @@ def test_it_takes_percentiles_of_draws_that_depend_on_the_names_of_the_scenes(sc
     images = [(rng.normal(25, 3, 3 * scenes), [*named, *rng.choice(named, 2 * scenes)]) for _ in range(tasks)]
     generator = np.random.Generator(np.random.Philox(int(digest(named), 16)))
     averages = []
-    for picks in generator.integers(scenes, size=(resampling.DRAWS, scenes)).tolist():
+    for picks in generator.integers(scenes, size=(bootstrap.DRAWS, scenes)).tolist():
         times = dict(zip(named, np.bincount(picks, minlength=scenes), strict=True))
         weights = [[times[scene] for scene in held] for _, held in images]
         averages.append(np.mean([np.average(v, weights=w) for (v, _), w in zip(images, weights, strict=True)]))
@@ -115,10 +115,10 @@ def test_it_takes_percentiles_of_draws_that_depend_on_the_names_of_the_scenes(sc
 
 def test_draws_in_portions_are_the_draws_all_at_once():
     scenes = ("b", "a", "c", "d")
-    portions = [portion[scenes] for portion in resampling.in_portions([scenes, ("x", "y")], 50, 7)]
-    (whole,) = resampling.in_portions([scenes], 50, 50)
+    portions = [portion[scenes] for portion in bootstrap.in_portions([scenes, ("x", "y")], 50, 7)]
+    (whole,) = bootstrap.in_portions([scenes], 50, 50)
     np.testing.assert_array_equal(np.concatenate(portions), whole[scenes])
-    (turned,) = resampling.in_portions([scenes[::-1]], 50, 50)
+    (turned,) = bootstrap.in_portions([scenes[::-1]], 50, 50)
     np.testing.assert_array_equal(turned[scenes[::-1]], whole[scenes][:, ::-1])
 
 

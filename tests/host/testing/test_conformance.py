@@ -29,6 +29,7 @@ from restorebench import (
     Task,
     Tiling,
     UnknownName,
+    Variant,
 )
 from restorebench.testing import (
     check_dataset,
@@ -370,6 +371,42 @@ def test_a_metric_that_breaks_the_contract_is_caught(metric, message):
         load=lambda options, runtime, protocol: metric,
         higher_is_better=True,
         protocols=(ScoringProtocol("rgb", "As it is"),),
+    )
+    with pytest.raises(ContractViolation, match=message):
+        check_metric(card)
+
+
+def _one(**fields):
+    return Variant(**{"protocol": "rgb", "preparation": ("cut",), "formula": (), "rarity": 1.0, **fields})
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        (lambda restored, clean, rarest: [(_one(protocol="y"), 1.0)], "is of no protocol of the metric"),
+        (lambda restored, clean, rarest: [(_one(preparation=()), 1.0)], "departs from its protocol in nothing"),
+        (lambda restored, clean, rarest: [(_one(rarity=9.0), 1.0)], "is rarer than the asked 1.5"),
+        (lambda restored, clean, rarest: [(_one(), restored.mean())], "expected a float"),
+        (lambda restored, clean, rarest: [(_one(), float(restored.sort() is None))], "modified its images"),
+        (
+            lambda restored, clean, rarest: [(_one(preparation=(str(clean.mean()),)), 1.0)],
+            "must have the same variants",
+        ),
+        (lambda restored, clean, rarest: [("rgb, cut", 1.0)], "expected a Variant"),
+    ],
+    ids=["protocol", "departs", "rare", "float32", "writes", "varies", "text"],
+)
+def test_variants_that_break_the_contract_are_caught(variants, message):
+    card = MetricInfo(
+        name="breach",
+        version="1",
+        summary="Breaks.",
+        load=lambda options, runtime, protocol: (
+            lambda restored, clean: (restored - clean).square().mean((1, 2, 3))
+        ),
+        higher_is_better=False,
+        protocols=(ScoringProtocol("rgb", "As it is"),),
+        variants=variants,
     )
     with pytest.raises(ContractViolation, match=message):
         check_metric(card)
