@@ -212,7 +212,7 @@ def _document(captions: Mapping[str, str], lines: int, lacking: Mapping[str, str
     """
     height = max(210, 80 + 6 * lines)
     parts = [
-        "% Compile with pdflatex, xelatex or lualatex. To use a table in a paper, \\input its file; see there.",
+        "% Compile with pdflatex. To use a table in a paper, \\input its file; see there.",
         "\\documentclass{article}",
         f"\\usepackage[paperwidth=297mm,paperheight={height}mm,margin=15mm]{{geometry}}",
         "\\usepackage{booktabs}",

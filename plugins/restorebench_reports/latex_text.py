@@ -20,32 +20,36 @@ _SPECIAL = {
     **{each: f"{{{each}}}" for each in "[]*"},  # after a line end they would be its argument
 }
 _JOINED = "-',"
-"""Two of these in a row would print one other sign."""
-_ACCENTS = frozenset("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328")
-_LETTERS = frozenset("ßøØæÆœŒłŁ")
+"""Two of these in a row would print one other sign; LuaTeX joins them even across an empty group."""
+_ACCENTS = dict(
+    zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327", "`'^~=u.\"rHvc", strict=True)
+)
+_LETTERS = dict(zip("ßøØæÆœŒłŁ", ("ss", "o", "O", "ae", "AE", "oe", "OE", "l", "L"), strict=True))
 
 
 def escaped(text: str) -> str:
-    """Return the source that prints a text in one line.
+    """Return the source that prints a text in one line, in ASCII, for any engine and font.
 
-    Latin letters stay as they are. Other signs beyond ASCII, which standard fonts lack, become their number, such
-    as `U+5B57`.
+    Latin letters with one accent are printed. Other signs beyond ASCII, which standard fonts lack, become their
+    number, such as `U+5B57`.
     """
     flat = unicodedata.normalize("NFC", visible(" ".join(text.split())))
     parts: list[str] = []
     for before, each in zip(["", *flat], flat, strict=False):
-        parts.append("{}" if each == before and each in _JOINED else "")
+        parts.append("{\\kern0pt}" if each == before and each in _JOINED else "")
         parts.append(_one(each))
     return "".join(parts)
 
 
 def _one(each: str) -> str:
-    if each.isascii() or each in _LETTERS:
+    if each.isascii():
         return _SPECIAL.get(each, each)
+    if each in _LETTERS:
+        return f"\\{_LETTERS[each]}{{}}"
     parts = unicodedata.normalize("NFD", each)
     base, marks = parts[0], parts[1:]
     if base.isascii() and base.isalpha() and marks in _ACCENTS:
-        return each
+        return f"\\{_ACCENTS[marks]}{{{base}}}"
     return f"\\texttt{{U+{ord(each):04X}}}"
 
 

@@ -20,6 +20,7 @@ from tests.failing import failure
 from tests.publishing import LPIPS, PSNR, cell_of, publish, samples_of
 
 COMPILER = shutil.which("pdflatex")
+ENGINES = [engine for engine in ("pdflatex", "lualatex", "xelatex") if shutil.which(engine)]
 STEPS = {"identity": 0.0, "low": 1.0, "middle": 2.0, "equal": 2.0, "high": 4.0}
 HOSTILE = {
     "identity": 0.0,
@@ -27,7 +28,7 @@ HOSTILE = {
     "[x] * \\input{/etc/passwd}": 2.0,
     "a--b ''c'' <<d>> ,,e,, ?`f": 3.0,
     'quoted "name" | `tick`': 1.5,
-    "Größe-naïve-Łódź-字-\U0001f600-α": 2.5,
+    "Größe-naïve-łódź-字-\U0001f600-α": 2.5,
     "\u202eevil\x1b[31m\nnew": 0.5,
     "%" * 40: 0.7,
 }
@@ -60,12 +61,12 @@ def marks(text):
     return head, found
 
 
-def compiled(folder, *names):
+def compiled(folder, *names, engine="pdflatex"):
     """Compile documents and return the text of the log."""
     logs = []
     for name in names:
         done = subprocess.run(
-            [COMPILER, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", name],
+            [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", name],
             cwd=folder,
             capture_output=True,
             timeout=120,
@@ -91,9 +92,10 @@ def test_every_line_has_as_many_cells_as_the_table_has_columns(tmp_path, options
             assert columns == 1 + (len(HOSTILE) if options.get("tasks_down") else 5)
 
 
-@pytest.mark.skipif(COMPILER is None, reason="needs pdflatex")
+@pytest.mark.skipif(not ENGINES, reason="needs pdflatex")
 @pytest.mark.parametrize("options", [{}, {"tasks_down": True, "intervals": True}])
-def test_hostile_names_compile_alone_and_in_a_paper(tmp_path, options):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_hostile_names_compile_alone_and_in_a_paper(tmp_path, engine, options):
     tables = publish(tmp_path / "run", rows=HOSTILE)
     written(tmp_path / "tex", tables, **options)
     paper = (
@@ -101,7 +103,7 @@ def test_hostile_names_compile_alone_and_in_a_paper(tmp_path, options):
         "\\begin{table*}\\tiny\\input{leaderboard-psnr_rgb}\\caption{A.}\\end{table*}\\end{document}\n"
     )
     (tmp_path / "tex" / "paper.tex").write_text(paper)
-    log = compiled(tmp_path / "tex", "leaderboard.tex", "paper.tex")
+    log = compiled(tmp_path / "tex", "leaderboard.tex", "paper.tex", engine=engine)
     assert "Missing character" not in log
     if reader := shutil.which("pdftotext"):
         text = subprocess.run(
@@ -110,6 +112,7 @@ def test_hostile_names_compile_alone_and_in_a_paper(tmp_path, options):
         assert "root:" not in text
         assert "\\input{/etc/passwd}" in text.replace(" ", "").replace("\n", "") or options.get("tasks_down")
         assert "U+5B57" in text.replace("\n", "")
+        assert options.get("tasks_down") or "a--b" in text
 
 
 def steps(folder, **more):
@@ -226,6 +229,12 @@ def test_every_printable_sign_of_ascii_prints_itself(tmp_path):
     printed = subprocess.run([reader, "a.pdf", "-"], cwd=tmp_path, capture_output=True, check=True).stdout.decode()
     # A grave accent stands so high that it is read with another line.
     assert sorted("".join(printed.split()).replace("’", "'")) == sorted(text)
+
+
+def test_the_source_is_ascii_and_keeps_one_accent():
+    assert escaped("Größe Łódź ç") == "Gr\\\"{o}\\ss{}e \\L{}\\'{o}d\\'{z} \\c{c}"
+    assert escaped("ǘ字") == "\\texttt{U+01D8}\\texttt{U+5B57}"
+    assert escaped("a--b") == "a-{\\kern0pt}-b"
 
 
 def test_long_headings_are_stacked_and_lose_nothing():
