@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,12 @@ def test_no_function_is_too_long():
         if (length := node.end_lineno - node.lineno + 1) > LONGEST_FUNCTION
     }
     assert too_long == {}
+
+
+def test_the_readme_of_the_host_lists_every_module():
+    listed = set(re.findall(r"^\| `([a-z_/]+)` \|", (ROOT / "benchmark" / "README.md").read_text(), re.MULTILINE))
+    host = ROOT / "benchmark" / "restorebench"
+    there = {path.relative_to(host).with_suffix("").as_posix() for path in host.rglob("*.py")}
+    there = {name for name in there if not Path(name).name.startswith("__")}
+    assert there - listed == set()
+    assert {name for name in listed if not name.endswith("/")} - there == set()
