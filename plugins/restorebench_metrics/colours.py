@@ -50,7 +50,7 @@ def _rgb(image: Array) -> Array:
 def _colours() -> Iterator[Colour]:
     """Yield the colour spaces, the usual ones first."""
     yield Colour("rgb", Step(), _rgb, _rgb)
-    bgr, to_levels = step("BGR read as RGB", 0.75), step("luma rounded to 8 bits", 0.5)
+    bgr, to_levels = step("BGR read as RGB", 0.75), step("luma rounded to 8 bits", 0.25)
     for protocol, rarity, weights, fixed, offset in (
         ("y", 0.05, STUDIO, STUDIO, STUDIO_OFFSET),
         ("y-full", 0.25, GREY, PILLOW_GREY, 0.0),

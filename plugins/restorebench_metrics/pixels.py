@@ -96,7 +96,7 @@ _ALIGNMENTS: tuple[tuple[Step, Align], ...] = (
 )
 _FINISHES: tuple[tuple[Step, Callable[[Array], Array]], ...] = (
     (Step(), lambda image: image.clip(0, 1)),
-    (step("then rounded", 0.25), rounded),
+    (step("then rounded", 0.1), rounded),
     (step("then cut off to 8 bits", 0.75), _cut_off),
     (step("not clipped", 0.75), lambda image: image),
 )
@@ -128,7 +128,7 @@ def _aligned(base: Pair, rarest: float) -> Iterator[Pair]:
                 yield Pair(alignment + more, finish(aligned), base.clean)
 
 
-_SIDES = ((256, 0.25), (512, 1.25), (128, 1.25))
+_SIDES = ((256, 0.25), (512, 1.0), (128, 1.0))
 
 
 def _resized(base: Pair, rarest: float) -> Iterator[Pair]:

@@ -109,7 +109,7 @@ def _ranges(x: Array, y: Array) -> list[Range]:
         Range(step("data range 2 on images in 0..1", 1.0), 2.0),
         Range(step("data range 2 on images in -1..1", 1.25), 2.0, signed=True),
         Range(step("data range 1 on images in -1..1", 1.25), 1.0, signed=True),
-        Range(step("data range of the clean image", 1.25), of_y),
+        Range(step("data range of the clean image", 1.0), of_y),
         Range(step("data range of the restored image", 1.5), of_x),
         Range(step("larger data range of the two images", 1.5), max(of_x, of_y)),
     ]

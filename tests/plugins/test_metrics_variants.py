@@ -11,7 +11,7 @@ from skimage import data
 
 from tests.scripts import SCRIPTS
 
-RAREST = 2.1
+RAREST = 1.85
 
 
 @functools.cache

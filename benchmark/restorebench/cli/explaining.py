@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import time
@@ -234,7 +235,7 @@ def _one(each: Convention) -> dict[str, Any]:
         "protocol": each.protocol,
         "departures": list(each.departures),
         "rarity": round(each.rarity, 6),
-        "mean": each.mean,
-        "difference": each.difference,
+        "mean": each.mean if math.isfinite(each.mean) else None,
+        "difference": each.difference if math.isfinite(each.difference) else None,
         "also": list(each.also),
     }

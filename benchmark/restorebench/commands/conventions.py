@@ -63,7 +63,7 @@ class Tally:
         """Add the score of an image."""
         self.images += 1
         self.pixels += pixels
-        if math.isinf(value):
+        if in_decibels and math.isinf(value):
             self.equal += 1
             return
         self.total += value

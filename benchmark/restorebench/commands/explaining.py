@@ -20,7 +20,7 @@ from restorebench.worker.jobs import ColumnSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-USUAL, RAREST = 1.0, 2.1
+USUAL, RAREST = 1.0, 1.85
 """The largest rarity of what is computed: of a metric without, and of one with a number to explain."""
 
 Watch = Callable[[int, int], None]

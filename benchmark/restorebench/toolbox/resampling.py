@@ -97,7 +97,7 @@ RESAMPLINGS = (
     Resampling("OpenCV bicubic", partial(_rounded, _BICUBIC), 1.0),
     Resampling("PyTorch bilinear", _BILINEAR, 1.0),
     Resampling("PyTorch bicubic", _BICUBIC, 1.0),
-    Resampling("scikit-image", _scikit_image, 1.0),
+    Resampling("scikit-image", _scikit_image, 0.75),
     Resampling("OpenCV area", partial(_rounded, _area), 1.0),
     Resampling("antialiased bicubic, not rounded", partial(_pillow_floats, _Methods.BICUBIC), 1.25),
     Resampling("antialiased bilinear, not rounded", partial(_pillow_floats, _Methods.BILINEAR), 1.25),
