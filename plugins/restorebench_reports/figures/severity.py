@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,9 @@ def _panels(
     """Return the curves of every task that has several severities, and the rows that were left out of it."""
     scores = image_scores(tables, column)
     scores = scores[scores.kind == "synthetic"]
-    scores = scores.assign(severity=scores["sample"].str.extract(_SEVERITY)[0]).dropna(subset="severity")
+    ends = [re.search(_SEVERITY, sample) for sample in scores["sample"]]
+    scores = scores.assign(severity=[end[1] if end else "" for end in ends])
+    scores = scores[scores.severity != ""]
     panels, lacking = {}, []
     for place in wanted:
         found = scores[(scores.task == place.task) & (scores.dataset == place.dataset)]
