@@ -50,7 +50,7 @@ class Filter:
         """Pad (C, H, W)."""
         half = len(self.window.taps) // 2
         border = ((0, 0), (half, half), (half, half))
-        return np.pad(planes, border, mode=self.padding) if self.padding else planes  # type: ignore[call-overload]
+        return np.pad(planes, border, mode=self.padding) if self.padding else planes  # type: ignore[call-overload]  # mode: a text
 
 
 _SAMPLE = Window(gaussian().taps, sample_covariance=True)

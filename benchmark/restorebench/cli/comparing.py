@@ -11,7 +11,7 @@ import typer
 
 from restorebench.cli import console
 from restorebench.contract.errors import RestorebenchError
-from restorebench.toolbox.cells import guarded, visible
+from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,15 +70,13 @@ def compare(
     """Say which of two methods is better on each task, by how much, and on which images it loses."""
     from restorebench.commands import comparing
 
-    console.check_csv(csv_file)
+    console.check_csv(csv_file, as_json)
     if run is None and table is None:
         raise RestorebenchError("name the folder of a run, such as runs/quickstart, or give --table FILE")
     if run is not None and table is not None:
         raise RestorebenchError("a run and --table are both given; leave one of them out")
     if lower_is_better and table is None:
         raise RestorebenchError("--lower-is-better is for --table; a run knows the direction of its metrics")
-    if csv_file is not None and as_json:
-        raise RestorebenchError("--csv and --json are both given; leave one of them out")
     if table is not None:
         found = comparing.compare_in_table(
             a, b, table, task=task, value=metric or "value", margin=margin, higher_is_better=not lower_is_better
@@ -106,7 +104,7 @@ def _print(found: Comparison) -> None:
     print(visible(f"{found.a} against {found.b}, {column.name}{unit}, {better} is better"))
     several = found.pairs.dataset.nunique() > 1
     rows = [["task", "scenes", "difference", f"{found.level:.0%} interval", "p", "wins", "verdict"]]
-    for row in _rows(found.pairs):
+    for row in console.rows_of(found.pairs):
         rows.append(
             [
                 f"{row['task']} ({row['dataset']})" if several else row["task"],
@@ -138,22 +136,18 @@ def _explained(found: Comparison) -> list[str]:
         lines.append(f"p is corrected for all pairs of {', '.join(found.family)}.")
     lines.append("an interval excludes zero exactly where a difference is shown; it holds for its pair alone.")
     lines.append(f"difference: {found.a} minus {found.b}; wins: share of images on which {found.a} is ahead.")
-    tasks = [row for row in _rows(found.pairs) if not _missing(row["p_board"])]
+    tasks = [row for row in console.rows_of(found.pairs) if not _missing(row["p_board"])]
     if len(tasks) > 1:
         held = [row["task"] for row in tasks if row["separated"] and row["p_board"] <= 1 - found.level]
         shown = ", ".join(held) or "none"
         lines.append(f"corrected for the {len(tasks)} tasks too, a difference is shown on: {shown}.")
     if len(found.images):
         lines.append("the images that differ most:")
-        for image in _rows(found.images):
+        for image in console.rows_of(found.images):
             ahead = found.a if (image["difference"] > 0) == found.column.higher_is_better else found.b
             values = " against ".join(_number(image[side], found.column.decimals) for side in "ab")
             lines.append(f"  {image['task']} / {image['sample']}: {values}, {ahead} ahead")
     return lines
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _missing(value: Any) -> bool:
@@ -179,14 +173,8 @@ def _p(value: float) -> str:
 
 def _texts(pairs: pd.DataFrame) -> list[list[str]]:
     """Lay the pairs out as the cells of a CSV file."""
-    rows = [[_cell(value) for value in row] for row in pairs.itertuples(index=False)]
+    rows = [[console.csv_cell(value) for value in row] for row in pairs.itertuples(index=False)]
     return [list(pairs.columns), *rows]
-
-
-def _cell(value: Any) -> str:
-    if _missing(value):
-        return ""
-    return f"{value:.6f}" if isinstance(value, float) else guarded(str(value))
 
 
 def _plain(found: Comparison) -> dict[str, Any]:

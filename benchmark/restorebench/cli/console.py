@@ -7,12 +7,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from restorebench.contract.errors import RunFolderError
+from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.engine.stopping import Stopped
-from restorebench.toolbox.cells import visible
+from restorebench.toolbox.cells import guarded, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def tell(text: str) -> None:
@@ -44,10 +48,27 @@ def several(names: Sequence[str], what: str, shown: int = 3) -> str:
     return f"{len(names)} {what} ({', '.join(names[:shown])}{more})"
 
 
-def check_csv(path: Path | None) -> None:
-    """Refuse, before any work, a `--csv` file that cannot be written or would replace a file of another kind."""
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame by the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def csv_cell(value: Any) -> str:
+    """Format a value of a frame for CSV: floats with six decimals, nothing for a missing value."""
+    if value is None or value != value:
+        return ""
+    return f"{value:.6f}" if isinstance(value, float) else guarded(str(value))
+
+
+def check_csv(path: Path | None, as_json: bool = False) -> None:
+    """Refuse, before any work, a `--csv` file that cannot be written or would replace a file of another kind.
+
+    as_json: whether `--json` is given; the two exclude each other.
+    """
     if path is None:
         return
+    if as_json:
+        raise RestorebenchError("--csv and --json are both given; leave one of them out")
     if path.is_dir() or (path.exists() and path.suffix.lower() != ".csv"):
         raise RunFolderError(f"--csv {path}: exists and is not a .csv file; give another name")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from restorebench.cli import console
-from restorebench.contract.errors import RestorebenchError
-from restorebench.toolbox.cells import guarded, visible
+from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,15 +35,13 @@ def diff(run_a: RunA, run_b: RunB, csv_file: CsvFile = None, as_json: AsJson = F
     """Say what is different in how two runs were made, and which scores moved by how much because of it."""
     from restorebench.commands import differing
 
-    console.check_csv(csv_file)
-    if csv_file is not None and as_json:
-        raise RestorebenchError("--csv and --json are both given; leave one of them out")
+    console.check_csv(csv_file, as_json)
     found = differing.diff(run_a, run_b)
     if csv_file is not None:
         from restorebench.toolbox.cells import csv_text
 
         rows = found.moved.itertuples(index=False)
-        cells = [list(found.moved.columns), *([_cell(value) for value in row] for row in rows)]
+        cells = [list(found.moved.columns), *([console.csv_cell(value) for value in row] for row in rows)]
         console.write_csv(csv_file, csv_text(cells))
     elif as_json:
         print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
@@ -63,7 +60,7 @@ def _print(found: Difference, run_a: Path, run_b: Path) -> None:
     every = found.unmoved + len(found.moved)
     print(f"{found.unmoved} of {every} scores of a row on a task did not move.")
     if len(found.unexplained):
-        places = [f"{r['row']} on {r['task']}" for r in _rows(found.unexplained)]
+        places = [f"{r['row']} on {r['task']}" for r in console.rows_of(found.unexplained)]
         print(
             visible(
                 f"no difference that is recorded explains {len(places)} of the moves, such as {places[0]}:"
@@ -87,7 +84,7 @@ def _show_causes(causes: Sequence[Cause]) -> None:
 def _by_row(moved: pd.DataFrame) -> list[list[str]]:
     """Lay the moves out with one line per row and column."""
     together: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for move in _rows(moved):
+    for move in console.rows_of(moved):
         together.setdefault((move["row"], move["column"]), []).append(move)
     lines = [["row", "column", "tasks", "mean change", "largest", "on", "because"]]
     for (row, column), moves in together.items():
@@ -108,16 +105,6 @@ def _by_row(moved: pd.DataFrame) -> list[list[str]]:
             ]
         )
     return lines
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return ""
-    return f"{value:.6f}" if isinstance(value, float) else guarded(str(value))
 
 
 def _plain(found: Difference) -> dict[str, Any]:

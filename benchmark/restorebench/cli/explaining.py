@@ -75,9 +75,7 @@ def explain(
     """Score the same images under every protocol and known variant, and say which gives a paper's number."""
     from restorebench.commands import explaining
 
-    console.check_csv(csv_file)
-    if csv_file is not None and as_json:
-        raise RestorebenchError("--csv and --json are both given; leave one of them out")
+    console.check_csv(csv_file, as_json)
     names = options.names(metrics)
     if names == ():
         raise RestorebenchError("--metrics: names none; name one, or leave it out")

@@ -12,7 +12,7 @@ _MACHINE = ("python", "platform", "processor", "cores", "gpus", "device", "engin
 _LONG = 40
 
 
-class Place(NamedTuple):
+class ScorePlace(NamedTuple):
     """A score in the tables: of a row on a task of a dataset, in a column."""
 
     dataset: str
@@ -33,11 +33,11 @@ class Cause:
     what: str
     before: str
     after: str
-    reaches: Callable[[Place], bool]
+    reaches: Callable[[ScorePlace], bool]
 
     @property
-    def recorded_only(self) -> bool:
-        """Whether nothing but the numbers themselves shows that it moves any: what the machine and packages do."""
+    def of_the_machine(self) -> bool:
+        """Whether it is a difference of the machine or of packages, which no digest covers."""
         return self.kind in ("versions", "processor", "machine")
 
 
@@ -52,7 +52,7 @@ def causes(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Cause]:
     ]
 
 
-def _everywhere(place: Place) -> bool:
+def _everywhere(place: ScorePlace) -> bool:
     return True
 
 
@@ -90,11 +90,11 @@ def _of_the_data(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterato
         yield Cause("data", what, _some(befores, 1), _some(afters, 1), _on_tasks(label, frozenset(digests)))
 
 
-def _on_dataset(label: str) -> Callable[[Place], bool]:
+def _on_dataset(label: str) -> Callable[[ScorePlace], bool]:
     return lambda place: place.dataset == label
 
 
-def _on_tasks(label: str, tasks: frozenset[str]) -> Callable[[Place], bool]:
+def _on_tasks(label: str, tasks: frozenset[str]) -> Callable[[ScorePlace], bool]:
     return lambda place: place.dataset == label and place.task in tasks
 
 
@@ -124,11 +124,11 @@ def _rows(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {row_name(cell["restorer"], cell["tell"]): cell for cell in manifest["cells"]}
 
 
-def _on_row(name: str) -> Callable[[Place], bool]:
+def _on_row(name: str) -> Callable[[ScorePlace], bool]:
     return lambda place: place.row == name
 
 
-def _on_rows(names: frozenset[str]) -> Callable[[Place], bool]:
+def _on_rows(names: frozenset[str]) -> Callable[[ScorePlace], bool]:
     return lambda place: place.row in names
 
 
@@ -167,11 +167,11 @@ def _of_the_columns(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iter
             yield Cause("metric", f"code of {name}", _text(before), _text(after), _in_column(name))
 
 
-def _in_columns_of(names: frozenset[str]) -> Callable[[Place], bool]:
+def _in_columns_of(names: frozenset[str]) -> Callable[[ScorePlace], bool]:
     return lambda place: bool(names & set(place.column.split("@")))
 
 
-def _in_column(name: str) -> Callable[[Place], bool]:
+def _in_column(name: str) -> Callable[[ScorePlace], bool]:
     return lambda place: place.column == name
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench.commands.causes import Cause, Place, causes
+from restorebench.commands.causes import Cause, ScorePlace, causes
 from restorebench.contract.errors import RunFolderError
 from restorebench.tables.reading import PublishedRun, read_run
 
@@ -83,7 +83,7 @@ def _difference(first: PublishedRun, second: PublishedRun, found: Sequence[Cause
             if row is None:
                 unmoved += 1
                 continue
-            reasons = _reasons(Place(*where, column), found)
+            reasons = _reasons(ScorePlace(*where, column), found)
             guilty += [cause for cause in reasons if cause not in guilty]
             rows.append(row | {"because": ", ".join(dict.fromkeys(cause.kind for cause in reasons))})
     # A protocol or metric that one run lacks moves no score: what it did is in the columns of one run alone.
@@ -104,10 +104,10 @@ def _where(cell: ScoredCell) -> tuple[str, str, str]:
     return cell.facts.dataset, cell.facts.task, cell.facts.name
 
 
-def _reasons(place: Place, found: Sequence[Cause]) -> list[Cause]:
+def _reasons(place: ScorePlace, found: Sequence[Cause]) -> list[Cause]:
     """Return the causes that can have moved a score; the machine and its packages only if there is no other."""
     reaching = [cause for cause in found if cause.reaches(place)]
-    return [cause for cause in reaching if not cause.recorded_only] or reaching
+    return [cause for cause in reaching if not cause.of_the_machine] or reaching
 
 
 def _moved(one: ScoredCell, other: ScoredCell, column: str) -> dict[str, Any] | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restorebench.commands.images import prepared
+from restorebench.commands.scores import suite_of_pairs
 from restorebench.contract.cards import Variant
-from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError, UnknownName, nearest
+from restorebench.contract.errors import RestorebenchError, RunFolderError, UnknownName, nearest
 from restorebench.journal import journal as journals
 from restorebench.plan.plan import Plan, RestorerCell
 from restorebench.records import OK
@@ -59,20 +60,10 @@ def of_folders(
     restored: Path, clean: Path, columns: Sequence[ColumnSpec], pairing: str | None, settings: Settings
 ) -> Iterator[Outputs]:
     """Pair the files of two folders."""
-    for folder in (restored, clean):
-        if not folder.is_dir():
-            raise MissingResource(f"{folder} is not a folder")
-    options = {"degraded": str(restored.absolute()), "clean": str(clean.absolute()), "sizes": "any"}
-    if pairing is not None:
-        options["pairing"] = pairing
-    raw = {
-        "suite": "explain",
-        "tasks": ["noisy"],  # a label only
-        "datasets": [{"name": "paired-folder", "options": options}],
-        "restorers": ["identity"],
-        "metrics": _unique(column.metric for column in columns),
-        "protocols": _unique(column.protocol for column in columns),
-    }
+    metrics = _unique(column.metric for column in columns)
+    protocols = _unique(column.protocol for column in columns)
+    raw = suite_of_pairs("explain", restored, clean, metrics, protocols, pairing)
+    raw["datasets"][0]["options"]["sizes"] = "any"
     with prepared(raw, settings) as (plan, _, _):
         (cell,) = plan.restorer_cells
         yield Outputs(plan, cell, tuple((number, None) for number in range(len(cell.data.samples))))

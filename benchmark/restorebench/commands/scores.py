@@ -66,20 +66,7 @@ def score(
     Raises:
         RestorebenchError: the folders cannot be used, or a metric cannot be computed on their images.
     """
-    for folder in (restored, clean):
-        if not Path(folder).is_dir():
-            raise MissingResource(f"{folder} is not a folder")
-    pair = {"degraded": str(Path(restored).absolute()), "clean": str(Path(clean).absolute())}
-    if pairing is not None:
-        pair["pairing"] = pairing
-    raw = {
-        "suite": "score",
-        "tasks": ["noisy"],  # a label only
-        "datasets": [{"name": "paired-folder", "options": pair}],
-        "restorers": ["identity"],
-        "metrics": list(metrics),
-        "protocols": list(protocols),
-    }
+    raw = suite_of_pairs("score", Path(restored), Path(clean), metrics, protocols, pairing)
     with prepared(raw, settings) as (plan, there, folder):
         _require_all_columns(plan)
         for note in plan.notes:
@@ -93,6 +80,30 @@ def score(
         means={column.name: _known(means[column.name]) for column in plan.columns},
         failures={record.sample: why for record in records if (why := _why_not_scored(record))},
     )
+
+
+def suite_of_pairs(
+    name: str, restored: Path, clean: Path, metrics: Sequence[str], protocols: Sequence[str], pairing: str | None
+) -> dict[str, Any]:
+    """Return a suite that scores the images of one folder against those of another.
+
+    Raises:
+        MissingResource: one of them is no folder.
+    """
+    for folder in (restored, clean):
+        if not folder.is_dir():
+            raise MissingResource(f"{folder} is not a folder")
+    pair = {"degraded": str(restored.absolute()), "clean": str(clean.absolute())}
+    if pairing is not None:
+        pair["pairing"] = pairing
+    return {
+        "suite": name,
+        "tasks": ["noisy"],  # a label only
+        "datasets": [{"name": "paired-folder", "options": pair}],
+        "restorers": ["identity"],
+        "metrics": list(metrics),
+        "protocols": list(protocols),
+    }
 
 
 def _require_all_columns(plan: Plan) -> None:

@@ -16,8 +16,7 @@ from restorebench.tables.build import Tables
 from restorebench.tables.leaderboard import AVERAGE
 from restorebench.toolbox.cells import visible
 
-Place = tuple[str, str]
-"""A task and a dataset."""
+TaskAndDataset = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ def matrix(tables: Tables, column: Column) -> Matrix:
     return Matrix(tuple(titles), tuple(names), tuple(scores))
 
 
-def by_place(tables: Tables) -> dict[Place, dict[str, Mapping[str, Any]]]:
+def by_place(tables: Tables) -> dict[TaskAndDataset, dict[str, Mapping[str, Any]]]:
     """Return the rows of the leaderboard by task and dataset, and by name."""
-    found: dict[Place, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    found: dict[TaskAndDataset, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for row in tables.leaderboard.to_dict("records"):
         found[row["task"], row["dataset"]][row_name(row["restorer"], row["tell"])] = {
             str(key): value for key, value in row.items()
