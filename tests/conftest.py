@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 
 from restorebench import cli
@@ -55,6 +57,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real data: set RESTOREBENCH_SHARED (looked in {folder})")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def same_draws():
+    """Seed the global generators, so that a test draws the same numbers whichever tests ran before it."""
+    random.seed(0)
+    numpy.random.seed(0)
+    if "torch" in sys.modules:  # no test that draws from torch imports it later
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -179,7 +179,8 @@ def test_hoisting_constant_work_changes_nothing():
         bound = bind_unet(unet, given.degraded, times, conditioning)
         for index, time in enumerate(times):
             plain = unet(state, given.degraded, torch.tensor([time]), conditioning)
-            assert torch.allclose(bound(state, index), plain, atol=1e-5)
+            # Sums in another order: over 150 draws at most 1.8e-6 of the largest value, in float32.
+            assert (bound(state, index) - plain).abs().max() < 1e-5 * plain.abs().max()
 
 
 def test_steps_of_a_solver_fit_its_schedule():
