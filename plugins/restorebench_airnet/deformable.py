@@ -14,7 +14,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
 TAPS = 9
 Operator = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -25,6 +24,8 @@ _CHUNK = 4096  # px whose taps are gathered at once; for 64 channels 9 MiB, whic
 
 def by_torchvision(images: Tensor, offset_mask: Tensor, weight: Tensor) -> Tensor:
     """Convolve with torchvision's operator, which is fast on a GPU but uses only one thread on a CPU."""
+    from torchvision.ops import deform_conv2d  # here, because its import takes as long as torch's
+
     # in float32, because half precision has no fractions of a pixel 1000 px from the corner
     single_images, single_offset_mask, single_weight = (each.float() for each in (images, offset_mask, weight))
     offset, mask = single_offset_mask[:, : 2 * TAPS], single_offset_mask[:, 2 * TAPS :].sigmoid()

@@ -14,11 +14,13 @@ from tests.parity.airnet.subjects import SUBJECTS, compare
 from tests.parity.comparing import Fixtures
 
 FIXTURES = Fixtures(Path(__file__).with_name("fixtures"))
-SLOW = {"eval_64x64", "eval_72x56", "eval_128x160", "train_b5"}
+SLOW = {"eval_64x64", "eval_72x56", "train_b5"}
+LARGEST = "eval_128x160"  # takes 40 s and shows what 72 x 56 px shows: left to `python -m tests.parity.airnet`
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SUBJECTS]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SUBJECTS if name != LARGEST],
 )
 def test_agrees_with_the_published_code(name):
     rows = compare(name, FIXTURES)

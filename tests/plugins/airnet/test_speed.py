@@ -37,7 +37,7 @@ def test_the_restorer_uses_the_faster_operator_of_its_device(monkeypatch):
     ("script", "arguments", "rows"),
     [
         ("airnet.py", ["--side", "16", "--runs", "1"], 5),
-        ("large_image.py", ["airnet", "--size", "64", "96", "--whole", "64", "64", "--tile", "48"], 2 + 2),
+        ("large_image.py", ["airnet-compact", "--size", "64", "96", "--whole", "64", "64", "--tile", "48"], 2 + 2),
     ],
 )
 def test_the_measuring_scripts_run(script, arguments, rows):

@@ -101,11 +101,11 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(options, kind):
 @pytest.mark.parametrize("kind", ["restormer", "nafnet", "promptir"])
 @pytest.mark.slow
 def test_guided_networks_learn_a_handful_of_images(options, data, kind):
-    settings = {"iterations": 60, "batch_size": 4, "learning_rate": 3e-3, "rates": {"masa": 1e-3}}
+    settings = {"iterations": 20, "batch_size": 4, "learning_rate": 3e-3, "rates": {"masa": 1e-3}}
     chosen = options(kind, validation={"pairs": data / "pairs"}, validation_images=2, **settings)
     _, entries = go(chosen)
-    assert entries[-1]["validation/gain"] > 8
-    assert images.read_size(chosen.output / "validation" / "60" / "noisy-a.png") == (40, 108)
+    assert entries[-1]["validation/gain"] > 6
+    assert images.read_size(chosen.output / "validation" / "20" / "noisy-a.png") == (40, 108)
 
 
 @pytest.mark.slow
