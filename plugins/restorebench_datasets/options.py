@@ -93,6 +93,16 @@ class Synthetic(PluginOptions):
         return severities
 
 
+def credits_of_photographs(options: Synthetic) -> str:
+    """Name the sources of the embedded photographs; "" for other photographs, whose licence is not known."""
+    if options.clean != "embedded":
+        return ""
+    return (
+        "photographs that come with scikit-image: NASA (astronaut), SpaceX (rocket), Stefan van der Walt"
+        " (chelsea), Rachel Michetti (coffee), Middlebury Stereo Dataset 2014 (motorcycle), Lav Varshney (camera)"
+    )
+
+
 class Unpaired(PluginOptions):
     """The images."""
 

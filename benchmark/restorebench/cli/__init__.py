@@ -16,6 +16,7 @@ from restorebench.cli import (
     images,
     information,
     plotting,
+    publishing,
     runs,
 )
 from restorebench.contract.errors import RestorebenchError
@@ -49,7 +50,7 @@ def _everywhere(
     pass
 
 
-for module in (runs, comparing, differing, plotting, images, explaining, calibrating, information):
+for module in (runs, comparing, differing, plotting, publishing, images, explaining, calibrating, information):
     module.register(app)
 
 _FIXABLE_BY_USER = {

@@ -187,11 +187,14 @@ class DatasetInfo(Card):
 
     `index` reads headers and bytes, but decodes no image and does not import torch. It returns an empty
     sequence if the dataset has no images of the task, and raises MissingResource if the data are absent.
+    credits(options) -> str: whom to name beside images that come from these data, if their licence allows
+    everybody to publish them; "" if not. Without it, `publish` publishes no image of the dataset.
     For the task `clean`, a sample's degraded image is its ground truth; a dataset without ground truth has no
     `clean` samples.
     """
 
     index: Reference
+    credits: Reference | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

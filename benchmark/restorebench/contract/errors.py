@@ -46,6 +46,10 @@ class RunFolderError(RestorebenchError):
     """The run folder cannot be used: not a run, locked by another process, read-only or full."""
 
 
+class PublishedFolderError(RestorebenchError):
+    """A published folder cannot be used: not one, damaged, or of another version."""
+
+
 class DeviceError(RestorebenchError):
     """The requested device is not available."""
 

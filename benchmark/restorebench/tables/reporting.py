@@ -16,11 +16,11 @@ from restorebench.plan.plan import Plan
 from restorebench.records import Failure, Kept, Place
 from restorebench.suite.model import ReportPick
 from restorebench.tables import outcomes
-from restorebench.tables.board import board_of, with_parameters
+from restorebench.tables.board import Board, board_of, with_parameters
 from restorebench.tables.build import Tables, tables_of
 from restorebench.tables.manifest import manifest
 from restorebench.tables.matrix import as_html
-from restorebench.tables.scored import scored_cells
+from restorebench.tables.scored import ScoredCell, scored_cells
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated, validated_options
@@ -54,6 +54,12 @@ class Result:
         return f"<p>{what}</p>{table}<p>Bold: no row was shown to be better on this task.</p>"
 
 
+def scored(plan: Plan, kept: Kept, failed_now: Mapping[Place, Failure] = {}) -> tuple[Board, list[ScoredCell]]:
+    """Return the board of a plan and its cells with what is stored of them. failed_now: as in `report`."""
+    board = with_parameters(board_of(plan), kept.parameters())
+    return board, scored_cells(board, outcomes.gathered(plan, board, kept, failed_now))
+
+
 def report(
     plan: Plan,
     kept: Kept,
@@ -72,8 +78,7 @@ def report(
     Raises:
         BrokenPlugin: a reporter failed; all others have written their files.
     """
-    board = with_parameters(board_of(plan), kept.parameters())
-    cells = scored_cells(board, outcomes.gathered(plan, board, kept, failed_now))
+    board, cells = scored(plan, kept, failed_now)
     tables = tables_of(board, cells, outcomes.detections(plan, kept))
     folder.mkdir(exist_ok=True)
     text = json.dumps(manifest(plan, board, computed_with), indent=2, ensure_ascii=False)

@@ -1,0 +1,156 @@
+"""The commands publish and verify."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restorebench.cli import console, options
+from restorebench.contract.errors import RestorebenchError
+from restorebench.toolbox.cells import visible
+
+if TYPE_CHECKING:
+    from restorebench.publishing.verify import Verification
+
+_MOST_LINES = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(publish)
+    app.command()(verify)
+
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
+To = Annotated[Path, typer.Option("--to", metavar="DIR", help="Where SUITE/VERSION is made.")]
+Incomplete = Annotated[
+    bool,
+    typer.Option(
+        "--incomplete", help="Also publish a run with failures, or one that --limit or --tasks shortened."
+    ),
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Replace what was published under this suite and version.")
+]
+Megabytes = Annotated[
+    float,
+    typer.Option(
+        "--images", metavar="MB", min=0, help="The most that restored images may take; 0 publishes no image."
+    ),
+]
+
+
+def publish(
+    run: Run,
+    to: To = Path("results"),
+    incomplete: Incomplete = False,
+    replace: Replace = False,
+    images: Megabytes = 20.0,
+    plugin: options.Plugin = None,
+) -> None:
+    """Publish a run as a folder of CSV files that others can verify."""
+    from restorebench.publishing.publish import publish as carry_out
+
+    published = carry_out(
+        run,
+        to,
+        incomplete=incomplete,
+        replace_existing=replace,
+        image_megabytes=images,
+        plugins=tuple(plugin or ()),
+    )
+    for note in published.notes:
+        console.tell(f"note: {note}")
+    print(published.folder)
+
+
+Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders that `publish` wrote.")]
+Images = Annotated[
+    int,
+    typer.Option("--images", metavar="K", min=0, help="How many images of each task every row restores again."),
+]
+Full = Annotated[bool, typer.Option("--full", help="Restore every image again.")]
+Word = Annotated[
+    str | None,
+    typer.Option("--word", help="Draw the images with this word instead of a new one, to look at the same again."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")]
+
+
+def verify(
+    folders: Folders,
+    data: options.Data = None,
+    images: Images = 2,
+    full: Full = False,
+    word: Word = None,
+    plugin: options.Plugin = None,
+    device: options.Device = "auto",
+    workers: options.Workers = 1,
+    as_json: Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Verify published folders: files, tables, digests and images. Exit code 3 if anything does not fit."""
+    from restorebench.cli.progress import watching
+    from restorebench.publishing.verify import verify as carry_out
+    from restorebench.suite.settings import Settings
+
+    settings = Settings(device=options.device_of(device), workers=workers, plugins=tuple(plugin or ()))
+    wrong, unreadable, found = False, "", []
+    for folder in folders:
+        with watching(quiet or as_json) as watch:
+            try:
+                done = carry_out(
+                    folder, data=data, images=None if full else images, word=word, settings=settings, watch=watch
+                )
+            except RestorebenchError as error:
+                if len(folders) == 1:
+                    raise
+                console.tell(f"{folder}: {error}")
+                unreadable = str(folder)
+                continue
+        wrong = wrong or bool(done.problems)
+        found.append(_as_json(done))
+        if not as_json:
+            _show(done)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    if unreadable or wrong:
+        raise typer.Exit(3)
+
+
+def _as_json(done: Verification) -> dict[str, Any]:
+    rows = [
+        {"task": each.row[0], "dataset": each.row[1], "row": each.row[2], **asdict(each), "state": str(each.state)}
+        for each in done.rows
+    ]
+    problems = [{**asdict(each), "rows": sorted(each.rows)} for each in done.problems]
+    return {
+        "folder": str(done.folder),
+        "word": done.word,
+        "states": {str(state): count for state, count in done.states.items()},
+        "rows": rows,
+        "problems": problems,
+        "notes": list(done.notes),
+    }
+
+
+def _show(done: Verification) -> None:
+    from restorebench.publishing.verdicts import State
+
+    counted = [f"{count} {state}" for state in reversed(State) if (count := done.states[state])]
+    greatest = max((row.greatest for row in done.rows), default=0.0)
+    print(f"{done.folder}: {len(done.rows)} rows: {', '.join(counted)}; greatest difference {greatest:.6f}")
+    again = [row for row in done.rows if row.state is State.REPRODUCED]
+    if again:
+        images, of = sum(row.images for row in again), sum(row.of for row in again)
+        print(f"  {images} of {of} images were restored again; --word {done.word} draws the same")
+    for note in done.notes:
+        print(f"  note: {visible(note)}")
+    for problem in done.problems[:_MOST_LINES]:
+        print(f"  {visible(str(problem))}")
+    if len(done.problems) > _MOST_LINES:
+        print(f"  and {len(done.problems) - _MOST_LINES} more; --json prints all")

@@ -1,0 +1,172 @@
+"""Images of a published folder restored again, and its saved images scored again, against its records."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from restorebench.journal import journal as journals
+from restorebench.plan.plan import Plan, RestorerCell, TaskData, score_digests
+from restorebench.publishing.layout import image_file
+from restorebench.publishing.recompute import Row
+from restorebench.records import FAILED, OK, Record, row_name
+from restorebench.runner import execute_part
+from restorebench.schedule.stage import Watcher
+from restorebench.suite.settings import Settings
+from restorebench.tables.scored import ScoredCell
+from restorebench.toolbox import images
+from restorebench.worker.jobs import Job
+
+OTHER_INSTRUCTIONS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+"""What makes a processor compute as one without its newest instructions does."""
+
+Where = tuple[str, str]
+"""A dataset and a task."""
+Wanted = Mapping[Where, Collection[str]]
+"""The samples to look at."""
+ImageKey = tuple[Row, str, int]
+"""A row, a sample and a repetition."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What is known of one restored image: its status, why it failed, and its scores by column."""
+
+    status: str
+    reason: str
+    scores: Mapping[str, float]
+    file: Path | None = None
+
+
+class Rerun:
+    """A published suite that is planned again here, and what comes out when parts of it are run.
+
+    rows: the cells, by row, whose digests are the published ones: the same data, weights, options and code.
+    """
+
+    def __init__(self, plan: Plan, rows: Mapping[Row, RestorerCell], settings: Settings, watch: Watcher) -> None:
+        self._plan = plan
+        self.rows = rows
+        self._settings = settings
+        self._watch = watch
+
+    def drawn(self, images_of_each: int | None, word: str) -> Wanted:
+        """Draw images of each task, and all that are restored in one batch with them; None takes every image.
+
+        word: decides which; nobody who does not know it can tell beforehand.
+        """
+        found = {}
+        for data in {(cell.data.label, cell.data.task): cell.data for cell in self.rows.values()}.values():
+            names = [sample.id for sample in data.samples[: data.wanted]]
+            names.sort(key=lambda name: _drawn_by(word, data, name))
+            chosen = set(names if images_of_each is None else names[:images_of_each])
+            found[data.label, data.task] = _with_their_batches(data, chosen)
+        return found
+
+    def restored(self, wanted: Wanted, keep: Path | None = None) -> dict[ImageKey, Image]:
+        """Restore the wanted images again. keep: a folder for the restored images; None keeps none."""
+        suite = self._plan.suite.model_copy(update={"save": "all" if keep else "none", "samples": 0})
+        plan = replace(self._plan, loaded=replace(self._plan.loaded, suite=suite))
+        with _run_folder(keep) as folder:
+            settings = replace(self._settings, out=folder, one_off=True)
+            execute_part(plan, settings, lambda job: _is_wanted(job, wanted), self._watch)
+            return self._outcomes(folder, wanted)
+
+    def with_other_instructions(self, wanted: Wanted) -> dict[ImageKey, Image]:
+        """Restore the wanted images as a processor without the newest instructions does."""
+        before = {name: os.environ.get(name) for name in OTHER_INSTRUCTIONS}
+        os.environ.update(OTHER_INSTRUCTIONS)
+        try:
+            return self.restored(wanted)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+    def scored(self, published: Path) -> dict[ImageKey, Image]:
+        """Score the saved images of a published folder again, against the ground truth that is here."""
+        with _run_folder(None) as folder:
+            wanted: dict[Where, set[str]] = {}
+            with journals.opened(folder) as journal:
+                for cell in self.rows.values():
+                    records = list(_saved(published, cell, folder))
+                    journal.add_records(records, score_digests(self._plan))
+                    names = wanted.setdefault((cell.data.label, cell.data.task), set())
+                    names.update(record.sample for record in records)
+            settings = replace(self._settings, out=folder, scoring_only=True)
+            execute_part(self._plan, settings, lambda job: _is_wanted(job, wanted), self._watch)
+            found = self._outcomes(folder, wanted)
+        return {key: image for key, image in found.items() if image.scores}
+
+    def _outcomes(self, folder: Path, wanted: Wanted) -> dict[ImageKey, Image]:
+        found = {}
+        with journals.opened(folder) as journal:
+            for row, cell in self.rows.items():
+                scores = journal.scores(cell.digest)
+                for (sample, repetition), record in journal.records(cell.digest).items():
+                    if sample in wanted.get((cell.data.label, cell.data.task), ()):
+                        held = scores.get((sample, repetition), {})
+                        named = {column.name: held.get(column.digest) for column in cell.columns}
+                        known = {name: value for name, value in named.items() if value is not None}
+                        file = folder / record.output if record.output else None
+                        found[row, sample, repetition] = Image(record.status, record.reason, known, file)
+        return found
+
+
+def _drawn_by(word: str, data: TaskData, sample: str) -> bytes:
+    return hashlib.sha256(f"{word} {data.label} {data.task} {sample}".encode()).digest()
+
+
+def _with_their_batches(data: TaskData, chosen: Collection[str]) -> set[str]:
+    groups = [{data.samples[number].id for number in group} for group in data.groups]
+    return {name for group in groups if group & set(chosen) for name in group}
+
+
+def _is_wanted(job: Job, wanted: Wanted) -> bool:
+    return bool(set(job.ids) & set(wanted.get((job.cell.dataset.label, job.cell.dataset.task), ())))
+
+
+@contextmanager
+def _run_folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        yield keep
+        return
+    with TemporaryDirectory(prefix="restorebench-verify-") as folder:
+        yield Path(folder) / "run"
+
+
+def _saved(published: Path, cell: RestorerCell, folder: Path) -> Iterator[Record]:
+    """Copy the saved images of a cell into a run folder, and yield their records."""
+    for sample in cell.data.samples[: cell.data.wanted]:
+        for repetition in range(cell.repetitions):
+            name = image_of(cell, sample.id, repetition)
+            if (published / name).is_file():
+                output = str(Path(name).with_suffix(".png"))
+                (folder / output).parent.mkdir(parents=True, exist_ok=True)
+                images.write_png(folder / output, images.read(published / name))
+                yield Record(cell.digest, sample.id, repetition, OK, output=output)
+
+
+def image_of(cell: RestorerCell, sample: str, repetition: int) -> str:
+    """Return the file of a restored image in a published folder."""
+    row = row_name(cell.label, cell.tell)
+    return image_file(cell.data.label, cell.data.task, row, sample, repetition)
+
+
+def published_images(cell: ScoredCell) -> Iterator[tuple[ImageKey, Image]]:
+    """Yield what the published records say of each image of a cell."""
+    outcomes, facts = cell.outcomes, cell.facts
+    for number in range(len(outcomes)):
+        scores = {name: float(values[number]) for name, values in outcomes.scores.items()}
+        known = {name: value for name, value in scores.items() if value == value}
+        status = OK if outcomes.ok[number] else FAILED
+        sample = facts.samples[outcomes.samples[number]].id
+        key = (facts.task, facts.dataset, facts.name), sample, int(outcomes.repetitions[number])
+        yield key, Image(status, str(outcomes.failures.get(number, "")), known)

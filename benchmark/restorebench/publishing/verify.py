@@ -1,0 +1,162 @@
+"""Verify a published folder: its files, its tables, its digests and its images."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from restorebench.contract.catalog import discover
+from restorebench.contract.errors import RestorebenchError
+from restorebench.engine.environment import version
+from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
+from restorebench.publishing.folder import PublishedFolder, read_published
+from restorebench.publishing.layout import IMAGES, MANIFEST, SUITE, against_checksums, read_checksums
+from restorebench.publishing.recompute import Problem, Row, in_words, recompute
+from restorebench.publishing.rerun import Rerun, image_of
+from restorebench.publishing.verdicts import State, Verdict, Verdicts
+from restorebench.records import row_name
+from restorebench.runner import prepare
+from restorebench.schedule.stage import Watcher
+from restorebench.suite import loading
+from restorebench.suite.marked_yaml import read
+from restorebench.suite.settings import Request, Settings
+from restorebench.toolbox import remembered
+
+
+@dataclass(frozen=True)
+class Verification:
+    """rows: the verdicts. problems: everything that does not fit. word: what the images were drawn with.
+
+    notes: what could not be looked at, and why.
+    """
+
+    folder: Path
+    rows: tuple[Verdict, ...]
+    problems: tuple[Problem, ...]
+    word: str
+    notes: tuple[str, ...]
+
+    @property
+    def states(self) -> Counter[State]:
+        """How many rows are in each state."""
+        return Counter(row.state for row in self.rows)
+
+
+def verify(
+    folder: str | Path,
+    *,
+    data: str | Path | None = None,
+    images: int | None = 2,
+    word: str | None = None,
+    settings: Settings = Settings(),
+    watch: Watcher = lambda event: None,
+) -> Verification:
+    """Verify a published folder. What does not fit is in the result; nothing in the folder is changed.
+
+    data: the folder of `${data}`, for suites that need it. images: how many of each task are restored again, by
+    every row; 0 restores none, None all. word: draws the images; by default one that nobody could know before.
+
+    Raises:
+        PublishedFolderError: it is no published folder, or so damaged that it cannot be read.
+        RestorebenchError: the device or a plugin cannot be used.
+    """
+    path, word = Path(folder), word or secrets.token_hex(4)
+    problems = [Problem(name, "", "", "", what) for name, what in against_checksums(path, read_checksums(path))]
+    published, catalog = read_published(path), discover(settings.plugins)
+    verdicts, recomputed = Verdicts(published), recompute(published, catalog)
+    verdicts.recomputed(recomputed)
+    problems += recomputed.problems
+    notes: list[str] = []
+    plan = _plan(published, replace(settings, data=None if data is None else Path(data)), notes)
+    if plan is not None:
+        differing = list(_differing(published, plan))
+        if not _of_another_version(published, differing, notes):
+            problems += differing
+        there = Rerun(plan, _the_same(plan, differing), settings, watch)
+        problems += _images_of_nothing(published, plan)
+        problems += verdicts.compared(there.scored(path), State.RESCORED, there)
+        if images != 0:
+            found = there.restored(there.drawn(images, word))
+            problems += verdicts.compared(found, State.REPRODUCED, there)
+    return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes))
+
+
+def _plan(published: PublishedFolder, settings: Settings, notes: list[str]) -> Plan | None:
+    """Plan the published suite again; None, with a note, if its data or plugins are not here."""
+    about, path = published.manifest, published.path / SUITE
+    shortened = tuple(about["tasks"]) if list(about["tasks"]) != about["suite"].get("tasks") else None
+    request = Request(tasks=shortened, limit=about["limit"])
+    try:
+        with remembered.nothing():
+            loaded = loading.loads(read(path), str(path), path.parent.resolve(), data=settings.data)
+            return prepare(loaded, replace(settings, request=request))
+    except RestorebenchError as error:
+        notes.append(f"no image was looked at: {error}")
+        return None
+
+
+def _differing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
+    """Yield where the suite, planned here, has other digests than the manifest."""
+    about = published.manifest
+    if plan.suite.model_dump(mode="json") != about["suite"] and not plan.roots:
+        yield Problem(SUITE, "", "", "", "is not the suite of the manifest")
+    cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
+    data = {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells}
+    for name, said in about["data"].items():
+        if data.get(name) != said:
+            yield Problem(MANIFEST, name, "images", said, data.get(name) or "not in the suite")
+    columns = {column.name: column.digest or column.unavailable for column in plan.columns}
+    for name, said in about["columns"].items():
+        if columns.get(name) != said:
+            yield Problem(MANIFEST, name, "digest", said, columns.get(name) or "not in the suite")
+    here = {_row(cell): cell.digest for cell in plan.restorer_cells}
+    for facts in published.board.cells:
+        row = facts.task, facts.dataset, facts.name
+        if here.get(row) != facts.digest:
+            found = here.get(row) or "not in the suite"
+            yield Problem(MANIFEST, in_words(row), "digest", facts.digest, found, frozenset({row}))
+    detectors = {(cell.data.task, cell.data.label, cell.label): cell.digest for cell in plan.detector_cells}
+    for detecting in published.board.detector_cells:
+        row = detecting.task, detecting.dataset, detecting.detector
+        if detectors.get(row) != detecting.digest:
+            found = detectors.get(row) or "not in the suite"
+            yield Problem(MANIFEST, f"detector {in_words(row)}", "digest", detecting.digest, found)
+
+
+def _row(cell: RestorerCell) -> Row:
+    return cell.data.task, cell.data.label, row_name(cell.label, cell.tell)
+
+
+def _of_another_version(published: PublishedFolder, differing: list[Problem], notes: list[str]) -> bool:
+    """Tell, with a note, whether digests may differ because another version of the package made them."""
+    said, here = published.manifest["versions"].get("restorebench"), version("restorebench")
+    if not differing or said == here:
+        return False
+    notes.append(
+        f"{len(differing)} digests are not those that restorebench {here} gives, as it was made with {said}; their"
+        " rows were not restored again: install that version to do it"
+    )
+    return True
+
+
+def _the_same(plan: Plan, differing: list[Problem]) -> dict[Row, RestorerCell]:
+    """Return the cells that are run here as they were run when they were published."""
+    other = {row for problem in differing for row in problem.rows}
+    return {_row(cell): cell for cell in plan.restorer_cells if _row(cell) not in other and not cell.skipped}
+
+
+def _images_of_nothing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
+    """Yield the image files that are of no record."""
+    known = {
+        image_of(cell, sample.id, repetition)
+        for cell in plan.restorer_cells
+        for sample in cell.data.samples
+        for repetition in range(cell.repetitions)
+    }
+    for path in sorted((published.path / IMAGES).rglob("*")):
+        name = path.relative_to(published.path).as_posix()
+        if path.is_file() and name not in known:
+            yield Problem(name, "", "", "", "is an image of no record")
