@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from restorebench.commands.images import prepared
+from restorebench.commands.one_off import prepared
 from restorebench.contract.catalog import discover
 from restorebench.contract.errors import MissingResource, RestorebenchError, UnknownName, nearest
 from restorebench.contract.tasks import CLEAN

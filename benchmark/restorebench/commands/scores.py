@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench.commands.images import prepared
+from restorebench.commands.one_off import prepared
 from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.engine.events import Note
 from restorebench.journal import journal as journals
