@@ -51,6 +51,14 @@ def restore(
 ) -> Any:
     """Restore images: an array or several give arrays of the same kind, a file or folder gives PNG files in `out`.
 
+    >>> noisy = np.random.default_rng(0).integers(90, 166, (64, 64, 3), dtype=np.uint8)  # grey, with noise
+    >>> restored = restore(noisy, restorer="classical", tell="task", task="noisy")
+    >>> restored.shape, restored.dtype, bool(restored.std() < noisy.std() / 2)
+    ((64, 64, 3), dtype('uint8'), True)
+    >>> outcome = restore("noisy", "denoised", "classical", tell="task", task="noisy")  # a folder
+    >>> [path.name for path in outcome.files]
+    ['astronaut.png', 'chelsea.png']
+
     source: numpy arrays, (H, W, 3) RGB or (H, W) grey, uint8, uint16 or float32 in [0, 1]: one, or a list of one
     dtype; or a torch tensor (N, 3, H, W), float32 in [0, 1]. The result has the same dtype, in the same order, on
     the same device; results of grey arrays are RGB. Item 0 is restored like a file `0.png` of the same pixels.
@@ -67,27 +75,19 @@ def restore(
         RestorebenchError: the images, the names or the folder `out`, which must be outside `source`, cannot be
             used, or an array could not be restored. Files that were finished before the error stay in `out`.
     """
-    _require_fitting(source, out, restorer, existing)
-    if tell == "task" and task is None:
-        raise RestorebenchError(
-            "to tell the restorer the task, name it: `task` in Python, --task on the command line"
-        )
-    raw = {
-        "suite": "restore",
-        "seed": seed,
-        "tasks": [task or "noisy"],  # a label only, unless the restorer is told it
-        "restorers": [{"name": restorer, "tell": tell, "options": dict(options or {})}],
-        "save": "all",
-        "tile": tile,
-        **({} if tile is None else {"tile_overlap": min(32, tile // 2)}),
-    }
+    _require_fitting(source, out, restorer, existing, untold=tell == "task" and task is None)
+    raw: dict[str, Any] = {"suite": "restore", "seed": seed, "save": "all", "tile": tile}
+    raw["tasks"] = [task or "noisy"]  # a label only, unless the restorer is told it
+    raw["restorers"] = [{"name": restorer, "tell": tell, "options": dict(options or {})}]
+    if tile is not None:
+        raw["tile_overlap"] = min(32, tile // 2)
     if out is None:
         return arrays.restored(raw, settings, watch, Pixels(source))
     return _delivered({**raw, **_unpaired(source)}, settings, watch, Path(source), Path(out), existing)
 
 
-def _require_fitting(source: object, out: object, restorer: str, existing: Existing) -> None:
-    """Refuse files without a folder for results, arrays with one, and no restorer."""
+def _require_fitting(source: object, out: object, restorer: str, existing: Existing, untold: bool) -> None:
+    """Refuse files without a folder for results, arrays with one, no restorer, and no task where it is told."""
     if is_path(source) and out is None:
         raise RestorebenchError(
             "restore: give `out`, the folder for the results of files; only arrays are returned"
@@ -99,6 +99,10 @@ def _require_fitting(source: object, out: object, restorer: str, existing: Exist
         )
     if not restorer:
         raise RestorebenchError("restore: name the restorer, as in restore(image, restorer='airnet-compact')")
+    if untold:
+        raise RestorebenchError(
+            "to tell the restorer the task, name it: `task` in Python, --task on the command line"
+        )
 
 
 def degrade(
@@ -115,6 +119,10 @@ def degrade(
     watch: Watcher = lambda event: None,
 ) -> Outcome:
     """Degrade a clean image or a folder into `out`, as PNG under the same stems, so that they can be scored.
+
+    >>> outcome = degrade("clean", "rainy", "rainy", severity=3)
+    >>> [path.name for path in outcome.files]
+    ['astronaut.png', 'chelsea.png']
 
     A JSON file beside each image records how it was made: the degradation's parameters, and under `made_from` the
     source file, task, preset, options, seed and versions.
@@ -169,6 +177,11 @@ def detect(
     watch: Watcher = lambda event: None,
 ) -> tuple[DetectionRecord, ...]:
     """Name the degradations in images; returns one record each, in order, also if there is one image.
+
+    >>> for found in detect("noisy", "statistics"):
+    ...     print(found.sample, found.labels, round(found.probabilities["noisy"], 2))
+    astronaut ('noisy',) 1.0
+    chelsea ('noisy',) 1.0
 
     source: the path of an image or of a folder, or arrays or a tensor as for `restore`. A record has the `labels`
     found and the `probabilities` by task; if the detector failed on the image, `status` is "failed" and `reason`

@@ -61,6 +61,12 @@ def score(
 ) -> ScoreTable:
     """Score a folder of restored images, from any program, against their ground truth.
 
+    >>> found = score("restored", "clean")
+    >>> {name: round(mean, 2) for name, mean in found.means.items()}
+    {'psnr@rgb': 31.79, 'ssim@rgb': 0.87}
+    >>> [row["sample"] for row in found.rows]
+    ['astronaut', 'chelsea']
+
     pairing: a rule of the dataset `paired-folder` that matches the names of the files; by default, it is found.
 
     Raises:
