@@ -59,6 +59,11 @@ def compare(
 ) -> Comparison:
     """Compare row a with row b of a run, or row a of one run with row b of another.
 
+    >>> found = compare("airnet-compact", "identity", "runs/noisy", task="noisy")
+    >>> print(found.pairs[["task", "difference", "low", "high", "verdict"]].round(2).to_string(index=False))
+     task  difference  low  high               verdict
+    noisy        6.55 5.88  7.23 airnet-compact better
+
     Two rows of one family have the p of their board, which is corrected for all pairs of the family. Rows of two
     families, or of two runs, are a family of their own.
 

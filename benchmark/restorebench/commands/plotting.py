@@ -33,6 +33,10 @@ def plot(
 ) -> dict[str, Any]:
     """Draw a figure of a run, write it to a file if one is named, and return its Vega-Lite specification.
 
+    >>> specification = plot("gains", "runs/noisy", "gains.json")
+    >>> specification["title"]["text"]
+    ['quickstart (version 4): gain over identity in psnr@rgb; 6 images of 6 scenes']
+
     Only the tables of the run are read, so it may come from another machine. file: ends in .svg, .pdf, .png (300
     pixels per inch), .html (interactive; works without a network) or .json (the specification itself, which needs
     no extra). options: those of the kind, such as `{"metric": "ssim", "rows": ["identity", "airnet"]}`; see
