@@ -50,6 +50,10 @@ LowerIsBetter = Annotated[
     bool, typer.Option("--lower-is-better", help="With --table: a smaller value is the better one.")
 ]
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the comparison as CSV.")]
+Page = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page for the web that works without a network."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -64,12 +68,19 @@ def compare(
     table: Table = None,
     lower_is_better: LowerIsBetter = False,
     csv_file: CsvFile = None,
+    page: Page = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which of two methods is better on each task, by how much, and on which images it loses."""
     from restorebench.commands import comparing
 
     console.check_csv(csv_file, as_json)
+    if page is not None:
+        from restorebench.commands import comparison_page
+
+        if csv_file is not None or as_json:
+            raise RestorebenchError(f"--html and {'--json' if as_json else '--csv'} are both given; leave one out")
+        comparison_page.require_page(page)
     if run is None and table is None:
         raise RestorebenchError("name the folder of a run, such as runs/quickstart, or give --table FILE")
     if run is not None and table is not None:
@@ -87,6 +98,9 @@ def compare(
         from restorebench.toolbox.cells import csv_text
 
         console.write_csv(csv_file, csv_text(_texts(found.pairs)))
+    elif page is not None:
+        comparison_page.write_page(found, page)
+        print(visible(str(page)))
     elif as_json:
         print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:
