@@ -17,6 +17,7 @@ from restorebench.cli import (
     information,
     plotting,
     runs,
+    showing,
 )
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
@@ -49,7 +50,7 @@ def _everywhere(
     pass
 
 
-for module in (runs, comparing, differing, plotting, images, explaining, calibrating, information):
+for module in (runs, comparing, showing, differing, plotting, images, explaining, calibrating, information):
     module.register(app)
 
 _FIXABLE_BY_USER = {
