@@ -49,19 +49,16 @@ def show(
     target = None if file is None else Path(file)
     if target is not None:
         _require_drawable(target)
-    wanted = tuple(dict.fromkeys([images] if isinstance(images, str) else images))
+    wanted, named = _each_once(images), _each_once(rows)
     if not wanted:
         raise RestorebenchError("name an image as TASK/SAMPLE")
-    named = tuple(dict.fromkeys([rows] if isinstance(rows, str) else rows))
     if also is not None and Path(also[0]).resolve() == Path(run).resolve():
         raise RestorebenchError(f"{also[0]} is the same run; name {also[1]!r} among its rows instead")
     with opened(Path(run), wanted, settings) as first:
         column = first.column(metric)
         places = [first.place(image) for image in wanted]
         found = first.outputs(places, named, column, restore, watch)
-        others: list[list[Output]] = [[] for _ in wanted]
-        if also is not None:
-            others = _of_another(also, wanted, column, restore, settings, watch)
+        others = _of_another(also, wanted, column, restore, settings, watch) if also else [[] for _ in wanted]
         shown = tuple(
             _side_by_side(first, place, column, mine, theirs)
             for place, mine, theirs in zip(places, found, others, strict=True)
@@ -69,6 +66,10 @@ def show(
     if target is not None:
         write(target, _WRITERS[target.suffix.lower()](shown))
     return shown
+
+
+def _each_once(names: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([names] if isinstance(names, str) else names))
 
 
 def _of_another(
