@@ -1,8 +1,8 @@
 """restorebench: compare image restoration methods per degradation.
 
 Importing this package is cheap and provides everything that a plugin needs. The functions of the commands, such as
-`run`, `score`, `compare`, `explain`, `plot` and `restore`, and `discover` (find the plugins) and `synthesisers`
-are imported when they are first used.
+`run`, `score`, `compare`, `show`, `explain`, `plot` and `restore`, and also `Settings`, `discover` (find the
+plugins) and `synthesisers`, are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -106,9 +106,11 @@ __all__ = [
     "resolve",
 ]
 
-_LATE = dict.fromkeys(("degrade", "detect", "restore", "run"), "restorebench.commands.images")
+_LATE = dict.fromkeys(("degrade", "detect", "restore"), "restorebench.commands.images")
+_LATE |= {"run": "restorebench.commands.running", "Settings": "restorebench.suite.settings"}
 _LATE |= {"compare": "restorebench.commands.comparing", "diff": "restorebench.commands.differing"}
 _LATE |= {"explain": "restorebench.commands.explaining", "plot": "restorebench.commands.plotting"}
+_LATE |= {"show": "restorebench.commands.showing"}
 _LATE |= {"read_records": "restorebench.tables.reading"}
 _LATE |= dict.fromkeys(("compare_table", "rank_table"), "restorebench.tables.tidy")
 _LATE |= {"score": "restorebench.commands.scores", "calibrate": "restorebench.commands.calibration"}

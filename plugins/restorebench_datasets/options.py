@@ -107,3 +107,6 @@ class Unpaired(PluginOptions):
     """The images."""
 
     path: Path = Field(description="one image, or a folder of images")
+    arrays: bool = Field(
+        False, description="whether the images are .npy files instead, (H, W, 3) float32 RGB in [0, 1]"
+    )

@@ -27,18 +27,18 @@ def canonical(task: str) -> str:
     return composite(names)
 
 
-def named_images(path: Path) -> dict[str, Path]:
+def named_images(path: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
     """Map ids to files: all images of a folder, as `list_images` does, or a single file by its stem.
 
     A single file may have any suffix; its content decides whether it is an image.
     """
-    return {path.stem: path} if path.is_file() else list_images(path)
+    return {path.stem: path} if path.is_file() else list_images(path, suffixes)
 
 
-def list_images(folder: Path) -> dict[str, Path]:
+def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
     """Map the relative path without extension of each image below a folder to its file, in sorted order.
 
-    Hidden files and files without the suffix of an image are left out.
+    Hidden files and files without one of the suffixes are left out.
 
     Raises:
         MissingResource: there is no such folder.
@@ -52,7 +52,7 @@ def list_images(folder: Path) -> dict[str, Path]:
     for path in sorted(files_below(folder)):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or path.suffix.lower() not in SUFFIXES:
+        if hidden or path.suffix.lower() not in suffixes:
             continue
         stem = inside.with_suffix("").as_posix()
         if stem in found:
@@ -62,7 +62,7 @@ def list_images(folder: Path) -> dict[str, Path]:
         names = few(path.relative_to(folder).as_posix() for path in twice)
         raise RestorebenchError(f"{folder}: files that differ in their extension only: {names}; keep one of each")
     if not found:
-        raise RestorebenchError(f"{folder}: holds no image ({', '.join(SUFFIXES)})")
+        raise RestorebenchError(f"{folder}: holds no image ({', '.join(suffixes)})")
     return {stem: found[stem] for stem in sorted(found)}
 
 

@@ -90,7 +90,7 @@ def test_the_example_in_python_shows_scores(python, tmp_path):
     noisy = next(row.split() for row in rows if " noisy " in row and " identity " in row)
     assert noisy[1:4] == ["noisy", "identity", "nothing"]
     assert 5 < float(noisy[4]) < 40
-    assert "too few scenes" in answer.stdout and "[4 rows x 16 columns]" in answer.stdout
+    assert "too few scenes" in answer.stdout and "[4 rows x 17 columns]" in answer.stdout
 
 
 @pytest.fixture

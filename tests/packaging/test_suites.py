@@ -77,6 +77,23 @@ def test_every_suite_plans(name, data, catalog):
     assert all(composite(task.split("+")) == task for task in loaded.suite.tasks)  # in the order of the tables
 
 
+def test_a_suite_sets_its_detector_against_a_random_label(data, catalog):
+    plan = build(suites.load("real10", data=data), catalog)
+    assert {cell.tell for cell in plan.restorer_cells if cell.label == "classical"} == {
+        "task",
+        "statistics",
+        "random",
+    }
+    assert {cell.label for cell in plan.detector_cells} == {"statistics", "random"}
+
+
+@pytest.mark.parametrize("name", ["quickstart", "real10"])
+def test_clean_rows_say_what_was_altered(name, data, catalog):
+    plan = build(suites.load(name, data=data), catalog)
+    scored = {cell.data.task: {column.name for column in cell.columns} for cell in plan.restorer_cells}
+    assert {task for task, columns in scored.items() if "altered@rgb" in columns} == {"clean"}
+
+
 def test_the_published_layout_pairs_by_name(data, catalog):
     plan = build(suites.load("daclip-table", data=data), catalog)
     found = {cell.data.task: [sample.id for sample in cell.data.samples] for cell in plan.restorer_cells}

@@ -480,6 +480,42 @@ def test_unpaired_takes_a_single_file(tmp_path: Path) -> None:
     assert len(unpaired.load(options, request("hazy"))) == 1
 
 
+def test_unpaired_reads_arrays_only_where_it_is_told_to(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((3, 5, 3), dtype=np.float32)
+    np.save(tmp_path / "a.npy", values.astype(">f4"))
+    save(tmp_path / "b.png")
+    options = Unpaired(path=tmp_path, arrays=True)
+    (sample,) = unpaired.index(options, request("hazy"))
+    assert (sample.id, sample.height, sample.width) == ("a", 3, 5)
+    degraded = unpaired.load(options, request("hazy"))[0].degraded
+    assert degraded.dtype.isnative
+    np.testing.assert_array_equal(degraded, values)
+    assert [sample.id for sample in unpaired.index(Unpaired(path=tmp_path), request("hazy"))] == ["b"]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 5, 3)), "is float64; expected float32"),
+        (np.zeros((3, 5), np.float32), r"has the shape \(3, 5\); expected \(H, W, 3\)"),
+        (np.zeros((0, 5, 3), np.float32), r"has the shape \(0, 5, 3\)"),
+        (np.array([[[None] * 3]]), "is no whole .npy file of numbers"),
+        (None, "is no whole .npy file of numbers"),
+        (np.full((3, 5, 3), 2, np.float32), r"has values that are not in \[0, 1\]"),
+        (np.full((3, 5, 3), np.nan, np.float32), r"has values that are not in \[0, 1\]"),
+    ],
+)
+def test_arrays_that_are_no_images_are_named(tmp_path: Path, array, message: str) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((9, 9, 3), np.float32) if array is None else array, allow_pickle=True)
+    if array is None:
+        (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    options = Unpaired(path=tmp_path, arrays=True)
+    with pytest.raises(RestorebenchError, match=rf"a\.npy: {message}"):
+        unpaired.index(options, request("hazy"))
+        unpaired.load(options, request("hazy"))[0]
+
+
 def test_unpaired_without_its_path_says_so(tmp_path: Path) -> None:
     with pytest.raises(MissingResource, match="absent"):
         unpaired.index(Unpaired(path=tmp_path / "absent"), request("hazy"))

@@ -18,6 +18,7 @@ from restorebench.cli import (
     plotting,
     publishing,
     runs,
+    showing,
 )
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
@@ -50,7 +51,18 @@ def _everywhere(
     pass
 
 
-for module in (runs, comparing, differing, plotting, publishing, images, explaining, calibrating, information):
+for module in (
+    runs,
+    comparing,
+    showing,
+    differing,
+    plotting,
+    publishing,
+    images,
+    explaining,
+    calibrating,
+    information,
+):
     module.register(app)
 
 _FIXABLE_BY_USER = {

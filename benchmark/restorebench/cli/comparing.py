@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +50,10 @@ LowerIsBetter = Annotated[
     bool, typer.Option("--lower-is-better", help="With --table: a smaller value is the better one.")
 ]
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the comparison as CSV.")]
+Page = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page for the web that works without a network."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -65,12 +68,19 @@ def compare(
     table: Table = None,
     lower_is_better: LowerIsBetter = False,
     csv_file: CsvFile = None,
+    page: Page = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which of two methods is better on each task, by how much, and on which images it loses."""
     from restorebench.commands import comparing
 
     console.check_csv(csv_file, as_json)
+    if page is not None:
+        from restorebench.commands import comparison_page
+
+        if csv_file is not None or as_json:
+            raise RestorebenchError(f"--html and {'--json' if as_json else '--csv'} are both given; leave one out")
+        comparison_page.require_page(page)
     if run is None and table is None:
         raise RestorebenchError("name the folder of a run, such as runs/quickstart, or give --table FILE")
     if run is not None and table is not None:
@@ -88,87 +98,50 @@ def compare(
         from restorebench.toolbox.cells import csv_text
 
         console.write_csv(csv_file, csv_text(_texts(found.pairs)))
+    elif page is not None:
+        comparison_page.write_page(found, page)
+        print(visible(str(page)))
     elif as_json:
         print(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:
         _print(found)
-        for folder in dict.fromkeys(path for path in (run, other_run) if path is not None):
-            print(visible(_to_look_at(folder)))
 
 
 def _print(found: Comparison) -> None:
     """Print the comparison for a person: what was compared, a row per task, and the images to look at."""
-    column = found.column
-    unit = f" in {column.unit}" if column.unit else ""
-    better = "higher" if column.higher_is_better else "lower"
-    print(visible(f"{found.a} against {found.b}, {column.name}{unit}, {better} is better"))
-    several = found.pairs.dataset.nunique() > 1
+    from restorebench.commands import wording
+
+    print(visible(wording.headline(found)))
     rows = [["task", "scenes", "difference", f"{found.level:.0%} interval", "p", "wins", "verdict"]]
-    for row in console.rows_of(found.pairs):
+    for task, row in zip(wording.task_names(found), console.rows_of(found.pairs), strict=True):
         rows.append(
             [
-                f"{row['task']} ({row['dataset']})" if several else row["task"],
+                task,
                 str(row["n_scenes"]),
-                _number(row["difference"], column.decimals, "+"),
-                _interval(row, column.decimals),
-                _p(row["p"]),
+                wording.number(row["difference"], found, "+"),
+                wording.interval(row, found),
+                wording.p_value(row["p"]),
                 f"{row['win_rate']:.0%}",
                 row["verdict"],
             ]
         )
     console.show(rows, None)
-    for note in _explained(found):
+    for note in wording.explained(found):
         print(visible(note))
+    _print_looks(found)
 
 
-def _to_look_at(run: Path) -> str:
-    """Say where the restored images of a run are, or how to get them."""
-    outputs = run / "outputs"
-    if outputs.is_dir():
-        return f"to look at them: {outputs}/DATASET/TASK/RESTORER,.../SAMPLE.png"
-    return f"to look at them: the command of the run with --save all keeps the restored images in {outputs}"
+def _print_looks(found: Comparison) -> None:
+    """Name the images on which each of the two is ahead the most, and the command that shows them."""
+    from restorebench.commands import wording
+    from restorebench.commands.looking import looks
 
-
-def _explained(found: Comparison) -> list[str]:
-    """Say how the figures are to be read, and which images to look at."""
-    lines = [f"note: {note}" for note in found.notes]
-    if len(found.family) > 2:
-        lines.append(f"p is corrected for all pairs of {', '.join(found.family)}.")
-    lines.append("an interval excludes zero exactly where a difference is shown; it holds for its pair alone.")
-    lines.append(f"difference: {found.a} minus {found.b}; wins: share of images on which {found.a} is ahead.")
-    tasks = [row for row in console.rows_of(found.pairs) if not _missing(row["p_board"])]
-    if len(tasks) > 1:
-        held = [row["task"] for row in tasks if row["separated"] and row["p_board"] <= 1 - found.level]
-        shown = ", ".join(held) or "none"
-        lines.append(f"corrected for the {len(tasks)} tasks too, a difference is shown on: {shown}.")
-    if len(found.images):
-        lines.append("the images that differ most:")
-        for image in console.rows_of(found.images):
-            ahead = found.a if (image["difference"] > 0) == found.column.higher_is_better else found.b
-            values = " against ".join(_number(image[side], found.column.decimals) for side in "ab")
-            lines.append(f"  {image['task']} / {image['sample']}: {values}, {ahead} ahead")
-    return lines
-
-
-def _missing(value: Any) -> bool:
-    """Tell whether a frame has no value there."""
-    return value is None or value != value
-
-
-def _interval(row: Mapping[str, Any], decimals: int) -> str:
-    if _missing(row["low"]):
-        return ""
-    return f"{_number(row['low'], decimals, '+')} to {_number(row['high'], decimals, '+')}"
-
-
-def _number(value: float, decimals: int, sign: str = "") -> str:
-    return f"{value:{sign}.{decimals}f}"
-
-
-def _p(value: float) -> str:
-    if _missing(value):
-        return ""
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    for look in looks(found):
+        print(visible(f"{look.ahead} is ahead the most on:"))
+        for image in look.images:
+            values = " against ".join(wording.number(value, found) for value in (image.a, image.b))
+            print(visible(f"  {image.name}: {values}"))
+        print(f"  to see them: {look.command}")
 
 
 def _texts(pairs: pd.DataFrame) -> list[list[str]]:
@@ -179,6 +152,8 @@ def _texts(pairs: pd.DataFrame) -> list[list[str]]:
 
 def _plain(found: Comparison) -> dict[str, Any]:
     """Lay a comparison out for JSON; what was not computed is null."""
+    from restorebench.commands.looking import looks
+
     return {
         "a": found.a,
         "b": found.b,
@@ -187,4 +162,5 @@ def _plain(found: Comparison) -> dict[str, Any]:
         "notes": list(found.notes),
         "tasks": json.loads(found.pairs.to_json(orient="records")),
         "images": json.loads(found.images.to_json(orient="records")),
+        "show": [look.command for look in looks(found)],
     }

@@ -15,6 +15,7 @@ from restorebench.tables.board import Family
 from restorebench.tables.leaderboard import AVERAGE
 from restorebench.tables.matrix import Score, by_place, matrix, ordered
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
+from restorebench.tables.telling import DETECTOR_REGRET
 from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def print_result(result: Result, every_column: bool = False, quiet: bool = False
         print(fitted(grid(tables, column), width))
     lines = list(_failures(result))
     if not quiet:
-        lines = [*_marks(tables), *_against_identity(tables), *_detectors(tables), *lines]
+        lines = [*_marks(tables), *_against_identity(tables), *_on_clean(tables), *_detectors(tables), *lines]
         lines += [f"tables: {result.folder / 'leaderboard.csv'} and the files beside it", *_next(result)]
     if lines:
         print("\n" + paragraphs([visible(line) for line in lines], width))
@@ -137,6 +138,21 @@ def _against_identity(tables: Tables) -> Iterator[str]:
             yield f"  {name}: better on {better}, worse on {worse} of {len(tasks)} tasks{mean}"
 
 
+def _on_clean(tables: Tables) -> Iterator[str]:
+    """Give the scores that only clean inputs have, such as the share of pixels that a restorer altered."""
+    for column in tables.board.columns:
+        scored = tables.leaderboard[tables.leaderboard[column.name].notna()]
+        if scored.empty or set(scored.task) != {CLEAN}:
+            continue
+        by_dataset = {dataset: by_name for (task, dataset), by_name in by_place(tables).items() if task == CLEAN}
+        for dataset, by_name in by_dataset.items():
+            values = ((name, by_name[name][column.name]) for name in ordered(tables) if name in by_name)
+            shown = [f"{name} {value:.{column.decimals}f}" for name, value in values if not _missing(value)]
+            where = f" of {dataset}" if len(by_dataset) > 1 else ""
+            better = "higher" if column.higher_is_better else "lower"
+            yield f"{column.name} on clean images{where} ({better} is better): {', '.join(shown)}"
+
+
 def _missing(value: Any) -> bool:
     return value is None or value != value
 
@@ -156,6 +172,25 @@ def _detectors(tables: Tables) -> Iterator[str]:
             interval = f"{row['accuracy_low']:.0%} to {row['accuracy_high']:.0%}"
             right = f"names the degradation of {row['accuracy']:.0%} ({interval}) of images"
             yield f"detector {row['detector']}: {right}{alarm}"
+    yield from _regrets(tables)
+
+
+def _regrets(tables: Tables) -> Iterator[str]:
+    """Say what a restorer loses on average if a detector tells it the task; a random label shows what is much."""
+    column = next((column for column in tables.board.columns if column.ranks), None)
+    frame = tables.telling
+    if column is None or frame.empty:
+        return
+    frame = frame[(frame.task == AVERAGE) & (frame.kind == DETECTOR_REGRET) & (frame.column == column.name)]
+    several = frame.dataset.nunique() > 1
+    for (dataset, restorer), part in frame.groupby(["dataset", "restorer"], sort=False):
+        losses = (
+            f"{name} {value:.{column.decimals}f}{column.unit and ' ' + column.unit}"
+            for name, value in zip(part.detector, part.value, strict=True)
+        )
+        where = f" on {dataset}" if several else ""
+        told = f"{restorer} told by a detector in place of the task loses on average{where} ({column.name})"
+        yield f"{told}: {', '.join(losses)}"
 
 
 def _failures(result: Result) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from restorebench.commands.images import prepared
+from restorebench.commands.one_off import prepared
 from restorebench.contract.catalog import discover
 from restorebench.contract.errors import MissingResource, RestorebenchError, UnknownName, nearest
 from restorebench.contract.tasks import CLEAN
@@ -69,6 +69,10 @@ def calibrate(
     watch: Watcher = lambda event: None,
 ) -> Calibration:
     """Fit a detector's temperature on the images in `folder`/TASK/LQ, or in `folder`/TASK if there is no LQ.
+
+    >>> found = calibrate("degraded", "statistics")
+    >>> print(f"{found.images} images, {found.top1:.0%} right, temperature {found.temperature * found.factor:.1f}")
+    18 images, 56% right, temperature 2.7
 
     Use other images than those on which the detector is scored. Images of `clean` are left out, because no
     probability belongs to them.

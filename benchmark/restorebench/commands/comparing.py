@@ -35,6 +35,7 @@ class Comparison:
     a, b: names of the rows. column: what was compared by. family: the rows that share one error rate.
     pairs: a row per task and average, as in comparisons.csv, with a verdict in words.
     images: the images on which each is ahead the most. notes: what a reader must know beside. level: of intervals.
+    sides: for a and b, the folder of its run and its name there; empty if there is no run. metric: as asked for.
     """
 
     a: str
@@ -45,6 +46,8 @@ class Comparison:
     images: pd.DataFrame
     notes: tuple[str, ...]
     level: float = LEVEL
+    sides: tuple[tuple[Path, str], ...] = ()
+    metric: str | None = None
 
 
 def compare(
@@ -58,6 +61,11 @@ def compare(
     margin: float | None = None,
 ) -> Comparison:
     """Compare row a with row b of a run, or row a of one run with row b of another.
+
+    >>> found = compare("airnet-compact", "identity", "runs/noisy", task="noisy")
+    >>> print(found.pairs[["task", "difference", "low", "high", "verdict"]].round(2).to_string(index=False))
+     task  difference  low  high               verdict
+    noisy        6.55 5.88  7.23 airnet-compact better
 
     Two rows of one family have the p of their board, which is corrected for all pairs of the family. Rows of two
     families, or of two runs, are a family of their own.
@@ -84,7 +92,8 @@ def compare(
     notes = (*notes, *_left_out(board, cells, names, pairs, task))
     members = tuple(dict.fromkeys(cell.facts.name for cell in cells if cell.facts.family is family))
     images = _images(cells, names, column, None if task == AVERAGE else task)
-    return Comparison(*names, column, members, pairs, images, notes)
+    sides = ((first.folder, a), (second.folder, b))
+    return Comparison(*names, column, members, pairs, images, notes, sides=sides, metric=metric)
 
 
 def compare_in_table(

@@ -51,6 +51,14 @@ class Difference:
 def diff(before: str | Path, after: str | Path) -> Difference:
     """Compare two runs: what is different in how they were made, and which scores moved.
 
+    >>> found = diff("runs/noisy", "runs/another-seed")
+    >>> [cause.what for cause in found.causes]
+    ['seed', 'images of synthetic: noisy']
+    >>> print(found.moved[["row", "column", "change", "because"]].round(3).to_string(index=False))
+         row   column  change    because
+    identity psnr@rgb   0.006 seed, data
+    identity ssim@rgb   0.000 seed, data
+
     before, after: folders of runs, of which the tables suffice.
 
     Raises:

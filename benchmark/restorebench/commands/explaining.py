@@ -79,6 +79,11 @@ def explain(
 ) -> Explanation:
     """Score two folders, or the saved images of one row of a run, under every protocol and known variant.
 
+    >>> found = explain("restored", "clean", paper="34.83")
+    >>> best = found.claims[0].matches[0]
+    >>> best.metric, best.protocol, round(best.mean, 2)
+    ('psnr', 'y', 34.83)
+
     restored, clean: two folders whose files match by name; or restored alone, the folder of a run. paper: a number
     to explain, such as "31.24", or "31.24/0.912" for two metrics; its decimals say how exact it is. metrics: by
     default psnr and ssim, or the one of them that the number may be of. pairing: as for `score`. restorer (`NAME`,
@@ -91,12 +96,7 @@ def explain(
     _require_fitting(clean is None, pairing, (restorer, task, dataset))
     catalog = discover(settings.plugins)
     require_unbroken(catalog, settings.plugins)
-    asked = (metrics,) if isinstance(metrics, str) else metrics or ("psnr", "ssim")
-    cards = {name: _scorable(catalog, name) for name in asked}
-    concerned = [_concerned(number, cards) for number in numbers]
-    rarest = {name: RAREST if any(name in names for names in concerned) else USUAL for name in cards}
-    if metrics is None and numbers:
-        cards = {name: card for name, card in cards.items() if rarest[name] == RAREST}
+    cards, concerned, rarest = _asked(catalog, metrics, numbers)
     columns = _columns(cards)
     if clean is None:
         opened = outputs.of_run(Path(restored), columns, (restorer, task, dataset), settings)
@@ -114,6 +114,19 @@ def explain(
     notes = (*images.notes, *_notes(tallies))
     claims, together = explained(numbers, found, concerned)
     return Explanation(found, claims, together, len(images.files), images.row, notes)
+
+
+def _asked(
+    catalog: Catalog, metrics: str | Sequence[str] | None, numbers: Sequence[Number]
+) -> tuple[dict[str, MetricInfo], list[tuple[str, ...]], dict[str, float]]:
+    """Return the cards of the metrics, the metrics that each number may be of, and how rare conventions may be."""
+    asked = (metrics,) if isinstance(metrics, str) else metrics or ("psnr", "ssim")
+    cards = {name: _scorable(catalog, name) for name in asked}
+    concerned = [_concerned(number, cards) for number in numbers]
+    rarest = {name: RAREST if any(name in names for names in concerned) else USUAL for name in cards}
+    if metrics is None and numbers:
+        cards = {name: card for name, card in cards.items() if rarest[name] == RAREST}
+    return cards, concerned, rarest
 
 
 def _columns(cards: Mapping[str, MetricInfo]) -> tuple[ColumnSpec, ...]:

@@ -1,16 +1,16 @@
-"""Restore, detect and degrade files and folders: each builds a small suite and runs it like any other."""
+"""Restore, detect and degrade images, in files or arrays: each builds a small suite and runs it like any other."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from restorebench.commands import arrays
 from restorebench.commands.delivery import Delivery, Existing
+from restorebench.commands.one_off import prepared, require_able
 from restorebench.contract.errors import RestorebenchError
 from restorebench.contract.tasks import components
 from restorebench.engine.environment import version
@@ -18,15 +18,12 @@ from restorebench.engine.events import Event, Note
 from restorebench.journal import journal as journals
 from restorebench.plan.plan import Plan, TaskData
 from restorebench.records import FAILED, DetectionRecord
-from restorebench.runner import execute, prepare
+from restorebench.runner import execute
 from restorebench.schedule.stage import Started, Watcher
-from restorebench.suite import loading as suites
-from restorebench.suite.settings import Request, Settings
+from restorebench.suite.settings import Settings
 from restorebench.tables import outcomes
+from restorebench.toolbox.arrays import Pixels, is_path
 from restorebench.toolbox.images import SUFFIXES, has_16_bits, has_alpha
-
-if TYPE_CHECKING:
-    from restorebench.tables.reporting import Result
 
 
 @dataclass(frozen=True)
@@ -38,61 +35,10 @@ class Outcome:
     skipped: int = 0
 
 
-def run(
-    suite: str,
-    *,
-    data: str | Path | None = None,
-    out: str | Path | None = None,
-    overrides: str | Sequence[str] = (),
-    restorers: str | Sequence[str] | None = None,
-    tasks: str | Sequence[str] | None = None,
-    limit: int | None = None,
-    plugins: str | Path | Sequence[str | Path] = (),
-    device: str = "auto",
-    workers: int = 1,
-    engine: str = "local",
-    address: str | None = None,
-    gpus_per_worker: float | None = None,
-    fresh: bool = False,
-    retry_failed: bool = False,
-) -> Result:
-    """Run a suite by name or file, as `restorebench run` does, and return its tables.
-
-    A single override, restorer, task or plugin may be given without a list.
-
-    Raises:
-        RestorebenchError: the suite, its data, the folder or the device cannot be used.
-    """
-    settings = Settings(
-        out=None if out is None else Path(out),
-        data=None if data is None else Path(data),
-        device=device,
-        workers=workers,
-        engine=engine,
-        address=address,
-        gpus_per_worker=gpus_per_worker,
-        fresh=fresh,
-        retry_failed=retry_failed,
-        plugins=tuple(Path(plugin) for plugin in ([plugins] if isinstance(plugins, str | Path) else plugins)),
-        overrides=_texts(overrides),
-        request=Request(
-            tasks=None if tasks is None else _texts(tasks),
-            restorers=None if restorers is None else _texts(restorers),
-            limit=limit,
-        ),
-    )
-    return execute(prepare(suite, settings), settings)
-
-
-def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one text or several as a tuple; one text alone is not split into letters."""
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
 def restore(
-    source: str | Path,
-    out: str | Path,
-    restorer: str,
+    source: Any,  # Any: paths and the kinds of arrays have no common type, and the result is of the kind given
+    out: str | Path | None = None,
+    restorer: str = "",
     *,
     tell: str = "nothing",
     task: str | None = None,
@@ -102,30 +48,61 @@ def restore(
     existing: Existing = Existing.REFUSE,
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
-) -> Outcome:
-    """Restore an image or a folder of images into `out`, as PNG under the same stems.
+) -> Any:
+    """Restore images: an array or several give arrays of the same kind, a file or folder gives PNG files in `out`.
 
+    >>> noisy = np.random.default_rng(0).integers(90, 166, (64, 64, 3), dtype=np.uint8)  # grey, with noise
+    >>> restored = restore(noisy, restorer="classical", tell="task", task="noisy")
+    >>> restored.shape, restored.dtype, bool(restored.std() < noisy.std() / 2)
+    ((64, 64, 3), dtype('uint8'), True)
+    >>> outcome = restore("noisy", "denoised", "classical", tell="task", task="noisy")  # a folder
+    >>> [path.name for path in outcome.files]
+    ['astronaut.png', 'chelsea.png']
+
+    source: numpy arrays, (H, W, 3) RGB or (H, W) grey, uint8, uint16 or float32 in [0, 1]: one, or a list of one
+    dtype; or a torch tensor (N, 3, H, W), float32 in [0, 1]. The result has the same dtype, in the same order, on
+    the same device; results of grey arrays are RGB. Item 0 is restored like a file `0.png` of the same pixels.
+    Or the path of an image or of a folder; the result is an `Outcome`, and files keep their stems.
+    out: with a path, the folder for the results, or x.png for one image; with arrays, left out.
     tell: nothing, task (then `task` names it) or the name of a detector. tile: side in px of the tiles in which
     larger images are restored, blended where they overlap; None restores whole images. existing: what to do with
     files in `out` that have the name of a result.
 
+    Each call starts a worker process, which takes seconds: give many arrays in one list, or
+    `settings=restorebench.Settings(workers=0)` to work in this process.
+
     Raises:
         RestorebenchError: the images, the names or the folder `out`, which must be outside `source`, cannot be
-            used. Images that were finished before the error stay in `out`.
+            used, or an array could not be restored. Files that were finished before the error stay in `out`.
     """
-    if tell == "task" and task is None:
-        raise RestorebenchError("to tell the restorer the task, name it with --task")
-    raw = {
-        "suite": "restore",
-        "seed": seed,
-        "tasks": [task or "noisy"],  # a label only, unless the restorer is told it
-        "datasets": [{"name": "unpaired", "options": {"path": str(Path(source).absolute())}}],
-        "restorers": [{"name": restorer, "tell": tell, "options": dict(options or {})}],
-        "save": "all",
-        "tile": tile,
-        **({} if tile is None else {"tile_overlap": min(32, tile // 2)}),
-    }
-    return _delivered(raw, settings, watch, Path(source), Path(out), existing)
+    _require_fitting(source, out, restorer, existing, untold=tell == "task" and task is None)
+    raw: dict[str, Any] = {"suite": "restore", "seed": seed, "save": "all", "tile": tile}
+    raw["tasks"] = [task or "noisy"]  # a label only, unless the restorer is told it
+    raw["restorers"] = [{"name": restorer, "tell": tell, "options": dict(options or {})}]
+    if tile is not None:
+        raw["tile_overlap"] = min(32, tile // 2)
+    if out is None:
+        return arrays.restored(raw, settings, watch, Pixels(source))
+    return _delivered({**raw, **_unpaired(source)}, settings, watch, Path(source), Path(out), existing)
+
+
+def _require_fitting(source: object, out: object, restorer: str, existing: Existing, untold: bool) -> None:
+    """Refuse files without a folder for results, arrays with one, no restorer, and no task where it is told."""
+    if is_path(source) and out is None:
+        raise RestorebenchError(
+            "restore: give `out`, the folder for the results of files; only arrays are returned"
+        )
+    if not is_path(source) and (out is not None or existing is not Existing.REFUSE):
+        raise RestorebenchError(
+            "restore: arrays are returned, not written, so leave out `out` and `existing`; name the restorer as"
+            " in restore(image, restorer='airnet-compact')"
+        )
+    if not restorer:
+        raise RestorebenchError("restore: name the restorer, as in restore(image, restorer='airnet-compact')")
+    if untold:
+        raise RestorebenchError(
+            "to tell the restorer the task, name it: `task` in Python, --task on the command line"
+        )
 
 
 def degrade(
@@ -142,6 +119,10 @@ def degrade(
     watch: Watcher = lambda event: None,
 ) -> Outcome:
     """Degrade a clean image or a folder into `out`, as PNG under the same stems, so that they can be scored.
+
+    >>> outcome = degrade("clean", "rainy", "rainy", severity=3)
+    >>> [path.name for path in outcome.files]
+    ['astronaut.png', 'chelsea.png']
 
     A JSON file beside each image records how it was made: the degradation's parameters, and under `made_from` the
     source file, task, preset, options, seed and versions.
@@ -188,40 +169,49 @@ def _file_of(source: Path, stem: str) -> str:
 
 
 def detect(
-    source: str | Path,
+    source: Any,  # Any: as in `restore`
     detector: str,
     *,
     options: Mapping[str, Any] | None = None,
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> tuple[DetectionRecord, ...]:
-    """Name the degradations in an image, or in each image of a folder."""
+    """Name the degradations in images; returns one record each, in order, also if there is one image.
+
+    >>> for found in detect("noisy", "statistics"):
+    ...     print(found.sample, found.labels, round(found.probabilities["noisy"], 2))
+    astronaut ('noisy',) 1.0
+    chelsea ('noisy',) 1.0
+
+    source: the path of an image or of a folder, or arrays or a tensor as for `restore`. A record has the `labels`
+    found and the `probabilities` by task; if the detector failed on the image, `status` is "failed" and `reason`
+    says why. `sample` is the stem of the file, or the number of the item, from "0".
+
+    Raises:
+        RestorebenchError: the images, the name or the options cannot be used.
+    """
     raw = {
         "suite": "detect",
         "tasks": ["noisy"],  # a label only: a detector is told nothing
-        "datasets": [{"name": "unpaired", "options": {"path": str(Path(source).absolute())}}],
         "restorers": [],
         "detectors": [{"name": detector, "options": dict(options or {})}],
     }
-    with _carried_out(raw, settings, watch) as (result, folder), journals.opened(folder) as journal:
-        return tuple(outcomes.detections(result.plan, journal))
+    if is_path(source):
+        return _detections({**raw, **_unpaired(source)}, settings, watch)
+    with arrays.kept(Pixels(source)) as data:
+        return tuple(sorted(_detections({**raw, **data}, settings, watch), key=lambda record: int(record.sample)))
 
 
-@contextmanager
-def _carried_out(raw: dict[str, Any], settings: Settings, watch: Watcher) -> Iterator[tuple[Result, Path]]:
-    """Run a suite given as data, in a temporary folder."""
+def _detections(raw: dict[str, Any], settings: Settings, watch: Watcher) -> tuple[DetectionRecord, ...]:
     with prepared(raw, settings) as (plan, there, folder):
-        yield execute(plan, there, watch), folder
+        result = execute(plan, there, watch)
+        with journals.opened(folder) as journal:
+            return tuple(outcomes.detections(result.plan, journal))
 
 
-@contextmanager
-def prepared(raw: dict[str, Any], settings: Settings) -> Iterator[tuple[Plan, Settings, Path]]:
-    """Plan a suite given as data, to be run in a temporary folder."""
-    loaded = suites.made({"clean_inputs": False, "reports": [], **raw})
-    with tempfile.TemporaryDirectory(prefix="restorebench-") as name:
-        folder = Path(name) / "run"
-        there = replace(settings, out=folder, one_off=True)
-        yield prepare(loaded, there), there, folder
+def _unpaired(source: str | Path) -> dict[str, Any]:
+    """Return the data of a suite for an image or a folder."""
+    return {"datasets": [{"name": "unpaired", "options": {"path": str(Path(source).absolute())}}]}
 
 
 def _delivered(
@@ -236,11 +226,7 @@ def _delivered(
 ) -> Outcome:
     """Run a suite given as data, and deliver each image when it is finished, so that no later error loses it."""
     with prepared(raw, settings) as (plan, there, folder):
-        for cell in plan.restorer_cells:
-            if cell.skipped:
-                raise RestorebenchError(f"{cell.label}: {cell.skipped}")
-            if cell.card.acts_when_told and cell.tell == "nothing":
-                watch(Note(f"{cell.label} returns its input unless it is told a task: give --task or --detector"))
+        require_able(plan, watch)
         files = _files(plan, source, stem)
         for loses, note in _LOSSES:
             if found := [path for path in files if loses(path)]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from restorebench.commands.images import prepared
+from restorebench.commands.one_off import prepared
 from restorebench.commands.scores import suite_of_pairs
 from restorebench.contract.cards import Variant
 from restorebench.contract.errors import RestorebenchError, RunFolderError, UnknownName, nearest

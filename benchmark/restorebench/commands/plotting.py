@@ -33,6 +33,10 @@ def plot(
 ) -> dict[str, Any]:
     """Draw a figure of a run, write it to a file if one is named, and return its Vega-Lite specification.
 
+    >>> specification = plot("gains", "runs/noisy", "gains.json")
+    >>> specification["title"]["text"]
+    ['quickstart (version 4): gain over identity in psnr@rgb; 6 images of 6 scenes']
+
     Only the tables of the run are read, so it may come from another machine. file: ends in .svg, .pdf, .png (300
     pixels per inch), .html (interactive; works without a network) or .json (the specification itself, which needs
     no extra). options: those of the kind, such as `{"metric": "ssim", "rows": ["identity", "airnet"]}`; see
@@ -43,7 +47,7 @@ def plot(
     """
     paths = [Path(path) for path in plugins]
     target = None if file is None else Path(file)
-    write = None if target is None else _writer(target)
+    rendered = None if target is None else _writer(target)
     catalog = discover(paths)
     require_unbroken(catalog, paths)
     entry = catalog.entry("figure", kind)
@@ -58,8 +62,8 @@ def plot(
         except RestorebenchError as error:
             raise type(error)(f"{run}: {error}") from error
     spec = _plain(entry.card, found)
-    if target is not None and write is not None:
-        _write(target, write(spec, entry.card))
+    if target is not None and rendered is not None:
+        write(target, rendered(spec, entry.card))
     return spec
 
 
@@ -102,7 +106,7 @@ def _writer(file: Path) -> Writer:
         raise RestorebenchError(
             f"{file}: a figure cannot be written as {ending or 'a file without ending'!r}; end it in {known}"
         )
-    _require_writable(file)
+    require_writable(file)
     if ending != ".json":
         try:
             import vl_convert  # noqa: F401  # whether it is there
@@ -111,8 +115,8 @@ def _writer(file: Path) -> Writer:
     return _WRITERS[ending]
 
 
-def _require_writable(file: Path) -> None:
-    """Refuse a file that cannot be written, or would replace something that is no figure."""
+def require_writable(file: Path) -> None:
+    """Refuse a file that cannot be written, or a .json file that would replace something that is no figure."""
     if file.is_dir():
         raise RunFolderError(f"{file} is a folder; give the name of a file")
     if not file.parent.is_dir() or not os.access(file.parent, os.W_OK | os.X_OK):
@@ -128,7 +132,8 @@ def _require_writable(file: Path) -> None:
             raise RunFolderError(f"{file} exists and is no Vega-Lite specification; give another name")
 
 
-def _write(file: Path, data: bytes) -> None:
+def write(file: Path, data: bytes) -> None:
+    """Write a file that `require_writable` accepted; it appears whole or not at all."""
     try:
         atomic_write_bytes(file, data)
     except OSError as error:

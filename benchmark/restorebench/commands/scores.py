@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench.commands.images import prepared
+from restorebench.commands.one_off import prepared
 from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.engine.events import Note
 from restorebench.journal import journal as journals
@@ -60,6 +60,12 @@ def score(
     watch: Watcher = lambda event: None,
 ) -> ScoreTable:
     """Score a folder of restored images, from any program, against their ground truth.
+
+    >>> found = score("restored", "clean")
+    >>> {name: round(mean, 2) for name, mean in found.means.items()}
+    {'psnr@rgb': 31.79, 'ssim@rgb': 0.87}
+    >>> [row["sample"] for row in found.rows]
+    ['astronaut', 'chelsea']
 
     pairing: a rule of the dataset `paired-folder` that matches the names of the files; by default, it is found.
 

@@ -23,7 +23,11 @@ Reference = str | Callable[..., Any]
 
 
 def resolve(reference: Reference | type) -> Any:
-    """Return the referenced object; import it first if it is given as `"package.module:attribute"`."""
+    """Return the referenced object; import it first if it is given as `"package.module:attribute"`.
+
+    >>> resolve("math:sqrt")(9.0)
+    3.0
+    """
     if not isinstance(reference, str):
         return reference
     module, _, attribute = reference.partition(":")

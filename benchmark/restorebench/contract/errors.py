@@ -65,6 +65,10 @@ class Fallback(UserWarning):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a clause such as ` (nearest: noisy, snowy)`, or an empty string if no name is close."""
+    """Return a clause such as ` (nearest: noisy, snowy)`, or an empty string if no name is close.
+
+    >>> nearest("nosy", ["noisy", "snowy", "hazy"])
+    ' (nearest: noisy, snowy)'
+    """
     close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
     return f" (nearest: {', '.join(close)})" if close else ""

@@ -36,7 +36,11 @@ TEN_NAMES: tuple[str, ...] = tuple(task.name for task in TEN)
 
 
 def components(name: str) -> tuple[str, ...]:
-    """Split a task name into its degradations: two for `hazy+rainy`, none for `clean`."""
+    """Split a task name into its degradations: two for `hazy+rainy`, none for `clean`.
+
+    >>> components("hazy+rainy"), components("clean")
+    (('hazy', 'rainy'), ())
+    """
     return () if name == CLEAN else tuple(name.split("+"))
 
 
@@ -49,6 +53,9 @@ def composite(names: Iterable[str]) -> str:
     """Join degradations into one task name, in canonical order; no degradation gives `clean`.
 
     Names outside the ten follow in alphabetical order.
+
+    >>> composite(["rainy", "hazy"]), composite([])
+    ('hazy+rainy', 'clean')
     """
     known = {name: index for index, name in enumerate(TEN_NAMES)}
     ordered = sorted(set(names), key=lambda name: (known.get(name, len(known)), name))

@@ -47,7 +47,7 @@ def restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
         tile=suite.tile,
         tile_overlap=suite.tile_overlap,
         save=folder if suite.save == "all" else "",
-        save_float=suite.save == "all" and needs_floats(plan, cell),
+        save_float=suite.save == "all" and (plan.unrounded or needs_floats(plan, cell)),
         triples=suite.samples,
         triples_folder=folder_of_triples(cell),
         batch_size=suite.batch_size,

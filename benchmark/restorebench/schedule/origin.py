@@ -26,10 +26,11 @@ class Origin:
     settings: Settings
     digests: Mapping[str, str]
 
-    def require_same(self, plan: Plan) -> None:
+    def require_same(self, plan: Plan, narrowed: bool = False) -> None:
         """Refuse a plan whose digests differ from those of the folder: tables written now would lose numbers.
 
         Columns of the run that the plan does not have are ignored, because they are not in its tables.
+        narrowed: the plan has only some tasks of the run, so that other cells of the run are ignored too.
 
         Raises:
             RunFolderError: data or a plugin changed since the run.
@@ -39,6 +40,8 @@ class Origin:
         columns = {f"{metric}@{protocol}" for metric in suite.metrics for protocol in suite.protocols}
         known = {name: digest for name, digest in self.digests.items() if digest}
         left_out = {name for name in columns - now.keys() if plan.suite != suite}
+        if narrowed:
+            left_out |= known.keys() - now.keys()
         changed = [name for name, digest in known.items() if name not in left_out and now.get(name) != digest]
         if changed:
             named = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")

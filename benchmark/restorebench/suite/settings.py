@@ -28,6 +28,10 @@ class Request:
 class Settings:
     """How to run a suite, apart from the keys of the suite itself.
 
+    >>> here = Settings(workers=0)  # no worker process: quick for a few images
+    >>> here.device
+    'auto'
+
     workers: 0 runs in this process, for debugging. engine: `local` or `ray`; only `ray` uses the next two.
     address: of the Ray cluster to join; None starts one on this machine. gpus_per_worker: GPUs that each worker
     requests from Ray, which may be a fraction; None divides all GPUs evenly. one_off: a command on single files,

@@ -85,13 +85,19 @@ def read_records(run: str | Path) -> pd.DataFrame:
     """Read the scores of every image of a run, a line each, from its records.csv.
 
     The columns of scores, such as `psnr@rgb`, are numbers, NaN where there is no score; `repetition` is a whole
-    number; all else is text, as it was before it was made safe for spreadsheets. `compare_table` takes it:
+    number; all else is text, as it was before it was made safe for spreadsheets. `compare_table` takes it.
 
-        records = restorebench.read_records("runs/quickstart")
-        blind = records[records.tell == "nothing"]
-        restorebench.compare_table(
-            blind, method="restorer", value="psnr@rgb", scene="scene", task="task", image="sample"
-        )
+    >>> records = read_records("runs/noisy")
+    >>> print(records[["sample", "restorer", "psnr@rgb"]].head(3).round(2).to_string(index=False))
+         sample restorer  psnr@rgb
+    astronaut@3 identity     18.14
+      chelsea@3 identity     17.48
+       coffee@3 identity     18.37
+    >>> noisy = records[records.task == "noisy"]
+    >>> pairs = restorebench.compare_table(noisy, method="restorer", value="psnr@rgb", scene="scene")
+    >>> print(pairs[["a", "b", "difference", "separated"]].round(2).to_string(index=False))
+                 a        b  difference  separated
+    airnet-compact identity        6.55       True
 
     run: the folder of a run.
 

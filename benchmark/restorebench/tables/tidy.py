@@ -71,6 +71,16 @@ def rank_table(
 ) -> pd.DataFrame:
     """Rank the methods as far as `compare_table` separates them, best mean first.
 
+    >>> scores = pd.DataFrame({
+    ...     "method": ["ours"] * 6 + ["theirs"] * 6, "scene": list("abcdef") * 2,
+    ...     "psnr": [27.1, 25.4, 30.2, 28.8, 26.5, 29.9, 26.0, 24.5, 28.9, 27.9, 25.1, 28.7],
+    ... })
+    >>> found = rank_table(scores, method="method", value="psnr", scene="scene").round(2)
+    >>> print(found[["method", "mean", "rank_low", "rank_high", "group"]].to_string(index=False))
+    method  mean  rank_low  rank_high group
+      ours 27.98         1          1     a
+    theirs 26.85         2          2     b
+
     Takes what `compare_table` takes. Returns one row per task and method: its mean, rank_low and rank_high (the
     ranks that it can have) and group (letters: two methods that share one are not separated). Ranks and letters
     are missing below six scenes.

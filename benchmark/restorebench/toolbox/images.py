@@ -120,7 +120,7 @@ def read(path: Path) -> Image:
         else:
             stored = np.asarray(_expanded(path, image))
             orientation = 1 if image.format == "TIFF" else orientation  # Pillow turns a TIFF itself
-    return _as_rgb(_oriented(stored, orientation))
+    return as_rgb(_oriented(stored, orientation))
 
 
 @contextmanager
@@ -217,7 +217,7 @@ def _needs_a_profile(path: Path, mode: str) -> str:
     )
 
 
-def _as_rgb(stored: Stored) -> Image:
+def as_rgb(stored: Stored) -> Image:
     """Scale stored values to [0, 1], composite alpha over white and give grey three channels."""
     import numpy as np
 
@@ -256,7 +256,7 @@ def to_8bit(image: Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]
 
 def quantise(image: Image) -> Image:
     """Return the (H, W, 3) float32 image that `read` gives back after `write_png`."""
-    return _as_rgb(to_8bit(image))
+    return as_rgb(to_8bit(image))
 
 
 def write_png(path: Path, image: Image) -> None:

@@ -26,6 +26,9 @@ def synthesisers(tasks: Sequence[str] = TEN_NAMES) -> Mapping[str, Degradation]:
     """Load the degradations of tasks with their default options, for scripts that fit, train and measure.
 
     It searches for all plugins: call it once.
+
+    >>> sorted(synthesisers(["noisy", "hazy"]))
+    ['hazy', 'noisy']
     """
     find = discover().find
     runtime = Runtime("cpu", 1, Path(), {}, True, TEN, find)

@@ -139,7 +139,7 @@ def test_options_are_listed_with_their_defaults(call):
         "default": [3],
         "description": "severities from 1 to 5; every photograph is degraded at each",
     }
-    (path,) = rows["unpaired"]["options"]
+    path, _ = rows["unpaired"]["options"]
     assert (path["required"], path["default"]) == (True, None)
     table = call("list", "datasets", "-v")[1]
     assert "Undefined" not in table

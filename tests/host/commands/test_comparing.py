@@ -7,10 +7,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from restorebench_reports.as_csv import Csv
 
 from restorebench import RestorebenchError, compare
+from restorebench.commands.looking import looks
 from restorebench.contract.errors import RunFolderError, UnknownName
 from restorebench.records import Record
 from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
@@ -267,11 +269,31 @@ def test_the_command_prints_a_row_per_task_and_the_images(call, tmp_path):
     assert code == 0
     assert "good against identity, psnr@rgb in dB, higher is better" in out
     assert out.count("good better") == 3
-    assert "snowy / " in out
+    command = next(line for line in out.splitlines() if line.startswith("  to see them: "))
+    assert command.startswith("  to see them: restorebench show run snowy/")
     code, out, _ = call("compare", "good", "identity", "run", "--json")
     assert [row["task"] for row in json.loads(out)["tasks"]] == ["rainy", "snowy", "average"]
+    assert f"  to see them: {json.loads(out)['show'][0]}" == command
     code, _, _ = call("compare", "good", "identity", "run", "--csv", "c.csv")
     assert (tmp_path / "c.csv").read_text().startswith("task,dataset,a,b,n_images,n_scenes,difference,low,high,sd")
+
+
+def test_the_command_for_two_runs_names_both(tmp_path):
+    publish(tmp_path / "one", {"mine": 3.0})
+    publish(tmp_path / "two", {"mine": 2.0}, seed=1)
+    look = next(looks(compare("mine", "mine", tmp_path / "one", tmp_path / "two", metric="psnr")))
+    assert look.ahead == f"mine ({tmp_path / 'one'})"
+    assert f"show {tmp_path / 'one'} " in look.command
+    assert f" --row mine --also {tmp_path / 'two'} mine --metric psnr -o " in look.command
+
+
+def test_an_image_of_a_task_of_several_datasets_is_named_with_its_dataset(tmp_path):
+    publish(tmp_path / "run")
+    found = compare("good", "identity", tmp_path / "run", task="snowy")
+    twice = pd.concat([found.images, found.images.assign(dataset="e")], ignore_index=True)
+    (look,) = looks(replace(found, images=twice))
+    assert {image.name.partition("/")[0] for image in look.images} == {"d", "e"}
+    assert all(image.name in look.command for image in look.images)
 
 
 def test_the_command_takes_a_table_of_any_tool(call, tmp_path):
