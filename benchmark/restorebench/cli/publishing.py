@@ -43,6 +43,8 @@ Megabytes = Annotated[
     ),
 ]
 
+Key = Annotated[Path | None, typer.Option("--sign", metavar="KEY", help="Sign it with this ssh key.")]
+
 
 def publish(
     run: Run,
@@ -50,6 +52,7 @@ def publish(
     incomplete: Incomplete = False,
     replace: Replace = False,
     images: Megabytes = 20.0,
+    sign: Key = None,
     plugin: options.Plugin = None,
 ) -> None:
     """Publish a run as a folder of CSV files that others can verify."""
@@ -61,6 +64,7 @@ def publish(
         incomplete=incomplete,
         replace_existing=replace,
         image_megabytes=images,
+        key=sign,
         plugins=tuple(plugin or ()),
     )
     for note in published.notes:
@@ -78,6 +82,10 @@ Word = Annotated[
     str | None,
     typer.Option("--word", help="Draw the images with this word instead of a new one, to look at the same again."),
 ]
+Signers = Annotated[
+    Path | None,
+    typer.Option("--signers", metavar="FILE", help="Require a signature by one of these: lines NAME KEYTYPE KEY."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")]
 
 
@@ -87,6 +95,7 @@ def verify(
     images: Images = 2,
     full: Full = False,
     word: Word = None,
+    signers: Signers = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -104,7 +113,13 @@ def verify(
         with watching(quiet or as_json) as watch:
             try:
                 done = carry_out(
-                    folder, data=data, images=None if full else images, word=word, settings=settings, watch=watch
+                    folder,
+                    data=data,
+                    images=None if full else images,
+                    word=word,
+                    signers=signers,
+                    settings=settings,
+                    watch=watch,
                 )
             except RestorebenchError as error:
                 if len(folders) == 1:
@@ -131,6 +146,7 @@ def _as_json(done: Verification) -> dict[str, Any]:
     return {
         "folder": str(done.folder),
         "word": done.word,
+        "signed_by": done.signed_by,
         "states": {str(state): count for state, count in done.states.items()},
         "rows": rows,
         "problems": problems,
@@ -148,6 +164,8 @@ def _show(done: Verification) -> None:
     if again:
         images, of = sum(row.images for row in again), sum(row.of for row in again)
         print(f"  {images} of {of} images were restored again; --word {done.word} draws the same")
+    if done.signed_by:
+        print(f"  signed by {visible(done.signed_by)}")
     for note in done.notes:
         print(f"  note: {visible(note)}")
     for problem in done.problems[:_MOST_LINES]:

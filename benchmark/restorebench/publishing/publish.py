@@ -15,13 +15,14 @@ import yaml
 
 from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import Catalog
-from restorebench.contract.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError, SuiteError
 from restorebench.engine.environment import version
 from restorebench.journal import journal as journals
 from restorebench.journal.journal import Journal
 from restorebench.journal.layout import environment_key, safe_name
 from restorebench.plan.plan import Plan
 from restorebench.publishing import facts, images, page
+from restorebench.publishing.bundled import departure
 from restorebench.publishing.layout import (
     CHECKSUMS,
     DETECTIONS,
@@ -33,6 +34,7 @@ from restorebench.publishing.layout import (
     SUITE,
     checksums,
 )
+from restorebench.publishing.signing import sign
 from restorebench.runner import prepare
 from restorebench.schedule.origin import reopen
 from restorebench.tables import outcomes
@@ -61,13 +63,14 @@ def publish(
     incomplete: bool = False,
     replace_existing: bool = False,
     image_megabytes: float = images.MEGABYTES,
+    key: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> Publication:
     """Publish a finished run as `TO/SUITE/VERSION`.
 
     incomplete: also publish a run with failures, or one that --limit or --tasks shortened. replace_existing:
     replace what was published under this name and version. image_megabytes: the most that images may take; 0
-    publishes none. plugins: the plugin files of the run.
+    publishes none. key: an ssh key to sign it with. plugins: the plugin files of the run.
 
     Raises:
         RestorebenchError: the run is not finished, its data or plugins changed since, or the folder cannot be
@@ -86,6 +89,8 @@ def publish(
         with _made(target) as folder:
             detections = list(outcomes.detections(plan, journal))
             notes = _write(folder, plan, journal, (board, cells), detections, image_megabytes)
+            if key is not None:
+                sign(folder, Path(key))
     return Publication(target, notes)
 
 
@@ -144,6 +149,12 @@ def _write(
     for name, lines in texts.items():
         atomic_write_text(folder / name, csv_text(lines))
     about = _manifest(plan, board, journal)
+    if other := departure(about["suite"]):
+        name, version_there = about["suite"]["suite"], about["suite"]["version"]
+        raise SuiteError(
+            f"{other[0]} is {other[2]}, and {other[1]} in the bundled suite {name} version {version_there};"
+            " run it under another name or version: --set suite=my-suite"
+        )
     atomic_write_text(folder / MANIFEST, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     atomic_write_text(folder / SUITE, yaml.safe_dump(about["suite"], sort_keys=False, allow_unicode=True))
     kept = images.publish_outputs(folder, plan, journal, image_megabytes)

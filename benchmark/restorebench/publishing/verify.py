@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
+
 from restorebench.contract.catalog import discover
-from restorebench.contract.errors import RestorebenchError
+from restorebench.contract.errors import PublishedFolderError, RestorebenchError
 from restorebench.engine.environment import version
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
+from restorebench.publishing.bundled import departure
 from restorebench.publishing.folder import PublishedFolder, read_published
-from restorebench.publishing.layout import IMAGES, MANIFEST, SUITE, against_checksums, read_checksums
+from restorebench.publishing.layout import IMAGES, MANIFEST, SIGNATURE, SUITE, against_checksums, read_checksums
 from restorebench.publishing.recompute import Problem, Row, in_words, recompute
 from restorebench.publishing.rerun import Rerun, image_of
+from restorebench.publishing.signing import signer
 from restorebench.publishing.verdicts import State, Verdict, Verdicts
 from restorebench.records import row_name
 from restorebench.runner import prepare
@@ -30,7 +34,7 @@ from restorebench.toolbox import remembered
 class Verification:
     """rows: the verdicts. problems: everything that does not fit. word: what the images were drawn with.
 
-    notes: what could not be looked at, and why.
+    notes: what could not be looked at, and why. signed_by: who signed it, if that was asked.
     """
 
     folder: Path
@@ -38,6 +42,7 @@ class Verification:
     problems: tuple[Problem, ...]
     word: str
     notes: tuple[str, ...]
+    signed_by: str = ""
 
     @property
     def states(self) -> Counter[State]:
@@ -51,6 +56,7 @@ def verify(
     data: str | Path | None = None,
     images: int | None = 2,
     word: str | None = None,
+    signers: str | Path | None = None,
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Verification:
@@ -58,6 +64,7 @@ def verify(
 
     data: the folder of `${data}`, for suites that need it. images: how many of each task are restored again, by
     every row; 0 restores none, None all. word: draws the images; by default one that nobody could know before.
+    signers: a file with a line `NAME KEYTYPE KEY` for everybody who may have signed it.
 
     Raises:
         PublishedFolderError: it is no published folder, or so damaged that it cannot be read.
@@ -65,10 +72,17 @@ def verify(
     """
     path, word = Path(folder), word or secrets.token_hex(4)
     problems = [Problem(name, "", "", "", what) for name, what in against_checksums(path, read_checksums(path))]
+    signed_by = ""
+    if signers is not None:
+        try:
+            signed_by = signer(path, Path(signers))
+        except PublishedFolderError as error:
+            problems.append(Problem(SIGNATURE, "", "", "", str(error)))
     published, catalog = read_published(path), discover(settings.plugins)
     verdicts, recomputed = Verdicts(published), recompute(published, catalog)
     verdicts.recomputed(recomputed)
     problems += recomputed.problems
+    problems += _of_the_suite(published)
     notes: list[str] = []
     plan = _plan(published, replace(settings, data=None if data is None else Path(data)), notes)
     if plan is not None:
@@ -81,7 +95,7 @@ def verify(
         if images != 0:
             found = there.restored(there.drawn(images, word))
             problems += verdicts.compared(found, State.REPRODUCED, there)
-    return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes))
+    return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes), signed_by)
 
 
 def _plan(published: PublishedFolder, settings: Settings, notes: list[str]) -> Plan | None:
@@ -98,11 +112,24 @@ def _plan(published: PublishedFolder, settings: Settings, notes: list[str]) -> P
         return None
 
 
+def _of_the_suite(published: PublishedFolder) -> Iterator[Problem]:
+    """Yield what is wrong with the suite itself: the manifest has another, or it is not the bundled one."""
+    said = published.manifest["suite"]
+    try:
+        there = yaml.safe_load(read(published.path / SUITE))
+    except yaml.YAMLError as error:
+        there = str(error).splitlines()[0]
+    if there != said:
+        yield Problem(SUITE, "", "", "", "is not the suite of the manifest")
+    if other := departure(said):
+        key, known, found = other
+        which = f"the bundled {said['suite']} version {said['version']}"
+        yield Problem(SUITE, "", key, str(found), f"{known} in {which}")
+
+
 def _differing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
     """Yield where the suite, planned here, has other digests than the manifest."""
     about = published.manifest
-    if plan.suite.model_dump(mode="json") != about["suite"] and not plan.roots:
-        yield Problem(SUITE, "", "", "", "is not the suite of the manifest")
     cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
     data = {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells}
     for name, said in about["data"].items():
