@@ -86,6 +86,7 @@ def verify(
     notes: list[str] = []
     plan = _plan(published, replace(settings, data=None if data is None else Path(data)), notes)
     if plan is not None:
+        notes += [f"its rows were not restored again: {text}" for text in plan.missing]
         differing = list(_differing(published, plan))
         if not _of_another_version(published, differing, notes):
             problems += differing
@@ -140,17 +141,24 @@ def _differing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
         if columns.get(name) != said:
             yield Problem(MANIFEST, name, "digest", said, columns.get(name) or "not in the suite")
     here = {_row(cell): cell.digest for cell in plan.restorer_cells}
+    absent = {_row(cell) for cell in plan.restorer_cells if _lacks_files(cell)}
     for facts in published.board.cells:
         row = facts.task, facts.dataset, facts.name
-        if here.get(row) != facts.digest:
+        if here.get(row) != facts.digest and row not in absent:
             found = here.get(row) or "not in the suite"
             yield Problem(MANIFEST, in_words(row), "digest", facts.digest, found, frozenset({row}))
+    lacking = {(cell.data.task, cell.data.label, cell.label) for cell in plan.detector_cells if _lacks_files(cell)}
     detectors = {(cell.data.task, cell.data.label, cell.label): cell.digest for cell in plan.detector_cells}
     for detecting in published.board.detector_cells:
         row = detecting.task, detecting.dataset, detecting.detector
-        if detectors.get(row) != detecting.digest:
+        if detectors.get(row) != detecting.digest and row not in lacking:
             found = detectors.get(row) or "not in the suite"
             yield Problem(MANIFEST, f"detector {in_words(row)}", "digest", detecting.digest, found)
+
+
+def _lacks_files(cell: RestorerCell | DetectorCell) -> bool:
+    """Tell whether a file that the options name, such as weights, is not here."""
+    return any(content.startswith("missing: ") for content in cell.files.values())
 
 
 def _row(cell: RestorerCell) -> Row:
@@ -172,7 +180,11 @@ def _of_another_version(published: PublishedFolder, differing: list[Problem], no
 def _the_same(plan: Plan, differing: list[Problem]) -> dict[Row, RestorerCell]:
     """Return the cells that are run here as they were run when they were published."""
     other = {row for problem in differing for row in problem.rows}
-    return {_row(cell): cell for cell in plan.restorer_cells if _row(cell) not in other and not cell.skipped}
+    return {
+        _row(cell): cell
+        for cell in plan.restorer_cells
+        if _row(cell) not in other and not cell.skipped and not _lacks_files(cell)
+    }
 
 
 def _images_of_nothing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:

@@ -43,6 +43,7 @@ PLUGIN = Path(__file__).parents[1] / "plugins" / "scaling.py"
 RAW = """
 suite: forged
 tasks: [noisy, hazy]
+clean_inputs: false
 datasets: [{name: synthetic, options: {clean: embedded, crop: 32}}]
 restorers:
   - identity
