@@ -11,6 +11,7 @@ import numpy
 import pytest
 
 from restorebench import cli
+from restorebench.cli import console
 from restorebench.contract.errors import RestorebenchError
 from restorebench.schedule import costs
 from restorebench.toolbox import remembered
@@ -72,7 +73,7 @@ def same_draws():
 def cache_apart(monkeypatch, tmp_path_factory):
     """Keep what tests measure and remember out of the user's own cache."""
     folder = tmp_path_factory.mktemp("cache")
-    for module in (costs, remembered):
+    for module in (costs, remembered, console):
         monkeypatch.setattr(module, "cache_folder", lambda: folder)
     remembered._store.cache_clear()
 

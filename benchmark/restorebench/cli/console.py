@@ -14,6 +14,7 @@ import typer
 from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.engine.stopping import Stopped
 from restorebench.toolbox.cells import guarded, visible
+from restorebench.toolbox.places import cache_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,22 @@ def tell(text: str) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stderr.fileno())
         os.close(nowhere)
+
+
+def first_time(text: str) -> bool:
+    """Tell whether a line was not told on this machine before, and remember it in the cache folder."""
+    told = cache_folder() / "told.txt"
+    line = f"{visible(text)}\n"
+    try:
+        told.parent.mkdir(parents=True, exist_ok=True)
+        with told.open("a+", encoding="utf-8", errors="replace") as file:
+            file.seek(0)
+            known = line in file.readlines()
+            if not known:
+                file.write(line)
+    except OSError:  # nothing can be remembered
+        return True
+    return not known
 
 
 @contextmanager

@@ -129,7 +129,8 @@ def _shown(plan: Plan, quiet: bool) -> Iterator[tuple[Watcher, Stop]]:
     from restorebench.engine.stopping import heeded
 
     for note in (*plan.notes, *plan.missing) if not quiet else ():
-        console.tell(f"note: {note}")
+        if note not in plan.left_out or console.first_time(note):
+            console.tell(f"note: {note}")
     with console.interruptible("the same command again continues"), watching(quiet) as watch, heeded() as stop:
         yield watch, stop
 

@@ -76,6 +76,7 @@ class _Planner:
             tuple(self.notes),
             self.request.limit,
             named.missing,
+            named.left_out,
         )
 
     def _data_cells(

@@ -26,7 +26,7 @@ class Named:
 
     loaded: the suite with absolute paths. restorers: a `tell` that names a detector holds the detector's label.
     problems: mistakes in the suite. notes: what is left out, and why. missing: files that options name but that
-    do not exist.
+    do not exist. left_out: those of the notes that are about optional detectors.
     """
 
     loaded: LoadedSuite
@@ -38,6 +38,7 @@ class Named:
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def look_up(loaded: LoadedSuite, catalog: Catalog, request: Request) -> Named:
@@ -88,8 +89,9 @@ class _Names:
             detectors,
             datasets,
             tuple(dict.fromkeys(self.problems)),
-            (*self.notes, *picks.notes),
+            (*self.notes, *picks.notes, *picks.left_out),
             tuple(picks.missing),
+            tuple(picks.left_out),
         )
 
     def _tasks(self) -> list[str]:

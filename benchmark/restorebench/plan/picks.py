@@ -37,7 +37,9 @@ class Picked(Generic[Pick]):
 
 
 class Picks:
-    """A lookup of restorers and detectors. notes: what is left out, and why; missing: files that do not exist."""
+    """A lookup of restorers and detectors. notes: what is left out, and why; left_out: the same for
+    optional detectors; missing: files that do not exist.
+    """
 
     def __init__(self, lookup: Lookup, request: Request) -> None:
         self.lookup = lookup
@@ -45,6 +47,7 @@ class Picks:
         self.suite = lookup.loaded.suite
         self.request = request
         self.notes: list[str] = []
+        self.left_out: list[str] = []
         self.missing: list[str] = []
 
     def restorers(self) -> list[Picked[RestorerPick]]:
@@ -114,7 +117,9 @@ class Picks:
                 continue
             tells = any(restorer.pick.tell == label for restorer in restorers)
             if pick.optional and not tells and (file := _absent(entry.card, options)):
-                self.notes.append(f"detector {label} is optional and left out: {file} is not in {cache_folder()}")
+                self.left_out.append(
+                    f"detector {label} is optional and left out: {file} is not in {cache_folder()}"
+                )
             else:
                 self._note_missing_files(entry.card, options, "detectors", index)
                 chosen[label] = Picked(pick, entry, options)

@@ -103,6 +103,7 @@ class Plan:
 
     tasks: the requested tasks, including those without any cell. limit: images to take of each, None for all.
     missing: files that options of restorers and detectors name but that do not exist; only their cells fail.
+    left_out: those of the notes that are about optional detectors.
     unrounded: whether saved images are also kept as float32, even if no column needs that.
     """
 
@@ -116,6 +117,7 @@ class Plan:
     notes: tuple[str, ...]
     limit: int | None = None
     missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     unrounded: bool = False
 
     @property

@@ -822,3 +822,18 @@ def test_two_folders_may_be_paired_by_a_rule(call, tmp_path):
         2,
         "restorebench: --pairing matches two folders; a run has its pairs already, so leave it out\n",
     )
+
+
+def test_that_an_optional_detector_is_left_out_is_said_once(call, pairs, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESTOREBENCH_HOME", str(tmp_path / "home"))  # where its weights are not
+    suite = {
+        "suite": "test",
+        "tasks": ["noisy"],
+        "datasets": [{"name": "paired-folder", "options": {"path": str(pairs)}}],
+        "detectors": [{"name": "clip-zero-shot", "optional": True}],
+        "clean_inputs": False,
+    }
+    (tmp_path / "s.yaml").write_text(json.dumps(suite))
+    said = [call("run", "s.yaml", "--workers", "0")[2] for _ in range(2)]
+    assert ["clip-zero-shot is optional and left out" in text for text in said] == [True, False]
+    assert all("clip-zero-shot is optional" in call("run", "s.yaml", "--dry-run")[1] for _ in range(2))
