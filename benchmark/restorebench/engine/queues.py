@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from restorebench.engine.events import Done, Event, failures
 from restorebench.records import Failure, FailureKind
-from restorebench.worker.jobs import CellSpec, Job
+from restorebench.worker.jobs import CellSpec, Job, Mode
 
 
 @dataclass
@@ -28,18 +29,20 @@ class Queues:
         self.events: deque[Event] = deque()
         self._limit = plugin_seconds
         self._queues: dict[str, deque[Work]] = defaultdict(deque)
+        self._waiting = 0
         self._spent: dict[str, float] = defaultdict(float)
         self._spent_elsewhere: dict[str, float] = defaultdict(float)
         self._given_up: dict[tuple[str, str], Failure] = {}
 
     def __len__(self) -> int:
         """Count the waiting jobs."""
-        return sum(map(len, self._queues.values()))
+        return self._waiting
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Queue jobs behind those that are waiting already."""
         for job in jobs:
-            self._queues[_queue_name(job)].append(Work(job))
+            self._queues[_queue_name(job.mode, cell_name(job))].append(Work(job))
+            self._waiting += 1
 
     def happened(self) -> Iterator[Event]:
         """Yield the events since the last call, and remove them."""
@@ -54,20 +57,27 @@ class Queues:
         """
         while (queue := self._choose(loaded, kin)) is not None:
             work = queue.popleft()
+            self._waiting -= 1
             if (why := self.hopeless(work.job)) is None:
                 return work
             self.fail(work.job, why)
         return None
 
     def _choose(self, loaded: str, kin: Callable[[Job], bool]) -> deque[Work] | None:
-        waiting = [queue for queue in self._queues.values() if queue]
-        same = (queue for queue in waiting if cell_name(queue[0].job) == loaded)
-        related = (queue for queue in waiting if kin(queue[0].job))
-        return next(same, None) or next(related, None) or next(iter(waiting), None)
+        for mode in _MODES:
+            if queue := self._queues.get(_queue_name(mode, loaded)):
+                return queue
+        first = None
+        for queue in self._queues.values():
+            if queue and kin(queue[0].job):
+                return queue
+            first = first or queue or None
+        return first
 
     def requeue(self, work: Work) -> None:
         """Put work back in front, with its history."""
-        self._queues[_queue_name(work.job)].appendleft(work)
+        self._queues[_queue_name(work.job.mode, cell_name(work.job))].appendleft(work)
+        self._waiting += 1
 
     def split(self, job: Job) -> None:
         """Queue a group's images one by one, in front, to find the one that causes a failure."""
@@ -141,5 +151,8 @@ def plugin_work(cell: CellSpec) -> tuple[str, str]:
     return cell.kind, cell.digest
 
 
-def _queue_name(job: Job) -> str:
-    return f"{job.mode}:{cell_name(job)}"
+_MODES = get_args(Mode)
+
+
+def _queue_name(mode: str, cell: str) -> str:
+    return f"{mode}:{cell}"

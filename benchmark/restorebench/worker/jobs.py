@@ -66,6 +66,9 @@ class CellSpec:
     resize: float = 1.0
 
 
+Mode = Literal["restore", "detect", "score"]
+
+
 @dataclass(frozen=True)
 class Job:
     """One group of one cell. mode: restore, detect, or score images that were restored and saved before.
@@ -77,7 +80,7 @@ class Job:
     cell: CellSpec
     samples: tuple[int, ...]
     ids: tuple[str, ...]
-    mode: Literal["restore", "detect", "score"]
+    mode: Mode
     repetition: int = 0
     told: tuple[Told | None, ...] = ()
     columns: tuple[str, ...] = ()
