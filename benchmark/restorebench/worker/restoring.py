@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -176,17 +177,14 @@ def _slice(batch: Batch, start: int, stop: int) -> Batch:
 def _timed(
     restorer: Restorer, card: RestorerInfo, batch: Batch, tile: int | None, overlap: int
 ) -> tuple[Tensor, float, float | None]:
-    """Restore once; the device is synchronised before the clock is read, at the start and at the end."""
+    """Restore once. The seconds are those of the restorer alone: no cutting, blending or checking."""
     device = batch.degraded.device
-    cuda = device.type == "cuda"
-    if cuda:
-        torch.cuda.synchronize(device)
+    timer = _Timer(restorer, device)
     measured = memory.reset_peak(device)
-    began = time.perf_counter()
     height, width = batch.full_size
     with torch.no_grad():  # never inference_mode: guided samplers need gradients inside
         if tile is None or not _tiled(card, batch, tile):
-            images = _checked(restorer, batch)
+            images = _checked(timer, batch)
         else:
 
             def one(top: int, left: int, tile_height: int, tile_width: int) -> Tensor:
@@ -194,19 +192,41 @@ def _timed(
                 clean = None if batch.clean is None else batch.clean[window]
                 tile_of = batch.degraded[window].contiguous()
                 part = replace(batch, degraded=tile_of, window=(top, left), clean=clean, whole=batch.degraded)
-                return _checked(restorer, part)
+                return _checked(timer, part)
 
             images = tiling.blend(height, width, tile, overlap, card.multiple_of, one)
-    if cuda:
-        torch.cuda.synchronize(device)
-    seconds = time.perf_counter() - began
-    return images, seconds, memory.peak_mib(device) if measured else None
+    return images, timer.seconds, memory.peak_mib(device) if measured else None
 
 
-def _checked(restorer: Restorer, batch: Batch) -> Tensor:
+class _Timer:
+    """Calls a restorer, and adds up the seconds that it takes.
+
+    The device is synchronised before the clock is read, at the start and at the end of each call.
+    """
+
+    def __init__(self, restorer: Restorer, device: torch.device) -> None:
+        self._restorer = restorer
+        self._device = device
+        self.seconds = 0.0
+
+    def restore(self, batch: Batch) -> Any:
+        """Return what the restorer returns, which may be anything."""
+        self._synchronise()
+        began = time.perf_counter()
+        restored = self._restorer.restore(batch)
+        self._synchronise()
+        self.seconds += time.perf_counter() - began
+        return restored
+
+    def _synchronise(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+def _checked(timer: _Timer, batch: Batch) -> Tensor:
     """Call the restorer and check the answer against the contract."""
     before = batch.degraded.clone()
-    restored = restorer.restore(batch)
+    restored = timer.restore(batch)
     if not isinstance(restored, Tensor):
         raise ContractViolation(f"restore returned {type(restored).__name__}, expected a torch.Tensor")
     if restored.shape != before.shape:

@@ -245,3 +245,23 @@ def test_time_and_peak_memory_are_the_devices():
     restored = restoring.restore(Function(lambda b: b.degraded @ b.degraded.mT), card(), there)
     assert restored.images.device.type == "cuda"
     assert 0 < restored.peak_mib < 1000
+
+
+def test_seconds_are_those_of_the_restorer_alone(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(restoring.time, "perf_counter", lambda: now[0])
+
+    def checking(given):  # what the host does around a call takes time too
+        now[0] += 100
+        return torch.ones_like(given, dtype=torch.bool)
+
+    monkeypatch.setattr(restoring.torch, "isfinite", checking)
+
+    def slow(given):
+        now[0] += 2
+        return given.degraded.clone()
+
+    whole = restoring.restore(Function(slow), card(), batch(count=2, height=48, width=48))
+    assert whole.seconds == 2
+    tiled = restoring.restore(Function(slow), card(), batch(height=64, width=96), tile=48, overlap=16)
+    assert tiled.seconds == 2 * 6 and now[0] > 700
