@@ -112,5 +112,6 @@ def _lossless(saved: Path) -> bytes:
     """Return a saved image as WebP that has the same pixels."""
     with Image.open(saved) as image:
         buffer = io.BytesIO()
-        image.convert("RGB").save(buffer, "WEBP", lossless=True, quality=100, method=4, exact=True)
+        # with most effort it takes ten times as long, for files that are 5 % smaller
+        image.convert("RGB").save(buffer, "WEBP", lossless=True, quality=60, method=2, exact=True)
     return buffer.getvalue()
