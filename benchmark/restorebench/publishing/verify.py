@@ -9,21 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restorebench.contract.catalog import discover
-from restorebench.contract.errors import RestorebenchError
 from restorebench.engine.environment import version
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 from restorebench.publishing.folder import PublishedFolder, read_published
-from restorebench.publishing.layout import IMAGES, MANIFEST, SUITE, against_checksums, read_checksums
+from restorebench.publishing.layout import (
+    IMAGES,
+    MANIFEST,
+    SUITE,
+    against_checksums,
+    image_file,
+    read_checksums,
+)
+from restorebench.publishing.provenance import facts_of
 from restorebench.publishing.recompute import Problem, Row, in_words, recompute
-from restorebench.publishing.rerun import Rerun, image_of
+from restorebench.publishing.replanning import Replanned, replanned, rows_without_files
+from restorebench.publishing.rerun import Rerun
 from restorebench.publishing.verdicts import State, Verdict, Verdicts
 from restorebench.records import row_name
-from restorebench.runner import prepare
 from restorebench.schedule.stage import Watcher
-from restorebench.suite import loading
-from restorebench.suite.marked_yaml import read
-from restorebench.suite.settings import Request, Settings
-from restorebench.toolbox import remembered
+from restorebench.suite.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -69,39 +73,24 @@ def verify(
     verdicts, recomputed = Verdicts(published), recompute(published, catalog)
     verdicts.recomputed(recomputed)
     problems += recomputed.problems
-    notes: list[str] = []
-    plan = _plan(published, replace(settings, data=None if data is None else Path(data)), notes)
-    if plan is not None:
-        differing = list(_differing(published, plan))
-        if not _of_another_version(published, differing, notes):
-            problems += differing
-        there = Rerun(plan, _the_same(plan, differing), settings, watch)
-        problems += _images_of_nothing(published, plan)
-        problems += verdicts.compared(there.scored(path), State.RESCORED, there)
+    there = replanned(published, replace(settings, data=None if data is None else Path(data)), catalog)
+    notes = list(there.notes)
+    if there.plan is not None:
+        differing = _explained(published, there, list(_differing(published, there, there.plan)), notes)
+        problems += differing[0]
+        again = Rerun(there.plan, _the_same(there.plan, differing[1]), settings, watch)
+        problems += verdicts.compared(again.scored(path), State.RESCORED, again)
         if images != 0:
-            found = there.restored(there.drawn(images, word))
-            problems += verdicts.compared(found, State.REPRODUCED, there)
+            found = again.restored(again.drawn(images, word))
+            problems += verdicts.compared(found, State.REPRODUCED, again)
+    problems += _images_of_nothing(published)
     return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes))
 
 
-def _plan(published: PublishedFolder, settings: Settings, notes: list[str]) -> Plan | None:
-    """Plan the published suite again; None, with a note, if its data or plugins are not here."""
-    about, path = published.manifest, published.path / SUITE
-    shortened = tuple(about["tasks"]) if list(about["tasks"]) != about["suite"].get("tasks") else None
-    request = Request(tasks=shortened, limit=about["limit"])
-    try:
-        with remembered.nothing():
-            loaded = loading.loads(read(path), str(path), path.parent.resolve(), data=settings.data)
-            return prepare(loaded, replace(settings, request=request))
-    except RestorebenchError as error:
-        notes.append(f"no image was looked at: {error}")
-        return None
-
-
-def _differing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
+def _differing(published: PublishedFolder, there: Replanned, plan: Plan) -> Iterator[Problem]:
     """Yield where the suite, planned here, has other digests than the manifest."""
     about = published.manifest
-    if plan.suite.model_dump(mode="json") != about["suite"] and not plan.roots:
+    if there.suite is not None and there.suite.model_dump(mode="json") != about["suite"] and not plan.roots:
         yield Problem(SUITE, "", "", "", "is not the suite of the manifest")
     cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
     data = {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells}
@@ -110,18 +99,18 @@ def _differing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
             yield Problem(MANIFEST, name, "images", said, data.get(name) or "not in the suite")
     columns = {column.name: column.digest or column.unavailable for column in plan.columns}
     for name, said in about["columns"].items():
-        if columns.get(name) != said:
+        if name not in there.columns and columns.get(name) != said:
             yield Problem(MANIFEST, name, "digest", said, columns.get(name) or "not in the suite")
     here = {_row(cell): cell.digest for cell in plan.restorer_cells}
     for facts in published.board.cells:
         row = facts.task, facts.dataset, facts.name
-        if here.get(row) != facts.digest:
+        if facts.name not in there.rows and here.get(row) != facts.digest:
             found = here.get(row) or "not in the suite"
             yield Problem(MANIFEST, in_words(row), "digest", facts.digest, found, frozenset({row}))
     detectors = {(cell.data.task, cell.data.label, cell.label): cell.digest for cell in plan.detector_cells}
     for detecting in published.board.detector_cells:
         row = detecting.task, detecting.dataset, detecting.detector
-        if detectors.get(row) != detecting.digest:
+        if detecting.detector not in there.detectors and detectors.get(row) != detecting.digest:
             found = detectors.get(row) or "not in the suite"
             yield Problem(MANIFEST, f"detector {in_words(row)}", "digest", detecting.digest, found)
 
@@ -130,16 +119,31 @@ def _row(cell: RestorerCell) -> Row:
     return cell.data.task, cell.data.label, row_name(cell.label, cell.tell)
 
 
-def _of_another_version(published: PublishedFolder, differing: list[Problem], notes: list[str]) -> bool:
-    """Tell, with a note, whether digests may differ because another version of the package made them."""
-    said, here = published.manifest["versions"].get("restorebench"), version("restorebench")
-    if not differing or said == here:
-        return False
-    notes.append(
-        f"{len(differing)} digests are not those that restorebench {here} gives, as it was made with {said}; their"
-        " rows were not restored again: install that version to do it"
-    )
-    return True
+def _explained(
+    published: PublishedFolder, there: Replanned, differing: list[Problem], notes: list[str]
+) -> tuple[list[Problem], list[Problem]]:
+    """Return the problems that nothing explains, and all, with a note for each explanation.
+
+    Another version of the package gives other digests, and so does a file that is not here.
+    """
+    here, lacking = version("restorebench"), rows_without_files(there.plan) if there.plan else {}
+    absent = {lacking[row] for problem in differing for row in problem.rows if row in lacking}
+    notes += [f"rows that need {name} were not run again: it is not here" for name in sorted(absent)]
+    left = [problem for problem in differing if not problem.rows & lacking.keys()]
+    real = [problem for problem in left if _made_with(published, problem) == here]
+    if others := sorted({_made_with(published, problem) for problem in left} - {here}):
+        notes.append(
+            f"{len(left) - len(real)} digests are not those that restorebench {here} gives, as they were made with"
+            f" {', '.join(others)}; their rows were not restored again: install that version to do it"
+        )
+    return real, differing
+
+
+def _made_with(published: PublishedFolder, problem: Problem) -> str:
+    """Return the version of the package that made what a problem is about."""
+    row = next(iter(problem.rows), ("", "", ""))[2]
+    about = facts_of(published.manifest, row) if row else published.manifest
+    return str((about.get("versions") or {}).get("restorebench", "an unknown version"))
 
 
 def _the_same(plan: Plan, differing: list[Problem]) -> dict[Row, RestorerCell]:
@@ -148,12 +152,12 @@ def _the_same(plan: Plan, differing: list[Problem]) -> dict[Row, RestorerCell]:
     return {_row(cell): cell for cell in plan.restorer_cells if _row(cell) not in other and not cell.skipped}
 
 
-def _images_of_nothing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
+def _images_of_nothing(published: PublishedFolder) -> Iterator[Problem]:
     """Yield the image files that are of no record."""
     known = {
-        image_of(cell, sample.id, repetition)
-        for cell in plan.restorer_cells
-        for sample in cell.data.samples
+        image_file(cell.dataset, cell.task, cell.name, sample.id, repetition)
+        for cell in published.board.cells
+        for sample in cell.samples
         for repetition in range(cell.repetitions)
     }
     for path in sorted((published.path / IMAGES).rglob("*")):

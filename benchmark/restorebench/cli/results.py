@@ -1,0 +1,72 @@
+"""The commands of `restorebench results`, about the folders that `publish` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restorebench.cli import console
+from restorebench.contract.errors import RestorebenchError
+
+group = typer.Typer(
+    name="results", help="Join, compare and export folders that `publish` wrote.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    group.command()(add)
+    app.add_typer(group)
+
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that `publish` wrote.")]
+To = Annotated[Path, typer.Option("--to", metavar="DIR", help="Where the board SUITE/VERSION is, or is made.")]
+As = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as",
+        metavar="NAME=NEWNAME",
+        help="Add a restorer under another name; detector:NAME=NEWNAME renames a detector. May be repeated.",
+    ),
+]
+By = Annotated[
+    str, typer.Option("--by", metavar="WHO", help="Who published the rows; kept in the board's manifest.")
+]
+NewBoard = Annotated[
+    bool, typer.Option("--new-board", help="Begin a board although there is one of another version of the suite.")
+]
+
+
+def add(
+    folder: Folder,
+    to: To = Path("results"),
+    as_: As = None,
+    by: By = "",
+    new_board: NewBoard = False,
+) -> None:
+    """Add somebody's published rows to the board of their suite and version, and compute its tables anew."""
+    from restorebench.publishing.add import add as carry_out
+
+    added = carry_out(folder, to, names=_names(as_), by=by, new_board=new_board)
+    for note in added.notes:
+        console.tell(f"note: {note}")
+    if not added.rows:
+        console.tell(f"nothing was added to {added.folder}")
+    else:
+        console.tell(f"added {', '.join(added.rows)}")
+    print(added.folder)
+
+
+def _names(pairs: list[str] | None) -> dict[str, str]:
+    """Parse `--as NAME=NEWNAME`."""
+    found: dict[str, str] = {}
+    for pair in pairs or ():
+        name, separator, new = pair.rpartition("=")
+        if not separator or not name or not new:
+            raise RestorebenchError(f"--as {pair}: expected NAME=NEWNAME, for instance --as airnet=airnet-mine")
+        if name in found:
+            raise RestorebenchError(f"--as {pair}: {name} is given twice")
+        found[name] = new
+    return found
