@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +12,7 @@ import typer
 
 from restorebench.cli import console
 from restorebench.contract.errors import RestorebenchError
+from restorebench.toolbox.cells import visible
 
 group = typer.Typer(
     name="results", help="Join, compare and export folders that `publish` wrote.", no_args_is_help=True
@@ -18,6 +22,7 @@ group = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     group.command()(add)
+    group.command()(claims)
     app.add_typer(group)
 
 
@@ -57,6 +62,34 @@ def add(
     else:
         console.tell(f"added {', '.join(added.rows)}")
     print(added.folder)
+
+
+Results = Annotated[
+    Path, typer.Argument(metavar="[DIR]", help="The folder with claims.csv and the boards SUITE/VERSION.")
+]
+CsvFile = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write a line for each figure as CSV.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
+
+
+def claims(results: Results = Path("results"), csv_file: CsvFile = None, as_json: AsJson = False) -> None:
+    """Print the figures that papers publish, and whether a board has the row that each of them is about."""
+    from restorebench.cli import claiming
+    from restorebench.publishing import claims as publishing
+
+    console.check_csv(csv_file, as_json)
+    read = publishing.read_claims(results / "claims.csv")
+    known = list(zip(read, publishing.states(read, list(publishing.boards_below(results))), strict=True))
+    if csv_file is not None:
+        from restorebench.toolbox.cells import csv_text
+
+        console.write_csv(csv_file, csv_text(claiming.as_rows(known)))
+    elif as_json:
+        print(json.dumps([claiming.as_plain(claim, state) for claim, state in known], indent=1))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print(visible(claiming.as_text(known, width), keep="\n"))
 
 
 def _names(pairs: list[str] | None) -> dict[str, str]:
