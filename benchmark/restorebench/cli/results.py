@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     group.command()(add)
     group.command()(claims)
+    group.command()(export)
     app.add_typer(group)
 
 
@@ -90,6 +92,81 @@ def claims(results: Results = Path("results"), csv_file: CsvFile = None, as_json
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         print(visible(claiming.as_text(known, width), keep="\n"))
+
+
+class Form(StrEnum):
+    """The files that quote a published folder elsewhere."""
+
+    HF = "hf"
+    BIBTEX = "bibtex"
+    BADGE = "badge"
+
+
+_SUFFIXES = {Form.HF: (".yaml", ".yml", ".md"), Form.BIBTEX: (".bib",), Form.BADGE: (".svg",)}
+AsForm = Annotated[
+    Form,
+    typer.Option(
+        "--as",
+        help="hf: evaluation results for a model card. bibtex: papers of the rows. badge: ranks of a row as SVG.",
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of printing.")
+]
+Row = Annotated[str | None, typer.Option("--row", metavar="NAME", help="The row; hf and badge need it.")]
+Url = Annotated[str | None, typer.Option("--url", help="For hf: where the folder is published.")]
+Task = Annotated[str, typer.Option("--task", help="For a badge: the task.")]
+Dataset = Annotated[
+    str | None, typer.Option("--dataset", help="For a badge: the dataset, if several have the task.")
+]
+
+
+def export(
+    folder: Folder,
+    as_: AsForm,
+    output: Output = None,
+    row: Row = None,
+    url: Url = None,
+    task: Task = "average",
+    dataset: Dataset = None,
+) -> None:
+    """Write what a published folder says of its rows in a form that other places read."""
+    from restorebench.publishing import badge, bibliography, model_card
+    from restorebench.publishing.quoting import quoted
+
+    if output is not None:
+        _check_output(output, _SUFFIXES[as_])
+    found = quoted(folder)
+    if as_ is not Form.BIBTEX and row is None:
+        raise RestorebenchError(f"--as {as_} is of one row; name it with --row, one of {', '.join(found.rows)}")
+    if as_ is not Form.BADGE and (task != "average" or dataset is not None):
+        raise RestorebenchError(f"--task and --dataset are for a badge; leave them out of --as {as_}")
+    if as_ is not Form.HF and url is not None:
+        raise RestorebenchError(f"--url is for hf; leave it out of --as {as_}")
+    if as_ is Form.HF:
+        text = model_card.model_card(found, row or "", url)
+    elif as_ is Form.BADGE:
+        text = badge.badge(found, row or "", task, dataset)
+    else:
+        text = bibliography.bibliography(found, row)
+    if output is None:
+        print(text, end="")
+    else:
+        from restorebench.toolbox.files import atomic_write_text
+
+        try:
+            atomic_write_text(output, text)
+        except OSError as error:
+            raise RestorebenchError(f"-o {output}: {error.strerror}; give another file") from error
+        print(visible(str(output)))
+
+
+def _check_output(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse, before any work, a file that is there and of another kind, or a folder that is not there."""
+    if path.is_dir() or (path.exists() and path.suffix.lower() not in suffixes):
+        raise RestorebenchError(f"-o {path}: exists and is no {suffixes[0]} file; give another name")
+    if not path.parent.is_dir():
+        raise RestorebenchError(f"-o {path}: {path.parent} is not a folder; make it, or give another")
 
 
 def _names(pairs: list[str] | None) -> dict[str, str]:

@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from restorebench.contract.catalog import Catalog, discover
+from restorebench.contract.catalog import discover
 from restorebench.contract.errors import PublishedFolderError, RunFolderError
 from restorebench.journal.layout import safe_name
-from restorebench.publishing.folder import PublishedFolder, read_published
+from restorebench.publishing.checked import require_whole, true_folder
+from restorebench.publishing.folder import PublishedFolder
 from restorebench.publishing.joining import Newcomers, joined, newcomers, renamed, require_comparable
-from restorebench.publishing.layout import MANIFEST, against_checksums, image_file, read_checksums
+from restorebench.publishing.layout import MANIFEST, image_file
 from restorebench.publishing.provenance import PROVENANCE, of_rows
-from restorebench.publishing.publish import shortfall
-from restorebench.publishing.recompute import recompute
 from restorebench.publishing.writing import Contents, made, write
 
 
@@ -53,18 +52,18 @@ def add(
         RunFolderError: the board cannot be written; it is as it was.
     """
     source, catalog = Path(folder), discover()
-    original = _true(source, catalog)
-    _require_whole(original)
+    original = true_folder(source, catalog)
+    require_whole(original)
     arriving = renamed(original, names)
     target = Path(to) / arriving.board.suite / safe_name(arriving.board.version)
     _require_same_version(target, new_board)
     with _alone(target.parent):
-        board = _true(target, catalog) if target.exists() else None
+        board = true_folder(target, catalog) if target.exists() else None
         if board is None:
             new = Newcomers(tuple(dict.fromkeys(cell.name for cell in arriving.board.cells)), (), ())
             contents = Contents(arriving.manifest, arriving.board, arriving.cells, arriving.detections)
         else:
-            _require_whole(board)
+            require_whole(board)
             require_comparable(board, arriving)
             new = newcomers(board, arriving)
             contents = joined(board, arriving, new)
@@ -75,31 +74,6 @@ def add(
                 _copy_images(made_here, board, original, arriving, new)
                 write(made_here, catalog, contents)
     return Added(target, new.rows, notes)
-
-
-def _true(path: Path, catalog: Catalog) -> PublishedFolder:
-    """Read a published folder whose files are those of its checksums, and whose tables follow from its records."""
-    for name, what in against_checksums(path, read_checksums(path)):
-        raise PublishedFolderError(f"{path / name} {what}; publish the run again")
-    published = read_published(path)
-    for problem in recompute(published, catalog).problems:
-        raise PublishedFolderError(
-            f"{path}: {problem}; its tables do not follow from its records: publish the run again"
-        )
-    listed = {(cell["restorer"], cell["tell"]) for cell in published.manifest["cells"]}
-    picked = {(pick["label"] or pick["name"], pick["tell"]) for pick in published.manifest["suite"]["restorers"]}
-    if lacking := sorted(listed - picked):
-        raise PublishedFolderError(f"{path / MANIFEST}: its suite does not list {lacking[0][0]}; publish it again")
-    return published
-
-
-def _require_whole(published: PublishedFolder) -> None:
-    missing = sum(cell.missing for cell in published.cells if not cell.facts.skipped)
-    why = [f"{missing} images were not run"] if missing else shortfall(published.board, published.cells)
-    if why:
-        raise PublishedFolderError(
-            f"{published.path} is incomplete: {', '.join(why)}; run the whole suite, and publish it again"
-        )
 
 
 def _require_same_version(target: Path, new_board: bool) -> None:
