@@ -152,12 +152,7 @@ def export(
     if output is None:
         print(text, end="")
     else:
-        from restorebench.toolbox.files import atomic_write_text
-
-        try:
-            atomic_write_text(output, text)
-        except OSError as error:
-            raise RestorebenchError(f"-o {output}: {error.strerror}; give another file") from error
+        console.write_text("-o", output, text)
         print(visible(str(output)))
 
 

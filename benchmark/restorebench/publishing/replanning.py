@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,21 +22,24 @@ from restorebench.records import row_name
 from restorebench.runner import prepare
 from restorebench.suite import loading
 from restorebench.suite.loading import LoadedSuite
-from restorebench.suite.marked_yaml import read
-from restorebench.suite.model import NOT_DETECTORS, DetectorPick, RestorerPick, Suite
+from restorebench.suite.marked_yaml import parse, read
+from restorebench.suite.model import NOT_DETECTORS, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request, Settings
 from restorebench.toolbox import remembered
+
+NO_DATA = Path("/DIR-of---data")
+"""Stands for `${data}` where it is not set, so that what does not need it can be planned."""
 
 
 @dataclass(frozen=True)
 class Replanned:
     """A published suite as it can be run here.
 
-    suite: as it was published. plan: of its rows that can be run here; None if nothing can. notes: what cannot be
+    suite: what suite.yaml says. plan: of its rows that can be run here; None if nothing can. notes: what cannot be
     run, and why. rows, detectors, columns: the names of what the plan leaves out.
     """
 
-    suite: Suite | None
+    suite: Mapping[str, Any]
     plan: Plan | None
     notes: tuple[str, ...]
     rows: frozenset[str] = frozenset()
@@ -48,20 +52,25 @@ def replanned(published: PublishedFolder, settings: Settings, catalog: Catalog) 
     about, path = published.manifest, published.path / SUITE
     shortened = tuple(about["tasks"]) if list(about["tasks"]) != about["suite"].get("tasks") else None
     request = Request(tasks=shortened, limit=about["limit"])
-    suite, notes = None, tuple[str, ...]()
+    suite: Mapping[str, Any] = {}
+    notes: list[str] = []
+    data = settings.data or (None if os.environ.get("RESTOREBENCH_DATA") else NO_DATA)
+    if data is NO_DATA and "data" in about.get("roots", ()):
+        notes.append("${data} is not set: give --data DIR or set RESTOREBENCH_DATA")
     try:
         with remembered.nothing():
-            loaded = loading.loads(read(path), str(path), path.parent.resolve(), data=settings.data)
-            suite = loaded.suite
+            text = read(path)
+            suite = parse(text, str(path))[0]
+            loaded = loading.loads(text, str(path), path.parent.resolve(), data=data)
             usable = _Usable(published, loaded, catalog)
-            notes = tuple(usable.notes)
+            notes += usable.notes
             if usable.suite.restorers or usable.suite.detectors:
                 plan = prepare(replace(loaded, suite=usable.suite), replace(settings, request=request))
-                return usable.with_plan(suite, plan)
-            nothing = "no image was looked at: none of its plugins can be used here"
-            return Replanned(suite, None, (*notes, nothing))
+                return usable.with_plan(suite, plan, notes)
+            notes.append("no image was looked at: none of its plugins can be used here")
     except RestorebenchError as error:
-        return Replanned(suite, None, (*notes, f"no image was looked at: {error}"))
+        notes.append(f"no image was looked at: {error}".replace(str(NO_DATA), "${data}"))
+    return Replanned(suite, None, tuple(notes))
 
 
 class _Usable:
@@ -87,14 +96,14 @@ class _Usable:
             }
         )
 
-    def with_plan(self, suite: Suite, plan: Plan) -> Replanned:
+    def with_plan(self, suite: Mapping[str, Any], plan: Plan, notes: Sequence[str]) -> Replanned:
         """Say what the plan of this part leaves out."""
-        rows = {row_name(pick.label or pick.name, pick.tell) for pick in suite.restorers}
-        detectors = {pick.label or pick.name for pick in suite.detectors}
+        rows = {row_name(pick.label or pick.name, pick.tell) for pick in self._there.restorers}
+        detectors = {pick.label or pick.name for pick in self._there.detectors}
         return Replanned(
             suite,
             plan,
-            tuple(self.notes),
+            tuple(notes),
             frozenset(rows - {row_name(cell.label, cell.tell) for cell in plan.restorer_cells}),
             frozenset(detectors - {cell.label for cell in plan.detector_cells}),
             frozenset(set(self._columns) - {column.name for column in plan.columns}),
@@ -150,7 +159,7 @@ class _Usable:
 def rows_without_files(plan: Plan) -> dict[tuple[str, str, str], str]:
     """Map the rows of a plan whose options name a file that is not here to that file."""
     return {
-        (cell.data.task, cell.data.label, row_name(cell.label, cell.tell)): name
+        (cell.data.task, cell.data.label, row_name(cell.label, cell.tell)): name.replace(str(NO_DATA), "${data}")
         for cell in plan.restorer_cells
         for name in _missing(cell.files)
     }

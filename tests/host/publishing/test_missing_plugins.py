@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from restorebench.publishing.verdicts import State
 from restorebench.publishing.verify import verify
@@ -96,3 +98,41 @@ def test_digests_of_another_version_are_noted_by_row(folders, scaled, changed):
     done = verify(changed(scaled, with_manifest(older)), images=0, data=folders.data, settings=WITH_PLUGIN)
     assert any("made with 0.0.1" in note for note in done.notes)
     assert [problem for problem in done.problems if problem.column == "digest"] == []
+
+
+def test_without_the_data_folder_what_needs_none_of_it_is_verified(scaled, monkeypatch):
+    monkeypatch.delenv("RESTOREBENCH_DATA", raising=False)
+    done = verify(scaled, images=1, settings=WITH_PLUGIN)
+    assert done.problems == ()
+    assert states(done) == {"identity": State.REPRODUCED, "scaling": State.RECOMPUTED}
+    assert done.notes == (
+        "${data} is not set: give --data DIR or set RESTOREBENCH_DATA",
+        "rows that need ${data}/0.9 were not run again: it is not here",
+    )
+
+
+def test_without_the_images_of_a_suite_the_tables_are_verified(folders, monkeypatch):
+    monkeypatch.delenv("RESTOREBENCH_DATA", raising=False)
+    photographs = folders.data / "photographs"
+    photographs.mkdir(exist_ok=True)
+    for number in range(2):
+        Image.fromarray(np.full((24, 24, 3), 80 + 50 * number, np.uint8)).save(photographs / f"{number}.png")
+    options = "{clean: '${data}/photographs', severities: [3]}"
+    folder = folders.made("own", "[identity]", datasets=f"[{{name: synthetic, options: {options}}}]")
+    done = verify(folder, settings=HERE)
+    assert done.problems == () and states(done) == {"identity": State.RECOMPUTED}
+    assert done.notes[0].startswith("${data} is not set") and "${data}/photographs" in done.notes[1]
+    done = verify(folder, data=folders.data, settings=HERE)
+    assert done.problems == () and done.notes == () and states(done) == {"identity": State.REPRODUCED}
+    monkeypatch.setenv("RESTOREBENCH_DATA", str(folders.data))
+    done = verify(folder, settings=HERE)
+    assert done.problems == () and done.notes == ()
+
+
+def test_a_suite_that_is_not_the_one_of_the_manifest_is_a_problem(folders, scaled, changed):
+    def other(folder):
+        text = (folder / "suite.yaml").read_text()
+        (folder / "suite.yaml").write_text(text.replace("threads: 1", "threads: 2"))
+
+    done = verify(changed(scaled, other), images=0, data=folders.data, settings=HERE)
+    assert [str(problem) for problem in done.problems] == ["suite.yaml: is not the suite of the manifest"]
