@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,8 @@ Megabytes = Annotated[
     ),
 ]
 
+Key = Annotated[Path | None, typer.Option("--sign", metavar="KEY", help="Sign it with this ssh key.")]
+
 
 def publish(
     run: Run,
@@ -50,6 +53,7 @@ def publish(
     incomplete: Incomplete = False,
     replace: Replace = False,
     images: Megabytes = 20.0,
+    sign: Key = None,
     plugin: options.Plugin = None,
 ) -> None:
     """Publish a run as a folder of CSV files that others can verify."""
@@ -61,6 +65,7 @@ def publish(
         incomplete=incomplete,
         replace_existing=replace,
         image_megabytes=images,
+        key=sign,
         plugins=tuple(plugin or ()),
     )
     for note in published.notes:
@@ -78,6 +83,10 @@ Word = Annotated[
     str | None,
     typer.Option("--word", help="Draw the images with this word instead of a new one, to look at the same again."),
 ]
+Signers = Annotated[
+    Path | None,
+    typer.Option("--signers", metavar="FILE", help="Require a signature by one of these: lines NAME KEYTYPE KEY."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")]
 
 
@@ -93,6 +102,7 @@ def verify(
     images: Images = 2,
     full: Full = False,
     word: Word = None,
+    signers: Signers = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -108,12 +118,13 @@ def verify(
 
     settings = Settings(device=options.device_of(device), workers=workers, plugins=tuple(plugin or ()))
     wanted = None if full else images
+    look = partial(carry_out, data=data, images=wanted, word=word, signers=signers, settings=settings)
     found: list[Verification] = []
     refused: dict[Path, str] = {}
     for folder in folders:
         with watching(quiet or as_json) as watch:
             try:
-                done = carry_out(folder, data=data, images=wanted, word=word, settings=settings, watch=watch)
+                done = look(folder, watch=watch)
             except RestorebenchError as error:
                 if len(folders) == 1 and markdown is None:
                     raise
@@ -140,6 +151,7 @@ def _as_json(done: Verification) -> dict[str, Any]:
     return {
         "folder": str(done.folder),
         "word": done.word,
+        "signed_by": done.signed_by,
         "states": {str(state): count for state, count in done.states.items()},
         "rows": rows,
         "problems": problems,
@@ -157,6 +169,8 @@ def _show(done: Verification) -> None:
     if again:
         images, of = sum(row.images for row in again), sum(row.of for row in again)
         print(f"  {images} of {of} images were restored again; --word {done.word} draws the same")
+    if done.signed_by:
+        print(f"  signed by {visible(done.signed_by)}")
     for note in done.notes:
         print(f"  note: {visible(note)}")
     for problem in done.problems[:_MOST_LINES]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import PublishedFolderError
+from restorebench.publishing.bundled import departure
 from restorebench.publishing.folder import PublishedFolder, read_published
 from restorebench.publishing.layout import MANIFEST, against_checksums, read_checksums
 from restorebench.publishing.publish import shortfall
@@ -24,6 +25,11 @@ def true_folder(path: Path, catalog: Catalog) -> PublishedFolder:
     for problem in recompute(published, catalog).problems:
         raise PublishedFolderError(
             f"{path}: {problem}; its tables do not follow from its records: publish the run again"
+        )
+    if other := departure(published.manifest["suite"]):
+        raise PublishedFolderError(
+            f"{path / MANIFEST}: {other[0]} is {other[2]}, and {other[1]} in the bundled suite of that name and"
+            " version; its rows cannot be compared with others of that suite"
         )
     listed = {(cell["restorer"], cell["tell"]) for cell in published.manifest["cells"]}
     picked = {(pick["label"] or pick["name"], pick["tell"]) for pick in published.manifest["suite"]["restorers"]}

@@ -148,9 +148,8 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise PublishedFolderError(
-            f"{file}: {where}: {first['msg']}; it was changed after it was published"
-        ) from error
+        what = f"has no {where!r}" if first["type"] == "missing" else f"{where}: {first['msg']}"
+        raise PublishedFolderError(f"{file}: {what}; it was changed after it was published") from error
     return dict(found)
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from restorebench.contract.errors import RunFolderError
+from restorebench.contract.errors import RunFolderError, SuiteError
 from restorebench.engine.environment import version
 from restorebench.journal import journal as journals
 from restorebench.journal.journal import Journal
 from restorebench.journal.layout import environment_key, safe_name
 from restorebench.plan.plan import Plan
 from restorebench.publishing import facts, images
+from restorebench.publishing.bundled import departure
 from restorebench.publishing.layout import SCHEMA
+from restorebench.publishing.signing import sign
 from restorebench.publishing.writing import Contents, made, write
 from restorebench.runner import prepare
 from restorebench.schedule.origin import reopen
@@ -41,13 +43,14 @@ def publish(
     incomplete: bool = False,
     replace_existing: bool = False,
     image_megabytes: float = images.MEGABYTES,
+    key: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> Publication:
     """Publish a finished run as `TO/SUITE/VERSION`.
 
     incomplete: also publish a run with failures, or one that --limit or --tasks shortened. replace_existing:
     replace what was published under this name and version. image_megabytes: the most that images may take; 0
-    publishes none. plugins: the plugin files of the run.
+    publishes none. key: an ssh key to sign it with. plugins: the plugin files of the run.
 
     Raises:
         RestorebenchError: the run is not finished, its data or plugins changed since, or the folder cannot be
@@ -68,6 +71,8 @@ def publish(
             about = _manifest(plan, board, journal, kept)
             detections = list(outcomes.detections(plan, journal))
             write(folder, plan.catalog, Contents(about, board, cells, detections))
+            if key is not None:
+                sign(folder, Path(key))
     return Publication(target, kept.notes)
 
 
@@ -99,6 +104,12 @@ def _manifest(plan: Plan, board: Board, journal: Journal, kept: images.Kept) -> 
     computed_with = journal.recall(environment_key(False)) or {}
     about = manifest(plan, board, computed_with)
     about["suite"] = _resolved(about["suite"], plan)
+    if other := departure(about["suite"]):
+        name, version_there = about["suite"]["suite"], about["suite"]["version"]
+        raise SuiteError(
+            f"{other[0]} is {other[2]}, and {other[1]} in the bundled suite {name} version {version_there};"
+            " run it under another name or version: --set suite=my-suite"
+        )
     about["roots"] = sorted(about["roots"])  # their names alone: where they lay is nobody's business
     more = {
         "tasks": list(plan.tasks),

@@ -22,7 +22,7 @@ from restorebench.records import row_name
 from restorebench.runner import prepare
 from restorebench.suite import loading
 from restorebench.suite.loading import LoadedSuite
-from restorebench.suite.marked_yaml import parse, read
+from restorebench.suite.marked_yaml import read
 from restorebench.suite.model import NOT_DETECTORS, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request, Settings
 from restorebench.toolbox import remembered
@@ -35,11 +35,10 @@ NO_DATA = Path("/DIR-of---data")
 class Replanned:
     """A published suite as it can be run here.
 
-    suite: what suite.yaml says. plan: of its rows that can be run here; None if nothing can. notes: what cannot be
-    run, and why. rows, detectors, columns: the names of what the plan leaves out.
+    plan: of the rows that can be run here; None if nothing can. notes: what cannot be run, and why. The rest:
+    the names of the rows, detectors and columns that the plan leaves out.
     """
 
-    suite: Mapping[str, Any]
     plan: Plan | None
     notes: tuple[str, ...]
     rows: frozenset[str] = frozenset()
@@ -52,25 +51,22 @@ def replanned(published: PublishedFolder, settings: Settings, catalog: Catalog) 
     about, path = published.manifest, published.path / SUITE
     shortened = tuple(about["tasks"]) if list(about["tasks"]) != about["suite"].get("tasks") else None
     request = Request(tasks=shortened, limit=about["limit"])
-    suite: Mapping[str, Any] = {}
     notes: list[str] = []
     data = settings.data or (None if os.environ.get("RESTOREBENCH_DATA") else NO_DATA)
     if data is NO_DATA and "data" in about.get("roots", ()):
         notes.append("${data} is not set: give --data DIR or set RESTOREBENCH_DATA")
     try:
         with remembered.nothing():
-            text = read(path)
-            suite = parse(text, str(path))[0]
-            loaded = loading.loads(text, str(path), path.parent.resolve(), data=data)
+            loaded = loading.loads(read(path), str(path), path.parent.resolve(), data=data)
             usable = _Usable(published, loaded, catalog)
             notes += usable.notes
             if usable.suite.restorers or usable.suite.detectors:
                 plan = prepare(replace(loaded, suite=usable.suite), replace(settings, request=request))
-                return usable.with_plan(suite, plan, notes)
+                return usable.with_plan(plan, notes)
             notes.append("no image was looked at: none of its plugins can be used here")
     except RestorebenchError as error:
-        notes.append(f"no image was looked at: {error}".replace(str(NO_DATA), "${data}"))
-    return Replanned(suite, None, tuple(notes))
+        notes.append(f"no image was looked at: {_named(str(error))}")
+    return Replanned(None, tuple(notes))
 
 
 class _Usable:
@@ -96,14 +92,14 @@ class _Usable:
             }
         )
 
-    def with_plan(self, suite: Mapping[str, Any], plan: Plan, notes: Sequence[str]) -> Replanned:
+    def with_plan(self, plan: Plan, notes: Sequence[str]) -> Replanned:
         """Say what the plan of this part leaves out."""
         rows = {row_name(pick.label or pick.name, pick.tell) for pick in self._there.restorers}
         detectors = {pick.label or pick.name for pick in self._there.detectors}
+        lacking = [f"rows were not restored again: {_named(text)}" for text in plan.missing]
         return Replanned(
-            suite,
             plan,
-            tuple(notes),
+            (*notes, *lacking),
             frozenset(rows - {row_name(cell.label, cell.tell) for cell in plan.restorer_cells}),
             frozenset(detectors - {cell.label for cell in plan.detector_cells}),
             frozenset(set(self._columns) - {column.name for column in plan.columns}),
@@ -156,14 +152,6 @@ class _Usable:
         return [name for name in self._there.protocols if name in known]
 
 
-def rows_without_files(plan: Plan) -> dict[tuple[str, str, str], str]:
-    """Map the rows of a plan whose options name a file that is not here to that file."""
-    return {
-        (cell.data.task, cell.data.label, row_name(cell.label, cell.tell)): name.replace(str(NO_DATA), "${data}")
-        for cell in plan.restorer_cells
-        for name in _missing(cell.files)
-    }
-
-
-def _missing(files: Mapping[str, str]) -> Sequence[str]:
-    return [name for name, content in files.items() if content.startswith("missing:")]
+def _named(text: str) -> str:
+    """Name the folder of the data as a suite does, where it is not set."""
+    return text.replace(str(NO_DATA), "${data}")

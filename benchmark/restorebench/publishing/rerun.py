@@ -83,16 +83,8 @@ class Rerun:
 
     def with_other_instructions(self, wanted: Wanted) -> dict[ImageKey, Image]:
         """Restore the wanted images as a processor without the newest instructions does."""
-        before = {name: os.environ.get(name) for name in OTHER_INSTRUCTIONS}
-        os.environ.update(OTHER_INSTRUCTIONS)
-        try:
+        with other_instructions():
             return self.restored(wanted)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
     def scored(self, published: Path) -> dict[ImageKey, Image]:
         """Score the saved images of a published folder again, against the ground truth that is here."""
@@ -126,6 +118,21 @@ class Rerun:
                         file = folder / record.output if record.output else None
                         found[row, sample, repetition] = Image(record.status, record.reason, known, file)
         return found
+
+
+@contextmanager
+def other_instructions() -> Iterator[None]:
+    """Let workers that start within the block compute with the instructions of an older processor."""
+    before = {name: os.environ.get(name) for name in OTHER_INSTRUCTIONS}
+    os.environ.update(OTHER_INSTRUCTIONS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _drawn_by(word: str, data: TaskData, sample: str) -> bytes:

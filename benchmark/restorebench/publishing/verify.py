@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
+
 from restorebench.contract.catalog import discover
+from restorebench.contract.errors import PublishedFolderError
 from restorebench.engine.environment import version
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
+from restorebench.publishing.bundled import departure
 from restorebench.publishing.folder import PublishedFolder, read_published
 from restorebench.publishing.layout import (
     IMAGES,
     MANIFEST,
+    SIGNATURE,
     SUITE,
     against_checksums,
     image_file,
@@ -22,11 +27,13 @@ from restorebench.publishing.layout import (
 )
 from restorebench.publishing.provenance import facts_of
 from restorebench.publishing.recompute import Problem, Row, in_words, recompute
-from restorebench.publishing.replanning import Replanned, replanned, rows_without_files
+from restorebench.publishing.replanning import Replanned, replanned
 from restorebench.publishing.rerun import Rerun
+from restorebench.publishing.signing import signer
 from restorebench.publishing.verdicts import State, Verdict, Verdicts
 from restorebench.records import row_name
 from restorebench.schedule.stage import Watcher
+from restorebench.suite.marked_yaml import read
 from restorebench.suite.settings import Settings
 
 
@@ -34,7 +41,7 @@ from restorebench.suite.settings import Settings
 class Verification:
     """rows: the verdicts. problems: everything that does not fit. word: what the images were drawn with.
 
-    notes: what could not be looked at, and why.
+    notes: what could not be looked at, and why. signed_by: who signed it, if that was asked.
     """
 
     folder: Path
@@ -42,6 +49,7 @@ class Verification:
     problems: tuple[Problem, ...]
     word: str
     notes: tuple[str, ...]
+    signed_by: str = ""
 
     @property
     def states(self) -> Counter[State]:
@@ -55,6 +63,7 @@ def verify(
     data: str | Path | None = None,
     images: int | None = 2,
     word: str | None = None,
+    signers: str | Path | None = None,
     settings: Settings = Settings(),
     watch: Watcher = lambda event: None,
 ) -> Verification:
@@ -62,6 +71,7 @@ def verify(
 
     data: the folder of `${data}`, for suites that need it. images: how many of each task are restored again, by
     every row; 0 restores none, None all. word: draws the images; by default one that nobody could know before.
+    signers: a file with a line `NAME KEYTYPE KEY` for everybody who may have signed it.
 
     Raises:
         PublishedFolderError: it is no published folder, or so damaged that it cannot be read.
@@ -69,29 +79,49 @@ def verify(
     """
     path, word = Path(folder), word or secrets.token_hex(4)
     problems = [Problem(name, "", "", "", what) for name, what in against_checksums(path, read_checksums(path))]
+    signed_by = ""
+    if signers is not None:
+        try:
+            signed_by = signer(path, Path(signers))
+        except PublishedFolderError as error:
+            problems.append(Problem(SIGNATURE, "", "", "", str(error)))
     published, catalog = read_published(path), discover(settings.plugins)
     verdicts, recomputed = Verdicts(published), recompute(published, catalog)
     verdicts.recomputed(recomputed)
     problems += recomputed.problems
+    problems += _of_the_suite(published)
     there = replanned(published, replace(settings, data=None if data is None else Path(data)), catalog)
     notes = list(there.notes)
     if there.plan is not None:
-        differing = _explained(published, there, list(_differing(published, there, there.plan)), notes)
-        problems += differing[0]
-        again = Rerun(there.plan, _the_same(there.plan, differing[1]), settings, watch)
+        differing = list(_differing(published, there, there.plan))
+        problems += _of_this_version(published, differing, notes)
+        again = Rerun(there.plan, _the_same(there.plan, differing), settings, watch)
         problems += verdicts.compared(again.scored(path), State.RESCORED, again)
         if images != 0:
             found = again.restored(again.drawn(images, word))
             problems += verdicts.compared(found, State.REPRODUCED, again)
     problems += _images_of_nothing(published)
-    return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes))
+    return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes), signed_by)
+
+
+def _of_the_suite(published: PublishedFolder) -> Iterator[Problem]:
+    """Yield what is wrong with the suite itself: the manifest has another, or it is not the bundled one."""
+    said = published.manifest["suite"]
+    try:
+        there = yaml.safe_load(read(published.path / SUITE))
+    except yaml.YAMLError as error:
+        there = str(error).splitlines()[0]
+    if there != said:
+        yield Problem(SUITE, "", "", "", "is not the suite of the manifest")
+    if other := departure(said):
+        key, known, found = other
+        which = f"the bundled {said['suite']} version {said['version']}"
+        yield Problem(SUITE, "", key, str(found), f"{known} in {which}")
 
 
 def _differing(published: PublishedFolder, there: Replanned, plan: Plan) -> Iterator[Problem]:
     """Yield where the suite, planned here, has other digests than the manifest."""
     about = published.manifest
-    if there.suite != about["suite"]:
-        yield Problem(SUITE, "", "", "", "is not the suite of the manifest")
     cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
     data = {f"{cell.data.label}/{cell.data.task}": cell.data.digest for cell in cells}
     for name, said in about["data"].items():
@@ -102,41 +132,41 @@ def _differing(published: PublishedFolder, there: Replanned, plan: Plan) -> Iter
         if name not in there.columns and columns.get(name) != said:
             yield Problem(MANIFEST, name, "digest", said, columns.get(name) or "not in the suite")
     here = {_row(cell): cell.digest for cell in plan.restorer_cells}
+    absent = {_row(cell) for cell in plan.restorer_cells if _lacks_files(cell)}
     for facts in published.board.cells:
         row = facts.task, facts.dataset, facts.name
-        if facts.name not in there.rows and here.get(row) != facts.digest:
+        if facts.name not in there.rows and here.get(row) != facts.digest and row not in absent:
             found = here.get(row) or "not in the suite"
             yield Problem(MANIFEST, in_words(row), "digest", facts.digest, found, frozenset({row}))
+    lacking = {(cell.data.task, cell.data.label, cell.label) for cell in plan.detector_cells if _lacks_files(cell)}
     detectors = {(cell.data.task, cell.data.label, cell.label): cell.digest for cell in plan.detector_cells}
     for detecting in published.board.detector_cells:
         row = detecting.task, detecting.dataset, detecting.detector
-        if detecting.detector not in there.detectors and detectors.get(row) != detecting.digest:
+        left_out = detecting.detector in there.detectors or row in lacking
+        if detectors.get(row) != detecting.digest and not left_out:
             found = detectors.get(row) or "not in the suite"
             yield Problem(MANIFEST, f"detector {in_words(row)}", "digest", detecting.digest, found)
+
+
+def _lacks_files(cell: RestorerCell | DetectorCell) -> bool:
+    """Tell whether a file that the options name, such as weights, is not here."""
+    return any(content.startswith("missing: ") for content in cell.files.values())
 
 
 def _row(cell: RestorerCell) -> Row:
     return cell.data.task, cell.data.label, row_name(cell.label, cell.tell)
 
 
-def _explained(
-    published: PublishedFolder, there: Replanned, differing: list[Problem], notes: list[str]
-) -> tuple[list[Problem], list[Problem]]:
-    """Return the problems that nothing explains, and all, with a note for each explanation.
-
-    Another version of the package gives other digests, and so does a file that is not here.
-    """
-    here, lacking = version("restorebench"), rows_without_files(there.plan) if there.plan else {}
-    absent = {lacking[row] for problem in differing for row in problem.rows if row in lacking}
-    notes += [f"rows that need {name} were not run again: it is not here" for name in sorted(absent)]
-    left = [problem for problem in differing if not problem.rows & lacking.keys()]
-    real = [problem for problem in left if _made_with(published, problem) == here]
-    if others := sorted({_made_with(published, problem) for problem in left} - {here}):
+def _of_this_version(published: PublishedFolder, differing: list[Problem], notes: list[str]) -> list[Problem]:
+    """Return the problems of rows that this version of the package made; of others, with a note, none."""
+    here = version("restorebench")
+    ours = [problem for problem in differing if _made_with(published, problem) == here]
+    if others := sorted({_made_with(published, problem) for problem in differing} - {here}):
         notes.append(
-            f"{len(left) - len(real)} digests are not those that restorebench {here} gives, as they were made with"
-            f" {', '.join(others)}; their rows were not restored again: install that version to do it"
+            f"{len(differing) - len(ours)} digests are not those that restorebench {here} gives, as they were made"
+            f" with {', '.join(others)}; their rows were not restored again: install that version to do it"
         )
-    return real, differing
+    return ours
 
 
 def _made_with(published: PublishedFolder, problem: Problem) -> str:
@@ -149,7 +179,11 @@ def _made_with(published: PublishedFolder, problem: Problem) -> str:
 def _the_same(plan: Plan, differing: list[Problem]) -> dict[Row, RestorerCell]:
     """Return the cells that are run here as they were run when they were published."""
     other = {row for problem in differing for row in problem.rows}
-    return {_row(cell): cell for cell in plan.restorer_cells if _row(cell) not in other and not cell.skipped}
+    return {
+        _row(cell): cell
+        for cell in plan.restorer_cells
+        if _row(cell) not in other and not cell.skipped and not _lacks_files(cell)
+    }
 
 
 def _images_of_nothing(published: PublishedFolder) -> Iterator[Problem]:

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Dataset, Sample
+from restorebench.worker.jobs import DatasetSpec
+
+MOST_BYTES = 64 << 20
+"""How much the kept samples may take; those of a task of `quickstart` take about 10 MiB."""
+
+
+class RecentSamples:
+    """The samples that were read last, so that they are read and degraded once for all restorers of a task.
+
+    Their images cannot be written to.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._held: dict[tuple[str, int], Sample] = {}
+        self._bytes = 0
+
+    def read(self, dataset: DatasetSpec, data: Dataset, number: int) -> Sample:
+        """Return a sample of a dataset, as `read` does. data: the dataset, loaded as its spec says."""
+        key = json.dumps(asdict(dataset), sort_keys=True), number
+        sample = self._held.pop(key, None)
+        if sample is None:
+            sample = read(data, number)
+            for image in (sample.degraded, sample.clean):
+                if image is not None:
+                    image.flags.writeable = False
+            self._bytes += _bytes(sample)
+        self._held[key] = sample  # the last ones are at the end
+        while self._bytes > self._most_bytes:
+            self._bytes -= _bytes(self._held.pop(next(iter(self._held))))
+        return sample
+
+
+def _bytes(sample: Sample) -> int:
+    images = [each for each in (sample.degraded, sample.clean, *sample.maps.values()) if each is not None]
+    return sum(int(getattr(each, "nbytes", 0)) for each in images)
 
 
 def read(data: Dataset, number: int, one_size: bool = True) -> Sample:

@@ -52,6 +52,7 @@ class Session:
         self.device = torch.device(setup.device)
         self.run_folder = Path(setup.run_folder)
         self._shelf = Shelf(setup, self.device)
+        self._recent = reading.RecentSamples()
 
     def handle(self, request: CellSpec | Job) -> Answer:
         """Load a cell, or do a job; errors become answers and never escape."""
@@ -97,7 +98,7 @@ class Session:
         samples, unread = {}, {}
         for index, number in enumerate(job.samples):
             try:
-                samples[index] = reading.read(self._shelf.data, number)
+                samples[index] = self._recent.read(job.cell.dataset, self._shelf.data, number)
             except Exception as error:
                 if isinstance(error, RestorebenchError) and not isinstance(error, _OF_ONE_SAMPLE):
                     raise  # missing data: the user has to fix that before the run can go on

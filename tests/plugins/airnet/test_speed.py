@@ -33,21 +33,15 @@ def test_the_restorer_uses_the_faster_operator_of_its_device(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("script", "arguments", "rows"),
-    [
-        ("airnet.py", ["--side", "16", "--runs", "1"], 5),
-        ("large_image.py", ["airnet-compact", "--size", "64", "96", "--whole", "64", "64", "--tile", "48"], 2 + 2),
-    ],
-)
-def test_the_measuring_scripts_run(script, arguments, rows):
-    command = [sys.executable, str(SCRIPTS / script), "--smoke", "--threads", "1", *arguments]
+def test_the_measuring_script_runs():
+    arguments = ["--side", "16", "--runs", "1"]
+    command = [sys.executable, str(SCRIPTS / "airnet.py"), "--smoke", "--threads", "1", *arguments]
     # children find what this process does
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     table = [line for line in done.stdout.splitlines() if line.startswith("| ") and any(map(str.isdigit, line))]
-    assert len(table) == rows, done.stdout
+    assert len(table) == 5, done.stdout
 
 
 @pytest.mark.gpu
