@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from restorebench.contract.cards import MetricInfo
+from restorebench.contract.blame import blaming
+from restorebench.contract.cards import Card, DetectorInfo, MetricInfo, RestorerInfo, resolve
 from restorebench.contract.catalog import Catalog, Entry
 from restorebench.contract.errors import RestorebenchError
+from restorebench.contract.values import WeightFile
 from restorebench.plan.lookup import validated
 from restorebench.plan.plan import Plan
 from restorebench.publishing.folder import PublishedFolder
@@ -25,7 +27,9 @@ from restorebench.suite.loading import LoadedSuite
 from restorebench.suite.marked_yaml import read
 from restorebench.suite.model import NOT_DETECTORS, DetectorPick, RestorerPick
 from restorebench.suite.settings import Request, Settings
-from restorebench.toolbox import remembered
+from restorebench.toolbox import remembered, weights
+from restorebench.toolbox.options import validated_options
+from restorebench.toolbox.places import cache_folder, offline
 
 NO_DATA = Path("/DIR-of---data")
 """Stands for `${data}` where it is not set, so that what does not need it can be planned."""
@@ -53,11 +57,12 @@ def replanned(published: PublishedFolder, settings: Settings, catalog: Catalog) 
     request = Request(tasks=shortened, limit=about["limit"])
     notes: list[str] = []
     data = settings.data or (None if os.environ.get("RESTOREBENCH_DATA") else NO_DATA)
-    if data is NO_DATA and "data" in about.get("roots", ()):
-        notes.append("${data} is not set: give --data DIR or set RESTOREBENCH_DATA")
     try:
         with remembered.nothing():
-            loaded = loading.loads(read(path), str(path), path.parent.resolve(), data=data)
+            text = read(path)
+            if data is NO_DATA and "${data}" in text:
+                notes.append("${data} is not set: give --data DIR or set RESTOREBENCH_DATA")
+            loaded = loading.loads(text, str(path), path.parent.resolve(), data=data)
             usable = _Usable(published, loaded, catalog)
             notes += usable.notes
             if usable.suite.restorers or usable.suite.detectors:
@@ -124,9 +129,10 @@ class _Usable:
         what = f"row {row} was not run again" if row else f"{kind} {name} was not run again"
         try:
             entry = self._catalog.entry(kind, name)
-            if options is not None:
-                validated(entry.card, options)
             why = f"it {entry.unavailable}" if entry.unavailable else self._other_code(entry, row)
+            if options is not None and not why:
+                validated(entry.card, options)
+                why = _absent_weights(entry.card, options)
         except ValidationError:
             why = f"its options are not those that {kind} {name} has here"
         except RestorebenchError as error:
@@ -155,3 +161,15 @@ class _Usable:
 def _named(text: str) -> str:
     """Name the folder of the data as a suite does, where it is not set."""
     return text.replace(str(NO_DATA), "${data}")
+
+
+def _absent_weights(card: Card, options: Mapping[str, Any]) -> str:
+    """Say which published weights of a card are neither in the cache nor downloadable; else an empty string."""
+    if not isinstance(card, RestorerInfo | DetectorInfo) or card.resources is None:
+        return ""
+    with blaming(card, "naming its weights"):
+        files: Sequence[WeightFile] = resolve(card.resources)(validated_options(card, options))
+    for file in files:
+        if not weights.present(file, cache_folder()) and (offline() or not weights.repository(file)):
+            return f"its weights {file.name} are not in {cache_folder()}; get {file.url}"
+    return ""

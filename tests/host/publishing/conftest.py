@@ -36,7 +36,7 @@ class Folders:
         self.data = root / "data"
         self._made = {}
 
-    def made(self, name, restorers, limit=None, **keys):
+    def made(self, name, restorers, limit=None, plugin=SCALING, **keys):
         """Publish a run of the tiny suite once, and return its folder. restorers: YAML; keys: of the suite."""
         if name not in self._made:
             here = self.root / name
@@ -49,8 +49,8 @@ class Folders:
             (here / "tiny.yaml").write_text("\n".join(lines))
             out = here / "run"
             suite = str(here / "tiny.yaml")
-            restorebench.run(suite, out=out, data=self.data, workers=0, device="cpu", plugins=SCALING, limit=limit)
-            done = publish(out, here / "results", incomplete=limit is not None, plugins=[SCALING])
+            restorebench.run(suite, out=out, data=self.data, workers=0, device="cpu", plugins=plugin, limit=limit)
+            done = publish(out, here / "results", incomplete=limit is not None, plugins=[plugin])
             self._made[name] = done.folder
         return self._made[name]
 

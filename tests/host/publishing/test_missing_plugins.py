@@ -10,6 +10,7 @@ from PIL import Image
 
 from restorebench.publishing.verdicts import State
 from restorebench.publishing.verify import verify
+from restorebench.suite.settings import Settings
 from tests.host.publishing.conftest import HERE, WITH_PLUGIN, with_manifest
 
 
@@ -136,3 +137,41 @@ def test_a_suite_that_is_not_the_one_of_the_manifest_is_a_problem(folders, scale
 
     done = verify(changed(scaled, other), images=0, data=folders.data, settings=HERE)
     assert [str(problem) for problem in done.problems] == ["suite.yaml: is not the suite of the manifest"]
+
+
+WEIGHING = """
+from restorebench import RestorerInfo, WeightFile, hookimpl
+from restorebench.toolbox import weights
+
+FILE = WeightFile("mine/factor.txt", "https://example.org/factor.txt", "MIT", 3)
+
+
+class Weighing:
+    def __init__(self, options, runtime):
+        self.factor = float(weights.fetch(FILE, runtime).read_text())
+
+    def restore(self, batch):
+        return batch.degraded * self.factor
+
+
+@hookimpl
+def restorebench_restorers():
+    files = lambda options: [FILE]
+    return [RestorerInfo(name="weighing", version="1", summary="Scales.", load=Weighing, resources=files)]
+"""
+
+
+def test_a_row_whose_weights_are_not_here_is_noted(folders, tmp_path, monkeypatch):
+    plugin, full = tmp_path / "weighing.py", tmp_path / "full"
+    plugin.write_text(WEIGHING)
+    (full / "weights" / "mine").mkdir(parents=True)
+    (full / "weights" / "mine" / "factor.txt").write_text("0.9")
+    monkeypatch.setenv("RESTOREBENCH_HOME", str(full))
+    folder = folders.made("weighing", "[identity, weighing]", plugin=plugin)
+    settings = Settings(workers=0, device="cpu", plugins=(plugin,))
+    assert states(verify(folder, images=1, settings=settings))["weighing"] == State.REPRODUCED
+    monkeypatch.setenv("RESTOREBENCH_HOME", str(tmp_path / "empty"))
+    done = verify(folder, images=1, settings=settings)
+    assert done.problems == ()
+    assert states(done) == {"identity": State.REPRODUCED, "weighing": State.RECOMPUTED}
+    assert done.notes[0].startswith("row weighing was not run again: its weights mine/factor.txt are not in")
