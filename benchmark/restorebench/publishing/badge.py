@@ -33,8 +33,7 @@ def badge(quoted: Quoted, row: str, task: str = AVERAGE, dataset: str | None = N
 def _standing(quoted: Quoted, line: Line) -> tuple[str, str]:
     """Say where a line stands among those that it was compared with, and which colour says so."""
     if line["rank_low"] is None:
-        few = line["n_scenes"] < PROCEDURE["fewest_scenes"]
-        return (f"no rank: {line['n_scenes']} scenes" if few else "no rank", _NONE)
+        return f"no rank: {_why_none(line)}", _NONE
     rivals = sum(
         other["rank_low"] is not None and all(other[key] == line[key] for key in ("task", "dataset", "family"))
         for other in quoted.lines
@@ -43,6 +42,12 @@ def _standing(quoted: Quoted, line: Line) -> tuple[str, str]:
     ranks = f"{low}" if low == high else f"{low} to {high}"
     told = "" if line["family"] == "blind" else f", {line['family']} rows"
     return f"group {line['group']}, {ranks} of {rivals}{told}", _BEST if low == 1 else _OTHERS
+
+
+def _why_none(line: Line) -> str:
+    if line["n_scenes"] < PROCEDURE["fewest_scenes"]:
+        return f"{line['n_scenes']} scenes"
+    return "incomplete" if line["incomplete"] else "no rival"
 
 
 def _short(text: str) -> str:

@@ -104,6 +104,10 @@ def test_a_badge_of_too_few_scenes_claims_no_rank(folders):
     assert texts(badge(quoted(few), "scaling")) == ["tiny 1", "no rank: 2 scenes"]
 
 
+def test_a_row_that_nothing_was_compared_with_has_no_rank(identity):
+    assert texts(badge(quoted(identity), "identity")) == ["tiny 1", "no rank: no rival"]
+
+
 def test_a_hostile_name_stays_text(folders):
     name = "<script>alert(1)</script>&\\u202e"
     folder = folders.made("hostile", f'[{{name: identity, label: "{name}"}}]')
