@@ -56,6 +56,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, (degraded, clean) in enumerate(names):
             save(root / "daclip" / task / "LQ" / degraded, number)
             save(root / "daclip" / task / "GT" / clean, 100 + number)
+    for task, degraded, clean in (
+        ("hazy", "0001_0.8_0.2.jpg", "0001.png"),
+        ("rainy", "rain-001.png", "rain-001.png"),
+    ):
+        save(root / "airnet" / task / "LQ" / degraded, 0)
+        save(root / "airnet" / task / "GT" / clean, 1)
+    save(root / "airnet" / "bsd68" / "101085.png", 2)
     return root
 
 

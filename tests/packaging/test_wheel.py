@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("benchmark", "plugins", "suites")
-FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
+FILES = ("pyproject.toml", "README.md", "LICENSE", "CITATION.cff", ".gitignore")
 PLUGINS = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
 
 
@@ -35,7 +35,7 @@ def names(wheel):
 
 
 @pytest.mark.parametrize(
-    "name", ["suites/quickstart.yaml", "py.typed", "worker/__main__.py", "testing/__init__.py"]
+    "name", ["suites/quickstart.yaml", "CITATION.cff", "py.typed", "worker/__main__.py", "testing/__init__.py"]
 )
 def test_the_host_is_complete(names, name):
     assert f"restorebench/{name}" in names

@@ -17,6 +17,7 @@ from restorebench.cli import (
     information,
     plotting,
     publishing,
+    results,
     runs,
     showing,
 )
@@ -58,6 +59,7 @@ for module in (
     differing,
     plotting,
     publishing,
+    results,
     images,
     explaining,
     calibrating,

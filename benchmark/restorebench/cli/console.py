@@ -95,13 +95,23 @@ def check_csv(path: Path | None, as_json: bool = False) -> None:
 
 
 def write_csv(path: Path, text: str) -> None:
+    """Write the file of `--csv`, and print its name."""
+    write_text("--csv", path, text)
+    print(visible(str(path)))
+
+
+def write_text(flag: str, path: Path, text: str) -> None:
+    """Write a file that a flag names.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
     from restorebench.toolbox.files import atomic_write_text
 
     try:
         atomic_write_text(path, text)
     except OSError as error:
-        raise RunFolderError(f"--csv {path}: {error.strerror}; give another file") from error
-    print(path)
+        raise RunFolderError(f"{flag} {path}: {error.strerror}; give another file") from error
 
 
 def show(rows: list[list[str]], csv_file: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,6 +90,12 @@ Signers = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")]
 
 
+Markdown = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Also write what was found as a comment for a pull request."),
+]
+
+
 def verify(
     folders: Folders,
     data: options.Data = None,
@@ -100,40 +107,38 @@ def verify(
     device: options.Device = "auto",
     workers: options.Workers = 1,
     as_json: Json = False,
+    markdown: Markdown = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Verify published folders: files, tables, digests and images. Exit code 3 if anything does not fit."""
     from restorebench.cli.progress import watching
+    from restorebench.publishing.comment import comment
     from restorebench.publishing.verify import verify as carry_out
     from restorebench.suite.settings import Settings
 
     settings = Settings(device=options.device_of(device), workers=workers, plugins=tuple(plugin or ()))
-    wrong, unreadable, found = False, "", []
+    wanted = None if full else images
+    look = partial(carry_out, data=data, images=wanted, word=word, signers=signers, settings=settings)
+    found: list[Verification] = []
+    refused: dict[Path, str] = {}
     for folder in folders:
         with watching(quiet or as_json) as watch:
             try:
-                done = carry_out(
-                    folder,
-                    data=data,
-                    images=None if full else images,
-                    word=word,
-                    signers=signers,
-                    settings=settings,
-                    watch=watch,
-                )
+                done = look(folder, watch=watch)
             except RestorebenchError as error:
-                if len(folders) == 1:
+                if len(folders) == 1 and markdown is None:
                     raise
                 console.tell(f"{folder}: {error}")
-                unreadable = str(folder)
+                refused[folder] = str(error)
                 continue
-        wrong = wrong or bool(done.problems)
-        found.append(_as_json(done))
+        found.append(done)
         if not as_json:
             _show(done)
     if as_json:
-        print(json.dumps(found, indent=1))
-    if unreadable or wrong:
+        print(json.dumps([_as_json(done) for done in found], indent=1))
+    if markdown is not None:
+        console.write_text("--markdown", markdown, comment(found, refused))
+    if refused or any(done.problems for done in found):
         raise typer.Exit(3)
 
 

@@ -10,17 +10,73 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from restorebench.contract.errors import PublishedFolderError
 from restorebench.publishing import facts
 from restorebench.publishing.facts import Line
 from restorebench.publishing.layout import DETECTIONS, EXECUTIONS, MANIFEST, SAMPLES, SCHEMA
 from restorebench.records import DetectionRecord
+from restorebench.suite.model import Suite
 from restorebench.tables.board import Board
 from restorebench.tables.scored import ScoredCell, gathered, scored_cells
 from restorebench.toolbox.cells import unguarded
 
 _LARGEST = 2 << 30  # bytes of one file of text
-_NEEDED = ("suite", "tasks", "limit", "board", "facts", "data", "columns", "cells", "detector_cells", "versions")
+
+
+class _Part(BaseModel):
+    """A part of a manifest. What is not listed here is not looked at."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Cell(_Part):
+    task: str
+    dataset: str
+    name: str
+    digest: str
+    plugin: str
+    options: dict[str, Any]
+
+
+class _RestorerCell(_Cell):
+    restorer: str
+    tell: str
+
+
+class _DetectorCell(_Cell):
+    detector: str
+    resize: float
+
+
+class _Provenance(_Part):
+    folders: dict[str, dict[str, Any]]
+    rows: dict[str, str]
+
+
+class _Images(_Part):
+    credits: list[str]
+    notes: list[str]
+
+
+class _Manifest(_Part):
+    """The form of a manifest, as far as it is read again."""
+
+    suite: Suite
+    tasks: list[str]
+    limit: int | None
+    board: dict[str, Any]
+    facts: dict[str, Any]
+    data: dict[str, str]
+    columns: dict[str, str]
+    cells: list[_RestorerCell]
+    detector_cells: list[_DetectorCell]
+    versions: dict[str, str]
+    code: dict[str, str]
+    images: _Images
+    provenance: _Provenance | None = None
+
 
 Found = TypeVar("Found")
 
@@ -48,6 +104,8 @@ def read_published(path: Path) -> PublishedFolder:
         board = facts.board_from(manifest["facts"], samples)
     except ValueError as error:
         raise PublishedFolderError(f"{path / MANIFEST}: facts: {_first(error)}") from error
+    if (board.suite, board.version) != (manifest["suite"]["suite"], manifest["suite"].get("version")):
+        raise PublishedFolderError(f"{path / MANIFEST}: its facts are of another suite than its suite")
     executions = read_lines(path / EXECUTIONS, facts.EXECUTION_COLUMNS)
     failures = read_lines(path / "failures.csv", (*facts.CELL_COLUMNS, "sample", "repetition", "score", "reason"))
     outcomes = _read(
@@ -85,8 +143,13 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
         raise PublishedFolderError(
             f"{file} has schema {schema!r}, and this version reads {SCHEMA}; install another"
         )
-    if lacking := [key for key in _NEEDED if key not in found]:
-        raise PublishedFolderError(f"{file} has no {lacking[0]!r}; it was changed after it was published")
+    try:
+        _Manifest.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        what = f"has no {where!r}" if first["type"] == "missing" else f"{where}: {first['msg']}"
+        raise PublishedFolderError(f"{file}: {what}; it was changed after it was published") from error
     return dict(found)
 
 

@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-import yaml
-
-from restorebench.contract.cards import resolve
-from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import RunFolderError, SuiteError
 from restorebench.engine.environment import version
 from restorebench.journal import journal as journals
 from restorebench.journal.journal import Journal
 from restorebench.journal.layout import environment_key, safe_name
 from restorebench.plan.plan import Plan
-from restorebench.publishing import facts, images, page
+from restorebench.publishing import facts, images
 from restorebench.publishing.bundled import departure
-from restorebench.publishing.layout import (
-    CHECKSUMS,
-    DETECTIONS,
-    EXECUTIONS,
-    MANIFEST,
-    PAGE,
-    SAMPLES,
-    SCHEMA,
-    SUITE,
-    checksums,
-)
+from restorebench.publishing.layout import SCHEMA
 from restorebench.publishing.signing import sign
+from restorebench.publishing.writing import Contents, made, write
 from restorebench.runner import prepare
 from restorebench.schedule.origin import reopen
 from restorebench.tables import outcomes
 from restorebench.tables.board import Board
-from restorebench.tables.build import Tables, tables_of
 from restorebench.tables.manifest import manifest
 from restorebench.tables.reporting import scored
 from restorebench.tables.scored import ScoredCell
 from restorebench.toolbox import remembered
-from restorebench.toolbox.cells import csv_text
-from restorebench.toolbox.files import atomic_write_text
 
 
 @dataclass(frozen=True)
@@ -86,12 +66,14 @@ def publish(
         target = Path(to) / board.suite / safe_name(board.version)
         if target.exists() and not replace_existing:
             raise RunFolderError(f"{target} exists; raise the version of the suite, or give --replace")
-        with _made(target) as folder:
+        with made(target) as folder:
+            kept = images.publish_outputs(folder, plan, journal, image_megabytes)
+            about = _manifest(plan, board, journal, kept)
             detections = list(outcomes.detections(plan, journal))
-            notes = _write(folder, plan, journal, (board, cells), detections, image_megabytes)
+            write(folder, plan.catalog, Contents(about, board, cells, detections))
             if key is not None:
                 sign(folder, Path(key))
-    return Publication(target, notes)
+    return Publication(target, kept.notes)
 
 
 def _require_finished(run: Path, board: Board, cells: Sequence[ScoredCell], incomplete: bool) -> None:
@@ -99,6 +81,13 @@ def _require_finished(run: Path, board: Board, cells: Sequence[ScoredCell], inco
     missing = sum(cell.missing for cell in cells if not cell.facts.skipped)
     if missing:
         raise RunFolderError(f"{run}: {missing} images are not run yet; run its suite again, then publish")
+    why = shortfall(board, cells)
+    if why and not incomplete:
+        raise RunFolderError(f"{run}: {', '.join(why)}; give --incomplete to publish it all the same")
+
+
+def shortfall(board: Board, cells: Sequence[ScoredCell]) -> list[str]:
+    """Say in what way a finished board is not the whole of its suite; an empty list if it is."""
     failed = sum(cell.failed for cell in cells)
     unscored = sum(len(cell.outcomes.unscored) for cell in cells)
     why = [
@@ -107,76 +96,26 @@ def _require_finished(run: Path, board: Board, cells: Sequence[ScoredCell], inco
         board.share,
         next((cell.facts.share for cell in cells if cell.facts.share), ""),
     ]
-    if any(why) and not incomplete:
-        raise RunFolderError(
-            f"{run}: {', '.join(filter(None, why))}; give --incomplete to publish it all the same"
-        )
+    return list(filter(None, why))
 
 
-@contextmanager
-def _made(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside the target, which takes the target's place once everything is in it."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-        try:
-            folder.chmod(0o755)
-            yield folder
-            if target.exists():
-                shutil.rmtree(target)
-            folder.rename(target)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError as error:
-        raise RunFolderError(f"{error.filename or target}: {error.strerror}; give --to another folder") from error
-
-
-def _write(
-    folder: Path,
-    plan: Plan,
-    journal: Journal,
-    scored_board: tuple[Board, Sequence[ScoredCell]],
-    detections: Sequence[Any],
-    image_megabytes: float,
-) -> tuple[str, ...]:
-    board, cells = scored_board
-    tables = tables_of(board, cells, detections)
-    write_tables(plan.catalog, tables, folder, "csv")
-    (leaderboard,) = write_tables(plan.catalog, tables, folder, "markdown")
-    texts = {SAMPLES: facts.sample_lines(board), EXECUTIONS: facts.execution_lines(cells)}
-    if board.detector_cells:
-        texts[DETECTIONS] = facts.detection_lines(board, detections)
-    for name, lines in texts.items():
-        atomic_write_text(folder / name, csv_text(lines))
-    about = _manifest(plan, board, journal)
+def _manifest(plan: Plan, board: Board, journal: Journal, kept: images.Kept) -> dict[str, Any]:
+    """Return the manifest of the run, with the resolved suite and the facts of the board beside."""
+    computed_with = journal.recall(environment_key(False)) or {}
+    about = manifest(plan, board, computed_with)
+    about["suite"] = _resolved(about["suite"], plan)
     if other := departure(about["suite"]):
         name, version_there = about["suite"]["suite"], about["suite"]["version"]
         raise SuiteError(
             f"{other[0]} is {other[2]}, and {other[1]} in the bundled suite {name} version {version_there};"
             " run it under another name or version: --set suite=my-suite"
         )
-    atomic_write_text(folder / MANIFEST, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    atomic_write_text(folder / SUITE, yaml.safe_dump(about["suite"], sort_keys=False, allow_unicode=True))
-    kept = images.publish_outputs(folder, plan, journal, image_megabytes)
-    atomic_write_text(folder / PAGE, page.page(leaderboard.read_text(encoding="utf-8"), tables, about, kept))
-    leaderboard.unlink()
-    atomic_write_text(folder / CHECKSUMS, checksums(folder))
-    return kept.notes
-
-
-def write_tables(catalog: Catalog, tables: Tables, folder: Path, reporter: str) -> list[Path]:
-    """Write the tables with a reporter, as a run does, and return the files."""
-    written: list[Path] = resolve(catalog.find("reporter", reporter).load)(None, None).write(tables, folder)
-    return written
-
-
-def _manifest(plan: Plan, board: Board, journal: Journal) -> dict[str, Any]:
-    """Return the manifest of the run, with the resolved suite and the facts of the board beside."""
-    computed_with = journal.recall(environment_key(False)) or {}
-    about = manifest(plan, board, computed_with)
-    about["suite"] = _resolved(about["suite"], plan)
     about["roots"] = sorted(about["roots"])  # their names alone: where they lay is nobody's business
-    more = {"tasks": list(plan.tasks), "facts": facts.board_json(board)}
+    more = {
+        "tasks": list(plan.tasks),
+        "facts": facts.board_json(board),
+        "images": {"credits": list(kept.credits), "notes": list(kept.notes)},
+    }
     return {"schema": SCHEMA, "published_with": version("restorebench"), **about, **more}
 
 
@@ -184,11 +123,19 @@ def _resolved(suite: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """Return the suite with what took part in the run alone: nothing in it depends on what else is installed."""
     rows = {(cell.label, cell.tell) for cell in plan.restorer_cells}
     detectors = {cell.label for cell in plan.detector_cells}
+    labels = {pick["name"]: pick["label"] or pick["name"] for pick in suite["detectors"]}
     there = dict(suite)
     there["restorers"] = [
-        pick for pick in suite["restorers"] if (pick["label"] or pick["name"], pick["tell"]) in rows
+        {**pick, "tell": told}
+        for pick in suite["restorers"]
+        if (pick["label"] or pick["name"], told := _label_of(pick["tell"], labels)) in rows
     ]
     there["detectors"] = [
         {**pick, "optional": False} for pick in suite["detectors"] if (pick["label"] or pick["name"]) in detectors
     ]
     return there
+
+
+def _label_of(tell: str, labels: Mapping[str, str]) -> str:
+    """Return what a row is told; a detector's name becomes its label, as in the tables. labels: by name."""
+    return tell if tell in labels.values() else labels.get(tell, tell)

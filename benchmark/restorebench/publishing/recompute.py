@@ -13,7 +13,7 @@ from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import PublishedFolderError
 from restorebench.publishing.folder import PublishedFolder
 from restorebench.publishing.layout import MANIFEST
-from restorebench.publishing.publish import write_tables
+from restorebench.publishing.writing import write_tables
 from restorebench.records import row_name
 from restorebench.tables.build import tables_of
 from restorebench.toolbox.cells import unguarded

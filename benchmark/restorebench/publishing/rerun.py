@@ -47,6 +47,7 @@ class Rerun:
     """A published suite that is planned again here, and what comes out when parts of it are run.
 
     rows: the cells, by row, whose digests are the published ones: the same data, weights, options and code.
+    columns: the names of those that can be scored here.
     """
 
     def __init__(self, plan: Plan, rows: Mapping[Row, RestorerCell], settings: Settings, watch: Watcher) -> None:
@@ -54,6 +55,9 @@ class Rerun:
         self.rows = rows
         self._settings = settings
         self._watch = watch
+        run_here = {cell.digest for cell in rows.values()}
+        self._others = {cell.digest for cell in plan.restorer_cells} - run_here
+        self.columns = frozenset(column.name for column in plan.columns)
 
     def drawn(self, images_of_each: int | None, word: str) -> Wanted:
         """Draw images of each task, and all that are restored in one batch with them; None takes every image.
@@ -74,7 +78,7 @@ class Rerun:
         plan = replace(self._plan, loaded=replace(self._plan.loaded, suite=suite))
         with _run_folder(keep) as folder:
             settings = replace(self._settings, out=folder, one_off=True)
-            execute_part(plan, settings, lambda job: _is_wanted(job, wanted), self._watch)
+            execute_part(plan, settings, lambda job: self._is_wanted(job, wanted), self._watch)
             return self._outcomes(folder, wanted)
 
     def with_other_instructions(self, wanted: Wanted) -> dict[ImageKey, Image]:
@@ -93,9 +97,13 @@ class Rerun:
                     names = wanted.setdefault((cell.data.label, cell.data.task), set())
                     names.update(record.sample for record in records)
             settings = replace(self._settings, out=folder, scoring_only=True)
-            execute_part(self._plan, settings, lambda job: _is_wanted(job, wanted), self._watch)
+            execute_part(self._plan, settings, lambda job: self._is_wanted(job, wanted), self._watch)
             found = self._outcomes(folder, wanted)
         return {key: image for key, image in found.items() if image.scores}
+
+    def _is_wanted(self, job: Job, wanted: Wanted) -> bool:
+        images = wanted.get((job.cell.dataset.label, job.cell.dataset.task), ())
+        return job.cell.digest not in self._others and bool(set(job.ids) & set(images))
 
     def _outcomes(self, folder: Path, wanted: Wanted) -> dict[ImageKey, Image]:
         found = {}
@@ -134,10 +142,6 @@ def _drawn_by(word: str, data: TaskData, sample: str) -> bytes:
 def _with_their_batches(data: TaskData, chosen: Collection[str]) -> set[str]:
     groups = [{data.samples[number].id for number in group} for group in data.groups]
     return {name for group in groups if group & set(chosen) for name in group}
-
-
-def _is_wanted(job: Job, wanted: Wanted) -> bool:
-    return bool(set(job.ids) & set(wanted.get((job.cell.dataset.label, job.cell.dataset.task), ())))
 
 
 @contextmanager

@@ -90,7 +90,7 @@ class Verdicts:
             if said is None or said.status != image.status:
                 problems.append(_other_status(key, said, image))
                 continue
-            for column, value, now in _both(said, image):
+            for column, value, now in _both(said, image, there.columns):
                 apart = 0.0 if value == now else abs(value - now)
                 if apart <= _tolerance(self._columns[column]):
                     greatest[key[0]] = max(greatest[key[0]], apart)
@@ -133,10 +133,15 @@ def _tolerance(column: Column) -> float:
     return TOLERANCE.get(column.unit, OTHERWISE)
 
 
-def _both(said: Image, image: Image) -> Iterator[tuple[str, float, float]]:
-    """Yield column and both scores; a score that one side lacks is NaN, which is near nothing."""
+def _both(said: Image, image: Image, columns: Collection[str]) -> Iterator[tuple[str, float, float]]:
+    """Yield column and both scores; a score that one side lacks is NaN, which is near nothing.
+
+    columns: those that can be scored here.
+    """
     nan = float("nan")
     for column in dict.fromkeys([*said.scores, *image.scores]):
+        if column not in columns:
+            continue
         yield column, said.scores.get(column, nan), round(image.scores.get(column, nan), 6)
 
 

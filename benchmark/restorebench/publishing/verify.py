@@ -11,23 +11,30 @@ from pathlib import Path
 import yaml
 
 from restorebench.contract.catalog import discover
-from restorebench.contract.errors import PublishedFolderError, RestorebenchError
+from restorebench.contract.errors import PublishedFolderError
 from restorebench.engine.environment import version
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 from restorebench.publishing.bundled import departure
 from restorebench.publishing.folder import PublishedFolder, read_published
-from restorebench.publishing.layout import IMAGES, MANIFEST, SIGNATURE, SUITE, against_checksums, read_checksums
+from restorebench.publishing.layout import (
+    IMAGES,
+    MANIFEST,
+    SIGNATURE,
+    SUITE,
+    against_checksums,
+    image_file,
+    read_checksums,
+)
+from restorebench.publishing.provenance import facts_of
 from restorebench.publishing.recompute import Problem, Row, in_words, recompute
-from restorebench.publishing.rerun import Rerun, image_of
+from restorebench.publishing.replanning import Replanned, replanned
+from restorebench.publishing.rerun import Rerun
 from restorebench.publishing.signing import signer
 from restorebench.publishing.verdicts import State, Verdict, Verdicts
 from restorebench.records import row_name
-from restorebench.runner import prepare
 from restorebench.schedule.stage import Watcher
-from restorebench.suite import loading
 from restorebench.suite.marked_yaml import read
-from restorebench.suite.settings import Request, Settings
-from restorebench.toolbox import remembered
+from restorebench.suite.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -83,34 +90,18 @@ def verify(
     verdicts.recomputed(recomputed)
     problems += recomputed.problems
     problems += _of_the_suite(published)
-    notes: list[str] = []
-    plan = _plan(published, replace(settings, data=None if data is None else Path(data)), notes)
-    if plan is not None:
-        notes += [f"its rows were not restored again: {text}" for text in plan.missing]
-        differing = list(_differing(published, plan))
-        if not _of_another_version(published, differing, notes):
-            problems += differing
-        there = Rerun(plan, _the_same(plan, differing), settings, watch)
-        problems += _images_of_nothing(published, plan)
-        problems += verdicts.compared(there.scored(path), State.RESCORED, there)
+    there = replanned(published, replace(settings, data=None if data is None else Path(data)), catalog)
+    notes = list(there.notes)
+    if there.plan is not None:
+        differing = list(_differing(published, there, there.plan))
+        problems += _of_this_version(published, differing, notes)
+        again = Rerun(there.plan, _the_same(there.plan, differing), settings, watch)
+        problems += verdicts.compared(again.scored(path), State.RESCORED, again)
         if images != 0:
-            found = there.restored(there.drawn(images, word))
-            problems += verdicts.compared(found, State.REPRODUCED, there)
+            found = again.restored(again.drawn(images, word))
+            problems += verdicts.compared(found, State.REPRODUCED, again)
+    problems += _images_of_nothing(published)
     return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes), signed_by)
-
-
-def _plan(published: PublishedFolder, settings: Settings, notes: list[str]) -> Plan | None:
-    """Plan the published suite again; None, with a note, if its data or plugins are not here."""
-    about, path = published.manifest, published.path / SUITE
-    shortened = tuple(about["tasks"]) if list(about["tasks"]) != about["suite"].get("tasks") else None
-    request = Request(tasks=shortened, limit=about["limit"])
-    try:
-        with remembered.nothing():
-            loaded = loading.loads(read(path), str(path), path.parent.resolve(), data=settings.data)
-            return prepare(loaded, replace(settings, request=request))
-    except RestorebenchError as error:
-        notes.append(f"no image was looked at: {error}")
-        return None
 
 
 def _of_the_suite(published: PublishedFolder) -> Iterator[Problem]:
@@ -128,7 +119,7 @@ def _of_the_suite(published: PublishedFolder) -> Iterator[Problem]:
         yield Problem(SUITE, "", key, str(found), f"{known} in {which}")
 
 
-def _differing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
+def _differing(published: PublishedFolder, there: Replanned, plan: Plan) -> Iterator[Problem]:
     """Yield where the suite, planned here, has other digests than the manifest."""
     about = published.manifest
     cells: tuple[RestorerCell | DetectorCell, ...] = (*plan.restorer_cells, *plan.detector_cells)
@@ -138,20 +129,21 @@ def _differing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
             yield Problem(MANIFEST, name, "images", said, data.get(name) or "not in the suite")
     columns = {column.name: column.digest or column.unavailable for column in plan.columns}
     for name, said in about["columns"].items():
-        if columns.get(name) != said:
+        if name not in there.columns and columns.get(name) != said:
             yield Problem(MANIFEST, name, "digest", said, columns.get(name) or "not in the suite")
     here = {_row(cell): cell.digest for cell in plan.restorer_cells}
     absent = {_row(cell) for cell in plan.restorer_cells if _lacks_files(cell)}
     for facts in published.board.cells:
         row = facts.task, facts.dataset, facts.name
-        if here.get(row) != facts.digest and row not in absent:
+        if facts.name not in there.rows and here.get(row) != facts.digest and row not in absent:
             found = here.get(row) or "not in the suite"
             yield Problem(MANIFEST, in_words(row), "digest", facts.digest, found, frozenset({row}))
     lacking = {(cell.data.task, cell.data.label, cell.label) for cell in plan.detector_cells if _lacks_files(cell)}
     detectors = {(cell.data.task, cell.data.label, cell.label): cell.digest for cell in plan.detector_cells}
     for detecting in published.board.detector_cells:
         row = detecting.task, detecting.dataset, detecting.detector
-        if detectors.get(row) != detecting.digest and row not in lacking:
+        left_out = detecting.detector in there.detectors or row in lacking
+        if detectors.get(row) != detecting.digest and not left_out:
             found = detectors.get(row) or "not in the suite"
             yield Problem(MANIFEST, f"detector {in_words(row)}", "digest", detecting.digest, found)
 
@@ -165,16 +157,23 @@ def _row(cell: RestorerCell) -> Row:
     return cell.data.task, cell.data.label, row_name(cell.label, cell.tell)
 
 
-def _of_another_version(published: PublishedFolder, differing: list[Problem], notes: list[str]) -> bool:
-    """Tell, with a note, whether digests may differ because another version of the package made them."""
-    said, here = published.manifest["versions"].get("restorebench"), version("restorebench")
-    if not differing or said == here:
-        return False
-    notes.append(
-        f"{len(differing)} digests are not those that restorebench {here} gives, as it was made with {said}; their"
-        " rows were not restored again: install that version to do it"
-    )
-    return True
+def _of_this_version(published: PublishedFolder, differing: list[Problem], notes: list[str]) -> list[Problem]:
+    """Return the problems of rows that this version of the package made; of others, with a note, none."""
+    here = version("restorebench")
+    ours = [problem for problem in differing if _made_with(published, problem) == here]
+    if others := sorted({_made_with(published, problem) for problem in differing} - {here}):
+        notes.append(
+            f"{len(differing) - len(ours)} digests are not those that restorebench {here} gives, as they were made"
+            f" with {', '.join(others)}; their rows were not restored again: install that version to do it"
+        )
+    return ours
+
+
+def _made_with(published: PublishedFolder, problem: Problem) -> str:
+    """Return the version of the package that made what a problem is about."""
+    row = next(iter(problem.rows), ("", "", ""))[2]
+    about = facts_of(published.manifest, row) if row else published.manifest
+    return str((about.get("versions") or {}).get("restorebench", "an unknown version"))
 
 
 def _the_same(plan: Plan, differing: list[Problem]) -> dict[Row, RestorerCell]:
@@ -187,12 +186,12 @@ def _the_same(plan: Plan, differing: list[Problem]) -> dict[Row, RestorerCell]:
     }
 
 
-def _images_of_nothing(published: PublishedFolder, plan: Plan) -> Iterator[Problem]:
+def _images_of_nothing(published: PublishedFolder) -> Iterator[Problem]:
     """Yield the image files that are of no record."""
     known = {
-        image_of(cell, sample.id, repetition)
-        for cell in plan.restorer_cells
-        for sample in cell.data.samples
+        image_file(cell.dataset, cell.task, cell.name, sample.id, repetition)
+        for cell in published.board.cells
+        for sample in cell.samples
         for repetition in range(cell.repetitions)
     }
     for path in sorted((published.path / IMAGES).rglob("*")):

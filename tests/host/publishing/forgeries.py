@@ -29,10 +29,11 @@ from restorebench.contract.catalog import discover
 from restorebench.journal import journal as journals
 from restorebench.publishing.folder import read_published
 from restorebench.publishing.layout import CHECKSUMS, MANIFEST, SUITE, checksums
-from restorebench.publishing.publish import publish, write_tables
+from restorebench.publishing.publish import publish
 from restorebench.publishing.rerun import other_instructions
 from restorebench.publishing.signing import sign
 from restorebench.publishing.verify import Verification, verify
+from restorebench.publishing.writing import write_tables
 from restorebench.runner import execute, prepare
 from restorebench.suite import loading
 from restorebench.suite.settings import Settings

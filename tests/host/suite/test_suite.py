@@ -188,6 +188,7 @@ def test_every_bundled_suite_is_valid(tmp_path):
         "composite",
         "detect",
         "detection-cost",
+        "airnet-table",
         "daclip-table",
         "generative-miniature",
     } <= set(found)
