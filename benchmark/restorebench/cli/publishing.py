@@ -16,6 +16,7 @@ from restorebench.toolbox.cells import visible
 
 if TYPE_CHECKING:
     from restorebench.publishing.verify import Verification
+    from restorebench.suite.settings import Settings
 
 _MOST_LINES = 20
 
@@ -87,6 +88,12 @@ Signers = Annotated[
     Path | None,
     typer.Option("--signers", metavar="FILE", help="Require a signature by one of these: lines NAME KEYTYPE KEY."),
 ]
+Cell = Annotated[
+    str | None,
+    typer.Option(
+        "--cell", metavar="TASK/ROW/IMAGE", help="Restore only this image again, and compare its pixels."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")]
 
 
@@ -103,6 +110,7 @@ def verify(
     full: Full = False,
     word: Word = None,
     signers: Signers = None,
+    cell: Cell = None,
     plugin: options.Plugin = None,
     device: options.Device = "auto",
     workers: options.Workers = 1,
@@ -117,6 +125,9 @@ def verify(
     from restorebench.suite.settings import Settings
 
     settings = Settings(device=options.device_of(device), workers=workers, plugins=tuple(plugin or ()))
+    if cell is not None:
+        _verify_one(folders, cell, data, settings)
+        return
     wanted = None if full else images
     look = partial(carry_out, data=data, images=wanted, word=word, signers=signers, settings=settings)
     found: list[Verification] = []
@@ -139,6 +150,31 @@ def verify(
     if markdown is not None:
         console.write_text("--markdown", markdown, comment(found, refused))
     if refused or any(done.problems for done in found):
+        raise typer.Exit(3)
+
+
+def _verify_one(folders: list[Path], place: str, data: Path | None, settings: Settings) -> None:
+    from restorebench.publishing.one_image import one_image
+
+    if len(folders) != 1:
+        raise RestorebenchError("--cell is for one folder; give one")
+    found = one_image(folders[0], place, data=data, settings=settings)
+    print(f"{visible(place)}: restored here: {visible(found.status)}")
+    for column, scores in found.scores.items():
+        texts = ["none" if score is None else f"{score:.6f}" for score in scores]
+        print(
+            f"  {column}: published {texts[0]}, of the published image {texts[1]}, of that restored here {texts[2]}"
+        )
+    if not found.pixels:
+        print("  no image is published beside it")
+    elif found.first is None:
+        print(f"  all {found.pixels} pixels are those of the published image")
+    else:
+        first = found.first
+        where = f"row {first.row}, column {first.column}"
+        print(f"  {found.differing} of {found.pixels} pixels differ; the first in {where}:")
+        print(f"  published {first.said}, restored here {first.found}")
+    if not found.agrees:
         raise typer.Exit(3)
 
 

@@ -72,6 +72,15 @@ class Rerun:
             found[data.label, data.task] = _with_their_batches(data, chosen)
         return found
 
+    def only(self, row: Row) -> Rerun:
+        """Return the same for one row alone."""
+        return Rerun(self._plan, {row: self.rows[row]}, self._settings, self._watch)
+
+    def with_its_batch(self, key: ImageKey) -> Wanted:
+        """Return the images that are restored in one batch with an image."""
+        (task, dataset, _), sample, _ = key
+        return {(dataset, task): _with_their_batches(self.rows[key[0]].data, {sample})}
+
     def restored(self, wanted: Wanted, keep: Path | None = None) -> dict[ImageKey, Image]:
         """Restore the wanted images again. keep: a folder for the restored images; None keeps none."""
         suite = self._plan.suite.model_copy(update={"save": "all" if keep else "none", "samples": 0})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from restorebench.contract.catalog import discover
+from restorebench.contract.catalog import Catalog, discover
 from restorebench.contract.errors import PublishedFolderError
 from restorebench.engine.environment import version
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
@@ -90,18 +90,32 @@ def verify(
     verdicts.recomputed(recomputed)
     problems += recomputed.problems
     problems += _of_the_suite(published)
-    there = replanned(published, replace(settings, data=None if data is None else Path(data)), catalog)
-    notes = list(there.notes)
-    if there.plan is not None:
-        differing = list(_differing(published, there, there.plan))
-        problems += _of_this_version(published, differing, notes)
-        again = Rerun(there.plan, _the_same(there.plan, differing), settings, watch)
+    settings = replace(settings, data=None if data is None else Path(data))
+    again, differing, notes = planned_again(published, catalog, settings, watch)
+    problems += differing
+    if again is not None:
         problems += verdicts.compared(again.scored(path), State.RESCORED, again)
         if images != 0:
             found = again.restored(again.drawn(images, word))
             problems += verdicts.compared(found, State.REPRODUCED, again)
     problems += _images_of_nothing(published)
     return Verification(path, tuple(verdicts.rows.values()), tuple(problems), word, tuple(notes), signed_by)
+
+
+def planned_again(
+    published: PublishedFolder, catalog: Catalog, settings: Settings, watch: Watcher
+) -> tuple[Rerun | None, list[Problem], list[str]]:
+    """Plan a published suite here.
+
+    Returns what can be run (None if nothing), the digests that differ, and notes on what cannot be run.
+    """
+    there = replanned(published, settings, catalog)
+    notes = list(there.notes)
+    if there.plan is None:
+        return None, [], notes
+    differing = list(_differing(published, there, there.plan))
+    ours = _of_this_version(published, differing, notes)
+    return Rerun(there.plan, _the_same(there.plan, differing), settings, watch), ours, notes
 
 
 def _of_the_suite(published: PublishedFolder) -> Iterator[Problem]:

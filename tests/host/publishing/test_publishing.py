@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from restorebench.contract.errors import PublishedFolderError, RunFolderError, SuiteError
 from restorebench.journal import journal as journals
@@ -243,3 +245,18 @@ def test_reading_gives_what_was_written(home, honest):
         sum(len(cell.outcomes) for cell in found.cells)
         == len((honest / "records.csv").read_text().splitlines()) - 1
     )
+
+
+def test_one_image_is_restored_again_down_to_its_pixels(home, copy, call):
+    arguments = ["--data", home / "data", "--plugin", PLUGIN, "--workers", "0"]
+    code, said, _ = call("verify", copy, "--cell", "hazy/classical:task/coffee@3", *arguments)
+    assert code == 0 and "psnr@rgb: published" in said
+    assert "all 1024 pixels are those of the published image" in said
+    (victim,) = (copy / "images").rglob("hazy/classical_task*/coffee@3.0.webp")
+    pixels = np.asarray(Image.open(victim)).copy()
+    pixels[5, 7, 1] ^= 1
+    Image.fromarray(pixels).save(victim, "WEBP", lossless=True, exact=True)
+    code, said, _ = call("verify", copy, "--cell", "synthetic/hazy/classical:task/coffee@3", *arguments)
+    assert code == 3 and "1 of 1024 pixels differ; the first in row 5, column 7:" in said
+    code, _, said = call("verify", copy, "--cell", "hazy/classical:task/cofee@3", *arguments)
+    assert code == 2 and "nearest: hazy/classical:task/coffee@3" in said
