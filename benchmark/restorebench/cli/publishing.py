@@ -161,10 +161,8 @@ def _verify_one(folders: list[Path], place: str, data: Path | None, settings: Se
     found = one_image(folders[0], place, data=data, settings=settings)
     print(f"{visible(place)}: restored here: {visible(found.status)}")
     for column, scores in found.scores.items():
-        texts = ["none" if score is None else f"{score:.6f}" for score in scores]
-        print(
-            f"  {column}: published {texts[0]}, of the published image {texts[1]}, of that restored here {texts[2]}"
-        )
+        said, image, here = ("none" if score is None else f"{score:.6f}" for score in scores)
+        print(f"  {column}: published {said}, of the published image {image}, restored here {here}")
     if not found.pixels:
         print("  no image is published beside it")
     elif found.first is None:
