@@ -19,6 +19,7 @@ from restorebench.cli import (
     publishing,
     runs,
     showing,
+    site,
 )
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
@@ -58,6 +59,7 @@ for module in (
     differing,
     plotting,
     publishing,
+    site,
     images,
     explaining,
     calibrating,

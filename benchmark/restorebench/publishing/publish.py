@@ -6,14 +6,13 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 import yaml
 
-from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import RunFolderError
 from restorebench.engine.environment import version
@@ -44,6 +43,7 @@ from restorebench.tables.scored import ScoredCell
 from restorebench.toolbox import remembered
 from restorebench.toolbox.cells import csv_text
 from restorebench.toolbox.files import atomic_write_text
+from restorebench.toolbox.options import loaded
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,10 @@ def _write(
         texts[DETECTIONS] = facts.detection_lines(board, detections)
     for name, lines in texts.items():
         atomic_write_text(folder / name, csv_text(lines))
-    about = _manifest(plan, board, journal)
+    kept = images.publish_outputs(folder, plan, journal, image_megabytes)
+    about = _manifest(plan, board, journal) | {"images": asdict(kept)}
     atomic_write_text(folder / MANIFEST, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     atomic_write_text(folder / SUITE, yaml.safe_dump(about["suite"], sort_keys=False, allow_unicode=True))
-    kept = images.publish_outputs(folder, plan, journal, image_megabytes)
     atomic_write_text(folder / PAGE, page.page(leaderboard.read_text(encoding="utf-8"), tables, about, kept))
     leaderboard.unlink()
     atomic_write_text(folder / CHECKSUMS, checksums(folder))
@@ -154,8 +154,8 @@ def _write(
 
 
 def write_tables(catalog: Catalog, tables: Tables, folder: Path, reporter: str) -> list[Path]:
-    """Write the tables with a reporter, as a run does, and return the files."""
-    written: list[Path] = resolve(catalog.find("reporter", reporter).load)(None, None).write(tables, folder)
+    """Write the tables with a reporter and its default options, as a run does, and return the files."""
+    written: list[Path] = loaded(catalog.find("reporter", reporter), {}, None).write(tables, folder)
     return written
 
 
