@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from restorebench.contract.errors import PublishedFolderError
 from restorebench.journal.layout import safe_name
 from restorebench.publishing.folder import PublishedFolder, read_published
 from restorebench.publishing.layout import MANIFEST, against_checksums, read_checksums
+from restorebench.site.about import About, about_of
 from restorebench.tables.build import Tables, tables_of
 
 
@@ -22,6 +21,7 @@ class SiteBoard:
 
     folder: PublishedFolder
     tables: Tables
+    about: About
     place: str
     files: tuple[str, ...]
 
@@ -37,11 +37,6 @@ class SiteBoard:
     def title(self) -> str:
         return f"{self.suite} {self.version}"
 
-    @property
-    def about(self) -> Mapping[str, Any]:
-        """The manifest of the folder."""
-        return self.folder.manifest
-
     def link(self, page: str = "index.html") -> str:
         """Return the address of one of its pages or files, relative to the front page."""
         return quote(f"{self.place}/{page}")
@@ -53,7 +48,8 @@ def find_boards(results: Path) -> list[SiteBoard]:
     Raises:
         PublishedFolderError: there is none, or one is damaged or not as its checksums say.
     """
-    folders = sorted({path.parent for path in results.glob(f"*/*/{MANIFEST}") if path.is_file()})
+    found = {path.parent for path in results.glob(f"*/*/{MANIFEST}") if path.is_file()}
+    folders = sorted(path for path in found if not path.name.startswith("."))  # `publish` is making one
     if not folders:
         raise PublishedFolderError(_nothing(results))
     boards: dict[str, SiteBoard] = {}
@@ -83,7 +79,7 @@ def _read(folder: Path) -> SiteBoard:
     published = read_published(folder)
     tables = tables_of(published.board, published.cells, published.detections)
     place = f"boards/{safe_name(published.board.suite)}/{safe_name(published.board.version)}"
-    return SiteBoard(published, tables, place, tuple(listed))
+    return SiteBoard(published, tables, about_of(published), place, tuple(listed))
 
 
 def _natural(version: str) -> list[tuple[bool, int, str]]:

@@ -13,11 +13,14 @@ from restorebench.site.boards import SiteBoard, find_boards
 from restorebench.site.detectors import SHADES, Detector, detectors_of
 from restorebench.site.downloads import CITATIONS, write_downloads
 from restorebench.site.front import entry_of
-from restorebench.site.gallery import gallery_of, told_of_images
+from restorebench.site.gallery import gallery_of
 from restorebench.site.methods import Method, methods_of
 from restorebench.site.names import detector_link, detector_page, method_link, method_page
 from restorebench.site.rendering import Pages
 from restorebench.site.rows import Table, table_of
+
+MOST_SHOWN = 200
+"""How many rows a board shows before the reader asks for more; board.js has the same."""
 
 
 @dataclass(frozen=True)
@@ -89,21 +92,14 @@ def _write_board(
         board=board,
         entry=entry,
         table=table,
+        most_shown=MOST_SHOWN,
         figures=figures.figures_of(board, catalog),
         can_draw=figures.can_draw(),
         files=files,
         citations=CITATIONS,
         has_images=bool(gallery["places"]),
     )
-    credits, unpublished = told_of_images(board)
-    pages.write(
-        f"{board.place}/gallery.html",
-        "gallery.html",
-        board=board,
-        gallery=gallery,
-        credits=credits,
-        notes=unpublished,
-    )
+    pages.write(f"{board.place}/gallery.html", "gallery.html", board=board, gallery=gallery)
 
 
 def _write_methods(pages: Pages, methods: Sequence[Method], detectors: Sequence[Detector]) -> None:

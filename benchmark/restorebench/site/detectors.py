@@ -72,7 +72,7 @@ def detectors_of(boards: Sequence[SiteBoard], catalog: Catalog) -> list[Detector
     """Return every detector of the boards, by name."""
     held: dict[str, list[Watching]] = {}
     for board in boards:
-        names = {cell["detector"]: cell["name"] for cell in board.about["detector_cells"]}
+        names = {cell.detector: cell.name for cell in board.about.detector_cells}
         for label in dict.fromkeys(cell.detector for cell in board.tables.board.detector_cells):
             held.setdefault(names.get(label, label), []).append(_watching(board, label))
     return [Detector(name, card_of(catalog, "detector", name), tuple(held[name])) for name in sorted(held)]

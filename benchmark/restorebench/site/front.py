@@ -70,18 +70,24 @@ def entry_of(board: SiteBoard, table: Table) -> Entry:
     ranking = next((number for number, column in enumerate(table.columns) if column.ranks), None)
     return Entry(
         board,
-        str(board.about["suite"].get("description") or ""),
+        board.about.suite.description or "",
         len({cell.name for cell in facts.cells}),
         sum(map(len, samples.values())),
         len({sample.scene for held in samples.values() for sample in held}),
         facts.tasks,
         tuple(column.name for column in table.columns),
         None if ranking is None else table.columns[ranking],
-        "on average" if table.first.task in (AVERAGE, CAPTURED) else f"on {table.first.label}",
+        _where(table),
         () if ranking is None else _drawn(table, ranking)[:MOST_DRAWN],
         () if ranking is None else _best(table, ranking),
         sum(cell.failed for cell in board.folder.cells),
     )
+
+
+def _where(table: Table) -> str:
+    if table.first is None or table.first.task in (AVERAGE, CAPTURED):
+        return "on average"
+    return f"on {table.first.label}"
 
 
 def _best(table: Table, column: int) -> tuple[BestGroup, ...]:

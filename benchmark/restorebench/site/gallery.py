@@ -42,13 +42,6 @@ def gallery_of(board: SiteBoard) -> dict[str, Any]:
     }
 
 
-def told_of_images(board: SiteBoard) -> tuple[list[str], list[str]]:
-    """Return whom to name beside the images, and why others were not published, as the manifest says."""
-    told = board.about.get("images")
-    told = told if isinstance(told, dict) else {}
-    return [str(each) for each in told.get("credits") or ()], [str(each) for each in told.get("notes") or ()]
-
-
 def _place(cells: list[ScoredCell], columns: list[Column], published: set[str]) -> dict[str, Any]:
     samples = []
     of_cells = [_first_repetition(cell) for cell in cells]

@@ -31,12 +31,15 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.links: list[str] = []
+        self.loaded: set[str] = set()
         self.anchors: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             if name in _HOLDING and value is not None:
                 self.links.append(value)
+                if name == "src" or tag == "link":
+                    self.loaded.add(value)
             elif name == "id" and value:
                 self.anchors.add(value)
 
@@ -66,6 +69,8 @@ def _dead(site: Path, name: str, page: _Page, pages: dict[str, _Page]) -> Iterat
     for link in dict.fromkeys(page.links):
         parts = urlsplit(link)
         if parts.scheme in ("http", "https", "mailto", "data") or parts.netloc:
+            if link in page.loaded and parts.scheme != "data":
+                yield DeadLink(name, link, "would be loaded from elsewhere")
             continue
         target = _target(name, unquote(parts.path))
         if target is None:

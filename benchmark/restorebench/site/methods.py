@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from restorebench.contract.cards import Card
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.tasks import CLEAN
 from restorebench.records import row_name
+from restorebench.site.about import Restoring
 from restorebench.site.boards import SiteBoard
 from restorebench.site.cards import card_of
 from restorebench.site.rows import Row, Table
@@ -58,7 +58,7 @@ class OnBoard:
         """The tasks on which a row of the method is worse than its input on average."""
         return self._tasks(lambda standing: standing.row.gain is not None and standing.row.gain[0] < 0)
 
-    def _tasks(self, chosen: Any) -> list[str]:
+    def _tasks(self, chosen: Callable[[Standing], bool]) -> list[str]:
         single = [s for s in self.standings if s.row.place.task not in (AVERAGE, CAPTURED)]
         return list(dict.fromkeys(s.row.place.label for s in single if chosen(s)))
 
@@ -112,7 +112,7 @@ def _on_board(board: SiteBoard, table: Table, method: str) -> OnBoard:
         table.columns,
         tuple(standings),
         tuple(row for row in own if row.place.task == CLEAN),
-        tuple(dict.fromkeys(_setup(cell) for cell in board.about["cells"] if cell["name"] == method)),
+        tuple(dict.fromkeys(_setup(cell) for cell in board.about.cells if cell.name == method)),
     )
 
 
@@ -125,8 +125,8 @@ def _standing(board: SiteBoard, column: Column, row: Row) -> Standing:
     return Standing(row, row.name in verdict.best, tuple(behind), True)
 
 
-def _setup(cell: Mapping[str, Any]) -> str:
+def _setup(cell: Restoring) -> str:
     """Describe how a row was made, in one line."""
-    options = ", ".join(f"{name}={value!r}" for name, value in cell["options"].items())
-    name = row_name(cell["restorer"], cell["tell"])
-    return f"{name}: {cell['plugin']}, version {cell['version']}" + (f", {options}" if options else "")
+    options = ", ".join(f"{name}={value!r}" for name, value in cell.options.items())
+    name = row_name(cell.restorer, cell.tell)
+    return f"{name}: {cell.plugin}, version {cell.version}" + (f", {options}" if options else "")

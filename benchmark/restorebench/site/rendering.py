@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_text
 
-ASSETS = ("site.css", "site.js", "board.js", "gallery.js", "icon.svg")
+ASSETS = ("site.css", "site.js", "board.js", "gallery.js", "icon.svg", "noscript.css")
 
 # Firefox takes a page that was opened from a file for an origin of its own, which 'self' does not match; on a
 # server, `file:` matches nothing.

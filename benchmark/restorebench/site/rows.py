@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from restorebench.contract.tasks import CLEAN
+from restorebench.journal.layout import safe_name
 from restorebench.records import row_name
 from restorebench.site.boards import SiteBoard
 from restorebench.site.names import method_link
@@ -64,11 +66,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """What a board page shows of its rows. first: the place that is shown first. notes: the footnotes."""
+    """The rows of a board. first: the place that is shown first, None without rows. notes: the footnotes."""
 
     columns: tuple[Column, ...]
     places: tuple[Place, ...]
-    first: Place
+    first: Place | None
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
@@ -103,14 +105,25 @@ def table_of(board: SiteBoard) -> Table:
     lines = tables.leaderboard.to_dict("records")
     places = _places(tables, lines)
     notes: dict[str, int] = {}
+    anchors: set[str] = set()
     marks = _Marks(tables, columns)
     plugins = {cell.name: cell.plugin for cell in tables.board.cells}
     by_place: dict[int, list[Row]] = {place.number: [] for place in places.values()}
     for line in lines:
         place = places[line["task"], line["dataset"]]
-        by_place[place.number].append(_row(line, place, marks, plugins, notes))
+        anchor = _anchor(str(line["digest"]), anchors)
+        by_place[place.number].append(_row(line, anchor, place, marks, plugins, notes))
     ordered = tuple(row for rows in by_place.values() for row in rows)
-    return Table(columns, tuple(places.values()), next(iter(places.values())), ordered, tuple(notes))
+    return Table(columns, tuple(places.values()), next(iter(places.values()), None), ordered, tuple(notes))
+
+
+def _anchor(digest: str, taken: set[str]) -> str:
+    """Return the id of a row in its page. Rows of the same restorer under two labels have the same digest."""
+    wanted = f"row-{safe_name(digest)}"
+    number = next(n for n in count(1) if (wanted if n == 1 else f"{wanted}-{n}") not in taken)
+    anchor = wanted if number == 1 else f"{wanted}-{number}"
+    taken.add(anchor)
+    return anchor
 
 
 def _places(tables: Tables, lines: Sequence[Mapping[Any, Any]]) -> dict[tuple[str, str], Place]:
@@ -161,13 +174,18 @@ class _Marks:
 
 
 def _row(
-    line: Mapping[Any, Any], place: Place, marks: _Marks, plugins: Mapping[str, str], notes: dict[str, int]
+    line: Mapping[Any, Any],
+    anchor: str,
+    place: Place,
+    marks: _Marks,
+    plugins: Mapping[str, str],
+    notes: dict[str, int],
 ) -> Row:
     name = row_name(line["restorer"], line["tell"])
     told = [text for text in str(line["status"]).split("; ") if text != "ok"]
     gain = number(line["gain"])
     return Row(
-        anchor=f"row-{line['digest']}",
+        anchor=anchor,
         restorer=line["restorer"],
         tell=line["tell"],
         family=line["family"],

@@ -1,7 +1,7 @@
 "use strict";
 // The table of a board: filter, sort, and draw intervals. All numbers are in the page.
 (() => {
-  const WIDTH = 150, HEIGHT = 16, MARGIN = 8, BEYOND = 0.6;
+  const WIDTH = 150, HEIGHT = 16, MARGIN = 8, BEYOND = 0.6, MOST_SHOWN = 200;
   const MINUS = "\u2212";
   const byId = (id) => document.getElementById(id);
   const { columns, rows: scored } = JSON.parse(byId("scores").textContent);
@@ -12,15 +12,17 @@
   const number = (text) => (text === "" || text == null ? null : Number(text));
   const rows = [...body.rows].map((tr, position) => {
     const [name, place, score, interval, group, gain, harm, images] = tr.cells;
+    const text = `${name.firstElementChild.textContent} ${name.lastElementChild.textContent}`;
     const values = scored[tr.id].map((each) => each && { value: Number(each[0]), low: number(each[1]),
       high: number(each[2]), best: each[3] === 1, letters: each[4] });
-    return { tr, position, values, score, interval, group, metric: 0, drawn: "", text: name.textContent,
+    return { tr, position, values, score, interval, group, metric: 0, drawn: "", text, search: text.toLowerCase(),
       place: tr.dataset.place, family: tr.dataset.family, captured: "captured" in tr.dataset,
-      search: name.textContent.toLowerCase(), gain: number(gain.dataset.v), harm: number(harm.dataset.v),
+      gain: number(gain.dataset.v), harm: number(harm.dataset.v),
       images: number(images.dataset.v) };
   });
   const controls = { place: byId("place"), metric: byId("metric"), family: byId("family"), name: byId("name"),
     captured: byId("captured") };
+  let most = MOST_SHOWN;
   const order = { key: "score", ascending: false };
 
   const format = (value, decimals) => {
@@ -124,17 +126,12 @@
     }
   }
 
-  function show(sorting) {
-    const shown = [];
+  function show() {
+    const found = rows.filter(wanted).sort(compare), shown = found.slice(0, most), there = new Set(shown);
     for (const row of rows) {
-      const there = wanted(row);
-      row.tr.hidden = !there;
-      if (there) shown.push(row);
+      if (row.tr.hidden === there.has(row)) row.tr.hidden = !row.tr.hidden;
     }
-    if (sorting) {
-      shown.sort(compare);
-      body.append(...shown.map((row) => row.tr));
-    }
+    body.append(...shown.map((row) => row.tr));
     const several = new Set(shown.map((row) => row.place)).size > 1;
     const scale = several ? null : scaleOf(shown);
     for (const row of shown) {
@@ -146,7 +143,9 @@
     const { decimals, unit, name } = column();
     byId("scale").textContent = scale
       ? `${format(scale.low, decimals)} to ${format(scale.high, decimals)} ${unit}`.trim() : "";
-    const what = shown.length === 1 ? "1 row" : `${shown.length.toLocaleString("en")} rows`;
+    const count = found.length.toLocaleString("en"), what = found.length === 1 ? "1 row" : `${count} rows`;
+    byId("more").hidden = found.length <= most;
+    byId("more").textContent = `Show all ${count} rows`;
     byId("count").textContent = `${what} of ${rows.length.toLocaleString("en")}, ${name}`;
   }
 
@@ -170,41 +169,46 @@
       order.ascending = order.key === key ? !order.ascending : key === "score" ? !column().higher : texts || key === "harm";
       order.key = key;
       mark();
-      show(true);
+      show();
     });
   }
-  controls.place.addEventListener("change", () => show(true));
-  controls.family.addEventListener("change", () => show(true));
+  controls.place.addEventListener("change", () => show());
+  controls.family.addEventListener("change", () => show());
   controls.captured?.addEventListener("change", () => {
     const chosen = rows.some((row) => row.captured && row.place === controls.place.value);
     if (controls.captured.checked && !chosen) controls.place.value = "all";
-    show(true);
+    show();
   });
-  controls.name.addEventListener("input", () => show(true));
+  controls.name.addEventListener("input", () => show());
   controls.metric.addEventListener("change", () => {
     if (order.key === "score") bestFirst();
-    show(true);
+    show();
   });
 
   function follow() { // a link to a row shows it, whatever is filtered
-    const row = rows.find((each) => `#${each.tr.id}` === decodeURIComponent(location.hash));
+    const row = rows.find((each) => `#${each.tr.id}` === location.hash);
     if (!row) return;
     if (row.tr.hidden) {
       controls.place.value = row.place;
       controls.family.value = "all";
+      most = Infinity;
       controls.name.value = "";
       if (controls.captured) controls.captured.checked = false;
-      show(true);
+      show();
     }
     row.tr.scrollIntoView({ block: "center" });
   }
 
+  byId("more").addEventListener("click", () => {
+    most = Infinity;
+    show();
+  });
   for (const row of rows) row.metric = "0";
   byId("filters").hidden = false;
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   if (!columns.length) return;
   bestFirst();
-  show(true);
+  show();
   follow();
   window.addEventListener("hashchange", follow);
 })();

@@ -79,6 +79,7 @@
   function show(position, focus) {
     const there = listed.length > 0;
     byId("viewer").hidden = byId("list").hidden = byId("list-title").hidden = !there;
+    byId("none").hidden = there;
     if (!there) return;
     current = (position + listed.length) % listed.length;
     const { sample } = listed[current], [a, b] = pair(), names = place().rows.map((row) => row.name);
@@ -189,11 +190,8 @@
   byId("modes").addEventListener("change", arrange);
   stage.addEventListener("pointerdown", (event) => { stage.setPointerCapture(event.pointerId); drag(event); });
   stage.addEventListener("pointermove", drag);
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("select, input[type=search]")) return;
-    if (event.key === "n") show(current + 1, false);
-    if (event.key === "p") show(current - 1, false);
-  });
+  byId("previous").addEventListener("click", () => show(current - 1, false));
+  byId("next").addEventListener("click", () => show(current + 1, false));
   byId("choice").addEventListener("submit", (event) => event.preventDefault());
   byId("choice").hidden = false;
   follow();
