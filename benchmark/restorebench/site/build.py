@@ -93,7 +93,7 @@ def _write_board(
         entry=entry,
         table=table,
         most_shown=MOST_SHOWN,
-        figures=figures.figures_of(board, catalog),
+        figures=figures.figures_of(board, catalog, len(table.rows), [each.row.name for each in entry.drawn]),
         can_draw=figures.can_draw(),
         files=files,
         citations=CITATIONS,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -14,9 +15,12 @@ from restorebench.commands.plotting import figure_of, specification, svg
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import RestorebenchError
 from restorebench.site.boards import SiteBoard
+from restorebench.tables.leaderboard import AVERAGE
 
 KINDS = {"radar": 180, "gains": 280, "severity": 280, "cost": 180, "confusion": 180}
 """The kinds, and how wide each is on a large screen, in millimetres. Those with panels use all of it."""
+MOST_ROWS = 200
+"""Of a board with more rows than these, a figure with a mark for each would be too large for a page."""
 NARROW = 88
 """The width on a small screen, in millimetres."""
 
@@ -39,9 +43,12 @@ class Figure:
     note: str
 
 
-def figures_of(board: SiteBoard, catalog: Catalog) -> list[Figure]:
-    """Draw every kind of figure that the board has something for."""
-    return list(_figures(board, catalog)) if can_draw() else []
+def figures_of(board: SiteBoard, catalog: Catalog, rows: int, first: Sequence[str]) -> list[Figure]:
+    """Draw every kind of figure that the board has something for.
+
+    rows: how many rows its table has, over all tasks. first: the names to draw where not all fit.
+    """
+    return [_figure(board, catalog, kind, rows, first) for kind in KINDS] if can_draw() else []
 
 
 def can_draw() -> bool:
@@ -49,19 +56,33 @@ def can_draw() -> bool:
     return find_spec("vl_convert") is not None
 
 
-def _figures(board: SiteBoard, catalog: Catalog) -> Iterator[Figure]:
-    for kind, wide in KINDS.items():
+def _figure(board: SiteBoard, catalog: Catalog, kind: str, rows: int, first: Sequence[str]) -> Figure:
+    why, summary = "", ""
+    for options, remark in _choices(board, kind, rows, first):
         drawn: dict[str, Markup] = {}
-        summary = note = ""
         try:
-            for name, width in (("wide", wide), ("narrow", NARROW)):
-                card, figure = figure_of(catalog, kind, {"width": width})
-                summary = card.summary
+            for name, width in (("wide", KINDS[kind]), ("narrow", NARROW)):
+                card, figure = figure_of(catalog, kind, {"width": width, **options})
+                summary = f"{card.summary} {remark}".strip()
                 spec = specification(card, figure, board.tables, board.title)
                 drawn[name] = inline(svg(spec, card).decode(), f"{kind}-{name}", summary)
+            return Figure(kind, summary, drawn, "")
         except RestorebenchError as error:
-            drawn, note = {}, str(error).removeprefix(f"{board.title}: ")
-        yield Figure(kind, summary, drawn, note)
+            why = why or str(error).removeprefix(f"{board.title}: ")
+    return Figure(kind, summary, {}, why)
+
+
+def _choices(
+    board: SiteBoard, kind: str, rows: int, first: Sequence[str]
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield options of a figure, and what to remark: all of the board, or else a part that can be read."""
+    if kind == "gains" and rows > MOST_ROWS:
+        yield {"task": AVERAGE}, f"On average over the tasks; `restorebench plot {kind} FOLDER` draws each."
+    else:
+        yield {}, ""
+    names = {cell.name for cell in board.tables.board.cells}
+    if kind in ("radar", "severity") and len(names) > len(first):
+        yield {"rows": tuple(first)}, f"{len(first)} of {len(names)} rows, as on the front page."
 
 
 def inline(picture: str, prefix: str, label: str) -> Markup:

@@ -101,14 +101,14 @@ def _best(table: Table, column: int) -> tuple[BestGroup, ...]:
 
 
 def _drawn(table: Table, column: int) -> tuple[Drawn, ...]:
-    """Place the rows of the first place on one line, best first."""
-    sign = -1 if table.columns[column].higher_is_better else 1
+    """Place the rows of the first place on one line: family by family, the best score first."""
+    sign, families = -1 if table.columns[column].higher_is_better else 1, list(FAMILIES)
     rows = [
         (row, score)
         for row in table.rows
         if row.place == table.first and (score := row.scores[column]) and math.isfinite(score.value)
     ]
-    rows.sort(key=lambda pair: sign * pair[1].value)
+    rows.sort(key=lambda pair: (families.index(pair[0].family), sign * pair[1].value))
     if not rows:
         return ()
     start, end = _scale([score for _, score in rows])

@@ -211,6 +211,25 @@ def test_latex_bibtex_and_every_published_file_can_be_downloaded(made_site):
     assert "identity (restorer): its card has no citation" in (folder / "citations.bib").read_text()
 
 
+def test_a_run_is_published_and_shown_with_its_images_and_whom_to_credit(call, tmp_path):
+    """The one test with a real run, of a bundled photograph; what pages say of images comes from the manifest."""
+    options = "{clean: embedded, crop: 32, severities: [3]}"
+    (tmp_path / "tiny.yaml").write_text(
+        f"suite: tiny\nversion: '1'\ndatasets: [{{name: synthetic, options: {options}}}]\ntasks: [noisy]\n"
+        "restorers: [identity, {name: classical, tell: task}]\nmetrics: [psnr]\nsave: all\nclean_inputs: false\n"
+    )
+    assert call("run", "tiny.yaml", "--device", "cpu", "-q")[0] == 0
+    assert call("publish", "runs/tiny")[0] == 0
+    code, out, _ = call("site", "results", "--title", "My <results>")
+    assert (code, out) == (0, "public/index.html\n")
+    site = tmp_path / "public"
+    assert dead_links(site) == []
+    gallery = (site / "boards/tiny/1/gallery.html").read_text()
+    assert "NASA (astronaut)" in gallery and gallery.count(".webp") >= 12
+    assert "My &lt;results&gt;" in gallery
+    assert "A classical method per task told" in (site / "methods/classical.html").read_text()
+
+
 def test_the_same_folders_give_the_same_site(made_site, tmp_path):
     build(made_site.parent / "results", tmp_path / "again")
     files = {path.relative_to(made_site): path.read_bytes() for path in made_site.rglob("*") if path.is_file()}
@@ -238,6 +257,18 @@ def test_figures_are_drawn_with_the_extra(made_site):
     kinds = {attrs.get("id") for attrs in page.of("figure")}
     assert kinds == {f"figure-{kind}" for kind in ("gains", "severity", "cost", "confusion")}
     assert "Not drawn: radar (a radar needs three tasks, and there are 2" in page.text
+
+
+def test_a_large_board_draws_its_averages_and_its_first_rows(tmp_path):
+    pytest.importorskip("vl_convert")
+    rows = {"identity": 0.0} | {f"method-{n}": n / 10 for n in range(15)}
+    tasks = tuple(f"task-{n}" for n in range(13))
+    small = {"scenes": 6, "severities": (1,), "images": 0, "detectors": (), "clean": False}
+    publish_made(tmp_path / "results", rows=rows, tasks=tasks, **small)
+    build(tmp_path / "results", tmp_path / "public")
+    page = Page(tmp_path / "public/boards/made-up/1/index.html")
+    assert "8 of 16 rows, as on the front page." in page.text
+    assert "On average over the tasks; restorebench plot gains FOLDER draws each." in page.text
 
 
 def test_a_picture_with_a_script_is_refused():
