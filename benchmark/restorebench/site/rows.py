@@ -141,7 +141,7 @@ def _places(tables: Tables, lines: Sequence[Mapping[Any, Any]]) -> dict[tuple[st
 
 def place_label(task: str, dataset: str, several: bool) -> str:
     """Name a place for readers. several: whether the board has several datasets."""
-    words = {AVERAGE: "Average of all tasks", CAPTURED: "Average, captured images only", CLEAN: "clean inputs"}
+    words = {AVERAGE: "Average", CAPTURED: "Average, captured images only", CLEAN: "clean inputs"}
     where = "all datasets" if dataset == "*" else dataset
     return f"{words.get(task, task)} ({where})" if several else words.get(task, task)
 

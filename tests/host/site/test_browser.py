@@ -57,7 +57,7 @@ def opened(browser, made_site):
         page.on(
             "request", lambda request: wrong.append(request.url) if not request.url.startswith("file:") else None
         )
-        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+        page.on("requestfailed", lambda request: wrong.extend(_failure(request)))
         page.goto(f"{site.as_uri()}/{path}")
         return page
 
@@ -65,6 +65,11 @@ def opened(browser, made_site):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+def _failure(request):
+    """What is wrong with a request that failed; nothing if the test went to another page meanwhile."""
+    return [] if request.failure == "net::ERR_ABORTED" else [f"{request.failure}: {request.url}"]
 
 
 def shown(page, cell="th"):
@@ -112,6 +117,33 @@ def test_rows_are_filtered_by_task_name_family_and_captured_images(opened):
     page.check("#captured")
     assert set(shown(page, "td.task")) == {"Average, captured images only"}
     assert page.inner_text("#count").startswith("5 rows of ")
+
+
+def test_every_task_has_its_own_order_and_scale(opened):
+    page = opened(BOARD)
+    page.select_option("#place", "all")
+    tasks, scores = shown(page, "td.task"), [float(each) for each in shown(page, ".score")]
+    assert len(set(tasks)) == 5 and len(scores) == 25
+    for task in set(tasks):
+        held = [score for name, score in zip(tasks, scores, strict=True) if name == task]
+        assert len(held) == 5 and held == sorted(held, reverse=True)
+        assert tasks.index(task) + 4 == len(tasks) - 1 - tasks[::-1].index(task)  # they stand together
+    assert page.locator("#rows tbody svg.ci").count() == 25
+    lefts = page.eval_on_selector_all(
+        "#rows svg.ci line", "all => all.map(line => Number(line.getAttribute('x1')))"
+    )
+    rights = page.eval_on_selector_all(
+        "#rows svg.ci line", "all => all.map(line => Number(line.getAttribute('x2')))"
+    )
+    assert min(lefts) >= 0 and max(rights) <= 150 and all(a <= b for a, b in zip(lefts, rights, strict=True))
+
+
+def test_without_javascript_every_row_and_image_is_there(opened):
+    page = opened(BOARD, java_script_enabled=False)
+    assert page.locator("#rows tbody tr").count() == 25
+    assert all(row.is_visible() for row in page.locator("#rows tbody tr").all())
+    page = opened(GALLERY, java_script_enabled=False)
+    assert page.locator("noscript a").first.is_visible()
 
 
 def test_another_metric_shows_its_numbers_best_first(opened):

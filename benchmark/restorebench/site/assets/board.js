@@ -43,6 +43,8 @@
   };
 
   function compare(a, b) {
+    // Scores of different tasks say nothing about each other.
+    if (order.key === "score" && a.place !== b.place) return Number(a.place) - Number(b.place);
     const first = keys[order.key](a), second = keys[order.key](b);
     if (first === null || second === null) { // what has no value comes last in both directions
       return first === second ? a.position - b.position : first === null ? 1 : -1;
@@ -132,17 +134,18 @@
       if (row.tr.hidden === there.has(row)) row.tr.hidden = !row.tr.hidden;
     }
     body.append(...shown.map((row) => row.tr));
-    const several = new Set(shown.map((row) => row.place)).size > 1;
-    const scale = several ? null : scaleOf(shown);
+    const scales = new Map(); // each task has its own
+    for (const { place } of shown) {
+      if (!scales.has(place)) scales.set(place, scaleOf(shown.filter((row) => row.place === place)));
+    }
     for (const row of shown) {
       write(row);
-      draw(row, scale);
+      draw(row, scales.get(row.place));
     }
     table.classList.toggle("one-place", controls.place.value !== "all");
-    table.classList.toggle("undrawn", !scale);
-    const { decimals, unit, name } = column();
-    byId("scale").textContent = scale
-      ? `${format(scale.low, decimals)} to ${format(scale.high, decimals)} ${unit}`.trim() : "";
+    const { decimals, unit, name } = column(), [scale] = scales.values();
+    byId("scale").textContent = scales.size > 1 ? "on a scale for each task"
+      : scale ? `${format(scale.low, decimals)} to ${format(scale.high, decimals)} ${unit}`.trim() : "";
     const count = found.length.toLocaleString("en"), what = found.length === 1 ? "1 row" : `${count} rows`;
     byId("more").hidden = found.length <= most;
     byId("more").textContent = `Show all ${count} rows`;
