@@ -146,6 +146,17 @@ def test_without_javascript_every_row_and_image_is_there(opened):
     assert page.locator("noscript a").first.is_visible()
 
 
+def test_a_board_without_metrics_can_be_filtered_and_its_images_compared(opened, tmp_path):
+    publish_made(tmp_path / "results", columns=(), detectors=(), clean=False)
+    build(tmp_path / "results", tmp_path / "public")
+    page = opened("boards/made-up/1/index.html", site=tmp_path / "public")
+    page.fill("#name", "alike")
+    assert len(shown(page)) == 1
+    page = opened("boards/made-up/1/gallery.html", site=tmp_path / "public")
+    page.click("#next")
+    assert page.locator("#list li").count() == 2
+
+
 def test_another_metric_shows_its_numbers_best_first(opened):
     page = opened(BOARD)
     before = shown(page, ".score")
@@ -284,8 +295,8 @@ def luminance(colour):
 def large_site(tmp_path_factory):
     """A site whose board has a little more than 2,000 rows, drawn without figures."""
     folder = tmp_path_factory.mktemp("large")
-    rows = {"identity": 0.0} | {f"method-{n}": n / 50 for n in range(39)}
-    tasks = tuple(f"task-{n}" for n in range(50))
+    rows = {"identity": 0.0} | {f"method-{n}": n / 50 for n in range(9)}
+    tasks = tuple(f"task-{n}" for n in range(200))
     many = {"rows": rows, "tasks": tasks, "scenes": 2, "severities": (1,), "detectors": (), "images": 0}
     publish_made(folder / "results", **many, columns=(replace(PSNR),), clean=False)
     drawn = pytest.MonkeyPatch()
@@ -310,7 +321,7 @@ def test_two_thousand_rows_can_be_used_within_a_second(opened, large_site):
         page.goto(f"{large_site.as_uri()}/boards/made-up/1/index.html")
         page.wait_for_selector("#filters:not([hidden])")
         took["open"].append(time.perf_counter() - began)
-        assert len(shown(page)) == 40
+        assert len(shown(page)) == 10
         for name, step in steps.items():
             milliseconds = page.evaluate(
                 f"() => {{ const began = performance.now(), place = document.getElementById('place'); {step};"

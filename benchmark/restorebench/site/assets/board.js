@@ -30,7 +30,7 @@
     return value.toFixed(decimals).replace("-", MINUS);
   };
   const score = (row) => row.values[controls.metric.value] ?? null;
-  const column = () => columns[controls.metric.value];
+  const column = () => columns[controls.metric.value] ?? { name: "no metric", unit: "", decimals: 2, higher: true };
 
   const keys = {
     name: (row) => row.text,
@@ -206,10 +206,9 @@
     most = Infinity;
     show();
   });
-  for (const row of rows) row.metric = "0";
+  for (const row of rows) row.metric = controls.metric.value;
   byId("filters").hidden = false;
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  if (!columns.length) return;
   bestFirst();
   show();
   follow();

@@ -13,8 +13,10 @@
 
   const place = () => places[chosen.place.value];
   const pair = () => [Number(chosen.first.value), Number(chosen.second.value)];
-  const number = (value) => (value === null ? null : Number(value)); // "Infinity" is a text in JSON
+  const number = (value) => (value == null ? null : Number(value)); // "Infinity" is a text in JSON
   const mode = () => document.querySelector("input[name=mode]:checked").value;
+
+  const column = () => columns[chosen.metric.value] ?? { name: "", unit: "", decimals: 2 };
 
   function format(value, decimals, sign = false) {
     if (value === null || Number.isNaN(value)) return "–";
@@ -32,13 +34,15 @@
     return a === null || b === null ? null : a === b ? 0 : b - a;
   }
 
+  const size = (by) => (by === null ? -1 : Math.abs(by)); // images without a score come last
+
   function list() {
     const [a, b] = pair(), metric = chosen.metric.value;
     listed = place().samples
       .filter((sample) => sample.files[a] && sample.files[b])
       .map((sample) => ({ sample, by: difference(sample, metric) }))
-      .sort((one, other) => Math.abs(other.by ?? -1) - Math.abs(one.by ?? -1));
-    const { name, unit, decimals } = columns[metric];
+      .sort((one, other) => size(other.by) - size(one.by) || 0); // two infinite ones are alike
+    const { name, unit, decimals } = column();
     byId("list").replaceChildren(...listed.map(({ sample, by }, position) => {
       const item = document.createElement("li"), button = document.createElement("button");
       const picture = document.createElement("img"), label = document.createElement("b"), told = document.createElement("span");
@@ -105,7 +109,7 @@
   function link(sample) {
     const rows = place().rows, [a, b] = pair();
     return `#${new URLSearchParams({ task: place().label, a: rows[a].name, b: rows[b].name,
-      by: columns[chosen.metric.value].name, image: sample.id })}`;
+      by: column().name, image: sample.id })}`;
   }
 
   function arrange() { // what the chosen mode shows
