@@ -22,7 +22,7 @@ Results = Annotated[
 Out = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder of the site.")]
 Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the site, on every page.")]
 Check = Annotated[
-    bool, typer.Option("--check", help="Find dead links in the site that RESULTS is, and make nothing.")
+    bool, typer.Option("--check", help="Find dead links in the site in the folder RESULTS; make none.")
 ]
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from restorebench.contract.errors import PublishedFolderError
 from restorebench.journal.layout import safe_name
-from restorebench.publishing.folder import PublishedFolder, read_published
+from restorebench.publishing.folder import PublishedFolder, read_manifest, read_published
 from restorebench.publishing.layout import MANIFEST, against_checksums, read_checksums
 from restorebench.site.about import About, about_of
 from restorebench.tables.build import Tables, tables_of
@@ -64,10 +64,19 @@ def find_boards(results: Path) -> list[SiteBoard]:
 
 
 def _nothing(results: Path) -> str:
+    """Say why a folder has no boards.
+
+    Raises:
+        PublishedFolderError: it holds runs that are not published.
+    """
     if not results.is_dir():
         return f"{results} is no folder; give the one in which `restorebench publish` made SUITE/VERSION"
-    for above, found in ((results.parent.parent, results / MANIFEST), (results.parent, None)):
-        if found.is_file() if found else any(results.glob(f"*/{MANIFEST}")):
+    for above, found in (
+        (results.parent.parent, [results / MANIFEST]),
+        (results.parent, results.glob(f"*/{MANIFEST}")),
+    ):
+        if there := [path.parent for path in found if path.is_file()]:
+            read_manifest(there[0])
             return f"{results} is inside the folder of published suites; give {above}"
     return f"{results} has no SUITE/VERSION/{MANIFEST}; `restorebench publish RUN --to {results}` makes one"
 

@@ -322,10 +322,13 @@ def test_a_folder_that_is_no_site_is_not_written_into(results, tmp_path):
         (".", "has no SUITE/VERSION"),
         ("results/made-up", "give .*results"),
         ("results/made-up/1", "give .*results"),
+        ("runs", "runs/one is not published.*restorebench publish"),
     ],
 )
 def test_another_folder_is_refused_with_the_one_to_give(results, tmp_path, given, said):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "runs/one").mkdir(parents=True)
+    (tmp_path / "runs/one" / MANIFEST).write_text("{}")
     with pytest.raises(PublishedFolderError, match=said):
         build(tmp_path / given if given != "." else tmp_path / "empty", tmp_path / "public")
 
