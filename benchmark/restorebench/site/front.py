@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from restorebench.contract.tasks import CLEAN
 from restorebench.site.boards import SiteBoard
+from restorebench.site.lines import Line, lines_of
 from restorebench.site.rows import Row, Score, Table
 from restorebench.tables.averages import CAPTURED
 from restorebench.tables.board import Column
@@ -14,7 +15,6 @@ from restorebench.tables.leaderboard import AVERAGE
 
 MOST_DRAWN = 8
 """How many rows of a board the front page draws."""
-_BEYOND = 0.6  # of the span of the means, on both sides; board.js has the same
 
 FAMILIES = {
     "blind": "told nothing, or what a bundled detector says of the image",
@@ -35,14 +35,11 @@ class BestGroup:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A row with its score and interval, on a line from 0 to 1. cut: whether the interval goes beyond an end."""
+    """A row with its score, and where it is on the line of all."""
 
     row: Row
     score: Score
-    at: float
-    low: float
-    high: float
-    cut: tuple[bool, bool]
+    line: Line
 
 
 @dataclass(frozen=True)
@@ -109,22 +106,5 @@ def _drawn(table: Table, column: int) -> tuple[Drawn, ...]:
         if row.place == table.first and (score := row.scores[column]) and math.isfinite(score.value)
     ]
     rows.sort(key=lambda pair: (families.index(pair[0].family), sign * pair[1].value))
-    if not rows:
-        return ()
-    start, end = _scale([score for _, score in rows])
-    found = []
-    for row, score in rows:
-        low, high = (score.value if end_ is None else end_ for end_ in (score.low, score.high))
-        at, left, right = ((value - start) / (end - start) for value in (score.value, low, high))
-        found.append(Drawn(row, score, at, max(left, 0.0), min(right, 1.0), (left < 0, right > 1)))
-    return tuple(found)
-
-
-def _scale(scores: list[Score]) -> tuple[float, float]:
-    """Return the ends of the line: what the intervals need, but not much more than the means span."""
-    means = [score.value for score in scores]
-    span = max(means) - min(means) or abs(means[0]) * 0.05 or 1.0
-    lows = [score.value if score.low is None else score.low for score in scores]
-    highs = [score.value if score.high is None else score.high for score in scores]
-    start, end = max(min(lows), min(means) - _BEYOND * span), min(max(highs), max(means) + _BEYOND * span)
-    return (start, end) if end > start else (start - span / 2, end + span / 2)
+    lines, _ = lines_of([(score.value, score.low, score.high) for _, score in rows])
+    return tuple(Drawn(row, score, line) for (row, score), line in zip(rows, lines, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from restorebench.records import row_name
 from restorebench.site.about import Restoring
 from restorebench.site.boards import SiteBoard
 from restorebench.site.cards import card_of
+from restorebench.site.lines import Line, lines_of
 from restorebench.site.rows import Row, Table
 from restorebench.tables.averages import CAPTURED
 from restorebench.tables.board import Column, Family
@@ -23,10 +25,11 @@ from restorebench.tables.leaderboard import AVERAGE
 class Standing:
     """A row on one task. behind: the rows of its family that were shown to be better by the ranking column.
 
-    compared: whether it was compared with others at all.
+    compared: whether it was compared with others at all. line: of its gain, with that of the others.
     """
 
     row: Row
+    line: Line | None
     best: bool
     behind: tuple[str, ...]
     compared: bool
@@ -34,12 +37,16 @@ class Standing:
 
 @dataclass(frozen=True)
 class OnBoard:
-    """A method on one board. column: what ranks. clean: its rows on clean images. setups: as in `_setup`."""
+    """A method on one board. column: what ranks. clean: its rows on clean images. setups: as in `_setup`.
+
+    zero: where a gain of zero is on the lines.
+    """
 
     board: SiteBoard
     column: Column | None
     columns: tuple[Column, ...]
     standings: tuple[Standing, ...]
+    zero: float | None
     clean: tuple[Row, ...]
     setups: tuple[str, ...]
 
@@ -105,24 +112,28 @@ def _on_board(board: SiteBoard, table: Table, method: str) -> OnBoard:
     names = {cell.name for cell in board.tables.board.cells if cell.plugin == method}
     own = [row for row in table.rows if row.name in names]
     column = next((column for column in table.columns if column.ranks), None)
-    standings = [] if column is None else [_standing(board, column, row) for row in own if row.place.task != CLEAN]
+    ranked = [] if column is None else [row for row in own if row.place.task != CLEAN]
+    gaining = [row for row in ranked if row.gain is not None and math.isfinite(row.gain[0])]
+    lines, zero = lines_of([row.gain for row in gaining if row.gain is not None], holding=(0.0,))
+    by_anchor = {row.anchor: line for row, line in zip(gaining, lines, strict=True)}
     return OnBoard(
         board,
         column,
         table.columns,
-        tuple(standings),
+        tuple(_standing(board, column, row, by_anchor.get(row.anchor)) for row in ranked if column is not None),
+        zero[0] if zero else None,
         tuple(row for row in own if row.place.task == CLEAN),
         tuple(dict.fromkeys(_setup(cell) for cell in board.about.cells if cell.name == method)),
     )
 
 
-def _standing(board: SiteBoard, column: Column, row: Row) -> Standing:
+def _standing(board: SiteBoard, column: Column, row: Row, line: Line | None) -> Standing:
     where = Where(Family(row.family), False, row.place.task, row.place.dataset, column.name)
     verdict = board.tables.compared.found.get(where)
     if verdict is None or verdict.compared is None or row.name not in verdict.names:
-        return Standing(row, False, (), False)
+        return Standing(row, line, False, (), False)
     behind = [verdict.names[first] for first, second in verdict.better if verdict.names[second] == row.name]
-    return Standing(row, row.name in verdict.best, tuple(behind), True)
+    return Standing(row, line, row.name in verdict.best, tuple(behind), True)
 
 
 def _setup(cell: Restoring) -> str:

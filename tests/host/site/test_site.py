@@ -16,6 +16,7 @@ from restorebench.publishing.folder import read_published
 from restorebench.publishing.layout import MANIFEST
 from restorebench.site import figures
 from restorebench.site.build import build
+from restorebench.site.lines import lines_of
 from restorebench.site.links import dead_links
 from restorebench.toolbox.cells import visible
 from tests.host.site.made import HOSTILE, publish_made, seal
@@ -373,3 +374,18 @@ def test_a_page_in_a_published_folder_is_left_out_and_a_link_out_of_it_refused(r
     seal(folder)
     with pytest.raises(PublishedFolderError, match="link out of the folder"):
         build(results, tmp_path / "public")
+
+
+def test_intervals_are_placed_on_one_line_by_their_values():
+    """0 to 10 hold everything here, so that a value is a tenth of itself; what goes far beyond is cut."""
+    lines, zero = lines_of([(4.0, 2.0, 6.0), (8.0, None, None), (10.0, 9.0, 10.0)], holding=(0.0,))
+    assert zero == [0.0]
+    assert [(line.low, line.at, line.high) for line in lines] == [
+        (0.2, 0.4, 0.6),
+        (0.8, 0.8, 0.8),
+        (0.9, 1.0, 1.0),
+    ]
+    (one, far), _ = lines_of([(0.0, None, None), (1.0, -360.0, 360.0)])
+    assert far.cut == (True, True) and (far.low, far.high) == (0.0, 1.0)
+    assert one.at == pytest.approx(0.6 / 2.2) and one.cut == (False, False)
+    assert lines_of([(5.0, None, None)])[0][0].at == 0.5
