@@ -36,8 +36,7 @@ def cell_of(name, task, samples, dataset="d", yardsticks=()):
     return CellFacts(label, label, told, task, dataset, "untrained", family, digest, f"row {digest}", samples)
 
 
-def publish(
-    folder,
+def make(
     rows=ROWS,
     tasks=("rainy", "snowy", "hazy"),
     scenes=14,
@@ -50,8 +49,10 @@ def publish(
     seed=0,
     spread=0.3,
     change=lambda record: record,
+    suite="made-up",
+    version="1",
 ):
-    """Write the tables of a run and return them. change: is given every record, and may return None to drop it."""
+    """Return the board, the records and the detections of a made-up run. The arguments are those of `publish`."""
     rng = np.random.default_rng(seed)
     samples = samples_of(scenes, severities)
     cells = [
@@ -79,17 +80,26 @@ def publish(
         for cell in watching
         for n, sample in enumerate(samples)
     ]
-    board = Board("made-up", "1", tuple(tasks), tuple(columns), tuple(cells), tuple(watching))
-    tables = build(board, [record for record in records if record is not None], answers)
+    board = Board(suite, version, tuple(tasks), tuple(columns), tuple(cells), tuple(watching))
+    return board, [record for record in records if record is not None], answers
+
+
+def publish(folder, rows=ROWS, **made):
+    """Write the tables of a run and return them. made: what else `make` takes.
+
+    change: is given every record, and may return None to drop it.
+    """
+    board, records, answers = make(rows, **made)
+    tables = build(board, records, answers)
     folder.mkdir()
     Csv(None, None).write(tables, folder)
     manifest = {
-        "suite": {"suite": "made-up", "version": "1"},
+        "suite": {"suite": board.suite, "version": board.version},
         "board": board_facts(board),
-        "data": {f"{cell.dataset}/{cell.task}": "same" for cell in cells},
-        "columns": {column.name: "same" for column in columns},
-        "cells": [{"restorer": cell.restorer, "name": cell.plugin} for cell in cells],
-        "detector_cells": [{"detector": cell.detector} for cell in watching],
+        "data": {f"{cell.dataset}/{cell.task}": "same" for cell in board.cells},
+        "columns": {column.name: "same" for column in board.columns},
+        "cells": [{"restorer": cell.restorer, "name": cell.plugin} for cell in board.cells],
+        "detector_cells": [{"detector": cell.detector} for cell in board.detector_cells],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return tables

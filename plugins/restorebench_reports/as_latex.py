@@ -34,7 +34,8 @@ class Latex:
         """Write the files and return them: a tabular each, and a document that compiles alone."""
         captions: dict[str, str] = {}
         files = []
-        for column in tables.board.columns:
+        shown = () if tables.leaderboard.empty else tables.board.columns  # a suite may have detectors alone
+        for column in shown:
             if not column.unavailable:
                 name, table = _file_name(column.name, captions), _Table(tables, column, self._options)
                 captions[name] = table.caption()

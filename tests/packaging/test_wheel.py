@@ -50,6 +50,13 @@ def test_every_bundled_suite_travels(names):
     assert {f"restorebench/suites/{path.name}" for path in (ROOT / "suites").glob("*.yaml")} <= names
 
 
+def test_templates_and_assets_of_sites_travel(names):
+    folder = ROOT / "benchmark"
+    files = [path for name in ("templates", "assets") for path in (folder / "restorebench/site" / name).iterdir()]
+    assert len(files) > 10
+    assert {str(path.relative_to(folder)) for path in files} <= names
+
+
 def test_data_files_of_plugins_travel(names):
     folder = ROOT / "plugins"
     data = {str(path.relative_to(folder)) for end in ("npz", "safetensors") for path in folder.rglob(f"*.{end}")}

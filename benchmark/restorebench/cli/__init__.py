@@ -20,6 +20,7 @@ from restorebench.cli import (
     results,
     runs,
     showing,
+    site,
 )
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
@@ -60,6 +61,7 @@ for module in (
     plotting,
     publishing,
     results,
+    site,
     images,
     explaining,
     calibrating,

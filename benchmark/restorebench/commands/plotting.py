@@ -11,8 +11,9 @@ from typing import Any
 
 from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card
-from restorebench.contract.catalog import discover, require_unbroken
+from restorebench.contract.catalog import Catalog, discover, require_unbroken
 from restorebench.contract.errors import BrokenPlugin, MissingResource, RestorebenchError, RunFolderError
+from restorebench.tables.build import Tables
 from restorebench.tables.published import read_tables
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_bytes
@@ -50,21 +51,38 @@ def plot(
     rendered = None if target is None else _writer(target)
     catalog = discover(paths)
     require_unbroken(catalog, paths)
+    card, figure = figure_of(catalog, kind, options or {})
+    spec = specification(card, figure, read_tables(Path(run)), run)
+    if target is not None and rendered is not None:
+        write(target, rendered(spec, card))
+    return spec
+
+
+def figure_of(catalog: Catalog, kind: str, options: Mapping[str, Any]) -> tuple[Card, Any]:
+    """Return the card of a kind of figure, and the object that draws it.
+
+    Raises:
+        RestorebenchError: there is no such kind, or an option is wrong.
+    """
     entry = catalog.entry("figure", kind)
     if entry.unavailable:
         raise MissingResource(f"figure {kind!r} {entry.unavailable}")
     with blaming(entry.card, "loading"):
-        figure = loaded(entry.card, options or {}, None)
-    tables = read_tables(Path(run))
-    with blaming(entry.card, "drawing"):
+        return entry.card, loaded(entry.card, options, None)
+
+
+def specification(card: Card, figure: Any, tables: Tables, run: str | Path) -> dict[str, Any]:
+    """Return the Vega-Lite specification of a figure of tables. run: where they are from, for errors.
+
+    Raises:
+        RestorebenchError: the tables lack what it shows.
+    """
+    with blaming(card, "drawing"):
         try:
             found = figure.draw(tables)
         except RestorebenchError as error:
             raise type(error)(f"{run}: {error}") from error
-    spec = _plain(entry.card, found)
-    if target is not None and rendered is not None:
-        write(target, rendered(spec, entry.card))
-    return spec
+    return _plain(card, found)
 
 
 def _plain(card: Card, found: Any) -> dict[str, Any]:
@@ -154,7 +172,12 @@ def _rendered(convert: Callable[..., str | bytes], spec: Mapping[str, Any], card
     return drawn if isinstance(drawn, bytes) else drawn.encode()
 
 
-def _svg(spec: Mapping[str, Any], card: Card) -> bytes:
+def svg(spec: Mapping[str, Any], card: Card) -> bytes:
+    """Return a figure as SVG; it needs the extra report.
+
+    Raises:
+        BrokenPlugin: the specification is not valid.
+    """
     import vl_convert
 
     return _rendered(vl_convert.vegalite_to_svg, spec, card)
@@ -164,7 +187,7 @@ def _pdf(spec: Mapping[str, Any], card: Card) -> bytes:
     """Return a PDF in the size of the SVG; vl-convert alone would make it a third larger, a point per pixel."""
     import vl_convert
 
-    picture = _svg(spec, card).decode()
+    picture = svg(spec, card).decode()
     size = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
     points = size.sub(lambda s: f'width="{_points(s[1])}" height="{_points(s[2])}"', picture, count=1)
     return bytes(vl_convert.svg_to_pdf(points))
@@ -211,4 +234,4 @@ def _html(spec: Mapping[str, Any], card: Card) -> bytes:
     return _PAGE.format(title=card.name, libraries=libraries, spec=text).encode()
 
 
-_WRITERS: Mapping[str, Writer] = {".svg": _svg, ".png": _png, ".pdf": _pdf, ".html": _html, ".json": _json}
+_WRITERS: Mapping[str, Writer] = {".svg": svg, ".png": _png, ".pdf": _pdf, ".html": _html, ".json": _json}

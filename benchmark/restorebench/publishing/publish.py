@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def _manifest(plan: Plan, board: Board, journal: Journal, kept: images.Kept) -> 
     more = {
         "tasks": list(plan.tasks),
         "facts": facts.board_json(board),
-        "images": {"credits": list(kept.credits), "notes": list(kept.notes)},
+        "images": asdict(kept),
     }
     return {"schema": SCHEMA, "published_with": version("restorebench"), **about, **more}
 

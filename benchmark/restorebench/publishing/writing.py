@@ -13,7 +13,6 @@ from typing import Any
 
 import yaml
 
-from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import RunFolderError
 from restorebench.publishing import facts
@@ -34,6 +33,7 @@ from restorebench.tables.build import Tables, tables_of
 from restorebench.tables.scored import ScoredCell
 from restorebench.toolbox.cells import csv_text
 from restorebench.toolbox.files import atomic_write_text
+from restorebench.toolbox.options import loaded
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,6 @@ def write(folder: Path, catalog: Catalog, contents: Contents) -> None:
 
 
 def write_tables(catalog: Catalog, tables: Tables, folder: Path, reporter: str) -> list[Path]:
-    """Write the tables with a reporter, as a run does, and return the files."""
-    written: list[Path] = resolve(catalog.find("reporter", reporter).load)(None, None).write(tables, folder)
+    """Write the tables with a reporter and its default options, as a run does, and return the files."""
+    written: list[Path] = loaded(catalog.find("reporter", reporter), {}, None).write(tables, folder)
     return written

@@ -1,0 +1,111 @@
+"""Published folders -> a site: static pages that load nothing from elsewhere. Read this first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from restorebench.contract.catalog import Catalog, discover, require_unbroken
+from restorebench.engine.environment import version
+from restorebench.site import figures, target
+from restorebench.site.boards import SiteBoard, find_boards
+from restorebench.site.detectors import SHADES, Detector, detectors_of
+from restorebench.site.downloads import CITATIONS, write_downloads
+from restorebench.site.front import entry_of
+from restorebench.site.gallery import gallery_of
+from restorebench.site.methods import Method, methods_of
+from restorebench.site.names import detector_link, detector_page, method_link, method_page
+from restorebench.site.rendering import Pages
+from restorebench.site.rows import Table, table_of
+
+MOST_SHOWN = 200
+"""How many rows a board shows before the reader asks for more; board.js has the same."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site that was made. notes: what it lacks, such as figures without the extra that draws them."""
+
+    folder: Path
+    boards: int
+    pages: int
+    notes: tuple[str, ...]
+
+
+def build(
+    results: str | Path,
+    out: str | Path = "public",
+    *,
+    title: str = "restorebench",
+    plugins: Sequence[str | Path] = (),
+) -> Site:
+    """Make a site of every `SUITE/VERSION` below `results`, which `publish` wrote.
+
+    out: the folder of the site; one that this function made before is replaced, and other files in it stay. title:
+    shown on every page. plugins: plugin files whose cards tell of methods.
+
+    Raises:
+        RestorebenchError: a folder is damaged, or the site cannot be written.
+    """
+    paths = [Path(plugin) for plugin in plugins]
+    catalog = discover(paths)
+    require_unbroken(catalog, paths)
+    boards = find_boards(Path(results))
+    notes: list[str] = []
+    if not figures.can_draw():
+        notes.append("no figures: they need the extra report: pip install 'restorebench[report]'")
+    with target.replaced(Path(out), [board.folder.path for board in boards]) as folder:
+        _write(folder, title, boards, catalog, notes)
+        pages = sum(1 for _ in folder.rglob("*.html"))
+    return Site(Path(out), len(boards), pages, tuple(notes))
+
+
+def _write(folder: Path, title: str, boards: Sequence[SiteBoard], catalog: Catalog, notes: list[str]) -> None:
+    shown = {
+        "site_title": title,
+        "version": version("restorebench"),
+        "method_link": method_link,
+        "detector_link": detector_link,
+        "shades": SHADES,
+    }
+    pages = Pages(folder, shown)
+    pages.write_assets()
+    tables = [(board, table_of(board)) for board in boards]
+    methods, detectors = methods_of(tables, catalog), detectors_of(boards, catalog)
+    pages.write("index.html", "front.html", boards=[entry_of(board, table) for board, table in tables])
+    for board, table in tables:
+        _write_board(pages, folder, board, table, catalog, notes)
+    _write_methods(pages, methods, detectors)
+
+
+def _write_board(
+    pages: Pages, folder: Path, board: SiteBoard, table: Table, catalog: Catalog, notes: list[str]
+) -> None:
+    files, left_out = write_downloads(folder, board, catalog)
+    notes += [f"{board.title}: {name} is no file that `publish` writes, and was left out" for name in left_out]
+    gallery = gallery_of(board)
+    entry = entry_of(board, table)
+    pages.write(
+        f"{board.place}/index.html",
+        "board.html",
+        board=board,
+        entry=entry,
+        table=table,
+        most_shown=MOST_SHOWN,
+        figures=figures.figures_of(board, catalog, len(table.rows), [each.row.name for each in entry.drawn]),
+        can_draw=figures.can_draw(),
+        files=files,
+        citations=CITATIONS,
+        has_images=bool(gallery["places"]),
+    )
+    pages.write(f"{board.place}/gallery.html", "gallery.html", board=board, gallery=gallery)
+
+
+def _write_methods(pages: Pages, methods: Sequence[Method], detectors: Sequence[Detector]) -> None:
+    pages.write("methods/index.html", "methods.html", methods=methods)
+    for method in methods:
+        pages.write(method_page(method.name), "method.html", method=method)
+    pages.write("detectors/index.html", "detectors.html", detectors=detectors)
+    for detector in detectors:
+        pages.write(detector_page(detector.name), "detector.html", detector=detector)

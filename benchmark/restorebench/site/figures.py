@@ -1,0 +1,119 @@
+"""The figures of a board, as SVG to put into a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+
+from restorebench.commands.plotting import figure_of, specification, svg
+from restorebench.contract.catalog import Catalog
+from restorebench.contract.errors import RestorebenchError
+from restorebench.site.boards import SiteBoard
+from restorebench.tables.leaderboard import AVERAGE
+
+KINDS = {"radar": 180, "gains": 280, "severity": 280, "cost": 180, "confusion": 180}
+"""The kinds, and how wide each is on a large screen, in millimetres. Those with panels use all of it."""
+MOST_ROWS = 200
+"""Of a board with more rows than these, a figure with a mark for each would be too large for a page."""
+NARROW = 88
+"""The width on a small screen, in millimetres."""
+
+_SVG = "http://www.w3.org/2000/svg"
+_ELEMENTS = frozenset(
+    {"svg", "g", "rect", "path", "line", "circle", "ellipse", "polygon", "polyline", "text", "tspan", "title"}
+    | {"defs", "clipPath", "linearGradient", "radialGradient", "stop"}
+)
+_DROPPED = re.compile(r"on.*|style|class|role|aria-.*|.*href|version")
+_REFERENCE = re.compile(r"url\(['\"]?#([^)'\"]+)['\"]?\)")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a board. drawn: the SVG by width; empty where it is not drawn, and note says why."""
+
+    kind: str
+    summary: str
+    drawn: dict[str, Markup]
+    note: str
+
+
+def figures_of(board: SiteBoard, catalog: Catalog, rows: int, first: Sequence[str]) -> list[Figure]:
+    """Draw every kind of figure that the board has something for.
+
+    rows: how many rows its table has, over all tasks. first: the names to draw where not all fit.
+    """
+    return [_figure(board, catalog, kind, rows, first) for kind in KINDS] if can_draw() else []
+
+
+def can_draw() -> bool:
+    """Tell whether the extra that draws figures is installed."""
+    return find_spec("vl_convert") is not None
+
+
+def _figure(board: SiteBoard, catalog: Catalog, kind: str, rows: int, first: Sequence[str]) -> Figure:
+    why, summary = "", ""
+    for options, remark in _choices(board, kind, rows, first):
+        drawn: dict[str, Markup] = {}
+        try:
+            for name, width in (("wide", KINDS[kind]), ("narrow", NARROW)):
+                card, figure = figure_of(catalog, kind, {"width": width, **options})
+                summary = f"{card.summary} {remark}".strip()
+                spec = specification(card, figure, board.tables, board.title)
+                drawn[name] = inline(svg(spec, card).decode(), f"{kind}-{name}", summary)
+            return Figure(kind, summary, drawn, "")
+        except RestorebenchError as error:
+            why = why or str(error).removeprefix(f"{board.title}: ")
+    return Figure(kind, summary, {}, why)
+
+
+def _choices(
+    board: SiteBoard, kind: str, rows: int, first: Sequence[str]
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield options of a figure, and what to remark: all of the board, or else a part that can be read."""
+    if kind == "gains" and rows > MOST_ROWS:
+        yield {"task": AVERAGE}, f"On average over the tasks; `restorebench plot {kind} FOLDER` draws each."
+    else:
+        yield {}, ""
+    names = {cell.name for cell in board.tables.board.cells}
+    if kind in ("radar", "severity") and len(names) > len(first):
+        yield {"rows": tuple(first)}, f"{len(first)} of {len(names)} rows, as on the front page."
+
+
+def inline(picture: str, prefix: str, label: str) -> Markup:
+    """Return an SVG as a part of a page: shapes and texts alone, with ids that no other picture has.
+
+    label: what a screen reader says of it.
+
+    Raises:
+        RestorebenchError: it holds something else than shapes and texts.
+    """
+    root = ElementTree.fromstring(picture)
+    for element in root.iter():
+        space, _, name = element.tag.rpartition("}")
+        if space != f"{{{_SVG}" or name not in _ELEMENTS:
+            raise RestorebenchError(f"the picture has an element {name!r}, which a page does not take")
+        element.attrib = {
+            key: _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
+            for key, value in element.attrib.items()
+            if not _DROPPED.fullmatch(key)
+        }
+        if "id" in element.attrib:
+            element.set("id", f"{prefix}-{element.get('id')}")
+    _drop_background(root)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    ElementTree.register_namespace("", _SVG)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _drop_background(root: ElementTree.Element) -> None:
+    """Remove the white ground, so that the page's own is seen."""
+    first = next(iter(root), None)
+    if first is not None and first.tag == f"{{{_SVG}}}rect" and first.get("fill") == "white":
+        root.remove(first)
