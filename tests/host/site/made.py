@@ -77,7 +77,7 @@ def _with_captured(board, captured):
 def _manifest(board, suite):
     return {
         "schema": SCHEMA,
-        "suite": suite,
+        "suite": {"datasets": [{"name": "made-up"}], **suite},
         "tasks": list(board.tasks),
         "limit": None,
         "board": {},
@@ -89,13 +89,29 @@ def _manifest(board, suite):
                 "restorer": cell.restorer,
                 "name": cell.plugin,
                 "tell": cell.tell,
+                "task": cell.task,
+                "dataset": cell.dataset,
+                "digest": cell.digest,
                 "plugin": "made-up",
                 "version": "1",
                 "options": {"strength": 2},
             }
             for cell in board.cells
         ],
-        "detector_cells": [{"detector": cell.detector, "name": cell.detector} for cell in board.detector_cells],
+        "detector_cells": [
+            {
+                "detector": cell.detector,
+                "name": cell.detector,
+                "plugin": "made-up",
+                "options": {},
+                "resize": 1.0,
+                "task": cell.task,
+                "dataset": cell.dataset,
+                "digest": cell.digest,
+            }
+            for cell in board.detector_cells
+        ],
+        "code": {},
         "versions": {},
         "images": {"samples": 1, "credits": [f"somebody {HOSTILE}"], "notes": []},
     }
