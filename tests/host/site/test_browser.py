@@ -306,8 +306,26 @@ def large_site(tmp_path_factory):
     return folder / "public"
 
 
-def test_two_thousand_rows_can_be_used_within_a_second(opened, large_site):
-    """Opening, every task at once, sorting and filtering; the best of three, as the machine may be busy."""
+PLAIN = """
+() => {
+  const began = performance.now(), place = document.createElement("div"), cell = "<td>12.34</td>".repeat(9);
+  place.innerHTML = "<table>" + ("<tr>" + cell + "</tr>").repeat(%d) + "</table>";
+  document.body.append(place);
+  place.getBoundingClientRect();
+  const took = performance.now() - began;
+  place.remove();
+  return took;
+}
+"""
+"""Lays a plain table of as many rows out, and returns the milliseconds that this takes."""
+
+
+def test_two_thousand_rows_are_used_about_as_quickly_as_a_plain_table(opened, large_site):
+    """Opening, every task at once, sorting and filtering, against laying out a plain table of as many rows.
+
+    On two busy cores opening took 0.63 to 0.98 s, 1.5 to 1.8 times as long as the plain table, and the others a
+    third of it. The ratio is tested, as a test may run on any machine; the best of three of each.
+    """
     steps = {
         "every task": "place.value = 'all'; place.dispatchEvent(new Event('change'))",
         "sort": "document.querySelector('th[data-key=gain] button').click()",
@@ -315,12 +333,13 @@ def test_two_thousand_rows_can_be_used_within_a_second(opened, large_site):
         " name.dispatchEvent(new Event('input'))",
     }
     page = opened("index.html", site=large_site)
-    took = {name: [] for name in ("open", *steps)}
+    took = {name: [] for name in ("plain", "open", *steps)}
     for _ in range(3):
         began = time.perf_counter()
         page.goto(f"{large_site.as_uri()}/boards/made-up/1/index.html")
         page.wait_for_selector("#filters:not([hidden])")
         took["open"].append(time.perf_counter() - began)
+        took["plain"].append(page.evaluate(PLAIN % MANY) / 1000)
         assert len(shown(page)) == 10
         for name, step in steps.items():
             milliseconds = page.evaluate(
@@ -329,8 +348,9 @@ def test_two_thousand_rows_can_be_used_within_a_second(opened, large_site):
             )
             took[name].append(milliseconds / 1000)
             assert len(shown(page)) == 200
-    print({name: round(min(seconds), 3) for name, seconds in took.items()})
-    assert max(map(min, took.values())) < 1, took
+    best = {name: min(seconds) for name, seconds in took.items()}
+    print({name: round(seconds, 3) for name, seconds in best.items()})
+    assert max(best.values()) < 4 * best["plain"], took
     page.fill("#name", "")
     page.click("#more")
     assert len(shown(page)) == page.locator("#rows tbody tr").count() >= MANY
