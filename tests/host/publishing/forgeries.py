@@ -221,14 +221,14 @@ def a_signature(folder: Path, home: Path, rng: np.random.Generator) -> None:
     """Change a score and everything that follows from it, and sign it with a key of one's own."""
     a_record(folder, home, rng)
     sign_again(folder)
-    key = home / f"forger-{rng.integers(1 << 30)}"
+    key = Path(tempfile.mkdtemp(dir=home)) / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     sign(folder, key)
 
 
 def the_journal(folder: Path, home: Path, rng: np.random.Generator) -> None:
     """Change a score in the journal of the run, before it is published."""
-    run = home / f"run-{rng.integers(1 << 30)}"
+    run = Path(tempfile.mkdtemp(dir=home)) / "run"
     shutil.copytree(home / "run", run)
     with journals.opened(run) as journal, journal._connection:
         query = "SELECT digest, sample, repetition, score FROM scores WHERE value > 2 ORDER BY 1, 2, 3, 4"
