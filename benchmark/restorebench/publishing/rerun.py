@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from restorebench.schedule.stage import Watcher
 from restorebench.suite.settings import Settings
 from restorebench.tables.scored import ScoredCell
 from restorebench.toolbox import images
+from restorebench.toolbox.variables import variables_set
 from restorebench.worker.jobs import Job
 
 OTHER_INSTRUCTIONS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
@@ -132,16 +132,8 @@ class Rerun:
 @contextmanager
 def other_instructions() -> Iterator[None]:
     """Let workers that start within the block compute with the instructions of an older processor."""
-    before = {name: os.environ.get(name) for name in OTHER_INSTRUCTIONS}
-    os.environ.update(OTHER_INSTRUCTIONS)
-    try:
+    with variables_set(OTHER_INSTRUCTIONS):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _drawn_by(word: str, data: TaskData, sample: str) -> bytes:

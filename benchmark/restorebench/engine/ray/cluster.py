@@ -17,6 +17,7 @@ import ray
 from ray.exceptions import RayError
 
 from restorebench.contract.errors import RestorebenchError
+from restorebench.toolbox.variables import variables_set
 
 _ENDING_SECONDS = 30
 _ANSWER_SECONDS = 20
@@ -59,17 +60,11 @@ def started(cpus: int) -> Iterator[str]:
 @contextmanager
 def _as_private() -> Iterator[None]:
     """Let this process join a Ray that requires a token."""
-    before = {name: os.environ.get(name) for name in _PRIVATE}
-    os.environ.update(_PRIVATE)
-    _read_variables_again()
     try:
-        yield
+        with variables_set(_PRIVATE):
+            _read_variables_again()
+            yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
         _read_variables_again()
 
 
