@@ -90,8 +90,9 @@ def test_a_suite_sets_its_detector_against_a_random_label(data, catalog):
         "task",
         "statistics",
         "random",
+        "daclip-compact",
     }
-    assert {cell.label for cell in plan.detector_cells} == {"statistics", "random"}
+    assert {cell.label for cell in plan.detector_cells} == {"statistics", "daclip-compact", "random"}
 
 
 @pytest.mark.parametrize("name", ["quickstart", "real10"])
