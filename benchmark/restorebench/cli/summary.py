@@ -12,7 +12,7 @@ from restorebench.cli.console import several
 from restorebench.cli.grids import Grid, fitted, paragraphs
 from restorebench.contract.tasks import CLEAN
 from restorebench.tables.board import Family
-from restorebench.tables.leaderboard import AVERAGE
+from restorebench.tables.leaderboard import AVERAGE, gain_column
 from restorebench.tables.matrix import Score, by_place, matrix, ordered
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.tables.telling import DETECTOR_REGRET
@@ -109,17 +109,15 @@ def _reasons(tables: Tables) -> Iterator[str]:
         yield f"average: over {tables.board.share}"
 
 
-def _against_identity(tables: Tables) -> Iterator[str]:
+def against_identity(tables: Tables) -> dict[str, str]:
     """Say per row on how many tasks it is better or worse than its input, and by how much on average."""
     frame = tables.comparisons
     frame = frame[frame.family.str.endswith(" against identity") & frame.separated.notna()]
-    from restorebench.tables.leaderboard import gain_column
-
     column = gain_column(tables.board)
     if column is None or frame.empty:
-        return
+        return {}
     frame = frame[frame.column == column.name]
-    yield f"Against the input ({column.name}, corrected for the rows of each task):"
+    found = {}
     for name in ordered(tables):
         part = frame[frame.a == name]
         tasks = part[part.task.isin(tables.board.tasks)]
@@ -135,7 +133,16 @@ def _against_identity(tables: Tables) -> Iterator[str]:
                     f" ({average.low.iloc[0]:+.2f} to {average.high.iloc[0]:+.2f})"
                 )
             )
-            yield f"  {name}: better on {better}, worse on {worse} of {len(tasks)} tasks{mean}"
+            found[name] = f"better on {better}, worse on {worse} of {len(tasks)} tasks{mean}"
+    return found
+
+
+def _against_identity(tables: Tables) -> Iterator[str]:
+    """Say it of every row, where there is anything to say."""
+    said, column = against_identity(tables), gain_column(tables.board)
+    if said and column is not None:
+        yield f"Against the input ({column.name}, corrected for the rows of each task):"
+        yield from (f"  {name}: {text}" for name, text in said.items())
 
 
 def _on_clean(tables: Tables) -> Iterator[str]:

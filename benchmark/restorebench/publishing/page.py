@@ -55,10 +55,10 @@ def _published_by(provenance: Mapping[str, Any]) -> str:
         facts = provenance["folders"].get(folder, {})
         who = facts.get("by") or "a folder"
         lines.append(f"{', '.join(names)}: {who} with checksums {folder[:_SHOWN]}, {_computed_with(facts)}")
-    return "\n".join(f"* {_plain(line)}" for line in lines)
+    return "\n".join(f"* {plain(line)}" for line in lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a text of somebody else so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_\[\]<>&|#])", r"\\\1", " ".join(visible(text).split()))
 
