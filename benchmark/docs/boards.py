@@ -27,6 +27,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from restorebench.cli.console import rows_of
 from restorebench.cli.summary import against_identity
 from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
@@ -174,7 +175,7 @@ def _detector(tables: Tables, detector: str) -> Iterator[str]:
         )
     several = frame.dataset.nunique() > 1
     rows = []
-    for line in frame[frame.detector == detector].to_dict("records"):
+    for line in rows_of(frame[frame.detector == detector]):
         rows.append(
             [
                 f"{line['task']} ({line['dataset']})" if several else str(line["task"]),

@@ -132,9 +132,9 @@ def test_the_sentence_counts_the_pairs_that_are_separated(fill):
 
 def test_means_are_those_of_the_leaderboard(fill):
     values = {name_of(line): float(line["ssim@rgb"]) for line in lines("leaderboard", task="average")}
-    assert fill("means ssim@rgb average identity classical:task") == (
-        f"ssim@rgb on `average`: `identity` {values['identity']:.4f}, `classical:task` {values['classical:task']:.4f}."
-    )
+    identity, classical = (f"`{name}` {values[name]:.4f}" for name in ("identity", "classical:task"))
+    found = fill("means ssim@rgb average identity classical:task")
+    assert found == f"ssim@rgb on `average`: {identity}, {classical}."
 
 
 @pytest.mark.parametrize(
