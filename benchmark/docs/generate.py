@@ -1,7 +1,7 @@
 """Write what documentation takes from elsewhere: `python benchmark/docs/generate.py [--check]`.
 
-cli.md comes from the command line itself, suite-keys.md from the model of a suite. The marked blocks of README.md and
-of the pages of plugins come from published boards; boards.py says how a block is written.
+cli.md comes from the command line itself, suite-keys.md from the model of a suite. The marked blocks of README.md
+and of the pages of plugins come from published boards; boards.py says how a block is written.
 """
 
 from __future__ import annotations
