@@ -17,6 +17,7 @@ from restorebench.tables.matrix import Score, by_place, matrix, ordered
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.tables.telling import DETECTOR_REGRET
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.tables.board import Column
@@ -133,7 +134,7 @@ def against_identity(tables: Tables) -> dict[str, str]:
                     f" ({average.low.iloc[0]:+.2f} to {average.high.iloc[0]:+.2f})"
                 )
             )
-            found[name] = f"better on {better}, worse on {worse} of {len(tasks)} tasks{mean}"
+            found[name] = f"better on {better}, worse on {worse} of {counted(len(tasks), 'task')}{mean}"
     return found
 
 
@@ -210,13 +211,13 @@ def _failures(result: Result) -> Iterator[str]:
         who = row["restorer"] if isinstance(row["restorer"], str) else f"detector {row['detector']}"
         images[who, row["reason"]] += 1
         tasks[who, row["reason"]].append(f"{row['task']} / {row['sample']}")
-    yield f"{result.failed} failures:"
+    yield f"{counted(result.failed, 'failure')}:"
     for (who, reason), count in images.most_common(_MOST_REASONS):
         places = tasks[who, reason]
-        where = places[0] if count == 1 else several(places, "images", 1)
+        where = places[0] if count == 1 else several(places, "image", 1)
         yield f"  {who} on {where}: {reason}"
     if len(images) > _MOST_REASONS:
-        yield f"  and {len(images) - _MOST_REASONS} other reasons"
+        yield f"  and {counted(len(images) - _MOST_REASONS, 'other reason')}"
     yield f"all of them: {result.folder / 'failures.csv'}"
 
 

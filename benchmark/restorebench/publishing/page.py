@@ -9,6 +9,7 @@ from typing import Any
 from restorebench.publishing.provenance import PROVENANCE
 from restorebench.tables.build import Tables
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 _SHOWN = 12
 """Characters of a checksum that the page shows."""
@@ -28,8 +29,9 @@ def page(leaderboard: str, tables: Tables, about: Mapping[str, Any]) -> str:
 
 
 def _made(about: Mapping[str, Any], rows: int, failed: int) -> str:
+    tasks = counted(len(about["suite"]["tasks"]), "task")
     lines = [
-        f"{rows} rows on {len(about['suite']['tasks'])} tasks, seed {about['suite']['seed']}; {failed} failures.",
+        f"{counted(rows, 'row')} on {tasks}, seed {about['suite']['seed']}; {counted(failed, 'failure')}.",
         f"{_computed_with(about)}.",
         "`suite.yaml` is the suite as it was run; `manifest.json` has all options, weights, digests and versions.",
     ]
