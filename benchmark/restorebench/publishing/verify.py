@@ -72,10 +72,8 @@ def verify(
 
     >>> published = restorebench.publish("runs/noisy", "published", incomplete=True, replace_existing=True)
     >>> found = verify(published.folder, images=1)
-    >>> [(verdict.row, str(verdict.state), verdict.images, verdict.of) for verdict in found.rows][:1]
-    [(('noisy', 'synthetic', 'identity'), 'reproduced', 1, 6)]
-    >>> found.problems
-    ()
+    >>> found.states, found.problems
+    (Counter({<State.REPRODUCED: 'reproduced'>: 4}), ())
 
     data: the folder of `${data}`, for suites that need it. images: how many of each task are restored again, by
     every row; 0 restores none, None all. word: draws the images; by default one that nobody could know before.

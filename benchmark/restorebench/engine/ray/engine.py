@@ -293,10 +293,8 @@ class _Actors:
         late = [actor for actor in seeking if now - actor.began > _PATIENCE_SECONDS]
         if late and not self._told_of_late:
             self._told_of_late = True
-            yield Note(
-                f"Ray has found no place yet for {len(late)} of {counted(len(self._actors), 'worker')}:"
-                f" for {self._asked()}"
-            )
+            workers = counted(len(self._actors), "worker")
+            yield Note(f"Ray has found no place yet for {len(late)} of {workers}: for {self._asked()}")
 
     def _asked(self) -> str:
         return f"an actor with {resources.described(self._needs)}; it has {resources.described()}"
