@@ -1,4 +1,8 @@
-"""Write cli.md from the command line itself: `python benchmark/docs/generate.py [--check]`."""
+"""Write what documentation takes from elsewhere: `python benchmark/docs/generate.py [--check]`.
+
+cli.md comes from the command line itself, suite-keys.md from the model of a suite. The marked blocks of README.md
+and of the pages of plugins come from published boards; boards.py says how a block is written.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from boards import Boards
 
 from restorebench.cli import app
+from restorebench.contract.catalog import discover
+from restorebench.contract.errors import RestorebenchError
 from restorebench.suite.model import Suite
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 
 
 def command_line() -> str:
@@ -69,15 +77,30 @@ def suite_keys() -> str:
     return "\n".join(rows) + "\n"
 
 
+def generated(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every page that is generated, or has generated blocks, and what its text is now to be.
+
+    Raises:
+        RestorebenchError: a block is malformed, or asks for what its board does not have.
+    """
+    yield root / "benchmark" / "docs" / "cli.md", command_line()
+    yield root / "benchmark" / "docs" / "suite-keys.md", suite_keys()
+    boards = Boards(root, discover())
+    for page in (root / "README.md", *sorted((root / "plugins").rglob("*.md"))):
+        yield page, boards.filled(page)
+
+
 def main() -> None:
     """Write the pages, or with --check say which are out of date."""
     stale = []
-    for name, text in [("cli.md", command_line()), ("suite-keys.md", suite_keys())]:
-        path = HERE / name
-        if not path.exists() or path.read_text() != text:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.write_text(text)
+    try:
+        for path, text in generated(ROOT):
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(str(path.relative_to(ROOT)))
+                if "--check" not in sys.argv:
+                    path.write_text(text, encoding="utf-8")
+    except RestorebenchError as error:
+        sys.exit(str(error))
     if stale and "--check" in sys.argv:
         sys.exit(f"out of date: {', '.join(stale)}; run python benchmark/docs/generate.py")
 

@@ -1,8 +1,8 @@
 """restorebench: compare image restoration methods per degradation.
 
 Importing this package is cheap and provides everything that a plugin needs. The functions of the commands, such as
-`run`, `score`, `compare`, `show`, `explain`, `plot` and `restore`, and also `Settings`, `discover` (find the
-plugins) and `synthesisers`, are imported when they are first used.
+`run`, `score`, `compare`, `show`, `explain`, `plot`, `publish`, `verify` and `restore`, and also `Settings`,
+`discover` (find the plugins) and `synthesisers`, are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ _LATE |= {"run": "restorebench.commands.running", "Settings": "restorebench.suit
 _LATE |= {"compare": "restorebench.commands.comparing", "diff": "restorebench.commands.differing"}
 _LATE |= {"explain": "restorebench.commands.explaining", "plot": "restorebench.commands.plotting"}
 _LATE |= {"show": "restorebench.commands.showing"}
+_LATE |= {"publish": "restorebench.publishing.publish", "verify": "restorebench.publishing.verify"}
 _LATE |= {"read_records": "restorebench.tables.reading"}
 _LATE |= dict.fromkeys(("compare_table", "rank_table"), "restorebench.tables.tidy")
 _LATE |= {"score": "restorebench.commands.scores", "calibrate": "restorebench.commands.calibration"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,6 @@ from restorebench.schedule.stage import Watcher, opened
 from restorebench.schedule.todo import detector_jobs, restorer_jobs
 from restorebench.suite import loading as suites
 from restorebench.suite.settings import Request, Settings
-from restorebench.worker.jobs import Job
 
 if TYPE_CHECKING:
     from restorebench.tables.reporting import Result
@@ -93,25 +92,6 @@ def measure_costs(
         stage.work("detect", estimates.unseen(stage.costs, detecting))
         restoring = restorer_jobs(plan, stage.journal, settings.retry_failed).jobs
         stage.work("restore", estimates.unseen(stage.costs, restoring))
-
-
-def execute_part(
-    plan: Plan,
-    settings: Settings,
-    wanted: Callable[[Job], bool],
-    watch: Watcher = lambda event: None,
-    stop: Stop | None = None,
-) -> None:
-    """Run the wanted jobs of a plan alone, and keep the results in the run folder; no tables are written.
-
-    Raises:
-        RestorebenchError, Stopped: as in `execute`.
-    """
-    with opened(plan, settings, run_folder(plan, settings), watch, stop) as stage:
-        detecting = () if settings.scoring_only else detector_jobs(plan, stage.journal, settings.retry_failed)
-        stage.work("detect", tuple(filter(wanted, detecting)))
-        restoring = restorer_jobs(plan, stage.journal, settings.retry_failed, settings.scoring_only).jobs
-        stage.work("restore", tuple(filter(wanted, restoring)))
 
 
 def report_again(

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from restorebench import CLEAN, MissingResource, RestorebenchError, Runtime, Task, UnknownName, discover, nearest
 from restorebench.toolbox import images, linear, photographs
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.places import cache_folder, offline
 from restorebench_clip.backbone import ClipBackbone
 from restorebench_clip.options import Backbone
@@ -36,7 +37,9 @@ def classes_of(folder: Path, tasks: Sequence[Task]) -> list[str]:
         raise MissingResource(f"{folder}: no such folder")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(names) < 2:
-        raise RestorebenchError(f"{folder} holds {len(names)} folders; a probe needs one per class, at least two")
+        raise RestorebenchError(
+            f"{folder} holds {counted(len(names), 'folder')}; a probe needs one per class, at least two"
+        )
     known = [*(task.name for task in tasks), CLEAN]
     if unknown := [name for name in names if name not in known]:
         near = nearest(unknown[0], known)
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         right, images_of = _fitted(given)
     except (RestorebenchError, ValidationError, OSError) as error:
         parser.error(str(error).splitlines()[0])
-    print(f"{images_of} classes; {100 * right:.1f} % of them right; {given.output}")
+    print(f"{images_of}; {100 * right:.1f} % of them right; {given.output}")
 
 
 def _fitted(given: argparse.Namespace) -> tuple[float, str]:
@@ -88,7 +91,7 @@ def _fitted(given: argparse.Namespace) -> tuple[float, str]:
     model = linear.fit(rows, classes, names, RIDGE, 1 / np.bincount(classes)[classes])
     replace(model, about=backbone.identity()).save(given.output)
     right = float((model.probabilities(rows).argmax(1) == classes).mean())
-    return right, f"{len(rows)} images of {len(names)}"
+    return right, f"{counted(len(rows), 'image')} of {counted(len(names), 'class', 'classes')}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 
 from restorebench import RestorebenchError
 from restorebench.toolbox import images, photographs
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.files import file_digest, replaced
 
 Captioner = Callable[[Pillow.Image], str]
@@ -98,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default=MODEL, help="a BLIP model of the Hugging Face hub")
     given = parser.parse_args(arguments)
     try:
-        print(f"{write(given.pairs, given.output, blip(given.model))} captions in {given.output}")
+        written = write(given.pairs, given.output, blip(given.model))
+        print(f"{counted(written, 'caption')} in {given.output}")
     except RestorebenchError as error:
         parser.error(str(error))
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from restorebench import CLEAN, TEN_NAMES, DataRequest, RestorebenchError, Sample, SampleInfo
 from restorebench.toolbox import images
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.remembered import file_digest
 from restorebench.toolbox.synthesis import centre_crop, centre_cut
 from restorebench_datasets.folders import task_folders
@@ -93,8 +94,9 @@ def _shows_anything(options: Paired) -> bool:
 
 def _refuse_copies(pairs: Sequence[Pair]) -> None:
     if pairs:
+        files = counted(len(pairs), "file is", "files are")
         raise RestorebenchError(
-            f"{pairs[0].degraded.parent}: {len(pairs)} files are byte for byte their clean partner: "
+            f"{pairs[0].degraded.parent}: {files} byte for byte their clean partner: "
             f"{few(pair.degraded.name for pair in pairs)}; put the degraded images there, or remove the pairs"
         )
 
@@ -180,7 +182,7 @@ def _refuse_sizes(folder: Path, unequal: Sequence[str], croppable: bool) -> NoRe
             "set `clean_crop: centre`"
         )
     raise RestorebenchError(
-        f"{folder}: {len(unequal)} files whose size differs from their clean partner's "
+        f"{folder}: {counted(len(unequal), 'file')} whose size differs from that of the clean partner "
         f"(height x width): {few(unequal)}; {advice}"
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebench import MissingResource, RestorebenchError, components, composite
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.files import files_below
 from restorebench.toolbox.images import SUFFIXES
 from restorebench.toolbox.remembered import image_size
@@ -105,7 +106,7 @@ def _together(problems: Sequence[RestorebenchError], shown: int = 5) -> Restoreb
     """Combine several errors into one, with a line for each."""
     lines = [str(problem) for problem in problems[:shown]]
     if len(problems) > shown:
-        lines.append(f"and {len(problems) - shown} more images cannot be used")
+        lines.append(f"and {counted(len(problems) - shown, 'more image')} cannot be used")
     return type(problems[0])("\n".join(lines))
 
 

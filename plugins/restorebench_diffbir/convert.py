@@ -21,6 +21,7 @@ from torch import Tensor
 
 from restorebench import RestorebenchError
 from restorebench.toolbox import foreign, weights
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.files import replaced
 
 
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RestorebenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{given.target}: {len(found)} tensors")
+    print(f"{given.target}: {counted(len(found), 'tensor')}")
     return 0
 
 

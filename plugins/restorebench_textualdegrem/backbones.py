@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from restorebench import MissingResource, RestorebenchError
 from restorebench.toolbox import weights
+from restorebench.toolbox.counts import counted
 from restorebench_textualdegrem import published, tiny_diffusion
 from restorebench_textualdegrem.options import UNTRAINED, BackboneFiles
 from restorebench_textualdegrem.parts import Backbones
@@ -106,9 +107,9 @@ def network(kind: Any, folder: Path) -> Any:
     # Without a .safetensors file both libraries would fall back on pickles, and on remote conversions of them.
     found, info = _pretrained(kind, folder, output_loading_info=True, use_safetensors=True)
     if missing := sorted(info["missing_keys"]):
+        lacking = counted(len(missing), "tensor is", "tensors are")
         raise RestorebenchError(
-            f"{folder}: no complete {kind.__name__}: {len(missing)} tensors are missing ({missing[0]}, ...); "
-            "download it again"
+            f"{folder}: no complete {kind.__name__}: {lacking} missing ({missing[0]}, ...); download it again"
         )
     return found
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebench import RestorebenchError
+from restorebench.toolbox.counts import counted
 
 _ENDS = ("_to_k.weight", "_to_v.weight")
 
@@ -45,8 +46,11 @@ def overwrite(unet: nn.Module, projections: Mapping[str, Tensor], name: str = "t
         if key not in own or key not in projections or own[key].shape != projections[key].shape
     )
     if wrong:
+        projections_do = counted(
+            len(wrong), "projection of cross-attention does", "projections of cross-attention do"
+        )
         raise RestorebenchError(
-            f"{name}: {len(wrong)} projections of cross-attention do not fit the U-Net ({', '.join(wrong[:2])}); "
+            f"{name}: {projections_do} not fit the U-Net ({', '.join(wrong[:2])}); "
             "expected: a Mapper trained with this Stable Diffusion (2.1-base)"
         )
     with torch.no_grad():

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from restorebench import TEN, RestorebenchError, Runtime
 from restorebench.toolbox import images, photographs, places
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.networks import DTYPES
 from restorebench_textualdegrem.guidance_generation import load
 from restorebench_textualdegrem.options import Generation
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {where}{first['msg']}")
     except RestorebenchError as error:
         sys.exit(f"error: {error}")
-    print(f"{count} images in {output}")
+    print(f"{counted(count, 'image')} in {output}")
 
 
 if __name__ == "__main__":

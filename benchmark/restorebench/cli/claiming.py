@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from restorebench.cli.grids import Grid, fitted, paragraphs
 from restorebench.toolbox.cells import guarded
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.publishing.claims import Claim, State
@@ -26,9 +27,11 @@ def as_text(known: Known, width: int | None) -> str:
     executed = sum(_is_executed(state) for _, state in known)
     figures = [claim for claim, _ in known if claim.value is not None]
     read = sum(claim.how == "read" for claim in figures)
+    listed = counted(len(figures), "figure")
     last = (
-        f"{len(figures)} figures, {read} of them read in a published source; {executed} executed here. Figures"
-        " that are second-hand or from memory are no published figures, and no difference is computed from them."
+        f"{listed}, {read} of them read in a published source; {executed} executed here."
+        " Figures that are second-hand or from memory are no published figures, and no difference is computed from"
+        " them."
     )
     return "\n\n".join([*parts, paragraphs([last], width)])
 

@@ -14,6 +14,7 @@ import typer
 from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.engine.stopping import Stopped
 from restorebench.toolbox.cells import guarded, visible
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.places import cache_folder
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ def interruptible(what_remains: str) -> Iterator[None]:
 
 
 def several(names: Sequence[str], what: str, shown: int = 3) -> str:
-    """Count names, and list the first few: `8 images (a, b, c and 5 more)`."""
+    """Count names of one `what`, and list the first few: `8 images (a, b, c and 5 more)`."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{len(names)} {what} ({', '.join(names[:shown])}{more})"
+    return f"{counted(len(names), what)} ({', '.join(names[:shown])}{more})"
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -136,6 +137,6 @@ def print_failures(failures: Mapping[str, str]) -> None:
     for sample, reason in failures.items():
         samples.setdefault(reason, []).append(sample)
     for reason, failed in samples.items():
-        tell(f"failed: {failed[0] if len(failed) == 1 else several(failed, 'images')}: {reason}")
+        tell(f"failed: {failed[0] if len(failed) == 1 else several(failed, 'image')}: {reason}")
     if failures:
         raise typer.Exit(3)

@@ -12,6 +12,7 @@ import typer
 
 from restorebench.cli import console
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ def _print(found: Difference, run_a: Path, run_b: Path) -> None:
         print("what moved:")
         console.show(_by_row(found.moved), None)
     every = found.unmoved + len(found.moved)
-    print(f"{found.unmoved} of {every} scores of a row on a task did not move.")
+    print(f"{found.unmoved} of {counted(every, 'score')} of a row on a task did not move.")
     if len(found.unexplained):
         places = [f"{r['row']} on {r['task']}" for r in console.rows_of(found.unexplained)]
         print(

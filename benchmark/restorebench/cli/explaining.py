@@ -18,6 +18,7 @@ from restorebench.cli.grids import paragraphs
 from restorebench.cli.progress import LINE_SECONDS
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import guarded, visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.commands.claims import Claim
@@ -110,7 +111,7 @@ class _Lines:
 
     def __call__(self, done: int, images: int) -> None:
         if done < images and time.monotonic() - self._printed >= LINE_SECONDS:
-            console.tell(f"{done} of {images} images")
+            console.tell(f"{done} of {counted(images, 'image')}")
             self._printed = time.monotonic()
 
 
@@ -173,7 +174,8 @@ def _answer(claim: Claim, decimals: int) -> Iterator[str]:
             away = each.mean - claim.number.value
             yield f"  {_named(each)} {each.mean:.{decimals}f} ({away:+.{decimals}f})"
     chance = f"about {claim.by_chance:.1f}" if claim.by_chance >= 0.05 else "less than 0.1"
-    yield f"{claim.tried} different numbers were tried; {chance} of them would agree with such a number by chance."
+    tried = counted(claim.tried, "number was", "different numbers were")
+    yield f"{tried} tried; {chance} of them would agree with such a number by chance."
 
 
 def _together(found: Explanation) -> Iterator[str]:
@@ -183,7 +185,7 @@ def _together(found: Explanation) -> Iterator[str]:
     yield ""
     if found.together:
         first, *others = found.together
-        more = f" (or {len(others)} less usual ones)" if others else ""
+        more = f" (or {counted(len(others), 'less usual one')})" if others else ""
         yield f"One preparation of the images goes with all these numbers: {first}{more}."
     else:
         yield "No single preparation of the images goes with all these numbers."

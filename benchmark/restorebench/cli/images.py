@@ -10,6 +10,7 @@ import typer
 
 from restorebench.cli import console, options, progress
 from restorebench.contract.errors import RestorebenchError
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.commands.delivery import Existing
@@ -230,5 +231,5 @@ def _print_outcome(outcome: Outcome, output: Path) -> None:
     skipped = f"; {outcome.skipped} existed and were kept" if outcome.skipped else ""
     where = f" in {output}" if output.is_dir() else f": {output}"
     if outcome.files or outcome.skipped or not outcome.failures:
-        print(f"{len(outcome.files)} images{where}{skipped}")
+        print(f"{counted(len(outcome.files), 'image')}{where}{skipped}")
     console.print_failures(outcome.failures)

@@ -12,6 +12,7 @@ import typer
 from restorebench.cli import console, options
 from restorebench.contract.cards import CARD_TYPES, MetricInfo
 from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +127,7 @@ def _weights(entry: Entry) -> str:
         return f"broken: {error}"
     licences = ", ".join(sorted({file.licence for file in files}))
     if not all(file.bytes for file in files):
-        return f"{len(files)} files ({licences})"
+        return f"{counted(len(files), 'file')} ({licences})"
     return f"{sum(file.bytes for file in files) / 2**20:.0f} MiB ({licences})"
 
 
@@ -246,7 +247,7 @@ def _print_installation(facts: Mapping[str, Any]) -> None:
     print(f"cache: {facts['cache']}")
     print(f"devices: {facts['devices']}")
     for name, cards in facts["plugins"].items():
-        print(f"plugin {name}: {cards} cards")
+        print(f"plugin {name}: {counted(cards, 'card')}")
     for entry in facts["unavailable"]:
         print(f"unavailable {entry['kind']} {entry['name']}: {entry['reason']}")
     for name, reason in facts["broken"].items():

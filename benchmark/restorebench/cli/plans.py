@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.plan.plan import Plan
@@ -62,7 +63,8 @@ def print_plan(plan: Plan, settings: Settings, ran: str = "nothing was run") -> 
     if busier := estimates.busier(expected.values(), costs.others(0)):
         print(f"note: {busier}")
     done = f", {remaining} still to do" if begun else ""
-    print(f"{len(plan.restorer_cells)} cells, {images} restorations{done}; {ran}")
+    cells = counted(len(plan.restorer_cells), "cell")
+    print(f"{cells}, {counted(images, 'restoration')}{done}; {ran}")
 
 
 def _outstanding(plan: Plan, settings: Settings) -> tuple[tuple[Job, ...], bool]:

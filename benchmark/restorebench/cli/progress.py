@@ -19,6 +19,7 @@ from restorebench.cli.console import interruptible, tell
 from restorebench.engine.events import Done, Note
 from restorebench.records import FAILED
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -128,7 +129,7 @@ class _Lines(_Counts):
             tally = self.add(event)
             if self._cells and tally.done == tally.total:
                 failed = f", {tally.failed} failed" if tally.failed else ""
-                self._print(f"{tally.title}: {tally.done} images{failed}")
+                self._print(f"{tally.title}: {counted(tally.done, 'image')}{failed}")
             if time.monotonic() - self._printed >= LINE_SECONDS and self.whole.done < self.whole.total:
                 self._print(self._how_far())
                 self._printed = time.monotonic()
@@ -137,7 +138,7 @@ class _Lines(_Counts):
 
     def _how_far(self) -> str:
         whole = self.whole
-        text = f"{whole.title}: {whole.done} of {whole.total} images"
+        text = f"{whole.title}: {whole.done} of {counted(whole.total, 'image')}"
         if not whole.speed:
             return text
         left = timedelta(seconds=round((whole.total - whole.done) / whole.speed))

@@ -13,6 +13,7 @@ import typer
 from restorebench.cli import console, options
 from restorebench.contract.errors import RestorebenchError
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.publishing.verify import Verification
@@ -166,11 +167,11 @@ def _verify_one(folders: list[Path], place: str, data: Path | None, settings: Se
     if not found.pixels:
         print("  no image is published beside it")
     elif found.first is None:
-        print(f"  all {found.pixels} pixels are those of the published image")
+        print(f"  all {counted(found.pixels, 'pixel is that', 'pixels are those')} of the published image")
     else:
         first = found.first
         where = f"row {first.row}, column {first.column}"
-        print(f"  {found.differing} of {found.pixels} pixels differ; the first in {where}:")
+        print(f"  {found.differing} of {counted(found.pixels, 'pixel')} differ; the first in {where}:")
         print(f"  published {first.said}, restored here {first.found}")
     if not found.agrees:
         raise typer.Exit(3)
@@ -196,13 +197,15 @@ def _as_json(done: Verification) -> dict[str, Any]:
 def _show(done: Verification) -> None:
     from restorebench.publishing.verdicts import State
 
-    counted = [f"{count} {state}" for state in reversed(State) if (count := done.states[state])]
+    states = [f"{count} {state}" for state in reversed(State) if (count := done.states[state])]
     greatest = max((row.greatest for row in done.rows), default=0.0)
-    print(f"{done.folder}: {len(done.rows)} rows: {', '.join(counted)}; greatest difference {greatest:.6f}")
+    rows = counted(len(done.rows), "row")
+    print(f"{done.folder}: {rows}: {', '.join(states)}; greatest difference {greatest:.6f}")
     again = [row for row in done.rows if row.state is State.REPRODUCED]
     if again:
         images, of = sum(row.images for row in again), sum(row.of for row in again)
-        print(f"  {images} of {of} images were restored again; --word {done.word} draws the same")
+        restored = counted(of, "image was", "images were")
+        print(f"  {images} of {restored} restored again; --word {done.word} draws the same")
     if done.signed_by:
         print(f"  signed by {visible(done.signed_by)}")
     for note in done.notes:

@@ -14,6 +14,7 @@ import typer
 from restorebench.cli import console, options, plans
 from restorebench.contract.errors import RestorebenchError, SuiteError
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.engine.stopping import Stop
@@ -151,9 +152,8 @@ def validate(
         raise SuiteError("\n".join(plan.missing))
     for note in plan.notes:
         print(visible(f"note: {note}"))
-    print(
-        f"{plan.loaded.source}: valid; {len(plan.restorer_cells)} cells, {len(plan.detector_cells)} detector cells"
-    )
+    cells = counted(len(plan.restorer_cells), "cell"), counted(len(plan.detector_cells), "detector cell")
+    print(f"{plan.loaded.source}: valid; {', '.join(cells)}")
 
 
 def schema() -> None:

@@ -12,11 +12,12 @@ from restorebench.cli.console import several
 from restorebench.cli.grids import Grid, fitted, paragraphs
 from restorebench.contract.tasks import CLEAN
 from restorebench.tables.board import Family
-from restorebench.tables.leaderboard import AVERAGE
+from restorebench.tables.leaderboard import AVERAGE, gain_column
 from restorebench.tables.matrix import Score, by_place, matrix, ordered
 from restorebench.tables.pairwise import LEVEL, MIN_SCENES
 from restorebench.tables.telling import DETECTOR_REGRET
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.tables.board import Column
@@ -111,17 +112,15 @@ def _reasons(tables: Tables) -> Iterator[str]:
         yield f"average: over {tables.board.share}"
 
 
-def _against_identity(tables: Tables) -> Iterator[str]:
+def against_identity(tables: Tables) -> dict[str, str]:
     """Say per row on how many tasks it is better or worse than its input, and by how much on average."""
     frame = tables.comparisons
     frame = frame[frame.family.str.endswith(" against identity") & frame.separated.notna()]
-    from restorebench.tables.leaderboard import gain_column
-
     column = gain_column(tables.board)
     if column is None or frame.empty:
-        return
+        return {}
     frame = frame[frame.column == column.name]
-    yield f"Against the input ({column.name}, corrected for the rows of each task):"
+    found = {}
     for name in ordered(tables):
         part = frame[frame.a == name]
         tasks = part[part.task.isin(tables.board.tasks)]
@@ -137,7 +136,16 @@ def _against_identity(tables: Tables) -> Iterator[str]:
                     f" ({average.low.iloc[0]:+.2f} to {average.high.iloc[0]:+.2f})"
                 )
             )
-            yield f"  {name}: better on {better}, worse on {worse} of {len(tasks)} tasks{mean}"
+            found[name] = f"better on {better}, worse on {worse} of {counted(len(tasks), 'task')}{mean}"
+    return found
+
+
+def _against_identity(tables: Tables) -> Iterator[str]:
+    """Say it of every row, where there is anything to say."""
+    said, column = against_identity(tables), gain_column(tables.board)
+    if said and column is not None:
+        yield f"Against the input ({column.name}, corrected for the rows of each task):"
+        yield from (f"  {name}: {text}" for name, text in said.items())
 
 
 def _on_clean(tables: Tables) -> Iterator[str]:
@@ -205,13 +213,13 @@ def _failures(result: Result) -> Iterator[str]:
         who = row["restorer"] if isinstance(row["restorer"], str) else f"detector {row['detector']}"
         images[who, row["reason"]] += 1
         tasks[who, row["reason"]].append(f"{row['task']} / {row['sample']}")
-    yield f"{result.failed} failures:"
+    yield f"{counted(result.failed, 'failure')}:"
     for (who, reason), count in images.most_common(_MOST_REASONS):
         places = tasks[who, reason]
-        where = places[0] if count == 1 else several(places, "images", 1)
+        where = places[0] if count == 1 else several(places, "image", 1)
         yield f"  {who} on {where}: {reason}"
     if len(images) > _MOST_REASONS:
-        yield f"  and {len(images) - _MOST_REASONS} other reasons"
+        yield f"  and {counted(len(images) - _MOST_REASONS, 'other reason')}"
     yield f"all of them: {result.folder / 'failures.csv'}"
 
 

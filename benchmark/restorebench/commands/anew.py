@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebench.contract.errors import RunFolderError
 from restorebench.journal.journal import Journal
 from restorebench.plan.plan import Plan, RestorerCell, TaskData
-from restorebench.records import OK, Key, Record, row_name
-from restorebench.schedule import stage
+from restorebench.records import Key, Record, row_name
+from restorebench.schedule.part import Outcome, run_part
 from restorebench.schedule.stage import Watcher
-from restorebench.schedule.todo import restorer_jobs
 from restorebench.suite.settings import Settings
 from restorebench.tables.board import Column
 from restorebench.tables.scored import DECIMALS
+from restorebench.worker.jobs import Job
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,34 +52,43 @@ def restore_anew(
     """
     from restorebench.toolbox.images import read, to_8bit
 
+    numbers: dict[str, set[int]] = {}
+    for cell, (_, number) in lacking:
+        numbers.setdefault(cell.digest, set()).add(number)
+    # Rows with the same options are one cell, which is restored once.
+    cells = {cell.digest: cell for cell in plan.restorer_cells if cell.digest in numbers}
+    part_of = replace(plan, detector_cells=(), restorer_cells=tuple(cells.values()))
+
+    def wanted(job: Job) -> bool:
+        return not job.repetition and not numbers[job.cell.digest].isdisjoint(job.samples)
+
+    def told(new: Journal) -> None:
+        for detector in {cell.told_by for cell in cells.values() if cell.told_by}:
+            new.add_detections(journal.detections(detector).values())
+
     found = {}
-    with tempfile.TemporaryDirectory(prefix="restorebench-") as name:
-        folder = Path(name) / "run"
-        narrowed = _narrowed(plan, lacking)
-        with stage.opened(narrowed, replace(settings, out=folder), folder, watch, None) as run:
-            for told_by in {cell.told_by for cell in narrowed.restorer_cells if cell.told_by}:
-                run.journal.add_detections(journal.detections(told_by).values())
-            run.work("restore", restorer_jobs(narrowed, run.journal).jobs)
-            for cell, place in lacking:
-                record = run.journal.records(cell.digest).get(key_of(place))
-                if record is None or record.status != OK:
-                    why = "it was told nothing" if record is None else record.reason
-                    raise RunFolderError(
-                        f"{journal.folder}: {row_of(cell)} cannot restore {image_of(place)} anew ({why});"
-                        " run its suite again with --save all"
-                    )
-                note = _agreement(cell, place, (journal, run.journal), column)
-                found[cell.digest, place[1]] = Anew(to_8bit(read(folder / record.output)), note)
+    with run_part(part_of, settings, wanted, watch, known=told) as part:
+        outcomes = {digest: part.outcomes(cell) for digest, cell in cells.items()}
+        for cell, place in lacking:
+            outcome = outcomes[cell.digest].get(key_of(place))
+            if outcome is None or outcome.file is None:
+                why = "it was told nothing" if outcome is None else outcome.record.reason
+                raise RunFolderError(
+                    f"{journal.folder}: {row_of(cell)} cannot restore {image_of(place)} anew ({why});"
+                    " run its suite again with --save all"
+                )
+            note = _agreement(cell, place, journal, outcome, column)
+            found[cell.digest, place[1]] = Anew(to_8bit(read(outcome.file)), note)
     return found
 
 
-def _agreement(cell: RestorerCell, place: Place, journals: tuple[Journal, Journal], column: Column) -> str:
+def _agreement(cell: RestorerCell, place: Place, journal: Journal, outcome: Outcome, column: Column) -> str:
     """Say whether an image that was restored anew has the score of the run; why not, as far as is known."""
-    values = [value_of(journal, cell, place, column) for journal in journals]
+    values = value_of(journal, cell, place, column), outcome.scores.get(column.name)
     before, after = (None if value is None else round(value, DECIMALS) for value in values)
     if before == after:
         return "restored anew" + ("" if before is None else ", with the score of the run")
-    kinds = [_kind(journal.records(cell.digest)[key_of(place)]) for journal in journals]
+    kinds = [_kind(record) for record in (journal.records(cell.digest)[key_of(place)], outcome.record)]
     why = (
         f"the run used {kinds[0]}, this is {kinds[1]}"
         if kinds[0] != kinds[1]
@@ -93,19 +100,6 @@ def _agreement(cell: RestorerCell, place: Place, journals: tuple[Journal, Journa
 
 def _kind(record: Record) -> str:
     return "an unknown device" if record.execution is None else record.execution.kind
-
-
-def _narrowed(plan: Plan, lacking: Sequence[tuple[RestorerCell, Place]]) -> Plan:
-    """Keep the groups that hold these images, once each; groups stay whole, as a batch decides rounding."""
-    numbers: dict[str, set[int]] = {}
-    for cell, (_, number) in lacking:
-        numbers.setdefault(cell.digest, set()).add(number)
-    cells = []
-    for cell in plan.restorer_cells:
-        if wanted := numbers.pop(cell.digest, None):  # two rows with the same options are one cell
-            groups = tuple(group for group in cell.data.groups if wanted & set(group))
-            cells.append(replace(cell, data=replace(cell.data, groups=groups), repetitions=1))
-    return replace(plan, detector_cells=(), restorer_cells=tuple(cells))
 
 
 def value_of(journal: Journal, cell: RestorerCell, place: Place, column: Column) -> float | None:

@@ -15,6 +15,7 @@ from restorebench.contract.catalog import Catalog, discover, require_unbroken
 from restorebench.contract.errors import RestorebenchError
 from restorebench.plan.columns import why_unavailable
 from restorebench.suite.settings import Settings
+from restorebench.toolbox.counts import counted
 from restorebench.worker.jobs import ColumnSpec
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _require_fitting(of_run: bool, pairing: str | None, choice: outputs.Choice) 
 def _notes(tallies: Tallies) -> Iterator[str]:
     """Say which images are of two sizes, and which protocols an image is too small for."""
     if tallies.unequal:
-        how_many = "1 image has" if tallies.unequal == 1 else f"{tallies.unequal} images have"
+        how_many = counted(tallies.unequal, "image has", "images have")
         yield f"{how_many} another size than the ground truth; `score` refuses such images"
     if left_out := tallies.left_out():
         yield f"an image is too small for {', '.join(left_out)}"

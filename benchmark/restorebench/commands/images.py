@@ -23,6 +23,7 @@ from restorebench.schedule.stage import Started, Watcher
 from restorebench.suite.settings import Settings
 from restorebench.tables import outcomes
 from restorebench.toolbox.arrays import Pixels, is_path
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.images import SUFFIXES, has_16_bits, has_alpha
 
 
@@ -244,7 +245,8 @@ def _delivered(
             execute(_without(plan, delivery.skipped), there, deliver)
         except RestorebenchError as error:
             if delivery.files:
-                raise type(error)(f"{error} ({len(delivery.files)} finished images are in {out})") from error
+                finished = counted(len(delivery.files), "finished image is", "finished images are")
+                raise type(error)(f"{error} ({finished} in {out})") from error
             raise
         with journals.opened(folder) as journal:
             failures = {r.sample: r.reason for r in outcomes.records(plan, journal) if r.status == FAILED}

@@ -18,6 +18,7 @@ from restorebench.runner import prepare
 from restorebench.schedule.cell_specs import restorer_spec
 from restorebench.schedule.origin import reopen
 from restorebench.suite.settings import Settings, cache_folder, offline
+from restorebench.toolbox.counts import counted
 from restorebench.worker.jobs import ColumnSpec, Setup
 
 Choice = tuple[str | None, str | None, str | None]
@@ -102,9 +103,9 @@ def of_run(folder: Path, columns: Sequence[ColumnSpec], choice: Choice, settings
                 raise RunFolderError(f"{file}: the saved image is gone; run the suite again with --save all")
             images.append((number, file))
     if not images:
-        raise RunFolderError(f"{folder}: all {failed} images of {row} failed; name another row")
-    counted = "1 image failed and is" if failed == 1 else f"{failed} images failed and are"
-    notes = (f"{counted} left out",) if failed else ()
+        raise RunFolderError(f"{folder}: every image of {row} failed ({failed}); name another row")
+    left_out = counted(failed, "image failed and is", "images failed and are")
+    notes = (f"{left_out} left out",) if failed else ()
     yield Outputs(plan, cell, tuple(images), row, notes)
 
 

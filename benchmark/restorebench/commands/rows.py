@@ -11,6 +11,7 @@ from restorebench.contract.errors import RestorebenchError, UnknownName, nearest
 from restorebench.tables.board import Board, Column, Family
 from restorebench.tables.reading import PublishedRun
 from restorebench.tables.scored import ScoredCell
+from restorebench.toolbox.counts import counted
 
 Chosen = tuple[Board, Sequence[ScoredCell], tuple[str, ...], tuple[str, str]]
 """A board, its cells, notes, and the names of the two rows on it."""
@@ -76,7 +77,8 @@ def of_two_runs(first: PublishedRun, second: PublishedRun, a: str, b: str) -> Ch
         other = others[key]
         shared = {sample.id for sample in cell.facts.samples} & {sample.id for sample in other.facts.samples}
         if len(shared) < max(len(cell.facts.samples), len(other.facts.samples)):
-            notes.append(f"{key[1]} of {key[0]}: only the {len(shared)} images that both runs have are compared")
+            compared = counted(len(shared), "image that both runs have is", "images that both runs have are")
+            notes.append(f"{key[1]} of {key[0]}: only the {compared} compared")
         cells += [_alone(cell, names[0], shared), _alone(other, names[1], shared)]
     held = {(cell.facts.dataset, cell.facts.task) for cell in _named(first, a)}
     notes += [

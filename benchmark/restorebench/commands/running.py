@@ -38,7 +38,7 @@ def run(
     >>> methods = ["identity", "airnet-compact"]
     >>> result = run("quickstart", tasks="noisy", restorers=methods, out="runs/noisy")
     >>> result
-    <Result of quickstart (version 4): 2 rows on 1 tasks, 0 failures, in 'runs/noisy'>
+    <Result of quickstart (version 4): 2 rows on 1 task, 0 failures, in 'runs/noisy'>
 
     Raises:
         RestorebenchError: the suite, its data, the folder or the device cannot be used.

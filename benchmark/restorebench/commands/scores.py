@@ -21,6 +21,7 @@ from restorebench.suite.marked_yaml import Marks
 from restorebench.suite.settings import Settings
 from restorebench.tables import outcomes
 from restorebench.toolbox.cells import csv_text, guarded
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.tables.reporting import Result
@@ -203,6 +204,5 @@ def _require_scorable(plan: Plan, folder: Path, asked: Sequence[str]) -> None:
             " leave it out, or add its protocol to the suite and run that with --save all"
         )
     if gone:
-        raise RestorebenchError(
-            f"{folder}: {max(gone.values())} saved images are gone; run its suite again with --save all"
-        )
+        lost = counted(max(gone.values()), "saved image is", "saved images are")
+        raise RestorebenchError(f"{folder}: {lost} gone; run its suite again with --save all")

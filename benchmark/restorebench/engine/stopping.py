@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from restorebench.toolbox.counts import counted
+
 _HEEDED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -28,7 +30,7 @@ class Stopped(Exception):
     """A run ended early because a signal asked it to; all groups that it had begun are kept."""
 
     def __init__(self, by: signal.Signals, left: int) -> None:
-        super().__init__(f"stopped by {by.name} with {left} images left")
+        super().__init__(f"stopped by {by.name} with {counted(left, 'image')} left")
         self.by = by
 
 

@@ -22,6 +22,7 @@ from restorebench.engine.queues import Queues, Work, cell_name, plugin_work
 from restorebench.engine.slot import Slot, State
 from restorebench.engine.stopping import Stop
 from restorebench.records import Failure, FailureKind
+from restorebench.toolbox.counts import counted
 from restorebench.worker.jobs import Job, Setup
 from restorebench.worker.messages import Detected, Failed, Greeting, Ready, Recorded, Refused
 
@@ -271,7 +272,8 @@ class Supervisor:
             self._died_loading(work, how)
         elif how == "SIGKILL":
             work.killed += 1
-            why = Failure(FailureKind.KILLED, f"SIGKILL {work.killed} times, perhaps for lack of memory")
+            killed = counted(work.killed, "time")
+            why = Failure(FailureKind.KILLED, f"SIGKILL {killed}, perhaps for lack of memory")
             self.queues.try_again(work, work.killed <= KILLED_ATTEMPTS, why)
         else:
             work.crashed += 1

@@ -8,6 +8,7 @@ from restorebench.publishing.quoting import Line, Quoted
 from restorebench.tables.comparisons import PROCEDURE
 from restorebench.tables.leaderboard import AVERAGE
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 _LONGEST = 60  # characters of one half
 _NARROW, _WIDE = "iljtfrI.,:;'!|()[] ", "mwMWABCDGHKNOQRSUVXY%&@"
@@ -46,7 +47,7 @@ def _standing(quoted: Quoted, line: Line) -> tuple[str, str]:
 
 def _why_none(line: Line) -> str:
     if line["n_scenes"] < PROCEDURE["fewest_scenes"]:
-        return f"{line['n_scenes']} scenes"
+        return counted(line["n_scenes"], "scene")
     return "incomplete" if line["incomplete"] else "no rival"
 
 

@@ -11,6 +11,7 @@ from restorebench.publishing.folder import PublishedFolder, read_published
 from restorebench.publishing.layout import MANIFEST, against_checksums, read_checksums
 from restorebench.publishing.publish import shortfall
 from restorebench.publishing.recompute import recompute
+from restorebench.toolbox.counts import counted
 
 
 def true_folder(path: Path, catalog: Catalog) -> PublishedFolder:
@@ -45,7 +46,8 @@ def require_whole(published: PublishedFolder) -> None:
         PublishedFolderError: says what it lacks.
     """
     missing = sum(cell.missing for cell in published.cells if not cell.facts.skipped)
-    why = [f"{missing} images were not run"] if missing else shortfall(published.board, published.cells)
+    left = counted(missing, "image was", "images were")
+    why = [f"{left} not run"] if missing else shortfall(published.board, published.cells)
     if why:
         raise PublishedFolderError(
             f"{published.path} is incomplete: {', '.join(why)}; run the whole suite, and publish it again"

@@ -16,6 +16,7 @@ from restorebench.publishing.layout import MANIFEST
 from restorebench.tables import intervals
 from restorebench.tables.leaderboard import AVERAGE
 from restorebench.tables.scored import ScoredCell
+from restorebench.toolbox.counts import counted
 
 READ, SECOND_HAND, MEMORY = "read", "second-hand", "memory"
 EVERY = "*"
@@ -195,7 +196,7 @@ def _found(claim: Claim, board: PublishedFolder) -> State:
         if not cells or not images:
             why = f"row {row} of {board.path} has no {claim.column} on {claim.label}"
         elif claim.images is not None and images != claim.images:
-            why = f"row {row} of {board.path} has {images} of the {claim.images} images"
+            why = f"row {row} of {board.path} has {images} of the {counted(claim.images, 'image')}"
         else:
             value = sum(float(values.mean()) for values, _ in scored) / len(scored)
             low, high = intervals.average_interval(scored) or (None, None)

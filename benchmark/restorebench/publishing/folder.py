@@ -21,6 +21,7 @@ from restorebench.suite.model import Suite
 from restorebench.tables.board import Board
 from restorebench.tables.scored import ScoredCell, gathered, scored_cells
 from restorebench.toolbox.cells import unguarded
+from restorebench.toolbox.counts import counted
 
 _LARGEST = 2 << 30  # bytes of one file of text
 
@@ -170,7 +171,7 @@ def read_lines(path: Path, needed: Iterable[str]) -> list[Line]:
         for row in reader:
             if len(row) != len(names):
                 raise PublishedFolderError(
-                    f"{path}:{reader.line_num}: {len(row)} cells, the first line has {len(names)}"
+                    f"{path}:{reader.line_num}: {counted(len(row), 'cell')}, the first line has {len(names)}"
                 )
             lines.append(dict(zip(names, map(unguarded, row), strict=True)))
     except csv.Error as error:

@@ -16,6 +16,7 @@ from restorebench.journal.journal import Journal
 from restorebench.plan.plan import Plan, RestorerCell, TaskData
 from restorebench.publishing.layout import image_file
 from restorebench.records import OK, Key, Record, row_name
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.options import validated_options
 
 MEGABYTES = 20.0
@@ -56,7 +57,7 @@ def publish_outputs(folder: Path, plan: Plan, journal: Journal, megabytes: float
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(data)
     if kept < there:
-        notes.append(f"images of {kept} of {there} samples: more would take over {megabytes:g} MB")
+        notes.append(f"images of {kept} of {counted(there, 'sample')}: more would take over {megabytes:g} MB")
     return Kept(kept, tuple(credits) if kept else (), tuple(notes))
 
 

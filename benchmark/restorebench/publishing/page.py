@@ -9,6 +9,7 @@ from typing import Any
 from restorebench.publishing.provenance import PROVENANCE
 from restorebench.tables.build import Tables
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 
 _SHOWN = 12
 """Characters of a checksum that the page shows."""
@@ -28,8 +29,9 @@ def page(leaderboard: str, tables: Tables, about: Mapping[str, Any]) -> str:
 
 
 def _made(about: Mapping[str, Any], rows: int, failed: int) -> str:
+    tasks = counted(len(about["suite"]["tasks"]), "task")
     lines = [
-        f"{rows} rows on {len(about['suite']['tasks'])} tasks, seed {about['suite']['seed']}; {failed} failures.",
+        f"{counted(rows, 'row')} on {tasks}, seed {about['suite']['seed']}; {counted(failed, 'failure')}.",
         f"{_computed_with(about)}.",
         "`suite.yaml` is the suite as it was run; `manifest.json` has all options, weights, digests and versions.",
     ]
@@ -55,10 +57,10 @@ def _published_by(provenance: Mapping[str, Any]) -> str:
         facts = provenance["folders"].get(folder, {})
         who = facts.get("by") or "a folder"
         lines.append(f"{', '.join(names)}: {who} with checksums {folder[:_SHOWN]}, {_computed_with(facts)}")
-    return "\n".join(f"* {_plain(line)}" for line in lines)
+    return "\n".join(f"* {plain(line)}" for line in lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a text of somebody else so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_\[\]<>&|#])", r"\\\1", " ".join(visible(text).split()))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from restorebench.contract.errors import RunFolderError, SuiteError
+from restorebench.contract.errors import RestorebenchError, RunFolderError, SuiteError
 from restorebench.engine.environment import version
 from restorebench.journal import journal as journals
 from restorebench.journal.journal import Journal
@@ -26,6 +26,7 @@ from restorebench.tables.manifest import manifest
 from restorebench.tables.reporting import scored
 from restorebench.tables.scored import ScoredCell
 from restorebench.toolbox import remembered
+from restorebench.toolbox.counts import counted
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ def publish(
 ) -> Publication:
     """Publish a finished run as `TO/SUITE/VERSION`.
 
+    >>> publish("runs/noisy", "published", incomplete=True, replace_existing=True).folder.as_posix()
+    'published/quickstart/4'
+
     incomplete: also publish a run with failures, or one that --limit or --tasks shortened. replace_existing:
     replace what was published under this name and version. image_megabytes: the most that images may take; 0
     publishes none. key: an ssh key to sign it with. plugins: the plugin files of the run.
@@ -56,6 +60,8 @@ def publish(
         RestorebenchError: the run is not finished, its data or plugins changed since, or the folder cannot be
             written.
     """
+    if not image_megabytes >= 0:
+        raise RestorebenchError(f"image_megabytes is {image_megabytes}; give 0 or more")
     origin = reopen(Path(run), [Path(plugin) for plugin in plugins])
     with remembered.nothing():  # what is published is true of the files as they are now
         plan = prepare(origin.loaded, origin.settings)
@@ -80,7 +86,8 @@ def _require_finished(run: Path, board: Board, cells: Sequence[ScoredCell], inco
     """Refuse what is not the whole board. A run that was stopped is always refused: one command finishes it."""
     missing = sum(cell.missing for cell in cells if not cell.facts.skipped)
     if missing:
-        raise RunFolderError(f"{run}: {missing} images are not run yet; run its suite again, then publish")
+        left = counted(missing, "image is", "images are")
+        raise RunFolderError(f"{run}: {left} not run yet; run its suite again, then publish")
     why = shortfall(board, cells)
     if why and not incomplete:
         raise RunFolderError(f"{run}: {', '.join(why)}; give --incomplete to publish it all the same")
@@ -91,8 +98,8 @@ def shortfall(board: Board, cells: Sequence[ScoredCell]) -> list[str]:
     failed = sum(cell.failed for cell in cells)
     unscored = sum(len(cell.outcomes.unscored) for cell in cells)
     why = [
-        f"{failed} images failed" if failed else "",
-        f"{unscored} images lack scores" if unscored else "",
+        f"{counted(failed, 'image')} failed" if failed else "",
+        f"{counted(unscored, 'image lacks', 'images lack')} scores" if unscored else "",
         board.share,
         next((cell.facts.share for cell in cells if cell.facts.share), ""),
     ]

@@ -17,6 +17,7 @@ from restorebench.publishing.writing import write_tables
 from restorebench.records import row_name
 from restorebench.tables.build import tables_of
 from restorebench.toolbox.cells import unguarded
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.digests import digest
 
 ROUNDING = 2e-6
@@ -165,7 +166,7 @@ class _Difference:
         self, names: Sequence[str], key: tuple[str, ...], said: Sequence[str], found: Sequence[str]
     ) -> Iterator[Problem]:
         if len(said) != len(found):
-            yield self._problem(key, "", f"{len(said)} cells", f"{len(found)}")
+            yield self._problem(key, "", counted(len(said), "cell"), f"{len(found)}")
             return
         for name, one, other in zip(names, said, found, strict=True):
             if one != other and not self._close(name, one, other):

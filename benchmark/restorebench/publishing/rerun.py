@@ -7,14 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from restorebench.journal import journal as journals
+from restorebench.journal.journal import Journal
 from restorebench.plan.plan import Plan, RestorerCell, TaskData, score_digests
 from restorebench.publishing.layout import image_file
 from restorebench.publishing.recompute import Row
 from restorebench.records import FAILED, OK, Record, row_name
-from restorebench.runner import execute_part
+from restorebench.schedule.part import Part, run_part
 from restorebench.schedule.stage import Watcher
 from restorebench.suite.settings import Settings
 from restorebench.tables.scored import ScoredCell
@@ -85,10 +84,10 @@ class Rerun:
         """Restore the wanted images again. keep: a folder for the restored images; None keeps none."""
         suite = self._plan.suite.model_copy(update={"save": "all" if keep else "none", "samples": 0})
         plan = replace(self._plan, loaded=replace(self._plan.loaded, suite=suite))
-        with _run_folder(keep) as folder:
-            settings = replace(self._settings, out=folder, one_off=True)
-            execute_part(plan, settings, lambda job: self._is_wanted(job, wanted), self._watch)
-            return self._outcomes(folder, wanted)
+        with run_part(
+            plan, self._settings, lambda job: self._is_wanted(job, wanted), self._watch, keep=keep
+        ) as part:
+            return self._outcomes(part, wanted)
 
     def with_other_instructions(self, wanted: Wanted) -> dict[ImageKey, Image]:
         """Restore the wanted images as a processor without the newest instructions does."""
@@ -97,36 +96,33 @@ class Rerun:
 
     def scored(self, published: Path) -> dict[ImageKey, Image]:
         """Score the saved images of a published folder again, against the ground truth that is here."""
-        with _run_folder(None) as folder:
-            wanted: dict[Where, set[str]] = {}
-            with journals.opened(folder) as journal:
-                for cell in self.rows.values():
-                    records = list(_saved(published, cell, folder))
-                    journal.add_records(records, score_digests(self._plan))
-                    names = wanted.setdefault((cell.data.label, cell.data.task), set())
-                    names.update(record.sample for record in records)
-            settings = replace(self._settings, out=folder, scoring_only=True)
-            execute_part(self._plan, settings, lambda job: self._is_wanted(job, wanted), self._watch)
-            found = self._outcomes(folder, wanted)
+        wanted: dict[Where, set[str]] = {}
+
+        def saved(journal: Journal) -> None:
+            for cell in self.rows.values():
+                records = list(_saved(published, cell, journal.folder))
+                journal.add_records(records, score_digests(self._plan))
+                names = wanted.setdefault((cell.data.label, cell.data.task), set())
+                names.update(record.sample for record in records)
+
+        settings = replace(self._settings, scoring_only=True)
+        with run_part(
+            self._plan, settings, lambda job: self._is_wanted(job, wanted), self._watch, known=saved
+        ) as part:
+            found = self._outcomes(part, wanted)
         return {key: image for key, image in found.items() if image.scores}
 
     def _is_wanted(self, job: Job, wanted: Wanted) -> bool:
         images = wanted.get((job.cell.dataset.label, job.cell.dataset.task), ())
         return job.cell.digest not in self._others and bool(set(job.ids) & set(images))
 
-    def _outcomes(self, folder: Path, wanted: Wanted) -> dict[ImageKey, Image]:
-        found = {}
-        with journals.opened(folder) as journal:
-            for row, cell in self.rows.items():
-                scores = journal.scores(cell.digest)
-                for (sample, repetition), record in journal.records(cell.digest).items():
-                    if sample in wanted.get((cell.data.label, cell.data.task), ()):
-                        held = scores.get((sample, repetition), {})
-                        named = {column.name: held.get(column.digest) for column in cell.columns}
-                        known = {name: value for name, value in named.items() if value is not None}
-                        file = folder / record.output if record.output else None
-                        found[row, sample, repetition] = Image(record.status, record.reason, known, file)
-        return found
+    def _outcomes(self, part: Part, wanted: Wanted) -> dict[ImageKey, Image]:
+        return {
+            (row, *key): Image(outcome.record.status, outcome.record.reason, outcome.scores, outcome.file)
+            for row, cell in self.rows.items()
+            for key, outcome in part.outcomes(cell).items()
+            if key[0] in wanted.get((cell.data.label, cell.data.task), ())
+        }
 
 
 @contextmanager
@@ -143,15 +139,6 @@ def _drawn_by(word: str, data: TaskData, sample: str) -> bytes:
 def _with_their_batches(data: TaskData, chosen: Collection[str]) -> set[str]:
     groups = [{data.samples[number].id for number in group} for group in data.groups]
     return {name for group in groups if group & set(chosen) for name in group}
-
-
-@contextmanager
-def _run_folder(keep: Path | None) -> Iterator[Path]:
-    if keep is not None:
-        yield keep
-        return
-    with TemporaryDirectory(prefix="restorebench-verify-") as folder:
-        yield Path(folder) / "run"
 
 
 def _saved(published: Path, cell: RestorerCell, folder: Path) -> Iterator[Record]:

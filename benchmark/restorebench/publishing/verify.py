@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from restorebench.contract.catalog import Catalog, discover
-from restorebench.contract.errors import PublishedFolderError
+from restorebench.contract.errors import PublishedFolderError, RestorebenchError
 from restorebench.engine.environment import version
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 from restorebench.publishing.bundled import departure
@@ -35,6 +35,7 @@ from restorebench.records import row_name
 from restorebench.schedule.stage import Watcher
 from restorebench.suite.marked_yaml import read
 from restorebench.suite.settings import Settings
+from restorebench.toolbox.counts import counted
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def verify(
 ) -> Verification:
     """Verify a published folder. What does not fit is in the result; nothing in the folder is changed.
 
+    >>> published = restorebench.publish("runs/noisy", "published", incomplete=True, replace_existing=True)
+    >>> found = verify(published.folder, images=1)
+    >>> found.states, found.problems
+    (Counter({<State.REPRODUCED: 'reproduced'>: 4}), ())
+
     data: the folder of `${data}`, for suites that need it. images: how many of each task are restored again, by
     every row; 0 restores none, None all. word: draws the images; by default one that nobody could know before.
     signers: a file with a line `NAME KEYTYPE KEY` for everybody who may have signed it.
@@ -77,6 +83,8 @@ def verify(
         PublishedFolderError: it is no published folder, or so damaged that it cannot be read.
         RestorebenchError: the device or a plugin cannot be used.
     """
+    if images is not None and images < 0:
+        raise RestorebenchError(f"images is {images}; give 0 or more, or None for all")
     path, word = Path(folder), word or secrets.token_hex(4)
     problems = [Problem(name, "", "", "", what) for name, what in against_checksums(path, read_checksums(path))]
     signed_by = ""
@@ -176,9 +184,10 @@ def _of_this_version(published: PublishedFolder, differing: list[Problem], notes
     here = version("restorebench")
     ours = [problem for problem in differing if _made_with(published, problem) == here]
     if others := sorted({_made_with(published, problem) for problem in differing} - {here}):
+        count = counted(len(differing) - len(ours), "digest is not that", "digests are not those")
         notes.append(
-            f"{len(differing) - len(ours)} digests are not those that restorebench {here} gives, as they were made"
-            f" with {', '.join(others)}; their rows were not restored again: install that version to do it"
+            f"{count} that restorebench {here} gives, because {', '.join(others)} made the rows; they were not"
+            " restored again: install that version to do it"
         )
     return ours
 

@@ -15,6 +15,7 @@ from restorebench.engine.events import Done, Event, Loaded
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 from restorebench.records import OK, Record
 from restorebench.schedule.costs import Cost, Costs
+from restorebench.toolbox.counts import counted
 from restorebench.worker.jobs import CellSpec, Job
 
 _BUSIER = 0.5  # more processes per core
@@ -104,7 +105,8 @@ def summary(expected: Iterable[Estimate], workers: int) -> str:
         text += f", {_hours(math.fsum(known) / workers)} on {workers} workers"
     text += f"; restored images take {sum(cell.disk for cell in cells) / 1e9:.2f} GB at most"
     if lacking := len(cells) - len(known):
-        text += f"; {lacking} cells were never run on this machine and are left out: --calibrate measures them"
+        cells_were = counted(lacking, "cell was", "cells were")
+        text += f"; {cells_were} never run on this machine, and left out: --calibrate measures them"
     return text
 
 

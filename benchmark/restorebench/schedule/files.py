@@ -14,6 +14,7 @@ from restorebench.contract.values import WeightFile
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 from restorebench.toolbox import weights
 from restorebench.toolbox.contents import paths
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.options import OptionsOf, options_model, validated_options
 from restorebench.worker.jobs import Job
 
@@ -74,5 +75,4 @@ def needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
 def _line(repository: str, licence: str, files: Sequence[WeightFile], cache: Path) -> str:
     known = all(file.bytes for file in files)
     size = f"{sum(file.bytes for file in files) / 1e6:.0f} MB" if known else "of unknown size"
-    count = "1 file" if len(files) == 1 else f"{len(files)} files"
-    return f"downloads {count}, {size}, of {repository} (licence: {licence}) to {cache}"
+    return f"downloads {counted(len(files), 'file')}, {size}, of {repository} (licence: {licence}) to {cache}"

@@ -23,6 +23,7 @@ from restorebench.schedule.costs import Costs
 from restorebench.schedule.estimates import Estimate, Ledger
 from restorebench.suite.settings import Settings, cache_folder, offline
 from restorebench.toolbox.cells import csv_text, guarded
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.worker.jobs import Job, Setup
 
@@ -167,7 +168,8 @@ def crowded(threads: int) -> str:
     cores = len(os.sched_getaffinity(0))
     if threads <= cores:
         return ""
-    return f"{threads} threads on {cores} cores slow each other down; their times are not kept for estimates"
+    crowd = f"{counted(threads, 'thread')} on {counted(cores, 'core')}"
+    return f"{crowd} slow each other down; their times are not kept for estimates"
 
 
 def setup(plan: Plan, settings: Settings, folder: Path, known: Costs) -> Setup:

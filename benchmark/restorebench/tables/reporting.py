@@ -22,6 +22,7 @@ from restorebench.tables.manifest import manifest
 from restorebench.tables.matrix import as_html
 from restorebench.tables.scored import ScoredCell, scored_cells
 from restorebench.toolbox.cells import visible
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.files import atomic_write_text
 from restorebench.toolbox.options import validated, validated_options
 
@@ -44,8 +45,8 @@ class Result:
         board = self.tables.board
         rows = len({cell.name for cell in board.cells})
         return (
-            f"<Result of {board.suite} (version {board.version}): {rows} rows on {len(board.tasks)} tasks,"
-            f" {self.failed} failures, in {str(self.folder)!r}>"
+            f"<Result of {board.suite} (version {board.version}): {counted(rows, 'row')}"
+            f" on {counted(len(board.tasks), 'task')}, {counted(self.failed, 'failure')}, in {str(self.folder)!r}>"
         )
 
     def _repr_html_(self) -> str:

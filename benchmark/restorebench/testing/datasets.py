@@ -9,6 +9,7 @@ from restorebench.contract.errors import ContractViolation
 from restorebench.contract.tasks import CLEAN, TEN_NAMES, components
 from restorebench.contract.values import DataRequest, Sample, SampleInfo
 from restorebench.testing.subject import Subject, hold_image
+from restorebench.toolbox.counts import counted
 
 _KINDS_OF_SAMPLE = ("captured", "published", "derived", "synthetic")
 
@@ -18,7 +19,8 @@ def indexes_what_it_holds(subject: Subject) -> None:
     for task in _tasks_held(subject):
         index, data = _index(subject, task), _data(subject, task)
         subject.hold(index == _index(subject, task), f"two calls of index for {task} differ")
-        subject.hold(len(index) == len(data), f"index of {task} has {len(index)} samples, data {len(data)}")
+        has = counted(len(index), "sample")
+        subject.hold(len(index) == len(data), f"index of {task} has {has}, data {len(data)}")
         ids = [info.id for info in index]
         subject.hold(len(set(ids)) == len(ids), f"sample ids of {task} are not unique")
         for info in index:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Detection
 from restorebench.testing.subject import BATCH_TOLERANCE, SIZES, Subject, images_of
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +46,7 @@ def _detected(subject: Subject, images: Tensor) -> Sequence[Detection]:
         return detecting.detect(subject.loaded, subject.card, images)
     except ContractViolation as error:
         count, _, height, width = images.shape
-        raise subject.violation(f"{error} (given {count} images of {height} x {width} px)") from error
+        raise subject.violation(f"{error} (given {counted(count, 'image')} of {height} x {width} px)") from error
 
 
 CLAIMS = (

@@ -10,6 +10,7 @@ from restorebench.contract.errors import ContractViolation
 from restorebench.contract.tasks import TEN_NAMES
 from restorebench.contract.values import Batch, Detection
 from restorebench.testing.subject import BATCH_TOLERANCE, SIZES, Subject, images_of, largest_difference
+from restorebench.toolbox.counts import counted
 
 if TYPE_CHECKING:
     from restorebench.worker.restoring import Restored
@@ -98,7 +99,7 @@ def _restored(subject: Subject, batch: Batch, tile: int | None = None, overlap: 
         result = restoring.restore(subject.loaded, subject.card, batch, tile, overlap)
     except ContractViolation as error:
         count, (height, width) = len(batch.told), batch.full_size
-        raise subject.violation(f"{error} (given {count} images of {height} x {width} px)") from error
+        raise subject.violation(f"{error} (given {counted(count, 'image')} of {height} x {width} px)") from error
     subject.hold(not result.fallback, f"ran out of memory on {batch.full_size} px: {result.fallback}")
     return result
 

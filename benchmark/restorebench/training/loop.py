@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from restorebench.contract.errors import RestorebenchError
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.networks import DTYPES
 from restorebench.training.config import Training
 from restorebench.training.data import watched
@@ -109,7 +110,7 @@ def _train(stage: Stage, options: Training, world: World, report: Callable[[str]
     if world.leads and start == options.iterations and not validated:
         validate(start)  # the run stopped after the last checkpoint and before this validation
     if world.leads and start >= options.iterations:
-        report(f"finished already, after {start} iterations; the weights are in {options.output}")
+        report(f"finished already, after {counted(start, 'iteration')}; the weights are in {options.output}")
     for iteration in range(start + 1, options.iterations + 1):
         began = time.perf_counter()
         for group, base in zip(optimiser.param_groups, base_rates(options), strict=True):

@@ -12,6 +12,7 @@ from restorebench.contract.cards import DetectorInfo
 from restorebench.contract.errors import ContractViolation
 from restorebench.contract.tasks import CLEAN
 from restorebench.contract.values import Detection, Detector
+from restorebench.toolbox.counts import counted
 
 
 def detect(detector: Detector, card: DetectorInfo, images: Tensor) -> list[Detection]:
@@ -24,8 +25,9 @@ def detect(detector: Detector, card: DetectorInfo, images: Tensor) -> list[Detec
     with torch.no_grad():
         found = detector.detect(images)
     if not isinstance(found, Sequence) or len(found) != len(images):
-        got = f"{len(found)} detections" if isinstance(found, Sequence) else type(found).__name__
-        raise ContractViolation(f"detect returned {got} for {len(images)} images, expected one Detection each")
+        got = counted(len(found), "detection") if isinstance(found, Sequence) else type(found).__name__
+        given = counted(len(images), "image")
+        raise ContractViolation(f"detect returned {got} for {given}, expected one Detection each")
     if not torch.equal(before, images):
         raise ContractViolation("detect wrote into its images; work on a copy")
     return [_checked(card, detection) for detection in found]

@@ -15,6 +15,7 @@ from restorebench.contract.catalog import Catalog, discover
 from restorebench.contract.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError
 from restorebench.contract.values import DataRequest, Dataset, Runtime
 from restorebench.toolbox.contents import paths
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.digests import digest
 from restorebench.toolbox.options import validated_options
 from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Setup
@@ -122,9 +123,10 @@ class Shelf:
         # Jobs name samples by number: with one file more or fewer, numbers would mean other samples.
         if len(data) != dataset.samples:
             named = ", ".join(map(str, paths({} if options is None else options.model_dump())))
+            has, planned = counted(len(data), "sample"), counted(dataset.samples, "was", "were")
             raise RestorebenchError(
-                f"dataset {card.name} ({named or 'no path'}): {dataset.task} has {len(data)} samples, but"
-                f" {dataset.samples} were planned; make its files the same everywhere, and start again"
+                f"dataset {card.name} ({named or 'no path'}): {dataset.task} has {has}, but {planned} planned;"
+                " make its files the same everywhere, and start again"
             )
         return data
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from restorebench import CLEAN, RestorebenchError, UnknownName, nearest
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.synthesis import PERFECT
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def counts(tables: Any, shown: Sequence[Place]) -> str:
     texts = []
     for name, word in (("n_images", "image"), ("n_scenes", "scene")):
         low, high = int(frame[name].min()), int(frame[name].max())
-        texts.append(f"{low} {word}{'s' * (low != 1)}" if low == high else f"{low} to {high} {word}s")
+        texts.append(counted(low, word) if low == high else f"{low} to {high} {word}s")
     return " of ".join(texts) + (" per task" if len(keys) > 1 else "")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from restorebench import CLEAN, RestorebenchError, UnknownName, components, composite, nearest
+from restorebench.toolbox.counts import counted
 from restorebench_reports.figures import style
 from restorebench_reports.figures.chosen import of_suite
 from restorebench_reports.figures.options import ConfusionOptions
@@ -60,7 +61,8 @@ class Confusion:
         ]
         images = frame.groupby(["detector", "dataset", "task"])["images"].sum()
         n = f"{images.min()}" if images.min() == images.max() else f"{images.min()} to {images.max()}"
-        title = f"{of_suite(tables)}: verdicts of the detectors; {n} images per task"
+        per_task = f"{n} image{'s' * (images.max() != 1)} per task"
+        title = f"{of_suite(tables)}: verdicts of the detectors; {per_task}"
         body = {"concat": drawn, "columns": across, "bounds": "flush", "spacing": {"row": 100, "column": 14}}
         return style.page(body, title, notes, width)
 
@@ -90,7 +92,7 @@ def _verdicts(part: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:
     known += [FAILED] if FAILED in counts else []
     others = sorted((verdict for verdict in counts if verdict not in known), key=lambda v: (-counts[v], v))
     named = others if len(others) <= MOST_OTHERS else others[: MOST_OTHERS - 1]
-    rest = f"{len(others) - len(named)} others"
+    rest = counted(len(others) - len(named), "other")
     return {verdict: verdict if verdict in (*known, *named) else rest for verdict in (*known, *others)}
 
 

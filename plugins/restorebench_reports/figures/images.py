@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from restorebench import RestorebenchError
+from restorebench.toolbox.counts import counted
 from restorebench_reports.figures import style
 from restorebench_reports.figures.chosen import (
     Place,
@@ -67,7 +68,8 @@ class Images:
         )
         notes += left_out([place.title for place in places(tables, self._options.task) if place not in panels])
         single = sum(int(pairs.attrs["single"]) for pairs in panels.values())
-        notes += [f"{single} images with a score of one row only are left out."] if single else []
+        alone = counted(single, "image with a score of one row only is", "images with a score of one row only are")
+        notes += [f"{alone} left out."] if single else []
         keys = [
             Key(f"{second} better", SECOND),
             Key(f"{first} better", FIRST, "square"),

@@ -323,7 +323,7 @@ def test_scoring_a_run_again_says_how_far_it_is(call, tmp_path):
     )
     assert call("run", "s.yaml", "--out", "out", "--workers", "0", "--quiet")[0] == 0
     code, out, error = call("score", "out", "--metrics", "ssim,psnr", "--protocol", "y,daclip", "--workers", "0")
-    assert (code, error) == (0, "noisy · identity: 1 images\n")
+    assert (code, error) == (0, "noisy · identity: 1 image\n")
     titles = [line.split()[0] for line in out.splitlines() if line.endswith("(higher is better)")]
     assert titles == ["ssim@y", "psnr@y", "ssim@daclip", "psnr@daclip"]
     assert "out/scores/leaderboard.csv" in out
@@ -640,7 +640,7 @@ def test_overwriting_is_for_those_who_ask_for_it(call, tmp_path):
 def test_one_image_goes_into_the_file_that_is_named(call, tmp_path):
     photograph(tmp_path / "in" / "a.png")
     code, out, error = call("restore", "in/a.png", "-m", "identity", "-o", "new/b.PNG", "--workers", "0")
-    assert (code, out, error) == (0, "1 images: new/b.PNG\n", "")
+    assert (code, out, error) == (0, "1 image: new/b.PNG\n", "")
     assert np.array_equal(Image.open(tmp_path / "in" / "a.png"), Image.open(tmp_path / "new" / "b.PNG"))
     assert call("degrade", "in/a.png", "-t", "noisy", "-o", "new/c.png", "--workers", "0")[0] == 0
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["b.PNG", "c.json", "c.png"]

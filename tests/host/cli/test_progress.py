@@ -66,9 +66,9 @@ def test_two_datasets_of_one_task_are_told_apart(clock, capsys):
         for each in jobs:
             watch(done(each))
     assert capsys.readouterr().err.splitlines() == [
-        "noisy · daclip [task] (one): 1 images",
-        "noisy · daclip [task] (two): 1 images",
-        "noisy · identity: 1 images",
+        "noisy · daclip [task] (one): 1 image",
+        "noisy · daclip [task] (two): 1 image",
+        "noisy · identity: 1 image",
     ]
 
 

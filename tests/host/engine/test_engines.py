@@ -150,7 +150,7 @@ def test_a_group_that_ends_every_actor_is_a_failure_and_others_go_on(run, monkey
     ray = {"workers": 1, "engine": "ray", "address": address, "request": Request(limit=1)}
     result, _ = run(["ends-its-supervisor", "identity"], settings=ray)
     records = result.tables.records.set_index("restorer")
-    assert records.loc["ends-its-supervisor"].reason == "killed: its actor was lost 1 times"
+    assert records.loc["ends-its-supervisor"].reason == "killed: its actor was lost 1 time"
     assert records.loc["identity"].reason == ""
 
 
@@ -303,7 +303,7 @@ def test_workers_without_a_place_are_told_of_once_and_end_a_run_that_has_no_othe
     made._actors = [ray_engine._Actor(number, None, None) for number in range(2)]
     assert list(made._report_waiting()) == []
     made._actors[1].began -= 61
-    asked = "an actor with 0.9 CPUs and 0 GPUs, 3.0 GiB; it has 1 CPUs and 0 GPUs, 1.0 GiB"
+    asked = "an actor with 0.9 CPUs and 0 GPUs, 3.0 GiB; it has 1 CPU and 0 GPUs, 1.0 GiB"
     told = [note.text for note in made._report_waiting()]
     assert told == [f"Ray has found no place yet for 1 of 2 workers: for {asked}"]
     assert list(made._report_waiting()) == []

@@ -139,7 +139,7 @@ def test_what_more_threads_than_cores_took_is_told_and_not_remembered(run, monke
     for workers, threads in ((1, 1), (2, 1), (1, 2)):
         _, events = run(["identity"], out=f"{workers}{threads}", threads=threads, settings={"workers": workers})
         notes = [event.text for event in events if isinstance(event, Note)]
-        crowd = "2 threads on 1 cores slow each other down; their times are not kept for estimates"
+        crowd = "2 threads on 1 core slow each other down; their times are not kept for estimates"
         assert (crowd in notes) == (workers * threads > 1)
     assert len(kept) == 2  # of the detecting and the restoring of the first
 
@@ -173,7 +173,7 @@ def test_calibrating_keeps_its_work_and_prints_the_plan(call, pairs, tmp_path):
         "datasets: [{name: paired-folder, options: {path: pairs}}]\n"
     )
     _, out, _ = call("run", "s.yaml", "--dry-run")
-    assert "2 cells were never run on this machine and are left out: --calibrate measures them" in out
+    assert "2 cells were never run on this machine, and left out: --calibrate measures them" in out
     code, out, err = call("run", "s.yaml", "--calibrate", "--workers", "0")
     assert code == 0, err
     assert "6 restorations, 4 still to do; one group of each unmeasured cell was run" in out

@@ -35,7 +35,7 @@ class Cells(html.parser.HTMLParser):
 def test_a_result_says_in_one_line_what_was_run(result):
     text = repr(result)
     assert "\n" not in text
-    assert text.startswith("<Result of test (version 1): 2 rows on 1 tasks, 0 failures, in '")
+    assert text.startswith("<Result of test (version 1): 2 rows on 1 task, 0 failures, in '")
     assert str(result.folder) in text
 
 

@@ -473,7 +473,7 @@ def test_a_run_is_packed_with_its_notes_and_a_card(options, pairs, tmp_path, cap
     averaged = weights.read(chosen.output / "weights_average.pth")["a.weight"]
     assert torch.equal(held["a.weight"], averaged.half())
     told = capsys.readouterr().out
-    assert "1 numbers" in told
+    assert "1 number," in told
     assert "photographs: 2" in told
     assert str(tmp_path) not in told
 

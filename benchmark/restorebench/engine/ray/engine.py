@@ -44,6 +44,7 @@ from restorebench.engine.ray import cluster, resources
 from restorebench.engine.ray.actor import Answer, GroupActor, Settled, Surroundings
 from restorebench.engine.ray.placement import Glimpse, glimpse
 from restorebench.engine.ray.source import RemoteSource
+from restorebench.toolbox.counts import counted
 
 LOST_ATTEMPTS = 10
 """How often a group is tried again after its actor was lost, which the group itself hardly ever causes."""
@@ -265,7 +266,7 @@ class _Actors:
             ray.kill(actor.handle)  # Ray may only have lost contact to it
         if (work := actor.work) is not None:
             work.killed += 1
-            failure = Failure(FailureKind.KILLED, f"its actor was lost {work.killed} times")
+            failure = Failure(FailureKind.KILLED, f"its actor was lost {counted(work.killed, 'time')}")
             self._queues.try_again(work, work.killed <= LOST_ATTEMPTS, failure)
         self._lost += 1
         why = in_one_line(error)
@@ -292,9 +293,8 @@ class _Actors:
         late = [actor for actor in seeking if now - actor.began > _PATIENCE_SECONDS]
         if late and not self._told_of_late:
             self._told_of_late = True
-            yield Note(
-                f"Ray has found no place yet for {len(late)} of {len(self._actors)} workers: for {self._asked()}"
-            )
+            workers = counted(len(self._actors), "worker")
+            yield Note(f"Ray has found no place yet for {len(late)} of {workers}: for {self._asked()}")
 
     def _asked(self) -> str:
         return f"an actor with {resources.described(self._needs)}; it has {resources.described()}"

@@ -56,7 +56,7 @@ def described(asked: Mapping[str, float] | None = None) -> str:
     """Describe in words an actor's request, or by default the resources of all machines of the Ray."""
     found = _resources() if asked is None else asked
     cpus, gpus = (found.get(f"num_{name.lower()}s", found.get(name, 0)) for name in ("CPU", "GPU"))
-    text = f"{cpus:g} CPUs and {gpus:g} GPUs"
+    text = f"{cpus:g} CPU{'s' * (cpus != 1)} and {gpus:g} GPU{'s' * (gpus != 1)}"
     return text + (f", {found['memory'] / 2**30:.1f} GiB" if "memory" in found else "")
 
 
