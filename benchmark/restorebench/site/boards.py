@@ -17,7 +17,10 @@ from restorebench.tables.build import Tables, tables_of
 
 @dataclass(frozen=True)
 class SiteBoard:
-    """A published suite version. place: its folder in the site. files: those that its checksums list."""
+    """A published suite version. files: those that its checksums list.
+
+    place: its folder in the site; empty where it is all of the site.
+    """
 
     folder: PublishedFolder
     tables: Tables
@@ -37,9 +40,13 @@ class SiteBoard:
     def title(self) -> str:
         return f"{self.suite} {self.version}"
 
+    def file(self, page: str = "index.html") -> str:
+        """Return the path of one of its pages in the site."""
+        return f"{self.place}/{page}" if self.place else page
+
     def link(self, page: str = "index.html") -> str:
         """Return the address of one of its pages or files, relative to the front page."""
-        return quote(f"{self.place}/{page}")
+        return quote(self.file(page))
 
 
 def find_boards(results: Path) -> list[SiteBoard]:
@@ -54,7 +61,7 @@ def find_boards(results: Path) -> list[SiteBoard]:
         raise PublishedFolderError(_nothing(results))
     boards: dict[str, SiteBoard] = {}
     for folder in folders:
-        board = _read(folder)
+        board = read_board(folder)
         if board.place in boards:
             first = boards[board.place].folder.path
             raise PublishedFolderError(f"{folder} and {first} are both {board.title}; remove one of them")
@@ -81,14 +88,19 @@ def _nothing(results: Path) -> str:
     return f"{results} has no SUITE/VERSION/{MANIFEST}; `restorebench publish RUN --to {results}` makes one"
 
 
-def _read(folder: Path) -> SiteBoard:
+def read_board(folder: Path, alone: bool = False) -> SiteBoard:
+    """Read a published folder. alone: it is all of the site.
+
+    Raises:
+        PublishedFolderError: it is damaged or not as its checksums say.
+    """
     listed = read_checksums(folder)
     for name, what in against_checksums(folder, listed):
         raise PublishedFolderError(f"{folder / name} {what}; `restorebench verify {folder}` says more")
     published = read_published(folder)
     tables = tables_of(published.board, published.cells, published.detections)
     place = f"boards/{safe_name(published.board.suite)}/{safe_name(published.board.version)}"
-    return SiteBoard(published, tables, about_of(published), place, tuple(listed))
+    return SiteBoard(published, tables, about_of(published), "" if alone else place, tuple(listed))
 
 
 def _natural(version: str) -> list[tuple[bool, int, str]]:
