@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from restorebench.journal.layout import safe_name
 from restorebench.publishing.folder import PublishedFolder, read_manifest, read_published
 from restorebench.publishing.layout import MANIFEST, against_checksums, read_checksums
 from restorebench.site.about import About, about_of
+from restorebench.site.signatures import Signature, signature_of
 from restorebench.tables.build import Tables, tables_of
 
 
@@ -19,7 +20,7 @@ from restorebench.tables.build import Tables, tables_of
 class SiteBoard:
     """A published suite version. files: those that its checksums list.
 
-    place: its folder in the site; empty where it is all of the site.
+    place: its folder in the site; empty where it is all of the site. signature: None where it is not signed.
     """
 
     folder: PublishedFolder
@@ -27,6 +28,7 @@ class SiteBoard:
     about: About
     place: str
     files: tuple[str, ...]
+    signature: Signature | None = None
 
     @property
     def suite(self) -> str:
@@ -49,11 +51,13 @@ class SiteBoard:
         return quote(self.file(page))
 
 
-def find_boards(results: Path) -> list[SiteBoard]:
+def find_boards(results: Path, signers: Path | None = None) -> list[SiteBoard]:
     """Read every `SUITE/VERSION` below a folder; suites by name, the newest version of each first.
 
+    signers: as in `signature_of`.
+
     Raises:
-        PublishedFolderError: there is none, or one is damaged or not as its checksums say.
+        PublishedFolderError: there is none, or one is damaged or not as its checksums or its signature say.
     """
     found = {path.parent for path in results.glob(f"*/*/{MANIFEST}") if path.is_file()}
     folders = sorted(path for path in found if not path.name.startswith("."))  # `publish` is making one
@@ -61,7 +65,7 @@ def find_boards(results: Path) -> list[SiteBoard]:
         raise PublishedFolderError(_nothing(results))
     boards: dict[str, SiteBoard] = {}
     for folder in folders:
-        board = read_board(folder)
+        board = replace(read_board(folder), signature=signature_of(folder, signers))
         if board.place in boards:
             first = boards[board.place].folder.path
             raise PublishedFolderError(f"{folder} and {first} are both {board.title}; remove one of them")

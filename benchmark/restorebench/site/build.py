@@ -11,6 +11,7 @@ from restorebench.contract.catalog import Catalog, discover, require_unbroken
 from restorebench.engine.environment import version
 from restorebench.plan.plan import Plan
 from restorebench.publishing.publish import draft
+from restorebench.publishing.signing import require_signers
 from restorebench.site import figures, target
 from restorebench.site.boards import SiteBoard, find_boards, read_board
 from restorebench.site.detectors import SHADES, Detector, detectors_of
@@ -53,11 +54,13 @@ def build(
     *,
     title: str = TITLE,
     plugins: Sequence[str | Path] = (),
+    signers: str | Path | None = None,
 ) -> Site:
     """Make a site of every `SUITE/VERSION` below `results`, which `publish` wrote.
 
     out: the folder of the site; one that this function made before is replaced, and other files in it stay. title:
-    shown on every page. plugins: plugin files whose cards tell of methods.
+    shown on every page. plugins: plugin files whose cards tell of methods. signers: a file with a line
+    `NAME KEYTYPE KEY` for everybody whose signature is shown with the name.
 
     Raises:
         RestorebenchError: a folder is damaged, or the site cannot be written.
@@ -65,7 +68,10 @@ def build(
     paths = [Path(plugin) for plugin in plugins]
     catalog = discover(paths)
     require_unbroken(catalog, paths)
-    boards = find_boards(Path(results))
+    trusted = None if signers is None else Path(signers)
+    if trusted is not None:
+        require_signers(trusted)
+    boards = find_boards(Path(results), trusted)
     notes: list[str] = []
     if not figures.can_draw():
         notes.append(NO_FIGURES)
