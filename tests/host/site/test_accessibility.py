@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host.site.test_browser import BOARD, GALLERY, browser, opened  # noqa: F401  # fixtures
+from tests.host.site.test_browser import BOARD, GALLERY
 
 sync_playwright = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="needs axe-core: pip install axe-playwright-python"
@@ -29,7 +29,7 @@ def violations(page):
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_has_no_grave_violation(opened, name, scheme, width):  # noqa: F811
+def test_a_page_has_no_grave_violation(opened, name, scheme, width):
     page = opened(PAGES[name], width=width, color_scheme=scheme)
     found = violations(page)
     print(found)
@@ -76,13 +76,13 @@ def _details(page):
         ("boards/a-board/9/gallery.html", lambda page: None),
     ],
 )
-def test_what_a_reader_does_breaks_no_rule_either(opened, path, act):  # noqa: F811
+def test_what_a_reader_does_breaks_no_rule_either(opened, path, act):
     page = opened(path, width=390)
     act(page)
     assert [each for each in violations(page) if each[1] in GRAVE] == []
 
 
-def test_a_grave_violation_is_noticed(opened):  # noqa: F811
+def test_a_grave_violation_is_noticed(opened):
     page = opened("index.html")
     page.evaluate("document.querySelector('h1').style.color = '#ccc'; document.body.append(new Image())")
     page.evaluate("document.documentElement.lang = ''")
