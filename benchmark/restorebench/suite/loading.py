@@ -117,7 +117,8 @@ def _together(problems: Sequence[str]) -> str:
     half = _LONGEST_LINE // 2  # keep both ends: a line begins with its position and ends with the mistake
     lines = [line if len(line) <= _LONGEST_LINE else f"{line[:half]}...{line[-half:]}" for line in problems]
     rest = len(lines) - _MOST_LINES
-    return "\n".join(lines if rest <= 0 else [*lines[:_MOST_LINES], f"and {rest:,} more mistake{'s' * (rest != 1)}"])
+    more = f"and {rest:,} more mistake{'s' * (rest != 1)}"
+    return "\n".join(lines if rest <= 0 else [*lines[:_MOST_LINES], more])
 
 
 def _position(problem: str) -> tuple[int, ...]:
