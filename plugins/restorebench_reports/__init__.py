@@ -49,5 +49,6 @@ def restorebench_figures() -> list[FigureInfo]:
             ("severity", "BoardOptions", "The score over the severity of the degradation, and the area under it."),
             ("cost", "BoardOptions", "The score over the time that it takes, and the frontier."),
             ("confusion", "ConfusionOptions", "What each detector says of each task."),
+            ("reliability", "ReliabilityOptions", "How often each detector is right, over what it predicts."),
         )
     ]

@@ -22,6 +22,7 @@ from restorebench_reports.figures.options import (
     ConfusionOptions,
     ImagesOptions,
     RadarOptions,
+    ReliabilityOptions,
 )
 
 from restorebench import RestorebenchError, UnknownName
@@ -358,6 +359,35 @@ def test_a_confusion_matrix_has_the_counts_of_the_table(tables):
         assert sum(cell[3] for cell in cells if cell[0] == task) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory):
+    """Tables that know the probabilities of single images, as those of a published folder."""
+    return publish(tmp_path_factory.mktemp("predicted") / "run", detectors=("seer", "</text>${x}"))
+
+
+def test_a_reliability_curve_has_the_bins_of_the_table_and_is_valid(predicted):
+    altair = pytest.importorskip("altair")
+    spec = draw(predicted, "reliability", rows=("seer",))
+    altair.Chart.from_dict(spec, validate=True)
+    title = " ".join(spec["title"]["text"])
+    assert title.startswith("made-up (version 1): ") and title.endswith("126 images")
+    (point,) = [row for row in values(spec, "probability", "low") if "middle" not in row]
+    table = predicted.reliability[predicted.reliability.detector == "seer"]
+    (line,) = table.to_dict("records")
+    assert (line["probability"], line["images"], line["low"]) == (0.5, 126, 0.5)
+    assert point["right"] == pytest.approx(line["right"], abs=1e-6) and line["right"] == pytest.approx(1 / 3)
+    assert (point["low"], point["high"]) == pytest.approx((line["right_low"], line["right_high"]), abs=1e-6)
+    assert [row["images"] for row in values(spec, "middle")] == [126]
+
+
+def test_every_detector_has_a_panel_and_no_name_is_code(predicted):
+    converter = pytest.importorskip("vl_convert")
+    spec = draw(predicted, "reliability")
+    assert len(spec["concat"]) == 2
+    drawn = xml.etree.ElementTree.fromstring(converter.vegalite_to_svg(json.dumps(spec)))
+    assert "</text>${x}" in {each.text for each in drawn.iter() if each.tag.endswith("}text")}
+
+
 def test_rare_verdicts_share_a_column_and_lose_no_image(tables):
     import pandas as pd
     from restorebench_reports.figures.confusion import MOST_OTHERS, _verdicts
@@ -399,6 +429,7 @@ def test_what_cannot_be_drawn_is_said(tables, kind, options, message):
         ("severity", {"rows": {f"r{n}": n for n in range(13)}}, "at most 12 rows, and there are 13"),
         ("gains", {"rows": {"good": 1, "alike": 1.1}}, "no row; add it to the restorers"),
         ("confusion", {"detectors": ()}, "needs detectors, and the run has none"),
+        ("reliability", {}, "needs what detectors predicted of each image; `restorebench publish`"),
         ("cost", {"change": lambda record: _with_time(record, None)}, "no row has a score in psnr@rgb and a time"),
     ],
 )
@@ -483,6 +514,7 @@ def test_estimated_widths_are_not_below_those_of_the_font(text):
 def test_options_have_no_field_that_a_kind_ignores():
     fields = {kind: set(model.model_fields) for kind, model in _OPTIONS.items()}
     assert fields["confusion"] == {"width", "task", "rows"}
+    assert fields["reliability"] == {"width", "rows"}
     assert fields["radar"] == {"width", "metric", "rows"}
     assert fields["images"] == fields["board"] == {"width", "metric", "rows", "task"}
 
@@ -492,6 +524,7 @@ _OPTIONS = {
     "board": BoardOptions,
     "images": ImagesOptions,
     "confusion": ConfusionOptions,
+    "reliability": ReliabilityOptions,
 }
 
 

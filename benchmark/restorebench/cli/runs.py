@@ -106,11 +106,13 @@ def _keys(save: str | None, samples: int | None, metrics: str | None, protocols:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def finish(result: Result, every_column: bool = False, quiet: bool = False) -> None:
-    """Print a result, and exit with code 3 if there are failures."""
+def finish(result: Result, every_column: bool = False, quiet: bool = False, page: Path | None = None) -> None:
+    """Print a result and the page that was made of it, and exit with code 3 if there are failures."""
     from restorebench.cli.summary import print_result  # brings numpy and pandas
 
     print_result(result, every_column, quiet)
+    if page is not None:
+        print(visible(f"page: {page}"))
     if result.failed:
         raise typer.Exit(3)
 
@@ -172,16 +174,45 @@ def report(
         list[str] | None,
         typer.Option("--option", metavar="KEY=VALUE", help="An option of the one reporter of --reports."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="DIR", help="Also make pages to look at, as `site` does of published runs."
+        ),
+    ] = None,
     plugin: options.Plugin = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Write the tables of a run again from its journal, without restoring or scoring."""
     from restorebench import runner
 
+    if html is not None:
+        _require_page_folder(html)
     chosen, given = options.names(reports), options.plugin_options(option)
     if chosen is not None and not chosen:
         raise RestorebenchError("--reports: names none; name one, or leave it out")
     if given and (chosen is None or len(chosen) != 1):
         raise RestorebenchError("--option: is for one reporter; name it with --reports")
     wanted = None if chosen is None else dict.fromkeys(chosen, given)
-    finish(runner.report_again(folder, tuple(plugin or ()), wanted), quiet=quiet)
+    result = runner.report_again(folder, tuple(plugin or ()), wanted)
+    finish(result, quiet=quiet, page=None if html is None else _page_of(folder, result, html))
+
+
+def _require_page_folder(html: Path) -> None:
+    from restorebench.site import target
+
+    if html.suffix.lower() in (".html", ".htm"):
+        raise RestorebenchError(
+            f"--html {html}: a page has files beside it; give a folder, such as {html.with_suffix('')}"
+        )
+    target.require_usable(html, target.RUN_PAGE)
+
+
+def _page_of(folder: Path, result: Result, html: Path) -> Path:
+    """Make the pages of a run, and return the first one."""
+    from restorebench.site.build import build_of_run
+
+    made = build_of_run(folder, result.plan, html)
+    for note in made.notes:
+        console.tell(f"note: {note}")
+    return made.folder / "index.html"

@@ -24,12 +24,19 @@ Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="The title o
 Check = Annotated[
     bool, typer.Option("--check", help="Find dead links in the site in the folder RESULTS; make none.")
 ]
+Signers = Annotated[
+    Path | None,
+    typer.Option(
+        "--signers", metavar="FILE", help="Name who signed a board, if one of these: lines NAME KEYTYPE KEY."
+    ),
+]
 
 
 def site(
     results: Results,
     out: Out = Path("public"),
     title: Title = "restorebench",
+    signers: Signers = None,
     check: Check = False,
     plugin: options.Plugin = None,
 ) -> None:
@@ -41,7 +48,7 @@ def site(
 
     if not title.strip():
         raise RestorebenchError("--title is empty; give a text")
-    made = build(results, out, title=title, plugins=tuple(plugin or ()))
+    made = build(results, out, title=title, plugins=tuple(plugin or ()), signers=signers)
     for note in made.notes:
         console.tell(f"note: {note}")
     print(made.folder / "index.html")

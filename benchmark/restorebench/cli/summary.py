@@ -80,8 +80,10 @@ def _marks(tables: Tables) -> Iterator[str]:
             f" {', '.join(rivals)})."
         )
     if few:
-        where = "" if len(few) == len(tasks) else f" on {', '.join(dict.fromkeys(few))}"
-        yield f"Nothing is compared{where}: there are fewer than {MIN_SCENES} scenes."
+        some = len(few) < len(tasks)
+        where = f" on {', '.join(dict.fromkeys(few))}" if some else ""
+        averages = " Averages that include it are not compared either." if some else ""
+        yield f"Nothing is compared{where}: there are fewer than {MIN_SCENES} scenes.{averages}"
     if members[Family.TOLD]:
         yield f"Told the degradation, and compared among themselves: {', '.join(members[Family.TOLD])}."
     if members[Family.YARDSTICK]:

@@ -237,7 +237,9 @@ def _turned(row: Mapping[str, Any], a: str) -> dict[str, Any]:
 def _verdict(row: Mapping[str, Any], column: Column, margin: float | None) -> str:
     """Say in words what a pair shows."""
     if row.get("p") is None or row["p"] != row["p"]:
-        return f"too few scenes: {row['n_scenes']}, {MIN_SCENES} are needed"
+        if row["n_scenes"] < MIN_SCENES:
+            return f"too few scenes: {row['n_scenes']}, {MIN_SCENES} are needed"
+        return f"not compared: one of its tasks has fewer than {MIN_SCENES} scenes"
     sign = 1 if column.higher_is_better else -1
     if row["separated"]:
         words = f"{row['a'] if sign * row['difference'] > 0 else row['b']} better"

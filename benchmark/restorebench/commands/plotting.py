@@ -13,7 +13,9 @@ from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card
 from restorebench.contract.catalog import Catalog, discover, require_unbroken
 from restorebench.contract.errors import BrokenPlugin, MissingResource, RestorebenchError, RunFolderError
-from restorebench.tables.build import Tables
+from restorebench.publishing.folder import read_published
+from restorebench.publishing.layout import DETECTIONS
+from restorebench.tables.build import Tables, tables_of
 from restorebench.tables.published import read_tables
 from restorebench.toolbox.cells import visible
 from restorebench.toolbox.files import atomic_write_bytes
@@ -52,10 +54,18 @@ def plot(
     catalog = discover(paths)
     require_unbroken(catalog, paths)
     card, figure = figure_of(catalog, kind, options or {})
-    spec = specification(card, figure, read_tables(Path(run)), run)
+    spec = specification(card, figure, _tables(Path(run)), run)
     if target is not None and rendered is not None:
         write(target, rendered(spec, card))
     return spec
+
+
+def _tables(run: Path) -> Tables:
+    """Read the tables of a run; of a published folder with what detectors predicted of each image."""
+    if (run / DETECTIONS).is_file():
+        published = read_published(run)
+        return tables_of(published.board, published.cells, published.detections)
+    return read_tables(run)
 
 
 def figure_of(catalog: Catalog, kind: str, options: Mapping[str, Any]) -> tuple[Card, Any]:

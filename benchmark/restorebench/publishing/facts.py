@@ -212,8 +212,20 @@ def detections_from(lines: Iterable[Line], board: Board) -> Iterator[DetectionRe
             failure=failure_from(line["reason"]) if line["reason"] else None,
             labels=tuple(each for each in line["labels"].split("+") if each),
             probabilities={
-                name.removeprefix(_PROBABILITY): float(text)
+                name.removeprefix(_PROBABILITY): _probability(text)
                 for name, text in line.items()
                 if name.startswith(_PROBABILITY) and text
             },
         )
+
+
+def _probability(text: str) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    found = float(text)
+    if not 0 <= found <= 1:
+        raise ValueError(f"{text!r} is no probability from 0 to 1")
+    return found

@@ -12,6 +12,7 @@ from PIL import Image
 
 from restorebench.contract.blame import blaming
 from restorebench.contract.cards import DatasetInfo, resolve
+from restorebench.contract.errors import RunFolderError
 from restorebench.journal.journal import Journal
 from restorebench.plan.plan import Plan, RestorerCell, TaskData
 from restorebench.publishing.layout import image_file
@@ -32,16 +33,22 @@ class Kept:
     notes: tuple[str, ...]
 
 
-def publish_outputs(folder: Path, plan: Plan, journal: Journal, megabytes: float) -> Kept:
+def publish_outputs(
+    folder: Path, plan: Plan, journal: Journal, megabytes: float, every_dataset: bool = False
+) -> Kept:
     """Copy the restored images of a run into a published folder, all rows of a sample or none.
 
-    Samples are taken in turn from every task, so that a budget leaves some of each.
+    Samples are taken in turn from every task, so that a budget leaves some of each. every_dataset: also take
+    images of datasets that do not say that they may be published, with a note.
+
+    Raises:
+        RunFolderError: an image that the run saved cannot be read.
     """
     if megabytes <= 0:
         return Kept(0, (), ())
     if plan.suite.save != "all":
         return Kept(0, (), ("no images: the run saved none; run the suite with --save all to publish them",))
-    allowed, credits, notes = _allowed(plan)
+    allowed, credits, notes = _allowed(plan, every_dataset)
     records = {
         cell.digest: journal.records(cell.digest) for cell in plan.restorer_cells if cell.data.label in allowed
     }
@@ -61,8 +68,8 @@ def publish_outputs(folder: Path, plan: Plan, journal: Journal, megabytes: float
     return Kept(kept, tuple(credits) if kept else (), tuple(notes))
 
 
-def _allowed(plan: Plan) -> tuple[set[str], list[str], list[str]]:
-    """Return the datasets of which images may be published, their credits, and a note for each other one."""
+def _allowed(plan: Plan, every_dataset: bool) -> tuple[set[str], list[str], list[str]]:
+    """Return the datasets of which images are taken, their credits, and a note for each without credits."""
     allowed, credits, notes = set(), [], []
     for data in {cell.data.label: cell.data for cell in plan.restorer_cells}.values():
         card = plan.catalog.find("dataset", data.name)
@@ -74,6 +81,9 @@ def _allowed(plan: Plan) -> tuple[set[str], list[str], list[str]]:
         if credit:
             allowed.add(data.label)
             credits.append(credit)
+        elif every_dataset:
+            allowed.add(data.label)
+            notes.append(f"images of {data.label}: it does not say that they may be published")
         else:
             notes.append(f"no images of {data.label}: it does not say that they may be published")
     return allowed, credits, notes
@@ -111,8 +121,15 @@ def _encoded(
 
 def _lossless(saved: Path) -> bytes:
     """Return a saved image as WebP that has the same pixels."""
-    with Image.open(saved) as image:
-        buffer = io.BytesIO()
-        # with most effort it takes ten times as long, for files that are 5 % smaller
-        image.convert("RGB").save(buffer, "WEBP", lossless=True, quality=60, method=2, exact=True)
+    buffer = io.BytesIO()
+    try:
+        with Image.open(saved) as image:
+            # with most effort it takes ten times as long, for files that are 5 % smaller
+            image.convert("RGB").save(buffer, "WEBP", lossless=True, quality=60, method=2, exact=True)
+    except OSError as error:
+        why = error.strerror or "it is no image"
+        raise RunFolderError(
+            f"{saved}: this image, which the run saved, cannot be read ({why}); put it back, or run the suite"
+            " again with --fresh"
+        ) from error
     return buffer.getvalue()

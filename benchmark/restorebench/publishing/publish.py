@@ -75,11 +75,29 @@ def publish(
         with made(target) as folder:
             kept = images.publish_outputs(folder, plan, journal, image_megabytes)
             about = _manifest(plan, board, journal, kept)
-            detections = list(outcomes.detections(plan, journal))
-            write(folder, plan.catalog, Contents(about, board, cells, detections))
+            _require_bundled(about["suite"])
+            write(folder, plan.catalog, Contents(about, board, cells, list(outcomes.detections(plan, journal))))
             if key is not None:
                 sign(folder, Path(key))
     return Publication(target, kept.notes)
+
+
+def draft(run: Path, plan: Plan, folder: Path) -> tuple[str, ...]:
+    """Write a run into an empty folder in the form of a published one, to look at and not to rely on.
+
+    Runs that `publish` refuses are written too: those that are not finished, or of a changed bundled suite. Images
+    of all datasets are in it. Returns in what way the board is not the whole of its suite.
+
+    Raises:
+        RunFolderError: an image that the run saved cannot be read, or the folder cannot be written.
+    """
+    with journals.opened(run) as journal:
+        board, cells = scored(plan, journal)
+        kept = images.publish_outputs(folder, plan, journal, images.MEGABYTES, every_dataset=True)
+        about = _manifest(plan, board, journal, kept)
+        write(folder, plan.catalog, Contents(about, board, cells, list(outcomes.detections(plan, journal))))
+    missing = sum(cell.missing for cell in cells if not cell.facts.skipped)
+    return (*([f"{missing} images were not run"] if missing else []), *shortfall(board, cells))
 
 
 def _require_finished(run: Path, board: Board, cells: Sequence[ScoredCell], incomplete: bool) -> None:
@@ -111,12 +129,6 @@ def _manifest(plan: Plan, board: Board, journal: Journal, kept: images.Kept) -> 
     computed_with = journal.recall(environment_key(False)) or {}
     about = manifest(plan, board, computed_with)
     about["suite"] = _resolved(about["suite"], plan)
-    if other := departure(about["suite"]):
-        name, version_there = about["suite"]["suite"], about["suite"]["version"]
-        raise SuiteError(
-            f"{other[0]} is {other[2]}, and {other[1]} in the bundled suite {name} version {version_there};"
-            " run it under another name or version: --set suite=my-suite"
-        )
     about["roots"] = sorted(about["roots"])  # their names alone: where they lay is nobody's business
     more = {
         "tasks": list(plan.tasks),
@@ -124,6 +136,15 @@ def _manifest(plan: Plan, board: Board, journal: Journal, kept: images.Kept) -> 
         "images": asdict(kept),
     }
     return {"schema": SCHEMA, "published_with": version("restorebench"), **about, **more}
+
+
+def _require_bundled(suite: Mapping[str, Any]) -> None:
+    """Refuse a suite that has the name and version of a bundled one and is another."""
+    if other := departure(suite):
+        raise SuiteError(
+            f"{other[0]} is {other[2]}, and {other[1]} in the bundled suite {suite['suite']} version"
+            f" {suite['version']}; run it under another name or version: --set suite=my-suite"
+        )
 
 
 def _resolved(suite: Mapping[str, Any], plan: Plan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from restorebench.publishing.layout import CHECKSUMS, SIGNATURE
 
 NAMESPACE = "restorebench"
 """What a signature is for, so that none of it can be used elsewhere."""
+_GOOD = re.compile(r'Good "[^"]*" signature with (?P<kind>\S+) key (?P<fingerprint>\S+)')
 
 
 def sign(folder: Path, key: Path) -> None:
@@ -32,8 +34,7 @@ def signer(folder: Path, allowed: Path) -> str:
         RestorebenchError: the file cannot be read, or ssh-keygen is not installed.
     """
     signature, checksums = folder / SIGNATURE, folder / CHECKSUMS
-    if not allowed.is_file():
-        raise MissingResource(f"{allowed} is no file; it holds a line `NAME KEYTYPE KEY` for each signer")
+    require_signers(allowed)
     if not signature.is_file():
         raise PublishedFolderError(f"{folder} is not signed: {SIGNATURE} is missing")
     found = _ssh_keygen(["find-principals", "-s", str(signature), "-f", str(allowed)])
@@ -48,13 +49,36 @@ def signer(folder: Path, allowed: Path) -> str:
     return name
 
 
+def require_signers(allowed: Path) -> None:
+    """Refuse a file of signers that is not there.
+
+    Raises:
+        MissingResource: it is not there.
+    """
+    if not allowed.is_file():
+        raise MissingResource(f"{allowed} is no file; it holds a line `NAME KEYTYPE KEY` for each signer")
+
+
+def signing_key(folder: Path) -> str:
+    """Return the key that a published folder was signed with, as `ED25519 SHA256:...`; it may be anybody's.
+
+    Raises:
+        PublishedFolderError: the checksums are not what was signed.
+        MissingResource: ssh-keygen is not installed.
+    """
+    signature, checksums = folder / SIGNATURE, folder / CHECKSUMS
+    done = _ssh_keygen(["check-novalidate", "-n", NAMESPACE, "-s", str(signature)], checksums.read_bytes())
+    found = _GOOD.search(done.stdout.decode(errors="replace"))
+    if done.returncode or found is None:
+        raise PublishedFolderError(f"{checksums} is not what {SIGNATURE} signs: {_last_line(done)}; sign it again")
+    return f"{found['kind']} {found['fingerprint']}"
+
+
 def _ssh_keygen(arguments: list[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(["ssh-keygen", "-Y", *arguments], input=data, capture_output=True, check=False)
     except FileNotFoundError:
-        raise RestorebenchError(
-            "ssh-keygen is not installed; signatures need it (package openssh-client)"
-        ) from None
+        raise MissingResource("ssh-keygen is not installed; signatures need it (package openssh-client)") from None
 
 
 def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 from restorebench.contract.cards import Card
 from restorebench.contract.catalog import Catalog
-from restorebench.contract.tasks import CLEAN
+from restorebench.contract.tasks import CLEAN, components
+from restorebench.records import OK
+from restorebench.site import figures
 from restorebench.site.boards import SiteBoard
 from restorebench.site.cards import card_of
 from restorebench.site.rows import number, place_label
@@ -49,6 +51,21 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """How often a detector is right at each predicted probability. bins: lines of the table `reliability`.
+
+    images: the degraded ones that it was run on. judged: those of them with probabilities.
+    several: whether the bins are of several datasets.
+    """
+
+    bins: tuple[Mapping[str, Any], ...]
+    images: int
+    judged: int
+    several: bool
+    figure: figures.Figure | None
+
+
+@dataclass(frozen=True)
 class Watching:
     """A detector, under one label of the suite, on one board."""
 
@@ -57,6 +74,7 @@ class Watching:
     scores: tuple[Accuracy, ...]
     confusion: Confusion
     labels: tuple[Mapping[str, Any], ...]
+    reliability: Reliability
 
 
 @dataclass(frozen=True)
@@ -74,11 +92,13 @@ def detectors_of(boards: Sequence[SiteBoard], catalog: Catalog) -> list[Detector
     for board in boards:
         names = {cell.detector: cell.name for cell in board.about.detector_cells}
         for label in dict.fromkeys(cell.detector for cell in board.tables.board.detector_cells):
-            held.setdefault(names.get(label, label), []).append(_watching(board, label))
+            on = held.setdefault(names.get(label, label), [])
+            on.append(_watching(board, label, catalog, len(on)))
     return [Detector(name, card_of(catalog, "detector", name), tuple(held[name])) for name in sorted(held)]
 
 
-def _watching(board: SiteBoard, label: str) -> Watching:
+def _watching(board: SiteBoard, label: str, catalog: Catalog, before: int) -> Watching:
+    """Return a detector on a board. before: how many boards come before it on the page."""
     frame = board.tables.detectors
     lines = frame[frame.detector == label].to_dict("records")
     several = len({line["dataset"] for line in lines}) > 1
@@ -95,6 +115,25 @@ def _watching(board: SiteBoard, label: str) -> Watching:
             }
             for line in labels[labels.detector == label].to_dict("records")
         ),
+        _reliability(board, label, catalog, before),
+    )
+
+
+def _reliability(board: SiteBoard, label: str, catalog: Catalog, before: int) -> Reliability:
+    frame = board.tables.reliability
+    frame = frame[frame.detector == label]
+    degraded = {
+        cell.digest
+        for cell in board.tables.board.detector_cells
+        if cell.detector == label and components(cell.task)
+    }
+    answers = [record for record in board.folder.detections if record.digest in degraded]
+    return Reliability(
+        tuple({str(name): value for name, value in line.items()} for line in frame.to_dict("records")),
+        len(answers),
+        sum(record.status == OK and bool(record.probabilities) for record in answers),
+        frame.dataset.nunique() > 1,
+        None if frame.empty else figures.reliability_of(board, catalog, label, f"reliability-{before}"),
     )
 
 

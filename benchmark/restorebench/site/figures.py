@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -17,12 +17,13 @@ from restorebench.contract.errors import RestorebenchError
 from restorebench.site.boards import SiteBoard
 from restorebench.tables.leaderboard import AVERAGE
 
-KINDS = {"radar": 180, "gains": 280, "severity": 280, "cost": 180, "confusion": 180}
-"""The kinds, and how wide each is on a large screen, in millimetres. Those with panels use all of it."""
+KINDS = {"radar": (150, 88), "gains": (224, 75), "severity": (224, 75), "cost": (150, 75), "confusion": (150, 75)}
+"""The kinds on a board with their widths for a large and a small screen, in millimetres."""
+RELIABILITY, RELIABILITY_WIDTHS = "reliability", (112, 75)
 MOST_ROWS = 200
 """Of a board with more rows than these, a figure with a mark for each would be too large for a page."""
-NARROW = 88
-"""The width on a small screen, in millimetres."""
+LARGER = 1.25
+"""How much larger a page shows a figure than paper: its letters are laid out for print."""
 
 _SVG = "http://www.w3.org/2000/svg"
 _ELEMENTS = frozenset(
@@ -48,7 +49,19 @@ def figures_of(board: SiteBoard, catalog: Catalog, rows: int, first: Sequence[st
 
     rows: how many rows its table has, over all tasks. first: the names to draw where not all fit.
     """
-    return [_figure(board, catalog, kind, rows, first) for kind in KINDS] if can_draw() else []
+    if not can_draw():
+        return []
+    return [
+        _figure(board, catalog, kind, widths, _choices(board, kind, rows, first), kind)
+        for kind, widths in KINDS.items()
+    ]
+
+
+def reliability_of(board: SiteBoard, catalog: Catalog, detector: str, prefix: str) -> Figure | None:
+    """Draw the reliability of a detector, by its label; None without the extra. prefix: as in `inline`."""
+    if not can_draw():
+        return None
+    return _figure(board, catalog, RELIABILITY, RELIABILITY_WIDTHS, [({"rows": (detector,)}, "")], prefix)
 
 
 def can_draw() -> bool:
@@ -56,16 +69,24 @@ def can_draw() -> bool:
     return find_spec("vl_convert") is not None
 
 
-def _figure(board: SiteBoard, catalog: Catalog, kind: str, rows: int, first: Sequence[str]) -> Figure:
+def _figure(
+    board: SiteBoard,
+    catalog: Catalog,
+    kind: str,
+    widths: tuple[int, int],
+    choices: Iterable[tuple[Mapping[str, Any], str]],
+    prefix: str,
+) -> Figure:
+    """Draw a figure with the first options that it can be drawn with. widths: as in `KINDS`."""
     why, summary = "", ""
-    for options, remark in _choices(board, kind, rows, first):
+    for options, remark in choices:
         drawn: dict[str, Markup] = {}
         try:
-            for name, width in (("wide", KINDS[kind]), ("narrow", NARROW)):
+            for name, width in zip(("wide", "narrow"), widths, strict=True):
                 card, figure = figure_of(catalog, kind, {"width": width, **options})
                 summary = f"{card.summary} {remark}".strip()
                 spec = specification(card, figure, board.tables, board.title)
-                drawn[name] = inline(svg(spec, card).decode(), f"{kind}-{name}", summary)
+                drawn[name] = inline(svg(spec, card).decode(), f"{prefix}-{name}", summary)
             return Figure(kind, summary, drawn, "")
         except RestorebenchError as error:
             why = why or str(error).removeprefix(f"{board.title}: ")
@@ -105,6 +126,9 @@ def inline(picture: str, prefix: str, label: str) -> Markup:
         }
         if "id" in element.attrib:
             element.set("id", f"{prefix}-{element.get('id')}")
+    for side in ("width", "height"):
+        if side in root.attrib:
+            root.set(side, f"{float(root.attrib[side]) * LARGER:.0f}")
     _drop_background(root)
     root.set("role", "img")
     root.set("aria-label", label)

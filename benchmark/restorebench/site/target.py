@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
@@ -18,45 +19,74 @@ NO_JEKYLL = ".nojekyll"
 """Tells GitHub Pages to serve the files as they are."""
 
 
-@contextmanager
-def replaced(out: Path, sources: Sequence[Path]) -> Iterator[Path]:
-    """Yield an empty folder; what is written into it then takes the place of the site in `out`.
+@dataclass(frozen=True)
+class Kind:
+    """What is made. name: of it, in messages. option: the one that names its folder. made_by: kept in LISTING."""
 
-    Files in `out` that no site listed stay. sources: folders that `out` must not be inside of.
+    name: str
+    option: str
+    made_by: str
+
+
+SITE = Kind("site", "-o", "site")
+RUN_PAGE = Kind("page of a run", "--html", "report")
+_KINDS = {kind.made_by: kind for kind in (SITE, RUN_PAGE)}
+
+
+def require_usable(out: Path, kind: Kind) -> None:
+    """Refuse a folder that `replaced` would refuse, before any work; whether it can be written is found later.
 
     Raises:
-        RunFolderError: `out` is no folder for a site, or cannot be written.
+        RunFolderError: `out` holds something else.
     """
-    before = _before(out, sources)
+    _before(out, (), kind)
+
+
+@contextmanager
+def replaced(out: Path, sources: Sequence[Path], kind: Kind = SITE) -> Iterator[Path]:
+    """Yield an empty folder; what is written into it then takes the place of what was made in `out` before.
+
+    Files in `out` that were not made so stay. sources: folders that `out` must not be inside of.
+
+    Raises:
+        RunFolderError: `out` holds something else, or cannot be written.
+    """
+    before = _before(out, sources, kind)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
         try:
             yield folder
-            _finish(folder)
+            _finish(folder, kind)
             _move(folder, out, before)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
-        raise RunFolderError(f"{error.filename or out}: {error.strerror}; give -o another folder") from error
+        what = f"{error.filename or out}: {error.strerror}"
+        raise RunFolderError(f"{what}; give {kind.option} another folder") from error
 
 
-def _before(out: Path, sources: Sequence[Path]) -> list[str]:
-    """Return the files of the site that is there."""
+def _before(out: Path, sources: Sequence[Path], kind: Kind) -> list[str]:
+    """Return the files of the same kind that were made there before."""
+    another = f"give {kind.option} another folder"
     for source in sources:
         if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
-            raise RunFolderError(f"{out} and {source} are inside each other; give -o another folder")
+            raise RunFolderError(f"{out} and {source} are inside each other; {another}")
     if out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out} is a file; give -o a folder")
+        raise RunFolderError(f"{out} is a file; give {kind.option} a folder")
     if not (out / LISTING).is_file():
         if out.is_dir() and any(out.iterdir()):
-            raise RunFolderError(f"{out} is not empty and holds no site; give -o another folder")
+            raise RunFolderError(f"{out} is not empty and holds no {kind.name}; {another}")
         return []
     try:
-        listed = json.loads((out / LISTING).read_text(encoding="utf-8"))["files"]
-        return [name for name in listed if _inside(name)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(f"{out / LISTING} is damaged; remove {out}, or give -o another folder") from error
+        listing = json.loads((out / LISTING).read_text(encoding="utf-8"))
+        there = _KINDS[listing.get("made_by", SITE.made_by)]
+        names = [name for name in listing["files"] if _inside(name)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"{out / LISTING} is damaged; remove {out}, or {another}") from error
+    if there != kind:
+        raise RunFolderError(f"{out} holds a {there.name}, not a {kind.name}; {another}")
+    return names
 
 
 def _inside(name: str) -> bool:
@@ -64,11 +94,13 @@ def _inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts
 
 
-def _finish(folder: Path) -> None:
+def _finish(folder: Path, kind: Kind) -> None:
     """Write what lists the files, and let everybody read them."""
     atomic_write_text(folder / NO_JEKYLL, "")
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    atomic_write_text(folder / LISTING, json.dumps({"files": [*names, LISTING]}, indent=1) + "\n")
+    atomic_write_text(
+        folder / LISTING, json.dumps({"made_by": kind.made_by, "files": [*names, LISTING]}, indent=1) + "\n"
+    )
     folder.chmod(0o755)
 
 

@@ -15,6 +15,7 @@ from restorebench.tables.board import Board
 from restorebench.tables.comparisons import PROCEDURE, Comparisons, Part, compared, parts_of
 from restorebench.tables.detector_tables import detection_tables
 from restorebench.tables.image_tables import cost_table, failures_table, records_table
+from restorebench.tables.reliability import reliability_table
 from restorebench.tables.scored import ScoredCell, gathered, scored_cells
 from restorebench.tables.standings import standings
 from restorebench.tables.status import RENDERED
@@ -26,7 +27,8 @@ class Tables:
     """The tables of a run, as pandas frames. Only cost varies between equal runs.
 
     leaderboard has two more columns than leaderboard.csv: `incomplete` and `yardstick`, true or false. The text of
-    `status` says the same.
+    `status` says the same. reliability is not written to a file; it has no rows where the probabilities of single
+    images are not known, as in tables that were read from a run folder.
     """
 
     board: Board
@@ -39,6 +41,7 @@ class Tables:
     detectors: pd.DataFrame
     labels: pd.DataFrame
     confusion: pd.DataFrame
+    reliability: pd.DataFrame
     cost: pd.DataFrame
     failures: pd.DataFrame
 
@@ -73,6 +76,7 @@ def tables_of(board: Board, cells: Sequence[ScoredCell], detections: Iterable[De
         detectors=scores,
         labels=labels,
         confusion=confusion,
+        reliability=reliability_table(board, detected),
         cost=cost_table(cells),
         failures=failures_table(board, cells, detected),
     )

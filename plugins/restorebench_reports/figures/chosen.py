@@ -119,6 +119,19 @@ def counts(tables: Any, shown: Sequence[Place]) -> str:
     return " of ".join(texts) + (" per task" if len(keys) > 1 else "")
 
 
+def named_only(frame: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
+    """Keep the lines of the named detectors or tasks; all without names.
+
+    Raises:
+        UnknownName: there is no such detector or task.
+    """
+    known = list(dict.fromkeys(frame[column]))
+    for name in names:
+        if name not in known:
+            raise UnknownName(f"no {column} {name!r}{nearest(name, known)}; it has {', '.join(known)}")
+    return frame[frame[column].isin(names)] if names else frame
+
+
 def of_suite(tables: Any) -> str:
     """Name the suite and its version."""
     return f"{tables.board.suite} (version {tables.board.version})"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from restorebench import CLEAN, RestorebenchError, UnknownName, components, composite, nearest
+from restorebench import CLEAN, RestorebenchError, components, composite
 from restorebench.toolbox.counts import counted
 from restorebench_reports.figures import style
-from restorebench_reports.figures.chosen import of_suite
+from restorebench_reports.figures.chosen import named_only, of_suite
 from restorebench_reports.figures.options import ConfusionOptions
 from restorebench_reports.figures.style import Spec
 
@@ -38,9 +38,9 @@ class Confusion:
         frame = tables.confusion
         if frame.empty:
             raise RestorebenchError("confusion needs detectors, and the run has none; list some in its suite")
-        frame = _chosen(frame, "detector", self._options.rows)
+        frame = named_only(frame, "detector", self._options.rows)
         if self._options.task is not None:
-            frame = _chosen(frame, "task", (self._options.task,))
+            frame = named_only(frame, "task", (self._options.task,))
         width = self._options.pixels
         keys = list(dict.fromkeys(zip(frame.detector, frame.dataset, strict=True)))
         several = len({detector for detector, _ in keys}) < len(keys)
@@ -65,19 +65,6 @@ class Confusion:
         title = f"{of_suite(tables)}: verdicts of the detectors; {per_task}"
         body = {"concat": drawn, "columns": across, "bounds": "flush", "spacing": {"row": 100, "column": 14}}
         return style.page(body, title, notes, width)
-
-
-def _chosen(frame: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
-    """Keep the rows of the named detectors or tasks; all without names.
-
-    Raises:
-        UnknownName: there is no such detector or task.
-    """
-    known = list(dict.fromkeys(frame[column]))
-    for name in names:
-        if name not in known:
-            raise UnknownName(f"no {column} {name!r}{nearest(name, known)}; it has {', '.join(known)}")
-    return frame[frame[column].isin(names)] if names else frame
 
 
 def _right(task: str) -> str:
@@ -147,7 +134,7 @@ def _cells(
 ) -> list[dict[str, Any]]:
     """Return the cells that have images, with their positions."""
     part = part.assign(verdict=part.verdict.map(columns), of=part.groupby("task")["images"].transform("sum"))
-    counted = part.groupby(["task", "verdict", "of"], sort=False)["images"].sum().reset_index()
+    summed = part.groupby(["task", "verdict", "of"], sort=False)["images"].sum().reset_index()
     return [
         {
             "task": row["task"],
@@ -157,5 +144,5 @@ def _cells(
             "across": order.index(row["verdict"]),
             "down": tasks.index(row["task"]),
         }
-        for row in counted.to_dict("records")
+        for row in summed.to_dict("records")
     ]

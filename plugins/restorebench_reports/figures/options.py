@@ -28,6 +28,12 @@ class ConfusionOptions(FigureOptions):
     rows: tuple[str, ...] = Field((), description="only these detectors, by label; all by default")
 
 
+class ReliabilityOptions(FigureOptions):
+    """The options of `reliability`."""
+
+    rows: tuple[str, ...] = Field((), description="only these detectors, by label; all by default")
+
+
 class RadarOptions(FigureOptions):
     """The options of `radar`."""
 

@@ -27,7 +27,8 @@ SHIFTS = {"identity": 0.0, "good": 3.0, "alike": 3.01, "good:task": 4.0}
 
 def facts(name, task, images):
     label, _, tell = name.partition(":")
-    samples = tuple(SampleFacts(f"{n:02}", f"scene{n}", "synthetic") for n in range(images))
+    count, of = (images, "") if isinstance(images, int) else (images[task], f"{task}-")
+    samples = tuple(SampleFacts(f"{n:02}", f"{of}scene{n}", "synthetic") for n in range(count))
     digest = f"{name}-{task}"
     family = Family.TOLD if tell else Family.BLIND
     return CellFacts(
@@ -46,7 +47,10 @@ def publish(
     columns=(PSNR, LPIPS),
     change=lambda record: record,
 ):
-    """Write the tables of a made-up run: every row is identity's scores, moved by its shift and some noise."""
+    """Write the tables of a made-up run: every row is identity's scores, moved by its shift and some noise.
+
+    images: of each task, of the same scenes; or by task, of scenes of its own.
+    """
     rng = np.random.default_rng(seed)
     cells = [facts(name, task, images) for task in (*tasks, "clean") for name in shifts]
     board = Board("made-up", "1", tasks, columns, tuple(cells))
@@ -237,6 +241,16 @@ def test_wrong_names_are_one_line(tmp_path, arguments, kind, message):
     publish(tmp_path / "run")
     with pytest.raises(kind, match=message):
         compare(*arguments, tmp_path / "run")
+
+
+def test_an_average_over_a_task_of_few_scenes_says_why_it_is_not_compared(tmp_path):
+    publish(tmp_path / "run", images={"rainy": 14, "snowy": 3, "clean": 3})
+    told = {task: row["verdict"] for task, row in rows(compare("good", "alike", tmp_path / "run")).items()}
+    assert told.pop("rainy").startswith("no difference shown")
+    assert told == {
+        "snowy": "too few scenes: 3, 6 are needed",
+        "average": "not compared: one of its tasks has fewer than 6 scenes",
+    }
 
 
 def test_wrong_metrics_and_tasks_are_one_line(tmp_path):

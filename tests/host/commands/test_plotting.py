@@ -256,7 +256,7 @@ def test_the_command_draws_lists_and_refuses(call, run, tmp_path):
     code, out, _ = call("list", "figures", "--json", "-v")
     names = {row["name"]: {option["name"] for option in row["options"]} for row in json.loads(out)}
     assert names["radar"] == {"width", "metric", "rows"}
-    assert set(names) == {"radar", "gains", "images", "severity", "cost", "confusion"}
+    assert set(names) == {"radar", "gains", "images", "severity", "cost", "confusion", "reliability"}
     code, _, error = call("plot", "gains", run, "-o", "f.json", "--metric", "psnr", "--option", "metric=ssim")
     assert (code, error) == (2, "restorebench: give --metric or --option metric=..., not both\n")
     code, _, error = call("plot", "gains", run, "-o", "f.txt")

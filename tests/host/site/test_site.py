@@ -203,6 +203,83 @@ def test_a_detector_page_counts_what_confusion_csv_counts(made_site):
     assert sorted(counts) == sorted(rows.images) and sum(counts) == 16
 
 
+def test_a_detector_page_bins_what_detections_csv_predicts(made_site):
+    table = pd.read_csv(made_site / "boards/a-board/10/files/detections.csv")
+    rows = table[(table.detector == "seer") & (table.task != "clean")]
+    assert set(rows["probability of rainy"]) == {0.5} and len(rows) == 32
+    text = (made_site / "detectors/seer.html").read_text()
+    line = re.search(r'<tr><th scope="row">0.5 to 0.6</th>(.*?)</tr>', text)[1]
+    right = (rows.task == "rainy").mean()
+    shown = re.sub(r"<[^>]*>", " ", line).split()
+    assert shown[:3] == ["0.500", f"{right * 100:.0f}", "%"] and shown[-1] == "32"
+
+
+def _with_detections(folder, change):
+    """Change the table of detections as who published it could."""
+    path = folder / "detections.csv"
+    change(table := pd.read_csv(path, dtype=str, keep_default_na=False))
+    table.to_csv(path, index=False)
+    seal(folder)
+
+
+def _blank(table):
+    table["probability of rainy"] = ""
+
+
+def _half_blank(table):
+    table.loc[table.task == "rainy", "probability of rainy"] = ""
+
+
+def test_a_detector_without_probabilities_has_no_curve_and_the_page_says_why(tmp_path):
+    folder = publish_made(tmp_path / "results", images=0, clean=False)
+    _with_detections(folder, _blank)
+    build(tmp_path / "results", tmp_path / "public")
+    page = Page(tmp_path / "public/detectors/seer.html")
+    said = " ".join(page.text.split())
+    assert "no reliability curve: detections.csv holds no probability for any of 32 degraded images." in said
+    assert not page.of("figure")
+
+
+def test_images_without_probabilities_are_counted(tmp_path):
+    folder = publish_made(tmp_path / "results", images=0, clean=False)
+    _with_detections(folder, _half_blank)
+    build(tmp_path / "results", tmp_path / "public")
+    said = " ".join(Page(tmp_path / "public/detectors/seer.html").text.split())
+    assert "Of 32 degraded images, 16 have probabilities in detections.csv" in said
+
+
+def test_without_the_extra_a_detector_page_has_the_numbers_of_the_curve(tmp_path, monkeypatch):
+    publish_made(tmp_path / "results", images=0, clean=False)
+    monkeypatch.setattr(figures, "can_draw", lambda: False)
+    build(tmp_path / "results", tmp_path / "public")
+    page = Page(tmp_path / "public/detectors/seer.html")
+    assert "The curve is not drawn, because the extra" in page.text and "0.5 to 0.6" in page.text
+    assert all("open" in attrs for attrs in page.of("details"))
+
+
+def test_the_curve_is_drawn_with_the_extra_and_by_plot_of_a_published_folder(made_site, call):
+    pytest.importorskip("vl_convert")
+    page = Page(made_site / "detectors/seer.html")
+    assert len(page.of("figure")) == 1
+    assert len([attrs for attrs in page.of("svg") if attrs.get("role") == "img"]) == 2  # wide and narrow
+    folder = made_site.parent / "results/a-board/10"
+    assert call("plot", "reliability", folder, "--rows", "seer", "-o", "seer.json")[0] == 0
+    code, _, error = call("plot", "reliability", folder, "--rows", "sear", "-o", "sear.json")
+    assert code == 2 and "no detector 'sear' (nearest: seer" in error
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("text", ["2", "-0.1", "nan", "inf", "high"])
+def test_a_probability_that_is_none_is_refused(tmp_path, text):
+    def change(table):
+        table.loc[0, "probability of rainy"] = text
+
+    folder = publish_made(tmp_path / "results", images=0, clean=False)
+    _with_detections(folder, change)
+    with pytest.raises(PublishedFolderError, match=f"detections.csv: .*{text}"):
+        build(tmp_path / "results", tmp_path / "public")
+
+
 def test_latex_bibtex_and_every_published_file_can_be_downloaded(made_site):
     folder = made_site / "boards/a-board/10"
     links = {attrs["href"] for attrs in Page(folder / "index.html").of("a") if "download" in attrs}
