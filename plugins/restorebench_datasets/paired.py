@@ -94,9 +94,11 @@ def _shows_anything(options: Paired) -> bool:
 
 def _refuse_copies(pairs: Sequence[Pair]) -> None:
     if pairs:
-        files = counted(len(pairs), "file is", "files are")
+        files = counted(
+            len(pairs), "file is byte for byte its clean partner", "files are byte for byte their clean partners"
+        )
         raise RestorebenchError(
-            f"{pairs[0].degraded.parent}: {files} byte for byte their clean partner: "
+            f"{pairs[0].degraded.parent}: {files}: "
             f"{few(pair.degraded.name for pair in pairs)}; put the degraded images there, or remove the pairs"
         )
 

@@ -268,7 +268,7 @@ def test_a_degraded_file_that_is_a_copy_of_its_clean_one_is_named(tmp_path: Path
     make(tmp_path, "noisy", ["a.png", "b.png"], ["a.png"])
     save(tmp_path / "noisy" / "LQ" / "b.png", 7)
     save(tmp_path / "noisy" / "GT" / "b.png", 7)
-    assert "1 files are byte for byte their clean partner: b.png" in error(Paired(path=tmp_path))
+    assert "1 file is byte for byte its clean partner: b.png" in error(Paired(path=tmp_path))
     folders = {"degraded": tmp_path / "noisy" / "LQ", "clean": tmp_path / "noisy" / "GT"}
     assert "b.png" in error(Paired(**folders, task="noisy"))
     assert ids(Paired(**folders), "noisy") == ["a", "b"]  # restored images to be scored may be perfect

@@ -15,7 +15,6 @@ from restorebench.contract.errors import SuiteError, UnknownName, nearest
 from restorebench.suite import substitution
 from restorebench.suite.marked_yaml import KeyPath, Marks, parse, read
 from restorebench.suite.model import PICKED, DatasetPick, DetectorPick, Limits, ReportPick, RestorerPick, Suite
-from restorebench.toolbox.counts import counted
 
 _LONGEST_LINE = 400  # characters in a line of a message: a key of a hostile file may be as long as the file
 _MOST_LINES = 50
@@ -118,7 +117,8 @@ def _together(problems: Sequence[str]) -> str:
     half = _LONGEST_LINE // 2  # keep both ends: a line begins with its position and ends with the mistake
     lines = [line if len(line) <= _LONGEST_LINE else f"{line[:half]}...{line[-half:]}" for line in problems]
     rest = len(lines) - _MOST_LINES
-    return "\n".join(lines if rest <= 0 else [*lines[:_MOST_LINES], f"and {counted(rest, 'more mistake')}"])
+    more = f"and {rest:,} more mistake{'s' * (rest != 1)}"
+    return "\n".join(lines if rest <= 0 else [*lines[:_MOST_LINES], more])
 
 
 def _position(problem: str) -> tuple[int, ...]:

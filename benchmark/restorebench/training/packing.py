@@ -19,7 +19,6 @@ from torch import Tensor
 
 from restorebench.contract.errors import MissingResource, RestorebenchError, RunFolderError
 from restorebench.toolbox import photographs, weights
-from restorebench.toolbox.counts import counted
 from restorebench.toolbox.files import file_digest, replaced
 from restorebench.training.keeping import CHECKPOINT, HISTORY, logged, writing
 
@@ -145,8 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RestorebenchError as error:
         sys.exit(f"error: {error}")
     size = given.target.stat().st_size
-    held = f"{counted(count, 'number')}, {counted(size, 'byte')}"
-    print(f"* {given.target.name}: {held}, sha256 {file_digest(given.target)}")
+    numbers = f"{count:,} number{'s' * (count != 1)}"
+    print(f"* {given.target.name}: {numbers}, {size:,} bytes, sha256 {file_digest(given.target)}")
     print("\n".join(lines))
 
 

@@ -617,7 +617,7 @@ def test_a_command_that_was_killed_goes_on(call, tmp_path, command, left):
     code, out, error = call(*arguments, "-o", "out", "--skip-existing")
     assert (code, error) == (0, "")
     made = 1 if left == "b.png" else 2
-    assert out == f"{made} images in out; {3 - made} existed and were kept\n"
+    assert out == f"{made} image{'s' * (made - 1)} in out; {3 - made} existed and were kept\n"
     for path in whole.glob("*.png"):
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
     assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == before

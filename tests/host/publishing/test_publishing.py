@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebench.contract.errors import PublishedFolderError, RunFolderError, SuiteError
+from restorebench.contract.errors import PublishedFolderError, RestorebenchError, RunFolderError, SuiteError
 from restorebench.journal import journal as journals
 from restorebench.publishing.folder import read_published
 from restorebench.publishing.layout import CHECKSUMS, MANIFEST, SIGNATURE
@@ -140,6 +140,13 @@ def test_a_damaged_folder_is_one_line(name, text, reason, copy, home, call):
     with pytest.raises(PublishedFolderError, match=reason) as raised:
         verified(copy, home)
     assert "\n" not in str(raised.value)
+
+
+def test_a_negative_number_of_images_is_refused(home, honest, tmp_path):
+    with pytest.raises(RestorebenchError, match="images is -1; give 0 or more, or None for all"):
+        verified(honest, home, images=-1)
+    with pytest.raises(RestorebenchError, match="image_megabytes is nan; give 0 or more"):
+        publish(home / "run", tmp_path, image_megabytes=float("nan"))
 
 
 def test_a_run_is_no_published_folder(home, call):

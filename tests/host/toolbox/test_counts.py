@@ -12,7 +12,7 @@ from restorebench.toolbox.counts import counted
     [
         ((0, "image"), "0 images"),
         ((1, "image"), "1 image"),
-        ((1200, "image"), "1,200 images"),
+        ((1200, "image"), "1200 images"),
         ((1, "class", "classes"), "1 class"),
         ((2, "class", "classes"), "2 classes"),
         ((1, "image is", "images are"), "1 image is"),
