@@ -19,7 +19,7 @@ from restorebench.journal.layout import safe_name
 from restorebench.publishing.checked import require_whole, true_folder
 from restorebench.publishing.folder import PublishedFolder
 from restorebench.publishing.joining import Newcomers, joined, newcomers, renamed, require_comparable
-from restorebench.publishing.layout import MANIFEST, image_file
+from restorebench.publishing.layout import MANIFEST, image_file, require_outside
 from restorebench.publishing.provenance import PROVENANCE, of_rows
 from restorebench.publishing.writing import Contents, made, write
 
@@ -49,13 +49,14 @@ def add(
 
     Raises:
         PublishedFolderError: the rows cannot be compared with those of the board, or the folder is not true.
-        RunFolderError: the board cannot be written; it is as it was.
+        RunFolderError: the board cannot be written; it is as it was. Or `to` is inside a published folder.
     """
     source, catalog = Path(folder), discover()
     original = true_folder(source, catalog)
     require_whole(original)
     arriving = renamed(original, names)
     target = Path(to) / arriving.board.suite / safe_name(arriving.board.version)
+    require_outside(target)
     _require_same_version(target, new_board)
     with _alone(target.parent):
         board = true_folder(target, catalog) if target.exists() else None

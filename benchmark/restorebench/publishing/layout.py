@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from restorebench.contract.errors import PublishedFolderError
+from restorebench.contract.errors import PublishedFolderError, RunFolderError
 from restorebench.journal.layout import safe_name
 from restorebench.toolbox.files import file_digest, files_below
 
@@ -68,6 +68,17 @@ def _listed(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
             raise PublishedFolderError(f"{path}:{number}: is no line `SHA256  FILE` of one file of the folder")
         seen.add(name)
         yield name, found.group(1)
+
+
+def require_outside(target: Path) -> None:
+    """Refuse a place inside a published folder, whose checksums would no longer hold.
+
+    Raises:
+        RunFolderError: names the published folder.
+    """
+    for above in target.absolute().parents:
+        if (above / CHECKSUMS).is_file():
+            raise RunFolderError(f"{target} would be inside the published folder {above}; give --to another folder")
 
 
 def against_checksums(folder: Path, listed: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from restorebench.journal.layout import environment_key, safe_name
 from restorebench.plan.plan import Plan
 from restorebench.publishing import facts, images
 from restorebench.publishing.bundled import departure
-from restorebench.publishing.layout import SCHEMA
+from restorebench.publishing.layout import SCHEMA, require_outside
 from restorebench.publishing.signing import sign
 from restorebench.publishing.writing import Contents, made, write
 from restorebench.runner import prepare
@@ -70,6 +70,7 @@ def publish(
         board, cells = scored(plan, journal)
         _require_finished(Path(run), board, cells, incomplete)
         target = Path(to) / board.suite / safe_name(board.version)
+        require_outside(target)
         if target.exists() and not replace_existing:
             raise RunFolderError(f"{target} exists; raise the version of the suite, or give --replace")
         with made(target) as folder:

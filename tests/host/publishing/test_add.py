@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from restorebench.cli import app
-from restorebench.contract.errors import RestorebenchError
+from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.publishing import writing
 from restorebench.publishing.add import add
 from restorebench.publishing.folder import read_published
@@ -200,6 +200,14 @@ def test_a_board_that_cannot_be_written_stays_as_it_was(identity, scaled, tmp_pa
     with pytest.raises(RestorebenchError, match="No space left on device"):
         add(scaled, tmp_path)
     assert checksum(folder) == before and [path.name for path in folder.parent.iterdir()] == ["1"]
+
+
+def test_nothing_is_written_into_a_published_folder(identity, scaled, tmp_path):
+    board = add(identity, tmp_path).folder
+    before = sorted(board.rglob("*"))
+    with pytest.raises(RunFolderError, match=f"inside the published folder {board}; give --to another folder"):
+        add(scaled, board)
+    assert sorted(board.rglob("*")) == before
 
 
 def test_two_commands_do_not_write_one_board(identity, scaled, tmp_path):
