@@ -186,8 +186,8 @@ def _of_this_version(published: PublishedFolder, differing: list[Problem], notes
     if others := sorted({_made_with(published, problem) for problem in differing} - {here}):
         count = counted(len(differing) - len(ours), "digest is not that", "digests are not those")
         notes.append(
-            f"{count} that restorebench {here} gives; the rows were made with {', '.join(others)}, and not restored"
-            " again: install that version to do it"
+            f"{count} that restorebench {here} gives; the rows were made with {', '.join(others)}, and"
+            " not restored again: install that version to do it"
         )
     return ours
 
