@@ -78,7 +78,9 @@ def require_outside(target: Path) -> None:
     """
     for above in target.absolute().parents:
         if (above / CHECKSUMS).is_file():
-            raise RunFolderError(f"{target} would be inside the published folder {above}; give --to another folder")
+            raise RunFolderError(
+                f"{target} would be inside the published folder {above}; give --to another folder"
+            )
 
 
 def against_checksums(folder: Path, listed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
