@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
@@ -314,7 +315,7 @@ def test_a_row_with_a_failure_has_no_curve_on_that_task_and_is_named(tmp_path):
     marks = [mark for mark in values(spec, "score", "order") if mark["row"] == "good"]
     assert [mark["task"] for mark in marks] == ["rainy", "snowy", "rainy"]
     assert len({mark["piece"] for mark in marks}) == 2  # the line has a gap where the score is missing
-    assert "1 images with a score of one row only" in draw(tables, "images")["description"]
+    assert "1 image with a score of one row only" in draw(tables, "images")["description"]
 
 
 @given(
@@ -378,6 +379,15 @@ def test_a_reliability_curve_has_the_bins_of_the_table_and_is_valid(predicted):
     assert point["right"] == pytest.approx(line["right"], abs=1e-6) and line["right"] == pytest.approx(1 / 3)
     assert (point["low"], point["high"]) == pytest.approx((line["right_low"], line["right_high"]), abs=1e-6)
     assert [row["images"] for row in values(spec, "middle")] == [126]
+
+
+def test_a_detector_without_probabilities_is_named(predicted):
+    part = predicted.reliability[predicted.reliability.detector == "seer"]
+    fewer = dataclasses.replace(predicted, reliability=part)
+    notes = draw(fewer, "reliability")["description"]
+    assert "Without probabilities: </text>${x}." in notes
+    with pytest.raises(RestorebenchError, match="gave no probability of a degraded image"):
+        draw(fewer, "reliability", rows=("</text>${x}",))
 
 
 def test_every_detector_has_a_panel_and_no_name_is_code(predicted):

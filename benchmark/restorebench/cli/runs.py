@@ -111,7 +111,7 @@ def finish(result: Result, every_column: bool = False, quiet: bool = False, page
     from restorebench.cli.summary import print_result  # brings numpy and pandas
 
     print_result(result, every_column, quiet)
-    if page is not None:
+    if page is not None and not quiet:
         print(visible(f"page: {page}"))
     if result.failed:
         raise typer.Exit(3)

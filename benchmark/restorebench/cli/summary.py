@@ -82,7 +82,7 @@ def _marks(tables: Tables) -> Iterator[str]:
     if few:
         some = len(few) < len(tasks)
         where = f" on {', '.join(dict.fromkeys(few))}" if some else ""
-        averages = " Averages that include it are not compared either." if some else ""
+        averages = " Averages over such a task are not compared either." if some else ""
         yield f"Nothing is compared{where}: there are fewer than {MIN_SCENES} scenes.{averages}"
     if members[Family.TOLD]:
         yield f"Told the degradation, and compared among themselves: {', '.join(members[Family.TOLD])}."

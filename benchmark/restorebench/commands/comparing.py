@@ -239,7 +239,7 @@ def _verdict(row: Mapping[str, Any], column: Column, margin: float | None) -> st
     if row.get("p") is None or row["p"] != row["p"]:
         if row["n_scenes"] < MIN_SCENES:
             return f"too few scenes: {row['n_scenes']}, {MIN_SCENES} are needed"
-        return f"not compared: one of its tasks has fewer than {MIN_SCENES} scenes"
+        return f"not compared: at least one of its tasks has fewer than {MIN_SCENES} scenes"
     sign = 1 if column.higher_is_better else -1
     if row["separated"]:
         words = f"{row['a'] if sign * row['difference'] > 0 else row['b']} better"

@@ -13,6 +13,7 @@ from PIL import Image
 from restorebench.contract.blame import blaming
 from restorebench.contract.cards import DatasetInfo, resolve
 from restorebench.contract.errors import RunFolderError
+from restorebench.contract.values import SampleInfo
 from restorebench.journal.journal import Journal
 from restorebench.plan.plan import Plan, RestorerCell, TaskData
 from restorebench.publishing.layout import image_file
@@ -20,6 +21,8 @@ from restorebench.records import OK, Key, Record, row_name
 from restorebench.toolbox.counts import counted
 from restorebench.toolbox.options import validated_options
 
+_WEBP_SIDE = 16383  # px, of the format
+_MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 2**62)
 MEGABYTES = 20.0
 """The most that the images of a published folder take, unless told otherwise."""
 
@@ -53,8 +56,11 @@ def publish_outputs(
         cell.digest: journal.records(cell.digest) for cell in plan.restorer_cells if cell.data.label in allowed
     }
     left = int(megabytes * 1e6)
-    kept = there = 0
+    kept = there = large = 0
     for cells, number in _in_turn(plan, allowed):
+        if not _fits(cells[0].data.samples[number]):
+            large += 1
+            continue
         there += 1
         encoded = dict(_encoded(journal.folder, records, cells, number)) if left > 0 else {}
         left -= sum(map(len, encoded.values()))
@@ -65,7 +71,14 @@ def publish_outputs(
                 (folder / name).write_bytes(data)
     if kept < there:
         notes.append(f"images of {kept} of {counted(there, 'sample')}: more would take over {megabytes:g} MB")
+    if large:
+        notes.append(f"no images of {counted(large, 'sample')}: a WebP file holds at most {_WEBP_SIDE} px a side")
     return Kept(kept, tuple(credits) if kept else (), tuple(notes))
+
+
+def _fits(sample: SampleInfo) -> bool:
+    """Return whether an image can be a WebP file, and is not so large that Pillow takes it for an attack."""
+    return max(sample.height, sample.width) <= _WEBP_SIDE and sample.height * sample.width <= _MOST_PIXELS
 
 
 def _allowed(plan: Plan, every_dataset: bool) -> tuple[set[str], list[str], list[str]]:

@@ -98,7 +98,10 @@ def draft(run: Path, plan: Plan, folder: Path) -> tuple[str, ...]:
         about = _manifest(plan, board, journal, kept)
         write(folder, plan.catalog, Contents(about, board, cells, list(outcomes.detections(plan, journal))))
     missing = sum(cell.missing for cell in cells if not cell.facts.skipped)
-    return (*([f"{missing} images were not run"] if missing else []), *shortfall(board, cells))
+    return (
+        *([f"{counted(missing, 'image was', 'images were')} not run"] if missing else []),
+        *shortfall(board, cells),
+    )
 
 
 def _require_finished(run: Path, board: Board, cells: Sequence[ScoredCell], incomplete: bool) -> None:

@@ -11,6 +11,8 @@ from restorebench.publishing.layout import CHECKSUMS, SIGNATURE
 
 NAMESPACE = "restorebench"
 """What a signature is for, so that none of it can be used elsewhere."""
+_NOBODY = "No principal matched."
+"""What ssh-keygen says if a file of signers is in order and does not list the key."""
 _GOOD = re.compile(r'Good "[^"]*" signature with (?P<kind>\S+) key (?P<fingerprint>\S+)')
 
 
@@ -39,6 +41,8 @@ def signer(folder: Path, allowed: Path) -> str:
         raise PublishedFolderError(f"{folder} is not signed: {SIGNATURE} is missing")
     found = _ssh_keygen(["find-principals", "-s", str(signature), "-f", str(allowed)])
     names = found.stdout.decode(errors="replace").split("\n")[0].strip()
+    if wrong := [line for line in _lines(found) if line != _NOBODY]:
+        raise RestorebenchError(f"{allowed} cannot be used: {wrong[0]}; each line is `NAME KEYTYPE KEY`")
     if found.returncode or not names:
         raise PublishedFolderError(f"{folder} is signed by none of those in {allowed}")
     name = names.split(",")[0]
@@ -81,6 +85,10 @@ def _ssh_keygen(arguments: list[str], data: bytes = b"") -> subprocess.Completed
         raise MissingResource("ssh-keygen is not installed; signatures need it (package openssh-client)") from None
 
 
+def _lines(done: subprocess.CompletedProcess[bytes]) -> list[str]:
+    return done.stderr.decode(errors="replace").strip().splitlines()
+
+
 def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    lines = _lines(done)
     return lines[-1] if lines else f"exit code {done.returncode}"

@@ -184,9 +184,9 @@ def _of_this_version(published: PublishedFolder, differing: list[Problem], notes
     here = version("restorebench")
     ours = [problem for problem in differing if _made_with(published, problem) == here]
     if others := sorted({_made_with(published, problem) for problem in differing} - {here}):
-        count = counted(len(differing) - len(ours), "digest is not that", "digests are not those")
+        count = counted(len(differing) - len(ours), "digest is not what", "digests are not what")
         notes.append(
-            f"{count} that restorebench {here} gives; the rows were made with {', '.join(others)}, and"
+            f"{count} restorebench {here} gives; what they belong to was made with {', '.join(others)}, and is"
             " not restored again: install that version to do it"
         )
     return ours

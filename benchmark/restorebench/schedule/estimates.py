@@ -105,8 +105,8 @@ def summary(expected: Iterable[Estimate], workers: int) -> str:
         text += f", {_hours(math.fsum(known) / workers)} on {workers} workers"
     text += f"; restored images take {sum(cell.disk for cell in cells) / 1e9:.2f} GB at most"
     if lacking := len(cells) - len(known):
-        cells_were = counted(lacking, "cell was", "cells were")
-        text += f"; {cells_were} never run on this machine, and left out: --calibrate measures them"
+        cells_were = counted(lacking, "cell is", "cells are")
+        text += f"; {cells_were} left out, never run on this machine: --calibrate measures them"
     return text
 
 

@@ -82,7 +82,7 @@ def _before(out: Path, sources: Sequence[Path], kind: Kind) -> list[str]:
         listing = json.loads((out / LISTING).read_text(encoding="utf-8"))
         there = _KINDS[listing.get("made_by", SITE.made_by)]
         names = [name for name in listing["files"] if _inside(name)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunFolderError(f"{out / LISTING} is damaged; remove {out}, or {another}") from error
     if there != kind:
         raise RunFolderError(f"{out} holds a {there.name}, not a {kind.name}; {another}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from restorebench import RestorebenchError
+from restorebench.toolbox.counts import counted
 from restorebench_reports.figures import style
 from restorebench_reports.figures.chosen import named_only, of_suite
 from restorebench_reports.figures.options import ReliabilityOptions
@@ -22,7 +23,7 @@ _NOTES = (
     "Each point is a bin of images: their mean predicted probability, and the share of them on which the most"
     " probable task is present, with its 95 % interval. On the dashed line a detector is right as often as it"
     " predicts; below it, it is too sure.",
-    "Grey: the number of images of each bin. Clean images are not in it, as no task is present in them.",
+    "Grey: the number of images of each bin. Clean images are left out, as no task is present in them.",
 )
 
 
@@ -47,7 +48,12 @@ class Reliability:
             raise RestorebenchError(
                 "reliability needs probabilities, and no detector gave any of a degraded image"
             )
+        silent = _silent(tables)
+        for name in self._options.rows:
+            if name in silent:
+                raise RestorebenchError(f"detector {name!r} gave no probability of a degraded image")
         frame = named_only(tables.reliability, "detector", self._options.rows)
+        notes = [] if self._options.rows or not silent else [f"Without probabilities: {', '.join(silent)}."]
         width = self._options.pixels
         across = 2 if width > 560 and len(frame[["dataset", "detector"]].drop_duplicates()) > 1 else 1
         side = min(width / across - _LEFT, _LARGEST)
@@ -57,10 +63,17 @@ class Reliability:
         ]
         drawn = [_panel(title, part, side) for title, part in panels]
         images = frame.groupby(["dataset", "detector"])["images"].sum()
-        n = f"{images.min()}" if images.min() == images.max() else f"{images.min()} to {images.max()}"
-        title = f"{of_suite(tables)}: share that was right over the predicted probability; {n} images"
+        fewest, most = int(images.min()), int(images.max())
+        n = counted(most, "image") if fewest == most else f"{fewest} to {most} images"
+        title = f"{of_suite(tables)}: share that was right over the predicted probability; {n}"
         body = {"concat": drawn, "columns": across, "spacing": {"row": 28, "column": 20}}
-        return style.page(body, title, _NOTES, width)
+        return style.page(body, title, (*_NOTES, *notes), width)
+
+
+def _silent(tables: Any) -> list[str]:
+    """List the detectors of a board that gave no probability of a degraded image."""
+    named = dict.fromkeys(cell.detector for cell in tables.board.detector_cells)
+    return [name for name in named if name not in set(tables.reliability.detector)]
 
 
 def _panel(title: str, part: pd.DataFrame, side: float) -> Spec:

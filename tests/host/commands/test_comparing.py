@@ -249,7 +249,7 @@ def test_an_average_over_a_task_of_few_scenes_says_why_it_is_not_compared(tmp_pa
     assert told.pop("rainy").startswith("no difference shown")
     assert told == {
         "snowy": "too few scenes: 3, 6 are needed",
-        "average": "not compared: one of its tasks has fewer than 6 scenes",
+        "average": "not compared: at least one of its tasks has fewer than 6 scenes",
     }
 
 

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from restorebench.contract.errors import PublishedFolderError, RestorebenchError, RunFolderError, SuiteError
+from restorebench.contract.values import SampleInfo
 from restorebench.journal import journal as journals
+from restorebench.publishing import images
 from restorebench.publishing.folder import read_published
 from restorebench.publishing.layout import CHECKSUMS, MANIFEST, SIGNATURE
 from restorebench.publishing.publish import publish
@@ -152,6 +154,13 @@ def test_a_negative_number_of_images_is_refused(home, honest, tmp_path):
 def test_a_run_is_no_published_folder(home, call):
     code, _, said = call("verify", home / "run")
     assert code == 2 and "checksums.sha256 cannot be read" in said
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "fits"), [(16383, 10, True), (10, 16384, False), (16000, 12000, False)]
+)
+def test_images_that_webp_cannot_hold_are_left_out(height, width, fits):
+    assert images._fits(SampleInfo("a", height, width, "", "a", "captured")) is fits
 
 
 def test_what_is_published_stays_unless_told(home, honest, tmp_path):

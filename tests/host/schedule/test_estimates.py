@@ -173,7 +173,7 @@ def test_calibrating_keeps_its_work_and_prints_the_plan(call, pairs, tmp_path):
         "datasets: [{name: paired-folder, options: {path: pairs}}]\n"
     )
     _, out, _ = call("run", "s.yaml", "--dry-run")
-    assert "2 cells were never run on this machine, and left out: --calibrate measures them" in out
+    assert "2 cells are left out, never run on this machine: --calibrate measures them" in out
     code, out, err = call("run", "s.yaml", "--calibrate", "--workers", "0")
     assert code == 0, err
     assert "6 restorations, 4 still to do; one group of each unmeasured cell was run" in out

@@ -32,7 +32,6 @@ def violations(page):
 def test_a_page_has_no_grave_violation(opened, name, scheme, width):
     page = opened(PAGES[name], width=width, color_scheme=scheme)
     found = violations(page)
-    print(found)
     assert [each for each in found if each[1] in GRAVE] == []
 
 

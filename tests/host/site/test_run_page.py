@@ -86,10 +86,10 @@ def test_a_run_that_publish_refuses_has_a_page_that_says_what_is_missing(call, r
         for table in ("outcomes", "scores"):
             journal.execute(f"DELETE FROM {table} WHERE digest = ? AND sample = '3'", (digest,))
     code, _, error = call("publish", "run", "--incomplete")
-    assert code == 2 and "1 images are not run yet" in error
+    assert code == 2 and "1 image is not run yet" in error
     assert call("report", "run", "--html", "page", "-q")[0] == 0
     found = pages(run.parent / "page")
-    assert all("not the whole of its suite: 1 images were not run" in page.text for page in found.values())
+    assert all("not the whole of its suite: 1 image was not run" in page.text for page in found.values())
 
 
 def test_a_changed_bundled_suite_has_a_page_although_it_cannot_be_published(call, tmp_path):

@@ -9,7 +9,7 @@ from html import unescape
 
 import pytest
 
-from restorebench.contract.errors import MissingResource, PublishedFolderError
+from restorebench.contract.errors import MissingResource, PublishedFolderError, RestorebenchError
 from restorebench.publishing.layout import CHECKSUMS, SIGNATURE
 from restorebench.publishing.signing import sign, signer
 from restorebench.site.build import build
@@ -72,6 +72,14 @@ def test_a_key_of_nobody_who_is_known_is_shown_without_a_name(folder, keys):
     )
     found = said(folder)
     assert found.startswith(f"Signed with the key ED25519 {other}. ") and found.endswith("not known here.")
+
+
+@pytest.mark.faults
+def test_a_damaged_file_of_signers_is_not_an_unknown_signer(folder, keys):
+    sign(folder, keys / "one")
+    (keys / "damaged").write_text("ada@example.org\n")
+    with pytest.raises(RestorebenchError, match=r"damaged cannot be used: .*; each line is `NAME KEYTYPE KEY`"):
+        said(folder, signers=keys / "damaged")
 
 
 def test_without_ssh_keygen_a_board_says_that_nobody_looked(folder, keys, monkeypatch):

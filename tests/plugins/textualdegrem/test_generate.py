@@ -54,7 +54,7 @@ def test_what_is_there_stays_and_the_rest_is_made(folder, capsys):
     (folder / "out").mkdir()
     images.write_png(folder / "out" / "a.png", kept)
     main([str(folder / "LQ"), str(folder / "out"), *GIVEN])
-    assert capsys.readouterr().out.startswith("1 images")
+    assert capsys.readouterr().out.startswith("1 image")
     assert np.array_equal(images.read(folder / "out" / "a.png"), kept)
     assert images.read_size(folder / "out" / "b.png") == (32, 32)
     main([str(folder / "LQ"), str(folder / "out"), *GIVEN])
