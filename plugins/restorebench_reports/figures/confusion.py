@@ -61,7 +61,7 @@ class Confusion:
         ]
         images = frame.groupby(["detector", "dataset", "task"])["images"].sum()
         n = f"{images.min()}" if images.min() == images.max() else f"{images.min()} to {images.max()}"
-        per_task = f"{n} image{'s' * (images.max() != 1)} per task"
+        per_task = f"{n} image{'s' * int(images.max() != 1)} per task"
         title = f"{of_suite(tables)}: verdicts of the detectors; {per_task}"
         body = {"concat": drawn, "columns": across, "bounds": "flush", "spacing": {"row": 100, "column": 14}}
         return style.page(body, title, notes, width)
