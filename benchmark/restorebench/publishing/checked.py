@@ -9,7 +9,7 @@ from restorebench.contract.errors import PublishedFolderError
 from restorebench.publishing.bundled import departure
 from restorebench.publishing.folder import PublishedFolder, read_published
 from restorebench.publishing.layout import MANIFEST, against_checksums, read_checksums
-from restorebench.publishing.publish import shortfall
+from restorebench.publishing.publish import not_run, shortfall
 from restorebench.publishing.recompute import recompute
 from restorebench.toolbox.counts import counted
 
@@ -45,7 +45,7 @@ def require_whole(published: PublishedFolder) -> None:
     Raises:
         PublishedFolderError: says what it lacks.
     """
-    missing = sum(cell.missing for cell in published.cells if not cell.facts.skipped)
+    missing = not_run(published.cells)
     left = counted(missing, "image was", "images were")
     why = [f"{left} not run"] if missing else shortfall(published.board, published.cells)
     if why:

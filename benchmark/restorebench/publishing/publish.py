@@ -76,7 +76,7 @@ def publish(
         with made(target) as folder:
             kept = images.publish_outputs(folder, plan, journal, image_megabytes)
             about = _manifest(plan, board, journal, kept)
-            _require_bundled(about["suite"])
+            _refuse_altered(about["suite"])
             write(folder, plan.catalog, Contents(about, board, cells, list(outcomes.detections(plan, journal))))
             if key is not None:
                 sign(folder, Path(key))
@@ -97,7 +97,7 @@ def draft(run: Path, plan: Plan, folder: Path) -> tuple[str, ...]:
         kept = images.publish_outputs(folder, plan, journal, images.MEGABYTES, every_dataset=True)
         about = _manifest(plan, board, journal, kept)
         write(folder, plan.catalog, Contents(about, board, cells, list(outcomes.detections(plan, journal))))
-    missing = sum(cell.missing for cell in cells if not cell.facts.skipped)
+    missing = not_run(cells)
     return (
         *([f"{counted(missing, 'image was', 'images were')} not run"] if missing else []),
         *shortfall(board, cells),
@@ -106,13 +106,18 @@ def draft(run: Path, plan: Plan, folder: Path) -> tuple[str, ...]:
 
 def _require_finished(run: Path, board: Board, cells: Sequence[ScoredCell], incomplete: bool) -> None:
     """Refuse what is not the whole board. A run that was stopped is always refused: one command finishes it."""
-    missing = sum(cell.missing for cell in cells if not cell.facts.skipped)
+    missing = not_run(cells)
     if missing:
         left = counted(missing, "image is", "images are")
         raise RunFolderError(f"{run}: {left} not run yet; run its suite again, then publish")
     why = shortfall(board, cells)
     if why and not incomplete:
         raise RunFolderError(f"{run}: {', '.join(why)}; give --incomplete to publish it all the same")
+
+
+def not_run(cells: Sequence[ScoredCell]) -> int:
+    """Count the images that were not run, without those of skipped cells."""
+    return sum(cell.missing for cell in cells if not cell.facts.skipped)
 
 
 def shortfall(board: Board, cells: Sequence[ScoredCell]) -> list[str]:
@@ -142,7 +147,7 @@ def _manifest(plan: Plan, board: Board, journal: Journal, kept: images.Kept) -> 
     return {"schema": SCHEMA, "published_with": version("restorebench"), **about, **more}
 
 
-def _require_bundled(suite: Mapping[str, Any]) -> None:
+def _refuse_altered(suite: Mapping[str, Any]) -> None:
     """Refuse a suite that has the name and version of a bundled one and is another."""
     if other := departure(suite):
         raise SuiteError(

@@ -132,6 +132,12 @@ def named_only(frame: pd.DataFrame, column: str, names: Sequence[str]) -> pd.Dat
     return frame[frame[column].isin(names)] if names else frame
 
 
+def images_each(counts: pd.Series) -> str:
+    """Say how many images each of several parts has: `6 images`, or `5 to 6 images`."""
+    fewest, most = int(counts.min()), int(counts.max())
+    return counted(most, "image") if fewest == most else f"{fewest} to {most} images"
+
+
 def of_suite(tables: Any) -> str:
     """Name the suite and its version."""
     return f"{tables.board.suite} (version {tables.board.version})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from restorebench import CLEAN, RestorebenchError, components, composite
 from restorebench.toolbox.counts import counted
 from restorebench_reports.figures import style
-from restorebench_reports.figures.chosen import named_only, of_suite
+from restorebench_reports.figures.chosen import images_each, named_only, of_suite
 from restorebench_reports.figures.options import ConfusionOptions
 from restorebench_reports.figures.style import Spec
 
@@ -60,9 +60,7 @@ class Confusion:
             " shade is their share of the row. Framed: the right verdict."
         ]
         images = frame.groupby(["detector", "dataset", "task"])["images"].sum()
-        n = f"{images.min()}" if images.min() == images.max() else f"{images.min()} to {images.max()}"
-        per_task = f"{n} image{'s' * int(images.max() != 1)} per task"
-        title = f"{of_suite(tables)}: verdicts of the detectors; {per_task}"
+        title = f"{of_suite(tables)}: verdicts of the detectors; {images_each(images)} per task"
         body = {"concat": drawn, "columns": across, "bounds": "flush", "spacing": {"row": 100, "column": 14}}
         return style.page(body, title, notes, width)
 

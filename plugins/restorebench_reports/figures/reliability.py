@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from restorebench import RestorebenchError
-from restorebench.toolbox.counts import counted
 from restorebench_reports.figures import style
-from restorebench_reports.figures.chosen import named_only, of_suite
+from restorebench_reports.figures.chosen import images_each, named_only, of_suite
 from restorebench_reports.figures.options import ReliabilityOptions
 from restorebench_reports.figures.style import Spec
 
@@ -63,9 +62,7 @@ class Reliability:
         ]
         drawn = [_panel(title, part, side) for title, part in panels]
         images = frame.groupby(["dataset", "detector"])["images"].sum()
-        fewest, most = int(images.min()), int(images.max())
-        n = counted(most, "image") if fewest == most else f"{fewest} to {most} images"
-        title = f"{of_suite(tables)}: share that was right over the predicted probability; {n}"
+        title = f"{of_suite(tables)}: share that was right over the predicted probability; {images_each(images)}"
         body = {"concat": drawn, "columns": across, "spacing": {"row": 28, "column": 20}}
         return style.page(body, title, (*_NOTES, *notes), width)
 
