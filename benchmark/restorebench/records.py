@@ -18,6 +18,10 @@ OK = "ok"
 FAILED = "failed"
 
 
+IN_PROCESS = "--workers 0"
+"""Why nothing is confined in a run that the user wants in one process."""
+
+
 class FailureKind(StrEnum):
     """The kinds of failures."""
 
@@ -71,8 +75,10 @@ class Execution:
     """The way a group was computed. The same execution and package versions give the same bytes.
 
     batch_size: images in the group, fewer in the last group of a size or if an image was lost. batch_limit: the
-    suite's batch size, None in records of older versions. fallback: empty, or the last step of the out-of-memory
-    ladder (`batch 4 -> 1, tile 512`), which may change numbers.
+    suite's batch size. fallback: empty, or the last step of the out-of-memory
+    ladder (`batch 4 -> 1, tile 512`), which may change numbers. unconfined: why the files that the method could
+    read were not confined, "" if they were. instructions: the set of the processor that torch used, such as AVX2.
+    batch_limit, unconfined and instructions are None in records of older versions.
     """
 
     device: str
@@ -81,12 +87,28 @@ class Execution:
     precision: str = "float32"
     fallback: str = ""
     batch_limit: int | None = None
+    unconfined: str | None = None
+    instructions: str | None = None
 
     @property
     def kind(self) -> str:
-        """The part that all records of a row must share to give the same bytes: `cpu x1 float32 batch 4`."""
+        """The part that all records of a row must share to give the same bytes: `cpu x1 float32 batch 4 AVX2`."""
         batch = "" if self.batch_limit is None else f" batch {self.batch_limit}"
-        return f"{self.device.partition(':')[0]} x{self.threads} {self.precision}{batch}"
+        instructions = "" if self.instructions is None else f" {self.instructions}"
+        return f"{self.device.partition(':')[0]} x{self.threads} {self.precision}{batch}{instructions}"
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of a restored image before they are clipped to [0, 1]: least, greatest, mean.
+
+    outside: the share of them outside the range of the degraded image and [0, 1] together.
+    """
+
+    least: float
+    greatest: float
+    mean: float
+    outside: float
 
 
 def _inside(path: str) -> str:
@@ -103,7 +125,9 @@ class Record:
     reason why its metric failed on this image. seconds: this image's share of the `restore` call of its group.
     warm: False for the first group of a loaded plugin. pixels: height times width. peak_mib: the most memory while
     its group was restored, of the process with all its libraries and weights or of a GPU's allocations; None if
-    the system does not report it. digest: of the cell. output: the saved image; must lie below the run folder,
+    the system does not report it. inside: as `seconds`, by the clock of the method's own process. values: those of
+    the restored image. repeat: the largest difference of a pixel when the batch was restored a second time, as the
+    first batch of a loaded method is. digest: of the cell. output: the saved image; must lie below the run folder,
     even in a journal from a stranger.
     """
 
@@ -123,6 +147,9 @@ class Record:
     pixels: int = 0
     peak_mib: float | None = None
     execution: Execution | None = None
+    inside: float | None = None
+    values: Values | None = None
+    repeat: float | None = None
 
     @property
     def reason(self) -> str:

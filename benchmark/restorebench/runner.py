@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restorebench.contract.catalog import discover, require_unbroken
+from restorebench.contract.catalog import require_unbroken
 from restorebench.contract.errors import SuiteError
 from restorebench.engine.stopping import Stop
 from restorebench.journal import journal as journals
@@ -17,6 +17,7 @@ from restorebench.journal.journal import Journal
 from restorebench.journal.layout import SCORES, environment_key
 from restorebench.plan.additions import with_additions
 from restorebench.plan.build import build
+from restorebench.plan.discovery import discovered
 from restorebench.plan.names import look_up
 from restorebench.plan.plan import Plan, score_digests
 from restorebench.records import Failure, Place
@@ -37,7 +38,7 @@ def prepare(suite: str | suites.LoadedSuite, settings: Settings, extra: Mapping[
     Raises:
         RestorebenchError: the suite, its data or its plugins cannot be used.
     """
-    catalog = discover(settings.plugins)
+    catalog = discovered(settings.plugins)
     require_unbroken(catalog, settings.plugins)
     try:
         loaded = (

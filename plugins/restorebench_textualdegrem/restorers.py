@@ -48,13 +48,13 @@ class _Guided:
         self._last: tuple[Tensor, Sequence[Tensor]] | None = None
 
     def restore(self, batch: Batch) -> Tensor:
-        """Restore a batch; what it tells about the degradation is ignored."""
+        """Restore a batch, clipped as in the published scripts; what it tells about the degradation is ignored."""
         with torch.no_grad():
             if self._guide is None:
-                return self.network(batch.degraded, batch.degraded).contiguous()
+                return self.network(batch.degraded, batch.degraded).clamp(0, 1).contiguous()
             guidance = self._guidance(batch, self._guide)
             parts = batch.degraded.split([len(each) for each in guidance])
-            return torch.cat([self.network(*pair) for pair in zip(parts, guidance, strict=True)])
+            return torch.cat([self.network(*pair) for pair in zip(parts, guidance, strict=True)]).clamp(0, 1)
 
     def _guidance(self, batch: Batch, guide: Guide) -> Sequence[Tensor]:
         """Return the guidance of whole images; it is made once for all their tiles."""

@@ -158,6 +158,7 @@ def tallied(pairs, tmp_path):
             command(tmp_path, "--out", tmp_path / "run", "--plugin", PLUGINS / "counting.py"),
             env={
                 **os.environ,
+                "RESTOREBENCH_CONFINED": "0",  # the plugin writes the tally
                 "RESTOREBENCH_TEST_TALLY": str(tmp_path / "tally"),
                 "RESTOREBENCH_TEST_SECONDS": str(seconds),
             },

@@ -76,7 +76,12 @@ def test_a_plugin_that_imports_a_heavy_library_is_noticed(python, tmp_path, libr
         f"import {library}\nfrom restorebench import hookimpl\n\n"
         "@hookimpl\ndef restorebench_restorers():\n    return []\n"
     )
-    assert library in heavy_imports(python, "list", "restorers", "--plugin", plugin)
+    script = (
+        "import sys; from pathlib import Path; from restorebench import discover; discover([Path(sys.argv[1])])"
+    )
+    answer = python("-c", f"{script}; print('imported:', *sys.modules)", plugin)
+    assert library in answer.stdout.rpartition("imported:")[2].split(), answer.stderr
+    assert not heavy_imports(python, "list", "restorers", "--plugin", plugin)  # the driver does not import it
 
 
 @pytest.fixture

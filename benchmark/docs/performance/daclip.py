@@ -32,8 +32,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from restorebench import Batch
+from restorebench.guest import memory
 from restorebench.toolbox.seeding import normal
-from restorebench.worker import memory
 
 STEPS, EVALUATIONS = 100, 10  # of the published sampler and of the solver
 MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}

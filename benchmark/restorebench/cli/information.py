@@ -38,7 +38,7 @@ def list_plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List what is installed."""
-    from restorebench.contract.catalog import discover
+    from restorebench.plan.discovery import discovered
 
     known = [*_KINDS, "tasks", "protocols", "suites", "plugins"]
     if kind not in known:
@@ -48,7 +48,7 @@ def list_plugins(
 
         _print([{"suite": name, "file": str(path)} for name, path in bundled().items()], as_json)
         return
-    catalog = discover(tuple(plugin or ()))
+    catalog = discovered(tuple(plugin or ()))
     if kind == "tasks":
         rows = [{"task": t.name, "title": t.title, "prompt": t.prompt} for t in catalog.tasks]
     elif kind == "protocols":
@@ -203,11 +203,11 @@ def _installation(plugins: Sequence[Path]) -> dict[str, Any]:
     import platform
     import shutil
 
-    from restorebench.contract.catalog import discover
     from restorebench.engine.environment import version
+    from restorebench.plan.discovery import discovered
     from restorebench.suite.settings import cache_folder
 
-    catalog = discover(plugins)
+    catalog = discovered(plugins)
     unavailable = [(entry, why) for entry in catalog.entries if (why := _unavailable(entry))]
     return {
         "restorebench": version("restorebench"),

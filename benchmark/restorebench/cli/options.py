@@ -51,7 +51,10 @@ Plugin = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Also load a plugin from a Python file; may be repeated.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:i.")]
-Workers = Annotated[int, typer.Option("--workers", min=0, max=256, help="Worker processes; 0 runs in this one.")]
+Workers = Annotated[
+    int,
+    typer.Option("--workers", min=0, max=256, help="Worker processes; 0 runs in this one, without a boundary."),
+]
 Engine = Annotated[
     str, typer.Option("--engine", help="local: processes on this machine. ray: actors on one or more machines.")
 ]

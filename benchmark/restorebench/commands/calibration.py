@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from restorebench.commands.one_off import prepared
-from restorebench.contract.catalog import discover
 from restorebench.contract.errors import MissingResource, RestorebenchError, UnknownName, nearest
 from restorebench.contract.tasks import CLEAN
 from restorebench.journal import journal as journals
+from restorebench.plan.discovery import discovered
 from restorebench.records import OK, DetectionRecord
 from restorebench.runner import execute
 from restorebench.schedule.stage import Watcher
@@ -130,7 +130,7 @@ def _task_folders(folder: Path, settings: Settings) -> dict[str, Path]:
     if not folder.is_dir():
         raise MissingResource(f"{folder}: no such folder; give one with a folder of degraded images per task")
     inside = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")} - {CLEAN}
-    known = [task.name for task in discover(settings.plugins).tasks]
+    known = [task.name for task in discovered(settings.plugins).tasks]
     if unknown := sorted(inside - set(known)):
         named = ", ".join(unknown)
         raise UnknownName(f"{folder}: no task is called {named}{nearest(unknown[0], known)}; rename or move it")

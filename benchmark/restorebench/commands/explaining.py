@@ -11,9 +11,10 @@ from restorebench.commands import outputs
 from restorebench.commands.claims import Claim, Number, explained, read_numbers
 from restorebench.commands.conventions import Convention, Tallies, grouped
 from restorebench.contract.cards import MetricInfo
-from restorebench.contract.catalog import Catalog, discover, require_unbroken
+from restorebench.contract.catalog import Catalog, require_unbroken
 from restorebench.contract.errors import RestorebenchError
 from restorebench.plan.columns import why_unavailable
+from restorebench.plan.discovery import discovered
 from restorebench.suite.settings import Settings
 from restorebench.toolbox.counts import counted
 from restorebench.worker.jobs import ColumnSpec
@@ -95,7 +96,7 @@ def explain(
     """
     numbers = () if paper is None else read_numbers(paper)
     _require_fitting(clean is None, pairing, (restorer, task, dataset))
-    catalog = discover(settings.plugins)
+    catalog = discovered(settings.plugins)
     require_unbroken(catalog, settings.plugins)
     cards, concerned, rarest = _asked(catalog, metrics, numbers)
     columns = _columns(cards)

@@ -11,8 +11,9 @@ from typing import Any
 
 from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card
-from restorebench.contract.catalog import Catalog, discover, require_unbroken
+from restorebench.contract.catalog import Catalog, require_unbroken
 from restorebench.contract.errors import BrokenPlugin, MissingResource, RestorebenchError, RunFolderError
+from restorebench.plan.discovery import discovered
 from restorebench.publishing.folder import read_published
 from restorebench.publishing.layout import DETECTIONS
 from restorebench.tables.build import Tables, tables_of
@@ -51,7 +52,7 @@ def plot(
     paths = [Path(path) for path in plugins]
     target = None if file is None else Path(file)
     rendered = None if target is None else _writer(target)
-    catalog = discover(paths)
+    catalog = discovered(paths)
     require_unbroken(catalog, paths)
     card, figure = figure_of(catalog, kind, options or {})
     spec = specification(card, figure, _tables(Path(run)), run)

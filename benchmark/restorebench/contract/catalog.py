@@ -12,7 +12,7 @@ import importlib.util
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
@@ -36,6 +36,7 @@ class Entry:
     """One card and its origin. source: `entry:NAME` or `file:PATH`, from which it can be imported again.
 
     code: identifies the code: `sha256:...` for a file, name and version of a distribution, "" for our plugins.
+    lacks: what `unavailable` returns, if another process has found that out; None if not.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Entry:
     plugin: str
     source: str
     code: str = ""
+    lacks: str | None = None
 
     @property
     def edition(self) -> str:
@@ -52,6 +54,8 @@ class Entry:
     @property
     def unavailable(self) -> str:
         """Say which module is missing and how to install it; an empty string if none is."""
+        if self.lacks is not None:
+            return self.lacks
         for module, command in self.card.requires.items():
             if not _is_installed(module):
                 return f"needs {module}: {command}"
@@ -103,10 +107,6 @@ class Catalog:
         """List the names of one kind, sorted and without repeats."""
         return sorted({entry.card.name for entry in self.entries if entry.kind == kind})
 
-    def sources(self, kind: str) -> set[str]:
-        """Return the sources of all cards of one kind."""
-        return {entry.source for entry in self.entries if entry.kind == kind}
-
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The ten canonical tasks, followed by the tasks that degradation plugins declare."""
@@ -125,6 +125,46 @@ def _is_installed(module: str) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Source:
+    """A plugin that can be imported. name: `entry:NAME` or `file:PATH`. plugin: as in `Entry`."""
+
+    name: str
+    plugin: str
+    given: EntryPoint | Path
+
+    @property
+    def own(self) -> bool:
+        """Whether it comes with this package."""
+        return not isinstance(self.given, Path) and _distribution(self.given) == ""
+
+    def entries(self) -> list[Entry]:
+        """Import the plugin, and return its cards.
+
+        Raises:
+            BaseException: whatever importing it raises; a plugin may even call sys.exit.
+        """
+        if isinstance(self.given, Path):
+            module, code = import_file(self.given)
+        else:
+            module, code = self.given.load(), _distribution(self.given)
+        return [Entry(kind, card, self.plugin, self.name, code) for kind, card in collect_cards(module)]
+
+
+def sources(paths: Sequence[Path] = ()) -> list[Source]:
+    """List the installed plugins, sorted by name, and those given as files, each once."""
+    points = sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: (point.name, point.value))
+    installed = [
+        Source(f"entry:{point.name}", f"{point.dist.name if point.dist else point.value} ({point.value})", point)
+        for point in points
+    ]
+    return installed + [Source(name, str(path), path) for name, path in _files(paths).items()]
+
+
+def _files(paths: Sequence[Path]) -> dict[str, Path]:
+    return {f"file:{path.resolve()}": path for path in paths}
+
+
 def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> Catalog:
     """Import the installed plugins and those given as files, and collect their cards.
 
@@ -135,33 +175,56 @@ def discover(paths: Sequence[Path] = (), only: Iterable[str] | None = None) -> C
     'dB'
     """
     wanted = None if only is None else set(only)
-    entries: list[Entry] = []
-    broken: list[Broken] = []
-    found: list[tuple[str, str, EntryPoint | Path]] = [
-        (f"entry:{point.name}", point.dist.name if point.dist else point.value, point)
-        for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda p: (p.name, p.value))
-    ]
-    files = {f"file:{path.resolve()}": path for path in paths}  # a file given twice counts once
-    found += [(source, str(path), path) for source, path in files.items()]
+    found = sources(paths)
     if wanted is not None:
-        known = {source for source, _, _ in found}
-        found += [
-            (source, source[5:], Path(source[5:]))
-            for source in sorted(wanted - known)
-            if source.startswith("file:")
-        ]
-    for source, label, given in found:
-        if wanted is not None and source not in wanted:
-            continue
-        plugin = label if isinstance(given, Path) else f"{label} ({given.value})"
+        lacking = sorted(wanted - {source.name for source in found})
+        files = [Path(name[5:]) for name in lacking if name.startswith("file:")]
+        found += [Source(name, str(path), path) for name, path in _files(files).items()]
+        found = [source for source in found if source.name in wanted]
+    return collected(found, Source.entries)
+
+
+def collected(found: Iterable[Source], entries: Callable[[Source], list[Entry]]) -> Catalog:
+    """Return a catalogue of plugins; one that fails is listed as broken. entries: gives the cards of one."""
+    there: list[Entry] = []
+    broken: list[Broken] = []
+    for source in found:
         try:
-            module, code = import_file(given) if isinstance(given, Path) else (given.load(), _distribution(given))
-            entries += [Entry(kind, card, plugin, source, code) for kind, card in collect_cards(module)]
+            there += entries(source)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit during its import
-            broken.append(Broken(plugin, source, f"{type(error).__name__}: {first_line(error)}"))
-    return Catalog(tuple(entries), tuple(broken))
+            kind = "" if isinstance(error, Undescribed) else f"{type(error).__name__}: "
+            broken.append(Broken(source.plugin, source.name, f"{kind}{first_line(error)}"))
+    return Catalog(tuple(there), tuple(broken))
+
+
+class Undescribed(BrokenPlugin):
+    """A plugin that another process could not import; the message is the reason that it gave."""
+
+
+def code_of(source: str) -> str:
+    """Return the code of a source as it is now, as in `Entry.code`, without importing it; "" if it is gone."""
+    if source.startswith("file:"):
+        path = Path(source[5:])
+        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else ""
+    points = entry_points(group=hookspecs.PROJECT)
+    return next((_distribution(point) for point in points if f"entry:{point.name}" == source), "")
+
+
+def require_code(source: str, plugin: str, code: str) -> None:
+    """Raise BrokenPlugin unless a plugin has the code with which a run was planned."""
+    if code_of(source) != code:
+        raise BrokenPlugin(
+            f"plugin {plugin} was changed during the run; the same command again repeats the "
+            "cells that use it, and keeps the rest"
+        )
+
+
+def module_of(source: str) -> str:
+    """Return the name of the module behind a source `entry:NAME`; "" if there is no such plugin."""
+    points = entry_points(group=hookspecs.PROJECT)
+    return next((point.module for point in points if f"entry:{point.name}" == source), "")
 
 
 def require_unbroken(catalog: Catalog, paths: Sequence[Path]) -> None:

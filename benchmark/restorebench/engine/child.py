@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from restorebench.worker import channel
+from restorebench.guest import channel
+from restorebench.guest.surroundings import kept
 from restorebench.worker.messages import Answer, Request, answer_from, written
 
 _PATIENCE_SECONDS = 10
@@ -19,15 +20,19 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 
 class Child:
-    """A worker process with two private pipes and its own log file, which gets its output."""
+    """A worker process with two private pipes and its own log file, which gets its output.
+
+    withheld: the variables that its environment lacks, because the processes of methods begin as copies of it.
+    """
 
     def __init__(self, log: Path, threads: int, visible_devices: str | None) -> None:
         """Start the worker. visible_devices: its CUDA_VISIBLE_DEVICES; None keeps the driver's."""
         to_read, self._to_write = os.pipe()
         self.reading, to_write = os.pipe()
-        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+        environment = {**kept(os.environ), **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
         if visible_devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = visible_devices
+        self.withheld = {name: value for name, value in os.environ.items() if name not in environment}
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         self._garbled = False  # true once it has sent bytes that are not a valid message

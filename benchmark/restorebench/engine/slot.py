@@ -31,16 +31,20 @@ _ANSWERS: dict[State, tuple[type, ...]] = {
 
 @dataclass
 class Slot:
-    """A slot for one worker: its process, the loaded cell and the current work."""
+    """A slot for one worker: its process, the loaded cell and the current work.
+
+    first: its next work is the first one of a loaded cell.
+    """
 
     number: int
     child: Child | None = None
     state: State = State.ABSENT
-    plugin: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     loaded: str = ""
     work: Work | None = None
     deadline: float = 0.0
     began: float = 0.0
+    first: bool = False
     first_mib: float = 0.0
     starts_failed: int = 0
 

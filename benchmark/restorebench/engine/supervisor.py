@@ -1,8 +1,7 @@
 """The supervisor gives groups to worker processes, and survives a crash or a hang of a plugin's process.
 
-There is one worker per (plugin, device slot). A worker that hangs is killed, one that dies is replaced, and only
-the image that caused it is lost; `queues` decides what is next. This module imports no torch: workers are started
-by name.
+A worker that hangs is killed, one that dies is replaced, and only the image that caused it is lost; `queues`
+decides what is next. This module imports no torch: workers are started by name.
 """
 
 from __future__ import annotations
@@ -108,13 +107,8 @@ class Supervisor:
                 self._dispatch(slot)
 
     def _fits(self, slot: Slot, job: Job) -> bool:
-        """Tell whether a slot's worker may take a job as it is."""
-        return slot.child is not None and slot.plugin == self._plugin(job)
-
-    def _plugin(self, job: Job) -> tuple[str, ...]:
-        """Return the key of work that may share a process: on a GPU one restorer, so that its memory is freed."""
-        shared = tuple(job.cell.sources)
-        return shared if self._device in {None, "cpu"} else (*shared, job.cell.kind, job.cell.name)
+        """Tell whether a slot's worker has imported the plugins of a job's data and metrics."""
+        return slot.child is not None and slot.sources == tuple(job.cell.sources)
 
     def _start(self, slot: Slot) -> None:
         log = self.logs / f"worker-{slot.number}.log"
@@ -133,7 +127,7 @@ class Supervisor:
             self.queues.fail(job, why)
             slot.rest()
             return
-        slot.plugin = self._plugin(job)  # only now, as it depends on the device, which the first greeting reports
+        slot.sources = tuple(job.cell.sources)
         now = slot.began = time.monotonic()
         if slot.loaded != cell_name(job):
             slot.state = State.LOADING
@@ -141,7 +135,9 @@ class Supervisor:
             slot.child.send(job.cell)
             return
         slot.state = State.WORKING
-        slot.deadline = now + self._limit("image_seconds") * len(job.samples)
+        # A method may restore its first batch twice.
+        slot.deadline = now + self._limit("image_seconds") * len(job.samples) * (1 + slot.first)
+        slot.first = False
         if (left := self.queues.seconds_left(job)) is not None:
             slot.deadline = min(slot.deadline, now + left)
         slot.child.send(job)
@@ -203,12 +199,12 @@ class Supervisor:
                 )
             self._device = "cpu" if self.setup.device == "cpu" or not gpus else "cuda:0"
             self._gpus = len(gpus)
-        slot.child.send(replace(self.setup, device=self._device))
+        slot.child.send(replace(self.setup, device=self._device, environment=slot.child.withheld))
         self._dispatch(slot)
 
     def _ready(self, slot: Slot, ready: Ready) -> None:
         assert slot.work is not None
-        slot.loaded = cell_name(slot.work.job)
+        slot.loaded, slot.first_mib, slot.first = cell_name(slot.work.job), 0.0, True
         seconds = time.monotonic() - slot.began
         self.queues.events.append(Loaded(slot.work.job.cell, ready.parameters, seconds))
         self._dispatch(slot)

@@ -13,6 +13,7 @@ from typing import Any
 
 from restorebench.contract.cards import MetricInfo, RestorerInfo
 from restorebench.contract.catalog import Catalog, Entry
+from restorebench.contract.tasks import components
 from restorebench.contract.values import SampleInfo
 from restorebench.suite.loading import LoadedSuite
 from restorebench.suite.model import Suite
@@ -125,13 +126,23 @@ class Plan:
         """The validated suite."""
         return self.loaded.suite
 
-    def sources(self, cell: RestorerCell | DetectorCell) -> dict[str, str]:
-        """Map the source of each plugin that a worker must import for one cell to that plugin's code."""
-        metrics = {self.catalog.entry("metric", c.metric).source for c in self.columns if c.card}
-        dataset = self.catalog.entry("dataset", cell.data.name).source
-        degradations = self.catalog.sources("degradation")
-        wanted = {cell.entry.source, dataset} | metrics | degradations
+    def host_sources(self, cell: RestorerCell | DetectorCell) -> dict[str, str]:
+        """Map the source of each plugin that a worker must import for one cell to that plugin's code.
+
+        They provide its data, with degradations, and its metrics; only a guest imports its restorer or detector.
+        """
+        wanted = {self.catalog.entry("metric", c.metric).source for c in self.columns if c.card}
+        wanted.add(self.catalog.entry("dataset", cell.data.name).source)
+        # Ours may be looked up by any dataset; others only if the task names them.
+        parts = components(cell.data.task)
+        wanted |= {
+            entry.source for entry in self.catalog.of("degradation") if not entry.code or entry.card.name in parts
+        }
         return dict(sorted((entry.source, entry.code) for entry in self.catalog.entries if entry.source in wanted))
+
+    def sources(self, cell: RestorerCell | DetectorCell) -> dict[str, str]:
+        """Map the source of each plugin that takes part in one cell to that plugin's code."""
+        return dict(sorted({**self.host_sources(cell), cell.entry.source: cell.entry.code}.items()))
 
     @property
     def code(self) -> dict[str, str]:

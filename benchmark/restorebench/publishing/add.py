@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from restorebench.contract.catalog import discover
 from restorebench.contract.errors import PublishedFolderError, RunFolderError
 from restorebench.journal.layout import safe_name
+from restorebench.plan.discovery import discovered
 from restorebench.publishing.checked import require_whole, true_folder
 from restorebench.publishing.folder import PublishedFolder
 from restorebench.publishing.joining import Newcomers, joined, newcomers, renamed, require_comparable
@@ -51,7 +51,7 @@ def add(
         PublishedFolderError: the rows cannot be compared with those of the board, or the folder is not true.
         RunFolderError: the board cannot be written; it is as it was. Or `to` is inside a published folder.
     """
-    source, catalog = Path(folder), discover()
+    source, catalog = Path(folder), discovered()
     original = true_folder(source, catalog)
     require_whole(original)
     arriving = renamed(original, names)

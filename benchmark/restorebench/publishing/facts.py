@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from restorebench.contract.tasks import components
-from restorebench.records import FAILED, OK, DetectionRecord, Execution, Failure, FailureKind, Record
+from restorebench.records import FAILED, OK, DetectionRecord, Execution, Failure, FailureKind, Record, Values
 from restorebench.tables.board import Board, CellFacts, Column, DetectorCellFacts, SampleFacts
 from restorebench.tables.scored import ScoredCell
 from restorebench.toolbox.cells import guarded
@@ -26,7 +26,10 @@ EXECUTION_COLUMNS = (
     *(*CELL_COLUMNS, "sample", "repetition", "seconds", "pixels", "peak_mib", "warm"),
     *("device", "threads", "batch_size", "precision", "fallback", "batch_limit"),
 )
+NEWER_COLUMNS = ("unconfined", "instructions", "inside", "least", "greatest", "mean", "outside", "repeat")
+"""Columns of executions.csv that folders of older versions do not have."""
 DETECTION_COLUMNS = ("task", "dataset", "detector", "sample", "status", "reason", "labels")
+_VALUES = ("least", "greatest", "mean", "outside")
 _PROBABILITY = "probability of "
 
 
@@ -79,7 +82,7 @@ def execution_lines(cells: Sequence[ScoredCell]) -> list[list[str]]:
     lines = [
         [*_place(cell, number), *_executed(cell, number)] for cell in cells for number in range(len(cell.outcomes))
     ]
-    return [list(EXECUTION_COLUMNS), *_cells(lines)]
+    return [[*EXECUTION_COLUMNS, *NEWER_COLUMNS], *_cells(lines)]
 
 
 def _place(cell: ScoredCell, number: int) -> list[Any]:
@@ -91,16 +94,15 @@ def _place(cell: ScoredCell, number: int) -> list[Any]:
 def _executed(cell: ScoredCell, number: int) -> list[Any]:
     outcomes = cell.outcomes
     execution = outcomes.executions[number]
-    how: list[Any] = [None] * 6
+    how: list[Any] = [None] * 8
     if execution is not None:
         how = [
             *(execution.device, execution.threads, execution.batch_size, execution.precision),
-            *(execution.fallback, execution.batch_limit),
+            *(execution.fallback, execution.batch_limit, execution.unconfined, execution.instructions),
         ]
-    seconds, peak = (
-        None if np.isnan(each) else float(each) for each in (outcomes.seconds[number], outcomes.peak_mib[number])
-    )
-    return [seconds, int(outcomes.pixels[number]), peak, bool(outcomes.warm[number]), *how]
+    held = (outcomes.seconds, outcomes.peak_mib, outcomes.inside, *outcomes.values.T, outcomes.repeats)
+    seconds, peak, *rest = (None if np.isnan(each[number]) else float(each[number]) for each in held)
+    return [seconds, int(outcomes.pixels[number]), peak, bool(outcomes.warm[number]), *how, *rest]
 
 
 def _cells(lines: Iterable[Sequence[Any]]) -> list[list[str]]:
@@ -171,11 +173,16 @@ def _execution(line: Line) -> dict[str, Any]:
             precision=line["precision"],
             fallback=line["fallback"],
             batch_limit=int(line["batch_limit"]) if line["batch_limit"] else None,
+            unconfined=line.get("unconfined") or None,
+            instructions=line.get("instructions") or None,
         )
     return {
         "seconds": float(line["seconds"]) if line["seconds"] else None,
         "pixels": int(line["pixels"]),
         "peak_mib": float(line["peak_mib"]) if line["peak_mib"] else None,
+        "inside": float(line["inside"]) if line.get("inside") else None,
+        "values": Values(*(float(line[name]) for name in _VALUES)) if line.get(_VALUES[0]) else None,
+        "repeat": float(line["repeat"]) if line.get("repeat") else None,
         "warm": line["warm"] == "True",
         "execution": how,
     }

@@ -19,7 +19,8 @@ from restorebench.publishing.layout import DETECTIONS, EXECUTIONS, MANIFEST, SAM
 from restorebench.records import DetectionRecord
 from restorebench.suite.model import Suite
 from restorebench.tables.board import Board
-from restorebench.tables.scored import ScoredCell, gathered, scored_cells
+from restorebench.tables.gathering import gathered
+from restorebench.tables.scored import ScoredCell, scored_cells
 from restorebench.toolbox.cells import unguarded
 from restorebench.toolbox.counts import counted
 

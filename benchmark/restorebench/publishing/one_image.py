@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from restorebench.contract.catalog import discover
 from restorebench.contract.errors import PublishedFolderError, UnknownName, nearest
+from restorebench.plan.discovery import discovered
 from restorebench.publishing.folder import PublishedFolder, read_published
 from restorebench.publishing.recompute import Row, in_words
 from restorebench.publishing.rerun import Image, ImageKey, Rerun, image_of, published_images
@@ -109,7 +109,7 @@ def _found(published: PublishedFolder, said: dict[ImageKey, Image], place: str, 
 
 
 def _planned(published: PublishedFolder, settings: Settings, row: Row, watch: Watcher) -> Rerun:
-    there, _, notes = planned_again(published, discover(settings.plugins), settings, watch)
+    there, _, notes = planned_again(published, discovered(settings.plugins), settings, watch)
     if there is None or row not in there.rows:
         why = "; ".join(notes) or "its digests are not those that come out here; `verify` names them"
         raise PublishedFolderError(f"{published.path}: {in_words(row)} cannot be restored here: {why}")

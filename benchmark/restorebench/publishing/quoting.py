@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from restorebench.contract.catalog import Catalog, discover
+from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import UnknownName, nearest
+from restorebench.plan.discovery import discovered
 from restorebench.publishing.checked import true_folder
 from restorebench.publishing.folder import PublishedFolder
 from restorebench.tables.build import tables_of
@@ -70,7 +71,7 @@ def quoted(folder: Path) -> Quoted:
         PublishedFolderError: its files are not those of its checksums, or its tables do not follow from its
             records.
     """
-    catalog = discover()
+    catalog = discovered()
     published = true_folder(folder, catalog)
     frame = tables_of(published.board, published.cells, published.detections).leaderboard
     lines = [

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from restorebench.contract.catalog import Catalog, discover
+from restorebench.contract.catalog import Catalog
 from restorebench.contract.errors import PublishedFolderError, RestorebenchError
 from restorebench.engine.environment import version
+from restorebench.plan.discovery import discovered
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell
 from restorebench.publishing.bundled import departure
 from restorebench.publishing.folder import PublishedFolder, read_published
@@ -93,7 +94,7 @@ def verify(
             signed_by = signer(path, Path(signers))
         except PublishedFolderError as error:
             problems.append(Problem(SIGNATURE, "", "", "", str(error)))
-    published, catalog = read_published(path), discover(settings.plugins)
+    published, catalog = read_published(path), discovered(settings.plugins)
     verdicts, recomputed = Verdicts(published), recompute(published, catalog)
     verdicts.recomputed(recomputed)
     problems += recomputed.problems

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from restorebench.contract.cards import DetectorInfo
 from restorebench.journal.layout import outputs_folder, triples_folder
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn
-from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec
+from restorebench.schedule.files import weights_of
+from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, MethodSpec
 
 
 def cell_specs(plan: Plan) -> tuple[CellSpec, ...]:
@@ -25,10 +27,16 @@ def detector_spec(plan: Plan, cell: DetectorCell) -> CellSpec:
         name=cell.entry.card.name,
         label=cell.label,
         options=cell.options,
-        sources=plan.sources(cell),
+        sources=plan.host_sources(cell),
         dataset=_dataset(plan, cell),
+        method=MethodSpec(cell.entry.source, cell.entry.code, _tasks(cell), weights_of(cell)),
         resize=cell.resize,
     )
+
+
+def _tasks(cell: DetectorCell) -> tuple[str, ...]:
+    assert isinstance(cell.entry.card, DetectorInfo)  # by construction of the plan
+    return cell.entry.card.tasks
 
 
 def restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
@@ -40,8 +48,17 @@ def restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
         name=cell.card.name,
         label=cell.label,
         options=cell.options,
-        sources=plan.sources(cell),
+        sources=plan.host_sources(cell),
         dataset=_dataset(plan, cell),
+        method=MethodSpec(
+            source=cell.entry.source,
+            code=cell.entry.code,
+            weights=weights_of(cell),
+            multiple_of=cell.card.multiple_of,
+            tiling=cell.card.tiling,
+            yardstick=cell.card.yardstick,
+            named=cell.card.named,
+        ),
         columns=tuple(ColumnSpec(column.name, column.metric, column.protocol) for column in cell.columns),
         tell=cell.tell,
         tile=suite.tile,

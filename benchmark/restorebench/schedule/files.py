@@ -65,11 +65,22 @@ def needed(plan: Plan, digests: set[str]) -> Iterator[WeightFile]:
     """Yield the published weights of the cells with these digests."""
     cells: tuple[DetectorCell | RestorerCell, ...] = (*plan.detector_cells, *plan.restorer_cells)
     for cell in cells:
-        card = cell.entry.card
-        assert isinstance(card, DetectorInfo | RestorerInfo)  # by construction of the plan
-        if cell.digest in digests and card.resources is not None:
-            with blaming(card, "naming its weights"):
-                yield from resolve(card.resources)(validated_options(card, cell.options))
+        if cell.digest in digests:
+            yield from weights_of(cell)
+
+
+def weights_of(cell: DetectorCell | RestorerCell) -> tuple[WeightFile, ...]:
+    """Return the published weights of a cell's method.
+
+    Raises:
+        BrokenPlugin: the plugin's code that names them fails.
+    """
+    card = cell.entry.card
+    assert isinstance(card, DetectorInfo | RestorerInfo)  # by construction of the plan
+    if card.resources is None:
+        return ()
+    with blaming(card, "naming its weights"):
+        return tuple(resolve(card.resources)(validated_options(card, cell.options)))
 
 
 def _line(repository: str, licence: str, files: Sequence[WeightFile], cache: Path) -> str:

@@ -185,5 +185,7 @@ def setup(plan: Plan, settings: Settings, folder: Path, known: Costs) -> Setup:
         offline=offline(),
         limits=suite.limits.model_dump(),
         inputs=files.inputs(plan, cache_folder()),
+        tasks=plan.catalog.tasks,
+        repeat=not settings.one_off,
         peak_mib=max((cost.peak_mib for cost in costs_of_cells if cost.peak_mib is not None), default=None),
     )

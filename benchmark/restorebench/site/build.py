@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from restorebench.contract.catalog import Catalog, discover, require_unbroken
+from restorebench.contract.catalog import Catalog, require_unbroken
 from restorebench.engine.environment import version
+from restorebench.plan.discovery import discovered
 from restorebench.plan.plan import Plan
 from restorebench.publishing.publish import draft
 from restorebench.publishing.signing import require_signers
@@ -66,7 +67,7 @@ def build(
         RestorebenchError: a folder is damaged, or the site cannot be written.
     """
     paths = [Path(plugin) for plugin in plugins]
-    catalog = discover(paths)
+    catalog = discovered(paths)
     require_unbroken(catalog, paths)
     trusted = None if signers is None else Path(signers)
     if trusted is not None:

@@ -14,9 +14,10 @@ from restorebench.tables import averages, leaderboard
 from restorebench.tables.board import Board
 from restorebench.tables.comparisons import PROCEDURE, Comparisons, Part, compared, parts_of
 from restorebench.tables.detector_tables import detection_tables
+from restorebench.tables.gathering import gathered
 from restorebench.tables.image_tables import cost_table, failures_table, records_table
 from restorebench.tables.reliability import reliability_table
-from restorebench.tables.scored import ScoredCell, gathered, scored_cells
+from restorebench.tables.scored import ScoredCell, scored_cells
 from restorebench.tables.standings import standings
 from restorebench.tables.status import RENDERED
 from restorebench.tables.telling import regret_table, telling_table

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from restorebench.tables import intervals
+from restorebench.records import IN_PROCESS
+from restorebench.tables import intervals, value_range
 from restorebench.tables.board import Board, CellFacts, Column, Family
-from restorebench.tables.scored import Flags, ScoredCell
+from restorebench.tables.scored import Flags, Outcomes, ScoredCell
 from restorebench.tables.status import Flag, Status, rendered, status, together
 
 AVERAGE = "average"
@@ -87,6 +88,9 @@ def status_of(board: Board, cell: ScoredCell) -> Status:
     executions = {execution for execution in set(cell.outcomes.executions) if execution}
     fallbacks = sorted({execution.fallback for execution in executions if execution.fallback})
     kinds = sorted({execution.kind for execution in executions})
+    unconfined = sorted(
+        {execution.unconfined for execution in executions if execution.unconfined not in (None, "", IN_PROCESS)}
+    )
     failed = f"incomplete: {cell.failed} of {total} failed" if cell.failed else ""
     not_run = f"incomplete: {cell.missing} of {total * facts.repetitions} not run" if cell.missing else ""
     return together(
@@ -96,12 +100,21 @@ def status_of(board: Board, cell: ScoredCell) -> Status:
             status(Flag.CAPPED, "capped" if cell.capped else ""),
             status(Flag.FALLBACK, f"fallback: {', '.join(fallbacks)}" if fallbacks else ""),
             status(Flag.MIXED_EXECUTION, f"mixed execution: {', '.join(kinds)}" if len(kinds) > 1 else ""),
+            status(Flag.UNCONFINED, f"not confined ({', '.join(unconfined)})" if unconfined else ""),
+            status(Flag.NOTE, *_remarks(cell.outcomes)),
             status(Flag.YARDSTICK, "yardstick" if facts.family is Family.YARDSTICK else ""),
             status(Flag.NOTE, *facts.notes),
             status(Flag.NOTE, *(f"{column.name} unavailable" for column in board.columns if column.unavailable)),
             status(Flag.NOTE, *_columns_with_gaps(cell)),
         ]
     )
+
+
+def _remarks(outcomes: Outcomes) -> Iterator[str]:
+    """Yield what is to be said of how a method behaved."""
+    yield value_range.clipped(outcomes.values[outcomes.ok], outcomes.pixels[outcomes.ok])
+    if (outcomes.repeats > 0).any():
+        yield f"not deterministic: {np.nanmax(outcomes.repeats):.1e}"
 
 
 def _columns_with_gaps(cell: ScoredCell) -> Iterator[str]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from restorebench.plan.plan import Plan
 from restorebench.records import OK, WHOLE_IMAGE, DetectionRecord, Failure, Kept, Place, Record
 from restorebench.tables.board import Board
-from restorebench.tables.scored import Gathering, Outcomes
+from restorebench.tables.gathering import Gathering
+from restorebench.tables.scored import Outcomes
 
 
 def records(plan: Plan, kept: Kept) -> Iterator[Record]:

@@ -16,8 +16,9 @@ from restorebench.records import FAILED, Failure, FailureKind, Record
 from restorebench.tables.averages import CAPTURED
 from restorebench.tables.board import Board, CellFacts, Column, Family, SampleFacts
 from restorebench.tables.comparisons import PROCEDURE
+from restorebench.tables.gathering import Gathering
 from restorebench.tables.leaderboard import AVERAGE
-from restorebench.tables.scored import Gathering, ScoredCell, decibels, scored_cell
+from restorebench.tables.scored import ScoredCell, decibels, scored_cell
 from restorebench.toolbox.cells import unguarded
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from restorebench.records import OK, Execution, Failure, Key, Record
-from restorebench.tables.board import Board, CellFacts, Column, SampleFacts
+from restorebench.records import Execution, Failure
+from restorebench.tables.board import Board, CellFacts, Column
 from restorebench.tables.bootstrap import Array
 from restorebench.toolbox.synthesis import PERFECT
 
@@ -27,8 +27,9 @@ class Outcomes:
     """The records of a cell, in the order of its samples and repetitions: entry n of every array is record n.
 
     samples: numbers of samples of the cell. ok: whether the image was restored. scores: by column, NaN where there
-    is none. seconds, peak_mib: NaN if not known. failures: why an image was not restored, and unscored: why it has
-    no score, by column; both by number of the record. told, executions: None if there is none.
+    is none. seconds, inside, peak_mib, repeats: NaN if not known. values: (records, 4), the fields of `Values`;
+    NaN if not known. failures: why an image was not restored, and unscored: why it has no score, by column; both
+    by number of the record. told, executions: None if there is none.
     """
 
     samples: Numbers
@@ -38,6 +39,9 @@ class Outcomes:
     seconds: Array
     pixels: Array
     peak_mib: Array
+    inside: Array
+    repeats: Array
+    values: Array
     warm: Flags
     told: list[tuple[str, ...] | None]
     executions: list[Execution | None]
@@ -59,96 +63,14 @@ class Outcomes:
             seconds=self.seconds[chosen],
             pixels=self.pixels[chosen],
             peak_mib=self.peak_mib[chosen],
+            inside=self.inside[chosen],
+            repeats=self.repeats[chosen],
+            values=self.values[chosen],
             warm=self.warm[chosen],
             told=[self.told[n] for n in chosen],
             executions=[self.executions[n] for n in chosen],
             failures={place[n]: why for n, why in self.failures.items() if n in place},
             unscored={place[n]: why for n, why in self.unscored.items() if n in place},
-        )
-
-
-class Gathering:
-    """Takes the records of a cell in any order; the last of several records of an image counts."""
-
-    def __init__(self, samples: Iterable[SampleFacts], repetitions: int) -> None:
-        self._places = {sample.id: number for number, sample in enumerate(samples)}
-        self._repetitions = repetitions
-        size = len(self._places) * repetitions
-        self._size = size
-        self._there, self._ok, self._warm = (np.zeros(size, dtype=bool) for _ in range(3))
-        self._seconds, self._peak_mib = np.full(size, np.nan), np.full(size, np.nan)
-        self._pixels = np.zeros(size)
-        self._scores: dict[str, Array] = {}
-        self._told: list[tuple[str, ...] | None] = [None] * size
-        self._executions: list[Execution | None] = [None] * size
-        self._failures: dict[int, Failure] = {}
-        self._unscored: dict[int, Mapping[str, Failure]] = {}
-        # The records of a cell hold few different values of these two: one object of each is kept.
-        self._one_told: dict[tuple[str, ...] | None, tuple[str, ...] | None] = {}
-        self._one_execution: dict[Execution | None, Execution | None] = {}
-
-    def put(self, record: Record) -> None:
-        """Note a record; one of an image that is not of this cell is left out."""
-        sample = self._places.get(record.sample)
-        if sample is None or not 0 <= record.repetition < self._repetitions:
-            return
-        place = sample * self._repetitions + record.repetition
-        self._there[place], self._ok[place], self._warm[place] = True, record.status == OK, record.warm
-        self._seconds[place] = np.nan if record.seconds is None else record.seconds
-        self._peak_mib[place] = np.nan if record.peak_mib is None else record.peak_mib
-        self._pixels[place] = record.pixels
-        self._put_scores(place, record.scores)
-        self._told[place] = self._one_told.setdefault(record.told, record.told)
-        self._executions[place] = self._one_execution.setdefault(record.execution, record.execution)
-        self._failures.pop(place, None)
-        self._unscored.pop(place, None)
-        if record.failure is not None:
-            self._failures[place] = record.failure
-        if record.unscored:
-            self._unscored[place] = record.unscored
-
-    def put_scores(self, key: Key, scores: Mapping[str, float | None]) -> None:
-        """Note the scores by column of an image; they are left out if it was not restored."""
-        if (place := self._restored(key)) is not None:
-            self._put_scores(place, scores)
-
-    def put_unscored(self, key: Key, why: Mapping[str, Failure]) -> None:
-        """Note by column why an image that was restored has no score."""
-        if (place := self._restored(key)) is not None and why:
-            self._unscored[place] = why
-
-    def _restored(self, key: Key) -> int | None:
-        """Return the place of an image that was restored, or None."""
-        sample = self._places.get(key[0])
-        if sample is None or not 0 <= key[1] < self._repetitions:
-            return None
-        place = sample * self._repetitions + key[1]
-        return place if self._there[place] and self._ok[place] else None
-
-    def _put_scores(self, place: int, scores: Mapping[str, float | None]) -> None:
-        for name in scores.keys() - self._scores.keys():
-            self._scores[name] = np.full(self._size, np.nan)
-        for name, values in self._scores.items():
-            score = scores.get(name)
-            values[place] = np.nan if score is None else score
-
-    def outcomes(self) -> Outcomes:
-        """Return what was gathered."""
-        there = np.flatnonzero(self._there)
-        number = {int(place): n for n, place in enumerate(there)} if self._failures or self._unscored else {}
-        return Outcomes(
-            samples=there // self._repetitions,
-            repetitions=there % self._repetitions,
-            ok=self._ok[there],
-            scores={name: values[there] for name, values in self._scores.items()},
-            seconds=self._seconds[there],
-            pixels=self._pixels[there],
-            peak_mib=self._peak_mib[there],
-            warm=self._warm[there],
-            told=[self._told[place] for place in there],
-            executions=[self._executions[place] for place in there],
-            failures={number[place]: self._failures[place] for place in sorted(self._failures)},
-            unscored={number[place]: self._unscored[place] for place in sorted(self._unscored)},
         )
 
 
@@ -268,15 +190,6 @@ def scored_cell(facts: CellFacts, outcomes: Outcomes, capped_columns: set[str]) 
         with np.errstate(invalid="ignore"):
             values[column] = sums / counts
     return ScoredCell(facts, outcomes, values, capped)
-
-
-def gathered(board: Board, records: Iterable[Record]) -> dict[str, Outcomes]:
-    """Give every cell of a board its records, which come in any order; by digest."""
-    gathering = {facts.digest: Gathering(facts.samples, facts.repetitions) for facts in board.cells}
-    for record in records:
-        if (of_cell := gathering.get(record.digest)) is not None:
-            of_cell.put(record)
-    return {digest: of_cell.outcomes() for digest, of_cell in gathering.items()}
 
 
 def scored_cells(board: Board, outcomes: Mapping[str, Outcomes]) -> list[ScoredCell]:

@@ -18,6 +18,8 @@ class Flag(Enum):
     CAPPED = auto()
     FALLBACK = auto()
     MIXED_EXECUTION = auto()
+    UNCONFINED = auto()
+    """The method could read more than its own files, and so perhaps the clean images."""
     YARDSTICK = auto()
     """The row saw the ground truth and does not compete."""
     NOTE = auto()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from restorebench.contract.blame import blaming
 from restorebench.contract.cards import Card, kind_of, resolve
-from restorebench.contract.errors import RestorebenchError
+from restorebench.contract.errors import BrokenPlugin, RestorebenchError
 
 Temperature = Annotated[
     float,
@@ -48,6 +48,8 @@ def options_model(card: Card) -> type[BaseModel] | None:
     """
     if card.options is None:
         return None
+    if isinstance(card.options, BrokenPlugin):  # in place of a model that another process could not import
+        raise card.options
     with blaming(card, f"importing its options ({card.options})"):
         model = resolve(card.options)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):

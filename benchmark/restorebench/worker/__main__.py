@@ -6,8 +6,9 @@ import faulthandler
 import os
 import sys
 
-from restorebench.worker import channel
-from restorebench.worker.processes import continue_guarded
+from restorebench.guest import channel
+from restorebench.guest.confinement import hide_memory
+from restorebench.guest.processes import continue_guarded, end_as
 
 
 def main() -> None:
@@ -16,18 +17,29 @@ def main() -> None:
     faulthandler.enable()
     _keep_private(reading, writing)
 
+    from restorebench.guest import server, serving  # noqa: F401  guests, as copies of this process, need `serving`
+    from restorebench.worker.hosting import GuestEnded
     from restorebench.worker.jobs import Setup
     from restorebench.worker.messages import Greeting, request_from, written
     from restorebench.worker.session import Session, devices  # imports torch
 
+    guests = server.begin()  # before this process uses a GPU, which its copies could not use then
+    hide_memory()
     channel.send(writing, written(Greeting(tuple(devices()))))
     session: Session | None = None
     while (raw := channel.receive(reading)) is not None:
         request = request_from(raw)
         if isinstance(request, Setup):
-            session = Session(request)
+            os.environ.update(request.environment)
+            session = Session(request, guests)
         elif session is not None:
-            channel.send(writing, written(session.handle(request)))
+            try:
+                answer = session.handle(request)
+            except GuestEnded as end:  # the supervisor knows what to do when a method's process ends in this way
+                sys.stderr.flush()
+                end_as(end.code)
+            else:
+                channel.send(writing, written(answer))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # an orderly shutdown of torch may take longer than the last group of a run

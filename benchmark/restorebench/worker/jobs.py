@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from restorebench.contract.cards import Tiling
+from restorebench.contract.tasks import Task
+from restorebench.contract.values import WeightFile
+from restorebench.guest.messages import Told
+
+__all__ = ["CellSpec", "ColumnSpec", "DatasetSpec", "Job", "MethodSpec", "Mode", "Setup", "Told"]
+
 
 @dataclass(frozen=True)
 class DatasetSpec:
@@ -29,22 +36,32 @@ class ColumnSpec:
 
 
 @dataclass(frozen=True)
-class Told:
-    """The detection that a restorer is told for one image."""
+class MethodSpec:
+    """The method of a cell: what a worker must know of its card, as it does not import the plugin.
 
-    labels: tuple[str, ...]
-    probabilities: Mapping[str, float]
+    source, code: as in `contract.catalog.Entry`. tasks: those that a detector may name. weights: the published
+    files that it needs. The other facts are those of `RestorerInfo`.
+    """
+
+    source: str
+    code: str
+    tasks: tuple[str, ...] = ()
+    weights: tuple[WeightFile, ...] = ()
+    multiple_of: int = 1
+    tiling: Tiling = Tiling.ALLOWED
+    yardstick: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True)
 class CellSpec:
     """All that a worker needs to know about one cell.
 
-    sources: plugins to import, each with the code that it must have, as `Entry.code`. kind: `restorer`,
-    `detector`, or `scores` if only metrics are needed. columns: those to score. save: folder for restored images
-    below the run folder, or "". triples: how many degraded/clean/restored triples to keep, in triples_folder below
-    the run folder. batch_size: the suite's; groups may be smaller. resize: factor by which images are resized for
-    a detector.
+    sources: plugins of its data and metrics, each with the code that it must have, as `Entry.code`. kind:
+    `restorer`, `detector`, or `scores` if only metrics are needed. columns: those to score. save: folder for
+    restored images below the run folder, or "". triples: how many degraded/clean/restored triples to keep, in
+    triples_folder below the run folder. batch_size: the suite's; groups may be smaller. resize: factor by which
+    images are resized for a detector.
     """
 
     digest: str
@@ -54,6 +71,7 @@ class CellSpec:
     options: Mapping[str, Any]
     sources: Mapping[str, str]
     dataset: DatasetSpec
+    method: MethodSpec
     columns: tuple[ColumnSpec, ...] = ()
     tell: str = "nothing"
     tile: int | None = None
@@ -96,8 +114,10 @@ class Job:
 class Setup:
     """The settings that a worker gets once, when it starts.
 
-    The last two are for engines that choose a machine for it. inputs: the files and folders that it may read.
-    peak_mib: the largest amount of memory that a group has taken before; None if unknown.
+    inputs and peak_mib are for engines that choose a machine for it: the files and folders that it may read, and
+    the largest amount of memory that a group has taken before, None if unknown. tasks: all that plugins declare.
+    environment: variables of the driver that a worker gets only after it has forked the server of its guests.
+    repeat: whether a method restores its first batch twice, to see whether it gives the same.
     """
 
     run_folder: str
@@ -109,3 +129,6 @@ class Setup:
     limits: Mapping[str, float | None] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     peak_mib: float | None = None
+    tasks: tuple[Task, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    repeat: bool = False

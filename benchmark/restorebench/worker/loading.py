@@ -1,4 +1,4 @@
-"""The objects that a worker keeps loaded between groups: the last plugin, dataset and metrics."""
+"""The objects that a worker keeps loaded between groups: the last dataset, metrics and method."""
 
 from __future__ import annotations
 
@@ -11,45 +11,67 @@ from typing import Any
 import torch
 
 from restorebench.contract.cards import MetricInfo, resolve
-from restorebench.contract.catalog import Catalog, discover
-from restorebench.contract.errors import BrokenPlugin, ContractViolation, MissingResource, RestorebenchError
+from restorebench.contract.catalog import Catalog, discover, require_code
+from restorebench.contract.errors import ContractViolation, MissingResource, RestorebenchError
 from restorebench.contract.values import DataRequest, Dataset, Runtime
+from restorebench.guest import memory, serving
+from restorebench.guest.messages import Load
+from restorebench.guest.method import Here, Method, parameters
+from restorebench.guest.reasons import failure_of
+from restorebench.guest.surroundings import absolute_paths
+from restorebench.records import IN_PROCESS
+from restorebench.toolbox import weights
 from restorebench.toolbox.contents import paths
 from restorebench.toolbox.counts import counted
 from restorebench.toolbox.digests import digest
 from restorebench.toolbox.options import validated_options
+from restorebench.worker.hosting import Host
 from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Setup
-from restorebench.worker.reasons import failure_of
 from restorebench.worker.scoring import LoadedMetric
 
 
 class Shelf:
-    """The loaded objects, each replaced only if a cell needs another one. warm: the plugin has worked before."""
+    """The loaded objects, each replaced only if a cell needs another one. warm: the method has worked before."""
 
-    def __init__(self, setup: Setup, device: torch.device) -> None:
+    def __init__(self, setup: Setup, device: torch.device, host: Host | None = None) -> None:
+        """Start empty. host: loads methods in guests; without it they are loaded in this process."""
         self.catalog: Catalog
         self.warm = False
         self._setup = setup
         self._device = device
+        self._host = host
         self._sources: Mapping[str, str] | None = None
         self._loaded: dict[str, tuple[str, Any]] = {}
 
     def prepare(self, cell: CellSpec) -> None:
-        """Import a cell's sources; load its data and its metrics."""
+        """Import a cell's sources; load its data and its metrics. The code of its method is checked here too."""
+        require_code(cell.method.source, cell.method.source.partition(":")[2], cell.method.code)
         self._discover(cell.sources)
         self._once("data", asdict(cell.dataset), lambda: self._load_data(cell.dataset))
         columns = [asdict(column) for column in cell.columns]
         self._once("metrics", columns, lambda: self._load_metrics(cell.columns))
 
-    def take_plugin(self, cell: CellSpec) -> None:
-        """Load a cell's restorer or detector."""
-        key = [cell.kind, cell.name, cell.options]
-        self._once("plugin", key, lambda: self._load_plugin(cell))
+    def take_method(self, cell: CellSpec) -> int | None:
+        """Load a cell's restorer or detector; return its number of parameters, None if it has no module."""
+        key = [cell.kind, cell.name, cell.options, cell.method.source, cell.method.code]
+        self._once("method", key, lambda: self._load_method(cell))
+        number: int | None = self._loaded["method"][1][1]
+        return number
 
     @property
-    def plugin(self) -> Any:
-        """The restorer or detector; conformance to its protocol is checked where it is called."""
-        return self._loaded["plugin"][1]
+    def method(self) -> Method:
+        """The restorer or detector; what it returns is checked where it is called."""
+        method: Method = self._loaded["method"][1][0]
+        return method
+
+    @property
+    def unconfined(self) -> str:
+        """Why the files of the method are not confined; "" if they are."""
+        return IN_PROCESS if self._host is None else self._host.unconfined
+
+    def resident_mib(self) -> float:
+        """Return the memory that this process and its guest hold now, in MiB."""
+        return memory.resident_mib() + (0.0 if self._host is None else self._host.resident_mib())
 
     @property
     def data(self) -> Dataset:
@@ -63,27 +85,13 @@ class Shelf:
         metrics: Mapping[str, LoadedMetric] = self._loaded["metrics"][1]
         return metrics
 
-    def parameters(self) -> int | None:
-        """Count the parameters of all modules of the plugin, shared ones once; None if it has no module."""
-        found = {
-            id(parameter): parameter.numel()
-            for value in [self.plugin, *getattr(self.plugin, "__dict__", {}).values()]
-            if isinstance(value, torch.nn.Module)
-            for parameter in value.parameters()
-        }
-        return sum(found.values()) if found else None
-
     def _discover(self, sources: Mapping[str, str]) -> None:
         """Import plugins, and check that their code is the one in the plan's digests."""
         if self._sources == sources:
             return
         self.catalog = discover(only=sources)
         for entry in self.catalog.entries:
-            if entry.code != sources[entry.source]:
-                raise BrokenPlugin(
-                    f"plugin {entry.plugin} was changed during the run; the same command again repeats the "
-                    "cells that use it, and keeps the rest"
-                )
+            require_code(entry.source, entry.plugin, sources[entry.source])
         self._sources = dict(sources)
         self._loaded.clear()
 
@@ -93,9 +101,11 @@ class Shelf:
         if what in self._loaded and self._loaded[what][0] == wanted:
             return
         self._loaded.pop(what, None)  # release the old one before the new one takes memory
-        if what == "plugin":
+        if what == "method":
             self.warm = False
-            if self._device.type == "cuda":
+            if self._host is not None:
+                self._host.release()
+            elif self._device.type == "cuda":
                 torch.cuda.empty_cache()
         self._loaded[what] = (wanted, load())
 
@@ -111,9 +121,31 @@ class Shelf:
             find=self.catalog.find,
         )
 
-    def _load_plugin(self, cell: CellSpec) -> Any:
-        card = self.catalog.find(cell.kind, cell.name)
-        return resolve(card.load)(validated_options(card, cell.options), self._runtime)
+    def _load_method(self, cell: CellSpec) -> tuple[Method, int | None]:
+        """Load a method, after its published weights have been fetched: a guest cannot write into their folder."""
+        for file in cell.method.weights:
+            weights.fetch(file, self._runtime)
+        load = Load(
+            kind="detector" if cell.kind == "detector" else "restorer",
+            name=cell.name,
+            source=cell.method.source,
+            code=cell.method.code,
+            options=cell.options,
+            device=str(self._device),
+            threads=self._setup.threads,
+            cache=self._setup.cache,
+            offline=self._setup.offline,
+            tasks=self._setup.tasks,
+        )
+        if self._host is not None:
+            return self._host, self._host.load(load, self._secret(cell))
+        loaded = serving.loaded(load)
+        return Here(loaded, self._device), parameters(loaded)
+
+    def _secret(self, cell: CellSpec) -> list[Path]:
+        """Return the files and folders that no method may read: the run folder and the data."""
+        named = absolute_paths(cell.dataset.options)
+        return [Path(self._setup.run_folder), *map(Path, self._setup.roots.values()), *named]
 
     def _load_data(self, dataset: DatasetSpec) -> Any:
         card = self.catalog.find("dataset", dataset.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -79,7 +79,8 @@ def written(message: Answer | Request) -> dict[str, Any]:
     """Return a message as JSON-ready data."""
     assert is_dataclass(message)
     names = {kind: name for name, kind in (*_ANSWERS.items(), *_REQUESTS.items())}
-    return {"type": names[type(message)], **asdict(message)}
+    kind: Any = type(message)
+    return {"type": names[kind], **_adapter(kind).dump_python(message, mode="json")}
 
 
 def answer_from(raw: Mapping[str, Any]) -> Answer:

@@ -15,10 +15,10 @@ from torch import Tensor
 from restorebench.contract.cards import MetricInfo, ScoringProtocol
 from restorebench.contract.errors import ContractViolation
 from restorebench.contract.values import Metric, Sample
+from restorebench.guest.reasons import failure_of
 from restorebench.records import Failure
 from restorebench.toolbox import images
 from restorebench.toolbox.scoring import crop_map, prepare
-from restorebench.worker.reasons import failure_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class _PreparedBatch:
             clean = images.to_tensor([image for row in rows if (image := self.samples[row].clean) is not None])
             chosen = self._restored if len(rows) == len(self.samples) else self._restored[list(rows)]
             self._prepared[key] = (
-                prepare(chosen, protocol, network=network),
+                prepare(chosen.to(self._device) if network else chosen, protocol, network=network),
                 prepare(clean.to(self._device) if network else clean, protocol, network=network),
             )
         restored, clean = self._prepared[key]

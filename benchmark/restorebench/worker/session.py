@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,18 +11,18 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from restorebench.contract.cards import DetectorInfo, RestorerInfo
 from restorebench.contract.errors import ContractViolation, RestorebenchError, RunFolderError, UnreadableImage
-from restorebench.contract.values import Batch, Detection, Sample
+from restorebench.contract.values import Batch, Sample
+from restorebench.guest.reasons import GuestFailure, failure_of
 from restorebench.journal.layout import output_name, safe_name, triple_name
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Failure, Record
-from restorebench.toolbox import images, seeding
-from restorebench.worker import detecting, reading, restoring
-from restorebench.worker.jobs import CellSpec, Job, Setup, Told
+from restorebench.toolbox import images
+from restorebench.worker import checking, detecting, reading, restoring
+from restorebench.worker.batches import batch_of, labels
+from restorebench.worker.hosting import Host
+from restorebench.worker.jobs import CellSpec, Job, Setup
 from restorebench.worker.loading import Shelf
-from restorebench.worker.memory import resident_mib
 from restorebench.worker.messages import Answer, Detected, Failed, Ready, Recorded, Refused
-from restorebench.worker.reasons import failure_of
 from restorebench.worker.saving import save_output, save_triple
 from restorebench.worker.scoring import score
 
@@ -43,7 +44,8 @@ def devices() -> list[str]:
 class Session:
     """A worker's session: it turns jobs into records, and keeps plugins, data and metrics loaded in between."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, server: socket.socket | None = None) -> None:
+        """Begin. server: of guests, from `guest.server.begin`; without it, methods are loaded in this process."""
         self.setup = setup
         torch.set_num_threads(setup.threads)
         # TensorFloat-32 keeps 10 of the 23 bits of a float's fraction, but the records say `float32`.
@@ -51,7 +53,7 @@ class Session:
         torch.backends.cudnn.allow_tf32 = False
         self.device = torch.device(setup.device)
         self.run_folder = Path(setup.run_folder)
-        self._shelf = Shelf(setup, self.device)
+        self._shelf = Shelf(setup, self.device, None if server is None else Host(server, self.device))
         self._recent = reading.RecentSamples()
 
     def handle(self, request: CellSpec | Job) -> Answer:
@@ -70,11 +72,11 @@ class Session:
         if cell.kind == "scores":
             return Ready(None)
         try:
-            self._shelf.take_plugin(cell)
+            parameters = self._shelf.take_method(cell)
         except Exception as error:
-            traceback.print_exc()
+            _print(error)
             return Failed(failure_of(error, "while loading: "))
-        return Ready(self._shelf.parameters())
+        return Ready(parameters)
 
     def _run(self, job: Job) -> Answer:
         """Do a job's images; an image that cannot be read fails alone."""
@@ -84,14 +86,14 @@ class Session:
             if samples:
                 detections |= self._isolated(job, samples, self._detect, self._undetected)
                 self._shelf.warm = True
-            return Detected(_in_order(detections), resident_mib())
+            return Detected(_in_order(detections), self._shelf.resident_mib())
         records = {index: self._unrestored(job, index, why) for index, why in unread.items()}
         if job.mode == "score":
             records |= self._rescore(job, samples)
         elif samples:
             records |= self._isolated(job, samples, self._restore, self._unrestored)
             self._shelf.warm = True
-        return Recorded(_in_order(records), resident_mib())
+        return Recorded(_in_order(records), self._shelf.resident_mib())
 
     def _read(self, job: Job) -> tuple[dict[int, Sample], dict[int, Failure]]:
         """Read a job's samples, by their index in the job; return failures for those that cannot be read."""
@@ -119,7 +121,7 @@ class Session:
         except RunFolderError:
             raise  # the plugin did not cause it, and every other image would fail in the same way
         except Exception as error:
-            traceback.print_exc()
+            _print(error)
             if len(samples) == 1:
                 return {index: failed(job, index, failure_of(error)) for index in samples}
         outcomes: dict[int, Outcome] = {}
@@ -129,30 +131,18 @@ class Session:
 
     def _restore(self, job: Job, samples: Mapping[int, Sample]) -> dict[int, Record]:
         cell = job.cell
-        card: RestorerInfo = self._shelf.catalog.find("restorer", cell.name)
         chosen = list(samples.values())
-        degraded = images.to_tensor([sample.degraded for sample in chosen]).to(self.device)
-        clean = None
-        if card.yardstick:
-            if any(sample.clean is None for sample in chosen):
-                raise ContractViolation(f"{card.name} needs the clean image, and this data has none")
-            clean = images.to_tensor([s.clean for s in chosen if s.clean is not None]).to(self.device)
-        names = [f"{cell.dataset.task}/{job.ids[index]}" for index in samples] if card.named else []
-        batch = Batch(
-            degraded=degraded,
-            told=tuple(_detection(job.told[index]) for index in samples),
-            keys=tuple(self._noise_key(job, index) for index in samples),
-            full_size=(degraded.shape[-2], degraded.shape[-1]),
-            clean=clean,
-            samples=tuple(names),
-        )
-        result = restoring.restore(self._shelf.plugin, card, batch, cell.tile, cell.tile_overlap)
+        batch = batch_of(job, samples)
+        result, repeat = self._restored(cell, batch)
+        described = checking.values(result.images, batch.degraded)
         execution = Execution(
             device=str(self.device),
             threads=self.setup.threads,
             batch_size=len(samples),
             fallback=result.fallback,
             batch_limit=cell.batch_size,
+            unconfined=self._shelf.unconfined or _shared(cell),
+            instructions=torch.backends.cpu.get_cpu_capability() if self.device.type == "cpu" else "",
         )
         scored = score(result.images, chosen, self._shelf.metrics, self.device)
         restored = images.from_tensor(result.images) if cell.save or cell.triples else []
@@ -163,7 +153,7 @@ class Session:
                 sample=job.ids[index],
                 repetition=job.repetition,
                 status=OK,
-                told=_labels(job.told[index]),
+                told=labels(job.told[index]),
                 scores=scored[row].values,
                 unscored=scored[row].failures,
                 parameters=dict(chosen[row].parameters),
@@ -171,11 +161,25 @@ class Session:
                 output=self._keep(job, index, chosen[row], restored[row]) if restored else "",
                 seconds=result.seconds / len(samples),
                 warm=self._shelf.warm,
-                pixels=degraded.shape[-2] * degraded.shape[-1],
+                pixels=batch.full_size[0] * batch.full_size[1],
                 peak_mib=result.peak_mib,
                 execution=execution,
+                inside=result.inside / len(samples),
+                values=described[row],
+                repeat=repeat,
             )
         return records
+
+    def _restored(self, cell: CellSpec, batch: Batch) -> tuple[restoring.Restored, float | None]:
+        """Restore a batch; return with it by how much a second try differs, if it is the first one of a method."""
+
+        def once() -> restoring.Restored:
+            return restoring.restore_by(self._shelf.method, cell.method, batch, cell.tile, cell.tile_overlap)
+
+        result = once()
+        if self._shelf.warm or not self.setup.repeat:
+            return result, None
+        return result, float((once().images - result.images).abs().max())
 
     def _keep(self, job: Job, index: int, sample: Sample, restored: Image) -> str:
         """Save what the suite asks for; return the path of the restored image, "" if it is not saved."""
@@ -192,19 +196,13 @@ class Session:
             job.repetition,
             FAILED,
             why,
-            told=_labels(job.told[index]),
+            told=labels(job.told[index]),
         )
-
-    def _noise_key(self, job: Job, index: int) -> int:
-        dataset = job.cell.dataset
-        return seeding.key(dataset.seed, dataset.name, dataset.task, job.ids[index], job.repetition)
 
     def _detect(self, job: Job, samples: Mapping[int, Sample]) -> dict[int, DetectionRecord]:
         cell = job.cell
-        card: DetectorInfo = self._shelf.catalog.find("detector", cell.name)
         seen = [images.resized(sample.degraded, cell.resize) for sample in samples.values()]
-        batch = images.to_tensor(seen).to(self.device)
-        found = detecting.detect(self._shelf.plugin, card, batch)
+        found = detecting.detect_by(self._shelf.method, cell.method.tasks, images.to_tensor(seen))
         return {
             index: DetectionRecord(
                 digest=cell.digest,
@@ -246,12 +244,16 @@ class Session:
         return str(path.relative_to(self.run_folder))
 
 
-def _detection(told: Told | None) -> Detection | None:
-    return None if told is None else Detection(frozenset(told.labels), dict(told.probabilities))
+def _shared(cell: CellSpec) -> str:
+    """Return why a guest cannot keep a cell's method apart; "" if it can. Code without a name is our own."""
+    shared = cell.method.code and cell.method.source in cell.sources
+    return "its plugin also gives the data or metrics" if shared else ""
 
 
-def _labels(told: Told | None) -> tuple[str, ...] | None:
-    return None if told is None else tuple(sorted(told.labels))
+def _print(error: Exception) -> None:
+    """Print where an error was raised; a guest has printed that of its method itself."""
+    if not isinstance(error, GuestFailure):
+        traceback.print_exc()
 
 
 def _in_order(outcomes: Mapping[int, Outcome]) -> tuple[Outcome, ...]:

@@ -11,12 +11,12 @@ from restorebench.cli import progress
 from restorebench.engine.events import Done, Note
 from restorebench.records import Record
 from restorebench.schedule.stage import Started
-from restorebench.worker.jobs import CellSpec, DatasetSpec, Job
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, MethodSpec
 
 
 def job(number, name="daclip", tell="task", dataset="d", kind="restorer"):
     data = DatasetSpec(dataset, dataset, {}, "noisy", 0, 9)
-    cell = CellSpec(f"{kind}-{name}-{dataset}", kind, name, name, {}, {}, data, tell=tell)
+    cell = CellSpec(f"{kind}-{name}-{dataset}", kind, name, name, {}, {}, data, MethodSpec("", ""), tell=tell)
     return Job(cell, (number,), (f"s{number}",), "restore", told=(None,))
 
 

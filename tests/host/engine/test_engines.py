@@ -21,10 +21,10 @@ from restorebench.engine import choosing, environment
 from restorebench.engine.events import Done, Loaded, Note
 from restorebench.engine.ray.actor import Answer, GroupActor, Surroundings
 from restorebench.engine.stopping import Stop
+from restorebench.guest.processes import descendants
 from restorebench.runner import execute, prepare
 from restorebench.suite.settings import Request, Settings
-from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, Setup
-from restorebench.worker.processes import descendants
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, MethodSpec, Setup
 from tests.waiting import command_line, left_of, lives, wait_for
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -111,6 +111,7 @@ def test_engines_do_the_same_with_the_same_events_failures_and_bytes(run, tmp_pa
 @pytest.mark.slow
 def test_actors_that_are_killed_cost_one_group_each_and_no_number(run, tmp_path, monkeypatch, address):
     monkeypatch.setenv("RESTOREBENCH_TEST_TALLY", str(tmp_path / "tally"))
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")  # the plugin writes that file
     monkeypatch.setenv("RESTOREBENCH_TEST_SECONDS", "0.3")
     suite = {
         "restorers": ["counting", "global-affine"],
@@ -147,6 +148,7 @@ def test_actors_that_are_killed_cost_one_group_each_and_no_number(run, tmp_path,
 @pytest.mark.slow
 def test_a_group_that_ends_every_actor_is_a_failure_and_others_go_on(run, monkeypatch, address, ray_engine):
     monkeypatch.setattr(ray_engine, "LOST_ATTEMPTS", 0)
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")
     ray = {"workers": 1, "engine": "ray", "address": address, "request": Request(limit=1)}
     result, _ = run(["ends-its-supervisor", "identity"], settings=ray)
     records = result.tables.records.set_index("restorer")
@@ -166,6 +168,7 @@ def test_after_a_sigkill_of_the_driver_nothing_of_ray_remains_and_a_run_continue
     )
     monkeypatch.setenv("RESTOREBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RESTOREBENCH_TEST_TALLY", str(tally))
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")  # the plugin writes that file
     monkeypatch.setenv("RESTOREBENCH_TEST_SECONDS", "600")
     command = [
         sys.executable,
@@ -359,6 +362,15 @@ def test_an_actor_answers_with_what_its_supervisor_met(monkeypatch, tmp_path):
         raise DeviceError("no such device")
 
     monkeypatch.setattr(actor._supervisor, "run", run)
-    cell = CellSpec("digest", "restorer", "identity", "identity", {}, {}, DatasetSpec("d", "d", {}, "noisy", 0, 1))
+    cell = CellSpec(
+        "digest",
+        "restorer",
+        "identity",
+        "identity",
+        {},
+        {},
+        DatasetSpec("d", "d", {}, "noisy", 0, 1),
+        MethodSpec("", ""),
+    )
     answer = actor.run(Job(cell, (0,), ("a",), "restore"), 0.0)
     assert answer == Answer((Note("first"),), 2.0, error=("DeviceError", "no such device"))

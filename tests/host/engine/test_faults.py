@@ -14,8 +14,8 @@ import pytest
 from restorebench.contract.errors import RestorebenchError
 from restorebench.engine.child import Child
 from restorebench.engine.events import Done
+from restorebench.guest.processes import descendants
 from restorebench.suite.settings import Request
-from restorebench.worker.processes import descendants
 from tests.waiting import PATIENCE_SECONDS, left_of, wait_for
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -97,15 +97,23 @@ def test_only_the_culprit_of_a_batch_is_lost(run):
 @pytest.mark.slow
 def test_a_foreign_sigkill_is_tried_again(run, tmp_path, monkeypatch):
     monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")  # the plugin writes that file
     result, _ = run(["killed-once"])
     assert reasons(result, "killed-once") == [""] * 3
 
 
 @pytest.mark.slow
-def test_a_worker_whose_guard_is_killed_ends_too(run):
+def test_a_worker_whose_guard_is_killed_ends_too(run, monkeypatch):
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")
     result, _ = run(["ends-its-guard", "identity"], settings={"request": Request(limit=1)})
     assert reasons(result, "ends-its-guard") == ["killed: SIGKILL 4 times, perhaps for lack of memory"]
     assert reasons(result, "identity") == [""]
+
+
+def test_a_confined_method_cannot_end_the_host(run):
+    result, _ = run(["ends-its-guard", "ends-its-supervisor"], settings={"request": Request(limit=1)})
+    refused = ["error: PermissionError: [Errno 1] Operation not permitted"]
+    assert reasons(result, "ends-its-guard") == reasons(result, "ends-its-supervisor") == refused
 
 
 def test_what_failed_for_good_is_not_run_again_unless_asked(run):
@@ -165,6 +173,7 @@ def test_a_worker_that_ends_by_a_signal_without_a_name_is_told_of(tmp_path):
 )
 def test_what_a_plugin_started_ends_with_its_worker(run, tmp_path, monkeypatch, restorer, reason, attempts):
     monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")  # the plugin writes that file
     result, _ = run([restorer], limits={"image_seconds": 5}, settings={"request": Request(limit=1)})
     assert reasons(result, restorer) == [reason]
     started = (tmp_path / "mark").read_text().split()
@@ -176,6 +185,7 @@ def test_what_a_plugin_started_ends_with_its_worker(run, tmp_path, monkeypatch, 
 def test_what_a_plugin_started_ends_with_the_driver(pairs, tmp_path, monkeypatch, observe):
     mark = tmp_path / "mark"
     monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(mark))
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")  # the plugin writes that file
     suite = tmp_path / "s.yaml"
     suite.write_text(
         "suite: s\ntasks: [noisy]\nrestorers: [hangs-with-children]\nmetrics: [psnr]\n"

@@ -19,12 +19,12 @@ import pytest
 from restorebench.contract.errors import RestorebenchError, RunFolderError
 from restorebench.engine.ray.actor import GroupActor
 from restorebench.engine.ray.placement import Placement, glimpse, sees
+from restorebench.guest.processes import descendants
 from restorebench.runner import prepare
 from restorebench.schedule.files import inputs
 from restorebench.suite.settings import Settings
 from restorebench.toolbox.files import files_below
-from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, Setup
-from restorebench.worker.processes import descendants
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, MethodSpec, Setup
 from tests.waiting import wait_for
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -187,10 +187,20 @@ def test_paths_lead_to_what_was_sent_and_back(tmp_path, weights):
     # What the machine sees of the cache comes too: weights are looked for in one folder.
     assert {file.name for file in files_below(Path(here.cache))} == {"a.pth", "b.pth"}
     assert here.roots == {"data": f"{place.tree}{tmp_path}/data"}
-    cell = CellSpec("d", "restorer", "x", "x", {"at": [data, "data/set"]}, {f"file:{data}/x.png": "code"}, DATA)
+    cell = CellSpec(
+        "d",
+        "restorer",
+        "x",
+        "x",
+        {"at": [data, "data/set"]},
+        {f"file:{data}/x.png": "code"},
+        DATA,
+        MethodSpec(f"file:{data}/x.png", ""),
+    )
     moved = place.here(Job(cell, (0,), ("a",), "restore"))
     assert moved.cell.options == {"at": [f"{place.tree}{data}", "data/set"]}
     assert moved.cell.sources == {f"file:{place.tree}{data}/x.png": "code"}
+    assert moved.cell.method.source == f"file:{place.tree}{data}/x.png"
     assert Path(moved.cell.options["at"][0], "y.png").read_text() == "data/set/y.png"
     assert place.there(moved) == Job(cell, (0,), ("a",), "restore")
 
@@ -256,7 +266,9 @@ def test_a_full_disk_under_a_run_folder_of_its_own_is_told_with_the_place_to_mak
         )
 
     monkeypatch.setattr(actor._supervisor, "run", run)
-    answer = actor.run(Job(CellSpec("d", "restorer", "x", "x", {}, {}, DATA), (0,), ("a",), "restore"), 0.0)
+    answer = actor.run(
+        Job(CellSpec("d", "restorer", "x", "x", {}, {}, DATA, MethodSpec("", "")), (0,), ("a",), "restore"), 0.0
+    )
     assert answer.error == (
         "RunFolderError",
         f"{told.run_folder}/outputs: No space left on device; give --out another folder, or make room in"

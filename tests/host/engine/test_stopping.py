@@ -33,6 +33,7 @@ def suite(tmp_path, monkeypatch):
     keys = {"suite": "slow", "tasks": ["noisy"], "datasets": [dataset], "restorers": ["counting"]}
     (tmp_path / "slow.yaml").write_text(yaml.safe_dump({**keys, "metrics": ["psnr"], "clean_inputs": False}))
     monkeypatch.setenv("RESTOREBENCH_TEST_TALLY", str(tmp_path / "tally"))
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")  # the plugin writes that file
     return tmp_path / "slow.yaml"
 
 

@@ -6,7 +6,9 @@ import json
 import os
 import struct
 import time
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 
 import pytest
 
@@ -16,9 +18,9 @@ from restorebench.engine.child import visible_devices
 from restorebench.engine.events import Done
 from restorebench.engine.queues import Queues, Work
 from restorebench.engine.supervisor import Supervisor
+from restorebench.guest import channel
 from restorebench.records import DetectionRecord, Record
-from restorebench.worker import channel
-from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Job, Setup, Told
+from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Job, MethodSpec, Setup, Told
 from restorebench.worker.messages import (
     Detected,
     Failed,
@@ -31,10 +33,12 @@ from restorebench.worker.messages import (
 )
 from tests.failing import failure
 
+METHOD = MethodSpec("plugin.py", "")
+
 
 def cell(name="identity", **facts):
     dataset = DatasetSpec("d", "d", {}, "noisy", 0, 9)
-    return CellSpec(f"digest-of-{name}", "restorer", name, name, {}, {"plugin.py": ""}, dataset, **facts)
+    return CellSpec(f"digest-of-{name}", "restorer", name, name, {}, {"data.py": ""}, dataset, METHOD, **facts)
 
 
 def job(place=0, count=1, of=None, mode="restore"):
@@ -50,6 +54,7 @@ class Pretender:
     """A worker that is there at once and restores every image it is given."""
 
     devices: tuple[str, ...] = ("cpu",)
+    withheld: Mapping[str, str] = MappingProxyType({})
     started: list[Pretender]
 
     def __init__(self, log, threads, visible_devices):
@@ -99,13 +104,13 @@ def test_a_worker_stays_for_every_job_of_its_plugin(pretenders, tmp_path, device
     assert len(started) == 1
 
 
-def test_on_a_gpu_another_restorer_gets_a_process_of_its_own(pretenders, tmp_path):
+def test_methods_share_a_worker_as_each_has_a_guest_of_its_own(pretenders, tmp_path):
     jobs = [job(of=cell("one")), job(of=cell("two"))]
-    for devices, processes in [((), 1), (("cuda:0",), 2)]:
+    for devices in [(), ("cuda:0",)]:
         started = pretenders(*devices)
         with Supervisor(setup(), 1, tmp_path) as running:
             list(running.run(jobs))
-        assert len(started) == processes
+        assert len(started) == 1
 
 
 @pytest.mark.parametrize("ending", ["SIGSEGV", "SIGKILL", "failed"])

@@ -1,4 +1,7 @@
-"""A slow identity that keeps a tally in the file RESTOREBENCH_TEST_TALLY: one line per image it is given."""
+"""A slow identity that keeps a tally in the file RESTOREBENCH_TEST_TALLY: one line per image it is given.
+
+The host gives it the first batch twice, to see whether it repeats itself; that counts once.
+"""
 
 import os
 import time
@@ -9,9 +12,13 @@ from restorebench import RestorerInfo, hookimpl
 
 class Counting:
     def __init__(self, options, runtime):
+        self.last = None
         self.tally = Path(os.environ["RESTOREBENCH_TEST_TALLY"])
 
     def restore(self, batch):
+        if batch.keys == self.last:
+            return batch.degraded.clone()
+        self.last = batch.keys
         with self.tally.open("a") as file:
             file.writelines(f"{key}\n" for key in batch.keys)
         time.sleep(float(os.environ.get("RESTOREBENCH_TEST_SECONDS", "0.5")))

@@ -13,7 +13,7 @@ from restorebench.plan.plan import TaskData
 from restorebench.records import Record
 from restorebench.schedule import costs, estimates
 from restorebench.schedule.costs import Cost, Costs
-from restorebench.worker.jobs import CellSpec, DatasetSpec, Job
+from restorebench.worker.jobs import CellSpec, DatasetSpec, Job, MethodSpec
 
 COST = Cost(seconds_per_megapixel=4.0, load_seconds=2.0, peak_mib=500.0, pixels=1000)
 
@@ -34,7 +34,7 @@ def _data(sides):
 
 def spec(digest, name="slow", task="noisy", **facts):
     dataset = DatasetSpec("d", "d", {}, task, 0, 9)
-    return CellSpec(digest, "restorer", name, name, {}, {}, dataset, **facts)
+    return CellSpec(digest, "restorer", name, name, {}, {}, dataset, MethodSpec("", ""), **facts)
 
 
 def job(cell, number):

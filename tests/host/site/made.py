@@ -25,7 +25,8 @@ from restorebench.publishing.layout import (
 )
 from restorebench.tables.board import with_parameters
 from restorebench.tables.build import tables_of
-from restorebench.tables.scored import gathered, scored_cells
+from restorebench.tables.gathering import gathered
+from restorebench.tables.scored import scored_cells
 from restorebench.toolbox.cells import csv_text
 from tests.publishing import make
 

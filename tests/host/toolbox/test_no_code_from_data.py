@@ -135,6 +135,7 @@ clean_inputs: false
 def planted(tmp_path, monkeypatch):
     """A plugin file that leaves a mark where it is imported."""
     monkeypatch.setenv("RESTOREBENCH_TEST_MARK", str(tmp_path / "mark"))
+    monkeypatch.setenv("RESTOREBENCH_CONFINED", "0")  # or it could not write there
     path = tmp_path / "mine.py"
     path.write_text(PLUGIN)
     return path

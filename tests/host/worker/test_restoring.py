@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from restorebench import Batch, ContractViolation, Fallback, RestorerInfo, Tiling
+from restorebench.guest import calling, memory
+from restorebench.guest.reasons import failure_of
 from restorebench.worker import restoring
-from restorebench.worker.reasons import failure_of
 
 
 class Function:
@@ -208,7 +209,7 @@ def test_peak_memory_is_this_batch_alone():
 
 
 def test_a_peak_that_cannot_be_measured_is_not_given(monkeypatch):
-    monkeypatch.setattr(restoring.memory, "reset_peak", lambda device: False)
+    monkeypatch.setattr(memory, "reset_peak", lambda device: False)
     assert restoring.restore(Function(double), card(), batch()).peak_mib is None
 
 
@@ -249,13 +250,13 @@ def test_time_and_peak_memory_are_the_devices():
 
 def test_seconds_are_those_of_the_restorer_alone(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(restoring.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(calling.time, "perf_counter", lambda: now[0])
 
     def checking(given):  # what the host does around a call takes time too
         now[0] += 100
         return torch.ones_like(given, dtype=torch.bool)
 
-    monkeypatch.setattr(restoring.torch, "isfinite", checking)
+    monkeypatch.setattr(calling.torch, "isfinite", checking)
 
     def slow(given):
         now[0] += 2

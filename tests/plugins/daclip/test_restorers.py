@@ -315,6 +315,8 @@ def test_files_go_through_yaml_into_a_leaderboard(call, tmp_path):
     unet, controller = UNet(checkpoint.TINY_UNET), Controller.of(checkpoint.TINY_CONTROLLER)
     fill(unet)
     fill(controller)
+    # Smaller weights, as the host refuses rows whose values are far from [0, 1].
+    unet.load_state_dict({name: 0.3 * value for name, value in unet.state_dict().items()})
     torch.save(unet.state_dict(), tmp_path / "universal-ir.pth")
     torch.save({"state_dict": controller.state_dict()}, tmp_path / "daclip_ViT-B-32.pt")
     brief = {"weights": "universal-ir.pth", "sampler": "multistep-ode", "steps": 2, "prediction": "data"}

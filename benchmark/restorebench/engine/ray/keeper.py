@@ -16,7 +16,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from restorebench.worker.processes import adopt_orphans, end_descendants
+from restorebench.guest.processes import adopt_orphans, end_descendants
 
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Space for groups and outcomes in transit, without images. By default, Ray would take a third of the memory."""

@@ -6,12 +6,16 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import signal
 import time
 from pathlib import Path
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _ENDING_SECONDS = 20
+LOG_BYTES = 10 << 20
+"""How much a worker and its guests may print. A plugin that prints in a loop must not fill the disk."""
 
 
 def adopt_orphans() -> None:
@@ -57,7 +61,8 @@ def continue_guarded(parent: int, *descriptors: int) -> None:
     """Continue in a child of this process; this process stays as a guard that ends the child's descendants.
 
     The guard ends with `parent`, or on SIGTERM, and ends all its descendants. When the child ends, the guard ends
-    the rest and then itself in the same way as the child. Call this before there are threads.
+    the rest and then itself in the same way as the child. What the child and its descendants print goes through
+    the guard, which passes on `LOG_BYTES` and leaves out the rest. Call this before there are threads.
 
     descriptors: those that only the child keeps open.
     """
@@ -66,27 +71,66 @@ def continue_guarded(parent: int, *descriptors: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: _end(signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     follow(parent, signal.SIGTERM)
+    printed, to_print = os.pipe()
     child = os.fork()
     if not child:
+        os.close(printed)
+        os.dup2(to_print, 1)
+        os.dup2(to_print, 2)
+        os.close(to_print)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # A worker deep in native code would not notice a closed pipe.
         follow(guard, signal.SIGKILL)
         return
-    for descriptor in descriptors:
+    for descriptor in (*descriptors, to_print):
         os.close(descriptor)
-    while True:
-        ended, status = os.wait()
-        if ended == child:
-            _end(os.waitstatus_to_exitcode(status))
+    log = _Log(printed)
+    ended = os.pidfd_open(child)
+    while ended not in select.select([printed, ended], [], [])[0]:
+        log.pass_on()
+    _, status = os.waitpid(child, 0)
+    end_descendants()
+    log.rest()
+    end_as(os.waitstatus_to_exitcode(status))
 
 
 def _end(code: int) -> None:
-    """End all descendants and this process. code: exit code, or a negative signal number, as in `Popen`."""
     end_descendants()
+    end_as(code)
+
+
+class _Log:
+    """Passes on what is printed into a pipe, up to `LOG_BYTES`."""
+
+    def __init__(self, printed: int) -> None:
+        self._printed = printed
+        self._left = LOG_BYTES
+        os.set_blocking(printed, False)
+
+    def pass_on(self) -> bool:
+        """Pass on what is in the pipe now; return False if it was nothing."""
+        try:
+            text = os.read(self._printed, 1 << 16)
+        except BlockingIOError:
+            return False
+        if text and self._left > 0:
+            more = b"" if len(text) < self._left else b"\n(the rest of this log is left out: it is too long)\n"
+            with contextlib.suppress(OSError):  # a full disk must not end the worker
+                os.write(1, text[: self._left] + more)
+            self._left -= len(text)
+        return bool(text)
+
+    def rest(self) -> None:
+        """Pass on what is still in the pipe."""
+        while self.pass_on():
+            pass
+
+
+def end_as(code: int) -> NoReturn:
+    """End this process. code: exit code, or a negative signal number, as in `Popen.returncode`."""
     if code < 0:
-        resource.setrlimit(
-            resource.RLIMIT_CORE, (0, 0)
-        )  # the child has already left a core dump, if one was wanted
+        # The process that ended so first has already left a core dump, if one was wanted.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if -code != signal.SIGKILL:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

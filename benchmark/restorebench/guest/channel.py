@@ -1,4 +1,4 @@
-"""Messages between the supervisor and a worker: length-prefixed JSON over a file descriptor."""
+"""Messages between processes: length-prefixed JSON over a file descriptor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ def send(descriptor: int, message: dict[str, Any]) -> None:
     Raises:
         BrokenPipeError: the other side is gone.
     """
-    body = json.dumps(message).encode()
+    send_bytes(descriptor, json.dumps(message).encode())
+
+
+def send_bytes(descriptor: int, body: bytes) -> None:
+    """Write one message, given as JSON, completely.
+
+    Raises:
+        BrokenPipeError: the other side is gone.
+    """
     data = memoryview(_HEADER.pack(len(body)) + body)
     while data:
         data = data[os.write(descriptor, data) :]
@@ -29,14 +37,19 @@ def receive(descriptor: int, patience: float | None = None) -> dict[str, Any] | 
 
     patience: longest pause in s, after which None is returned too; None waits for ever.
     """
-    header = _read(descriptor, _HEADER.size, patience)
-    if header is None or (size := _HEADER.unpack(header)[0]) > _LONGEST:
-        return None
-    body = _read(descriptor, size, patience)
+    body = receive_bytes(descriptor, patience)
     try:
         return None if body is None else dict(json.loads(body))
     except (ValueError, TypeError, RecursionError):  # not JSON, not an object, or nested too deeply
         return None
+
+
+def receive_bytes(descriptor: int, patience: float | None = None, longest: int = _LONGEST) -> bytes | None:
+    """Wait for one message, and return it as it was sent; None as in `receive`, or if it is too long."""
+    header = _read(descriptor, _HEADER.size, patience)
+    if header is None or (size := _HEADER.unpack(header)[0]) > longest:
+        return None
+    return _read(descriptor, size, patience)
 
 
 def _read(descriptor: int, size: int, patience: float | None) -> bytes | None:
@@ -46,7 +59,10 @@ def _read(descriptor: int, size: int, patience: float | None) -> bytes | None:
     while size:
         if patience is not None and not poll.poll(1000 * patience):
             return None
-        part = os.read(descriptor, size)
+        try:
+            part = os.read(descriptor, size)
+        except ConnectionResetError:  # a socket whose other side ended with unread data
+            return None
         if not part:
             return None
         parts.append(part)

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import torch
+
 from restorebench.contract.catalog import first_line
 from restorebench.contract.errors import ContractViolation, UnreadableImage
 from restorebench.records import Failure, FailureKind
-from restorebench.worker.restoring import TooLarge, out_of_memory
 
 _LONGEST = 1000  # characters of a message; a plugin's may be longer, and each image's goes into journal and tables
 
 
+class GuestFailure(Exception):
+    """A failure that a guest reported of its method."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class TooLarge(MemoryError):
+    """The error at the end of the ladder: even the smallest allowed part does not fit in memory."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error is a lack of memory; on the CPU, torch reports that as a plain RuntimeError."""
+    if isinstance(error, GuestFailure):
+        return error.failure.kind is FailureKind.OUT_OF_MEMORY
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    text = " ".join(part for part in error.args if isinstance(part, str))  # str() of a plugin's error may fail
+    return "out of memory" in text or "can't allocate memory" in text
+
+
+def named(error: BaseException) -> str:
+    """Return the name of an error's type, also of one that was raised in a guest for lack of memory."""
+    return error.failure.message if isinstance(error, GuestFailure) else type(error).__name__
+
+
 def failure_of(error: BaseException, doing: str = "") -> Failure:
     """Return the failure for an error: its kind, and its message in one line. doing: words before the message."""
+    if isinstance(error, GuestFailure):
+        return Failure(error.failure.kind, f"{doing}{error.failure.message}")
     if isinstance(error, ContractViolation):
         return Failure(FailureKind.CONTRACT, f"{doing}{_message(error)}")
     if isinstance(error, UnreadableImage):
