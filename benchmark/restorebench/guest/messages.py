@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Len
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, with_config
 
 from restorebench.contract.tasks import Task
@@ -21,7 +20,7 @@ LONGEST_TEXT = 1100
 
 Shape = tuple[int, int, int, int]
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
-Number = Annotated[int, Ge(0)]
+Number = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -131,7 +130,7 @@ class Restored:
     number: int
     seconds: Seconds
     peak_mib: Seconds | None
-    fallbacks: Annotated[tuple[Text, ...], Len(0, 100)]
+    fallbacks: Annotated[tuple[Text, ...], Field(max_length=100)]
     type: Literal["restored"] = "restored"
 
 
@@ -140,8 +139,8 @@ class Restored:
 class Found:
     """One detection."""
 
-    labels: Annotated[tuple[Text, ...], Len(0, 1000)]
-    probabilities: Annotated[dict[Text, float], Len(0, 1000)]
+    labels: Annotated[tuple[Text, ...], Field(max_length=1000)]
+    probabilities: Annotated[dict[Text, float], Field(max_length=1000)]
 
 
 @with_config(_STRICT)

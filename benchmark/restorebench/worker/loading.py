@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from restorebench.contract.cards import MetricInfo, resolve
-from restorebench.contract.catalog import Catalog, discover, require_code
+from restorebench.contract.catalog import Catalog, discover
+from restorebench.contract.code import require_code
 from restorebench.contract.errors import ContractViolation, MissingResource, RestorebenchError
 from restorebench.contract.values import DataRequest, Dataset, Runtime
 from restorebench.guest import memory, serving

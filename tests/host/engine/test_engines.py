@@ -118,7 +118,7 @@ def test_actors_that_are_killed_cost_one_group_each_and_no_number(run, tmp_path,
         "plugins": ("counting.py",),
         "datasets": [{"name": "synthetic", "options": {"crop": 48}}],
     }
-    run(**suite, out="straight", settings={"workers": 0})
+    run(**suite, out="straight", settings={"workers": 1})
     (tmp_path / "tally").unlink()
     killed = []
 
@@ -187,7 +187,9 @@ def test_after_a_sigkill_of_the_driver_nothing_of_ray_remains_and_a_run_continue
     commands = [command_line(process) for process in started]
     folders = {found[0] for text in commands if (found := re.search(r"/tmp/restorebench-ray-\w+", text))}
     assert len(folders) == 1
-    assert sum("restorebench.worker" in text for text in commands) == 2 * 2  # each with its guard
+    assert (
+        sum("restorebench.worker" in text for text in commands) == 2 * 4
+    )  # each with its guard, server and guest
     driver.kill()
     driver.wait()
     assert left_of(started) == []
