@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restorebench.journal.journal import Journal
 from restorebench.plan.plan import Plan, RestorerCell, TaskData, score_digests
+from restorebench.publishing.instructions import older
 from restorebench.publishing.layout import image_file
 from restorebench.publishing.recompute import Row
 from restorebench.records import FAILED, OK, Record, row_name
@@ -20,9 +20,6 @@ from restorebench.tables.scored import ScoredCell
 from restorebench.toolbox import images
 from restorebench.toolbox.variables import variables_set
 from restorebench.worker.jobs import Job
-
-OTHER_INSTRUCTIONS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-"""What makes a processor compute as one without its newest instructions does."""
 
 Where = tuple[str, str]
 """A dataset and a task."""
@@ -89,10 +86,12 @@ class Rerun:
         ) as part:
             return self._outcomes(part, wanted)
 
-    def with_other_instructions(self, wanted: Wanted) -> dict[ImageKey, Image]:
-        """Restore the wanted images as a processor without the newest instructions does."""
-        with other_instructions():
-            return self.restored(wanted)
+    def with_other_instructions(self, wanted: Wanted) -> Iterator[dict[ImageKey, Image]]:
+        """Restore the wanted images as older processors do, one processor after the other."""
+        for variables in older():
+            with variables_set(variables):
+                found = self.restored(wanted)
+            yield found
 
     def scored(self, published: Path) -> dict[ImageKey, Image]:
         """Score the saved images of a published folder again, against the ground truth that is here."""
@@ -123,13 +122,6 @@ class Rerun:
             for key, outcome in part.outcomes(cell).items()
             if key[0] in wanted.get((cell.data.label, cell.data.task), ())
         }
-
-
-@contextmanager
-def other_instructions() -> Iterator[None]:
-    """Let workers that start within the block compute with the instructions of an older processor."""
-    with variables_set(OTHER_INSTRUCTIONS):
-        yield
 
 
 def _drawn_by(word: str, data: TaskData, sample: str) -> bytes:

@@ -28,9 +28,9 @@ from PIL import Image
 from restorebench.contract.catalog import discover
 from restorebench.journal import journal as journals
 from restorebench.publishing.folder import read_published
+from restorebench.publishing.instructions import older
 from restorebench.publishing.layout import CHECKSUMS, MANIFEST, SUITE, checksums
 from restorebench.publishing.publish import publish
-from restorebench.publishing.rerun import other_instructions
 from restorebench.publishing.signing import sign
 from restorebench.publishing.verify import Verification, verify
 from restorebench.publishing.writing import write_tables
@@ -39,6 +39,7 @@ from restorebench.suite import loading
 from restorebench.suite.settings import Settings
 from restorebench.tables.build import tables_of
 from restorebench.toolbox import images
+from restorebench.toolbox.variables import variables_set
 
 PLUGIN = Path(__file__).parents[1] / "plugins" / "scaling.py"
 RAW = """
@@ -301,7 +302,7 @@ def honest_ones(count: int) -> list[str]:
             home = Path(temporary)
             keys = {"seed": number, "threads": 1 + number % 2, "batch_size": 1 + number % 3}
             other = number % 5 == 0  # in a process of its own, with the instructions of an older processor
-            with other_instructions() if other else nullcontext():
+            with variables_set(older()[-1]) if other else nullcontext():
                 run = made_run(home, workers=int(other), **keys)
             checked = verified(published(run, home / "results", 1.0 if number % 2 else 0), home)
             wrong += [f"{number}: {problem}" for problem in checked.problems]

@@ -31,8 +31,8 @@ FORBIDDEN = {
 METHODS = {"extract", "extractall", "read_pickle", "spec_from_file_location", "source_to_code"}
 ALLOWED = {
     # The one door for plugin files, and only those that a user names.
-    ("catalog.py", "exec"), ("catalog.py", "importlib.util.spec_from_file_location"),
-    ("catalog.py", ".source_to_code"),
+    ("code.py", "exec"), ("code.py", "importlib.util.spec_from_file_location"),
+    ("code.py", ".source_to_code"),
     # An unpickler that finds no class but a tensor's; tests/plugins/diffbir/test_checkpoint.py plants code in it.
     ("convert.py", "torch.load without weights_only=True"), ("convert.py", "a subclass of pickle.Unpickler"),
 }  # fmt: skip
