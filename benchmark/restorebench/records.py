@@ -75,10 +75,10 @@ class Execution:
     """The way a group was computed. The same execution and package versions give the same bytes.
 
     batch_size: images in the group, fewer in the last group of a size or if an image was lost. batch_limit: the
-    suite's batch size. fallback: empty, or the last step of the out-of-memory
-    ladder (`batch 4 -> 1, tile 512`), which may change numbers. unconfined: why the files that the method could
-    read were not confined, "" if they were. instructions: the set of the processor that torch used, such as AVX2.
-    batch_limit, unconfined and instructions are None in records of older versions.
+    suite's batch size. fallback: empty, or the last step of the out-of-memory ladder (`batch 4 -> 1, tile 512`),
+    which may change numbers. unconfined: why the files that the method could read were not confined, "" if they
+    were. instructions: those of the processor that torch used, such as AVX2; "" on a GPU. batch_limit, unconfined
+    and instructions are None in records of older versions.
     """
 
     device: str

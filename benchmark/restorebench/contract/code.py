@@ -48,9 +48,9 @@ def code_of(source: str) -> str:
     return next((distribution(point) for point in points if f"entry:{point.name}" == source), "")
 
 
-def require_code(source: str, plugin: str, code: str) -> None:
+def require_code(plugin: str, code: str, planned: str) -> None:
     """Raise BrokenPlugin unless a plugin has the code with which a run was planned."""
-    if code_of(source) != code:
+    if code != planned:
         raise BrokenPlugin(
             f"plugin {plugin} was changed during the run; the same command again repeats the "
             "cells that use it, and keeps the rest"

@@ -2,5 +2,5 @@
 
 A worker hands it pixels through shared memory and small messages beside them. The guest is a copy of a server
 process, which the worker forks before it knows any data (`server`); it confines itself (`confinement`) before it
-imports the method (`serving`). `here` does the same work without a process, for debuggers and tests.
+imports the method (`serving`). `method.Here` does the same work without a process, for debuggers and tests.
 """

@@ -32,13 +32,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def available() -> str:
     """Return why files cannot be confined here; "" if they can."""
-    version = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)
-    return "" if version > 0 else "this kernel has no Landlock"
+    return "" if _version() > 0 else "this kernel has no Landlock"
 
 
 def signals_pass() -> bool:
     """Tell whether a confined process can still signal others, as this kernel is too old to prevent it."""
-    return bool(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION) < _SCOPES_VERSION)
+    return _version() < _SCOPES_VERSION
+
+
+def _version() -> int:
+    """Return the version of Landlock in this kernel; less than 1 if there is none."""
+    return int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION))
 
 
 def confine(readable: Iterable[Path], writable: Iterable[Path], listable: Iterable[Path] = ()) -> None:
@@ -49,7 +53,7 @@ def confine(readable: Iterable[Path], writable: Iterable[Path], listable: Iterab
     Raises:
         OSError: the kernel refuses.
     """
-    version = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)
+    version = _version()
     handled = _FIRST_RIGHTS
     handled |= _REFER if version >= 2 else 0
     handled |= _TRUNCATE if version >= 3 else 0

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, with_config
 
 from restorebench.contract.tasks import Task
+from restorebench.contract.values import Detection
 from restorebench.guest.surroundings import Reach
 from restorebench.records import Failure, FailureKind
 
@@ -26,10 +27,15 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Told:
-    """The detection that a restorer is told for one image, or that a detector gives."""
+    """The detection that a restorer is told for one image."""
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
+
+    @property
+    def detection(self) -> Detection:
+        """The same as plugins know it."""
+        return Detection(frozenset(self.labels), dict(self.probabilities))
 
 
 # ------------------------------------------------------------ from the worker
@@ -136,8 +142,8 @@ class Restored:
 
 @with_config(_STRICT)
 @dataclass(frozen=True)
-class Found:
-    """One detection."""
+class Found(Told):
+    """The detection that a detector gives for one image."""
 
     labels: Annotated[tuple[Text, ...], Field(max_length=1000)]
     probabilities: Annotated[dict[Text, float], Field(max_length=1000)]

@@ -86,8 +86,10 @@ def continue_guarded(parent: int, *descriptors: int) -> None:
         os.close(descriptor)
     log = _Log(printed)
     ended = os.pidfd_open(child)
-    while ended not in select.select([printed, ended], [], [])[0]:
-        log.pass_on()
+    watched = [printed, ended]
+    while ended not in select.select(watched, [], [])[0]:
+        if not log.pass_on():  # nobody holds its other end: it would be ready for ever
+            watched.remove(printed)
     _, status = os.waitpid(child, 0)
     end_descendants()
     log.rest()

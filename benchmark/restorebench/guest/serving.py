@@ -16,8 +16,9 @@ from torch import Tensor
 
 from restorebench.contract.cards import resolve
 from restorebench.contract.catalog import discover
+from restorebench.contract.code import require_code
 from restorebench.contract.errors import BrokenPlugin
-from restorebench.contract.values import Batch, Detection, Runtime
+from restorebench.contract.values import Batch, Runtime
 from restorebench.guest import calling, channel, memory
 from restorebench.guest.arena import Arena, laid_out
 from restorebench.guest.messages import (
@@ -32,7 +33,6 @@ from restorebench.guest.messages import (
     Restored,
     Share,
     Start,
-    Told,
     request_from,
     written,
 )
@@ -72,8 +72,7 @@ def loaded(load: Load) -> Any:
     for broken in catalog.broken:
         raise BrokenPlugin(f"plugin {broken.plugin} is broken: {broken.reason}")
     entry = catalog.entry(load.kind, load.name)
-    if entry.code != load.code:
-        raise BrokenPlugin(f"plugin {entry.plugin} was changed during the run")
+    require_code(entry.plugin, entry.code, load.code)
     runtime = Runtime(load.device, load.threads, Path(load.cache), {}, load.offline, load.tasks, catalog.find)
     return resolve(entry.card.load)(validated_options(entry.card, load.options), runtime)
 
@@ -134,7 +133,7 @@ class _Guest:
         degraded, output, *more = tensors
         batch = Batch(
             degraded=degraded.clone(),
-            told=tuple(_detection(told) for told in request.told),
+            told=tuple(None if told is None else told.detection for told in request.told),
             keys=request.keys,
             full_size=request.full_size,
             window=request.window,
@@ -164,10 +163,6 @@ class _Guest:
             request.number,
             tuple(Found(tuple(sorted(each.labels)), dict(each.probabilities)) for each in found),
         )
-
-
-def _detection(told: Told | None) -> Detection | None:
-    return None if told is None else Detection(frozenset(told.labels), dict(told.probabilities))
 
 
 def _problem(number: int, error: Exception) -> Problem:

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from restorebench.contract.code import module_of
 from restorebench.guest import confinement
 
 OPT_OUT = "RESTOREBENCH_CONFINED"
@@ -110,8 +111,6 @@ def _packages() -> list[str]:
 
 def _modules(source: str) -> list[Path]:
     """Return the folders of the package behind an entry point, which may be installed as a link to a checkout."""
-    from restorebench.contract.code import module_of
-
     found = importlib.util.find_spec(module_of(source).partition(".")[0])
     return [] if found is None else [Path(each) for each in found.submodule_search_locations or ()]
 

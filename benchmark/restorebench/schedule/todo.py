@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from restorebench.contract.tasks import components
+from restorebench.guest.messages import Told
 from restorebench.journal.journal import Journal
 from restorebench.journal.layout import triple_name
 from restorebench.plan.plan import Plan, RestorerCell, ScoreColumn
@@ -19,7 +20,7 @@ from restorebench.schedule.cell_specs import (
     quantised,
     restorer_spec,
 )
-from restorebench.worker.jobs import CellSpec, Job, Told
+from restorebench.worker.jobs import CellSpec, Job
 
 
 @dataclass(frozen=True)

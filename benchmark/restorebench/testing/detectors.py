@@ -40,10 +40,10 @@ def detects_each_image_alone(subject: Subject) -> None:
 
 def _detected(subject: Subject, images: Tensor) -> Sequence[Detection]:
     """Detect as a worker does."""
-    from restorebench.worker import detecting
+    from restorebench.guest import calling
 
     try:
-        return detecting.detect(subject.loaded, subject.card, images)
+        return calling.checked(subject.card.tasks, calling.detected(subject.loaded, images))
     except ContractViolation as error:
         count, _, height, width = images.shape
         raise subject.violation(f"{error} (given {counted(count, 'image')} of {height} x {width} px)") from error

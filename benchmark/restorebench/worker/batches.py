@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from restorebench.contract.errors import ContractViolation
-from restorebench.contract.values import Batch, Detection, Sample
+from restorebench.contract.values import Batch, Sample
+from restorebench.guest.messages import Told
 from restorebench.toolbox import images, seeding
-from restorebench.worker.jobs import Job, Told
+from restorebench.worker.jobs import Job
 
 
 def batch_of(job: Job, samples: Mapping[int, Sample]) -> Batch:
@@ -24,9 +25,10 @@ def batch_of(job: Job, samples: Mapping[int, Sample]) -> Batch:
             raise ContractViolation(f"{job.cell.name} needs the clean image, and this data has none")
         clean = images.to_tensor([sample.clean for sample in chosen if sample.clean is not None])
     task = job.cell.dataset.task
+    all_told = [job.told[index] for index in samples]
     return Batch(
         degraded=degraded,
-        told=tuple(_detection(job.told[index]) for index in samples),
+        told=tuple(None if told is None else told.detection for told in all_told),
         keys=tuple(_noise_key(job, index) for index in samples),
         full_size=(degraded.shape[-2], degraded.shape[-1]),
         clean=clean,
@@ -42,7 +44,3 @@ def labels(told: Told | None) -> tuple[str, ...] | None:
 def _noise_key(job: Job, index: int) -> int:
     dataset = job.cell.dataset
     return seeding.key(dataset.seed, dataset.name, dataset.task, job.ids[index], job.repetition)
-
-
-def _detection(told: Told | None) -> Detection | None:
-    return None if told is None else Detection(frozenset(told.labels), dict(told.probabilities))

@@ -155,7 +155,7 @@ class Host:
         answer = self._answer(self._number, Detected)
         if len(answer.found) != len(images):
             raise ContractViolation(_GARBLED)
-        return [Detection(frozenset(each.labels), dict(each.probabilities)) for each in answer.found]
+        return [each.detection for each in answer.found]
 
     # ------------------------------------------------------------ exchanging messages
 

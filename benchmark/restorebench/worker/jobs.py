@@ -11,8 +11,6 @@ from restorebench.contract.tasks import Task
 from restorebench.contract.values import WeightFile
 from restorebench.guest.messages import Told
 
-__all__ = ["CellSpec", "ColumnSpec", "DatasetSpec", "Job", "MethodSpec", "Mode", "Setup", "Told"]
-
 
 @dataclass(frozen=True)
 class DatasetSpec:

@@ -12,7 +12,7 @@ import torch
 
 from restorebench.contract.cards import MetricInfo, resolve
 from restorebench.contract.catalog import Catalog, discover
-from restorebench.contract.code import require_code
+from restorebench.contract.code import code_of, require_code
 from restorebench.contract.errors import ContractViolation, MissingResource, RestorebenchError
 from restorebench.contract.values import DataRequest, Dataset, Runtime
 from restorebench.guest import memory, serving
@@ -46,7 +46,8 @@ class Shelf:
 
     def prepare(self, cell: CellSpec) -> None:
         """Import a cell's sources; load its data and its metrics. The code of its method is checked here too."""
-        require_code(cell.method.source, cell.method.source.partition(":")[2], cell.method.code)
+        source = cell.method.source
+        require_code(source.partition(":")[2], code_of(source), cell.method.code)
         self._discover(cell.sources)
         self._once("data", asdict(cell.dataset), lambda: self._load_data(cell.dataset))
         columns = [asdict(column) for column in cell.columns]
@@ -92,7 +93,7 @@ class Shelf:
             return
         self.catalog = discover(only=sources)
         for entry in self.catalog.entries:
-            require_code(entry.source, entry.plugin, sources[entry.source])
+            require_code(entry.plugin, entry.code, sources[entry.source])
         self._sources = dict(sources)
         self._loaded.clear()
 

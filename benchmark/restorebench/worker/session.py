@@ -13,11 +13,12 @@ import torch
 
 from restorebench.contract.errors import ContractViolation, RestorebenchError, RunFolderError, UnreadableImage
 from restorebench.contract.values import Batch, Sample
+from restorebench.guest.calling import checked
 from restorebench.guest.reasons import GuestFailure, failure_of
 from restorebench.journal.layout import output_name, safe_name, triple_name
 from restorebench.records import FAILED, OK, DetectionRecord, Execution, Failure, Record
 from restorebench.toolbox import images
-from restorebench.worker import checking, detecting, reading, restoring
+from restorebench.worker import checking, reading, restoring
 from restorebench.worker.batches import batch_of, labels
 from restorebench.worker.hosting import Host
 from restorebench.worker.jobs import CellSpec, Job, Setup
@@ -202,7 +203,7 @@ class Session:
     def _detect(self, job: Job, samples: Mapping[int, Sample]) -> dict[int, DetectionRecord]:
         cell = job.cell
         seen = [images.resized(sample.degraded, cell.resize) for sample in samples.values()]
-        found = detecting.detect_by(self._shelf.method, cell.method.tasks, images.to_tensor(seen))
+        found = checked(cell.method.tasks, self._shelf.method.detect(images.to_tensor(seen)))
         return {
             index: DetectionRecord(
                 digest=cell.digest,

@@ -32,8 +32,6 @@ def restorebench_restorers():
 """
 
 PATCHING = """
-def sixty(*given, **named):
-    return 60.0
 import restorebench.records as records
 plain = records.Record.__init__
 def forged(self, *given, **named):
@@ -69,26 +67,18 @@ scoring.prepare = lambda images, *given, **named: images * 0
 import restorebench.contract.catalog as catalog
 catalog.Catalog.entry = lambda self, kind, name: self.entries[0]
 """,
-    "patches-when-checked": """
+    "patches-when-checked": PATCHING
+    + """
 class Options(BaseModel):
     @model_validator(mode="after")
     def check(self):
-        import restorebench.records as records
-        plain = records.Record.__init__
-        def forged(self, *given, **named):
-            plain(self, *given, **named)
-            object.__setattr__(self, "scores", {"psnr@rgb": 60.0})
         records.Record.__init__ = forged
         return self
 MORE = dict(options=Options)
 """,
-    "patches-when-asked-for-weights": """
+    "patches-when-asked-for-weights": PATCHING
+    + """
 def weights(options):
-    import restorebench.records as records
-    plain = records.Record.__init__
-    def forged(self, *given, **named):
-        plain(self, *given, **named)
-        object.__setattr__(self, "scores", {"psnr@rgb": 60.0})
     records.Record.__init__ = forged
     return []
 MORE = dict(resources=weights)

@@ -343,7 +343,6 @@ def patch_the_scores(batch):
         ]
     calling.restored = lambda restorer, given: (given.degraded.clone(), 0.0)
     calling.time.perf_counter = lambda: 0.0
-    return
 
 
 @attack
@@ -351,7 +350,6 @@ def patch_torch_and_numpy(batch):
     torch.equal = torch.isfinite = lambda *given, **named: torch.ones(1, dtype=torch.bool)
     torch.mean = torch.Tensor.mean = lambda *given, **named: torch.zeros(())
     np.mean = np.square = lambda *given, **named: 0.0
-    return
 
 
 @attack
@@ -363,7 +361,6 @@ def write_the_journal(batch):
                 journal.execute("update scores set value = 3.0")
                 journal.execute("update outcomes set record = '{}'")
                 journal.commit()
-    return
 
 
 def sockets():
@@ -387,13 +384,11 @@ def framed(message):
 def forge_a_record(batch):
     record = {"digest": "0" * 64, "sample": "x", "repetition": 0, "status": "ok", "scores": {"psnr@rgb": 99.0}}
     write_everywhere(framed({"type": "recorded", "records": [record], "resident_mib": 1.0}))
-    return
 
 
 @attack
 def forge_an_answer(batch):
     write_everywhere(framed({"type": "restored", "number": 1, "seconds": 0, "peak_mib": 0, "fallbacks": []}))
-    return
 
 
 @attack
@@ -402,31 +397,26 @@ def answer_twice(batch):
         write_everywhere(
             framed({"type": "restored", "number": number, "seconds": 0.0, "peak_mib": 0.0, "fallbacks": []})
         )
-    return
 
 
 @attack
 def answer_nonsense(batch):
     write_everywhere(framed({"type": "restored", "number": "1", "seconds": "NaN"}))
-    return
 
 
 @attack
 def answer_with_endless_numbers(batch):
     write_everywhere(framed(b'{"type":"restored","number":1,"seconds":Infinity,"peak_mib":null,"fallbacks":[]}'))
-    return
 
 
 @attack
 def answer_with_garbage(batch):
     write_everywhere(b"\xff" * 64)
-    return
 
 
 @attack
 def announce_four_gigabytes(batch):
     write_everywhere(b"\xff\xff\xff\xff{")
-    return
 
 
 @attack
@@ -438,7 +428,6 @@ def announce_and_be_silent(batch):
 @attack
 def nest_deeply(batch):
     write_everywhere(framed(b"[" * 100_000))
-    return
 
 
 @attack
@@ -447,7 +436,6 @@ def speak_as_the_host(batch):
     write_everywhere(
         framed({"type": "problem", "number": 1, "kind": "unreadable", "message": "\x1b[31mdisk full\n" * 500})
     )
-    return
 
 
 @attack
@@ -461,7 +449,6 @@ def change_pixels_after_the_check(batch):
                         np.frombuffer(mmap.mmap(file.fileno(), size), np.float32)[:] = np.nan
 
     threading.Thread(target=spoil, daemon=True).start()
-    return
 
 
 @attack
@@ -470,14 +457,12 @@ def shrink_the_arena(batch):
         with contextlib.suppress(OSError), open(path, "r+b") as file:
             if os.fstat(file.fileno()).st_size > 4096:
                 os.ftruncate(file.fileno(), 0)
-    return
 
 
 @attack
 def hide_the_cost(batch):
     LIBC.prctl(4, 0, 0, 0, 0)  # not dumpable
     time.perf_counter = time.monotonic = lambda: 0.0
-    return
 
 
 # ------------------------------------------------------------ harming what runs beside
@@ -489,7 +474,6 @@ def kill_ancestors(batch):
         for number in (signal.SIGKILL, signal.SIGSTOP):
             with contextlib.suppress(OSError):
                 os.kill(process, number)
-    return
 
 
 @attack
@@ -497,7 +481,6 @@ def kill_the_group(batch):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.killpg(os.getpgid(ancestors()[1]), signal.SIGTERM)
-    return
 
 
 @attack
@@ -509,7 +492,6 @@ def leave_a_daemon(batch):
         if os.fork() == 0:
             os.execvp("sleep", ["sleep", "987654"])
         os._exit(0)
-    return
 
 
 @attack
@@ -538,7 +520,6 @@ def become_another_program(batch):
 def flood_the_log(batch):
     for _ in range(60):
         os.write(2, b"x" * 999_999 + b"\n")
-    return
 
 
 @attack
@@ -546,7 +527,6 @@ def close_all_descriptors(batch):
     for number in sockets():
         with contextlib.suppress(OSError):
             os.close(number)
-    return
 
 
 @attack
@@ -557,7 +537,6 @@ def keep_the_socket_in_a_child(batch):
             framed({"type": "restored", "number": 2, "seconds": 0.0, "peak_mib": 0.0, "fallbacks": []})
         )
         time.sleep(600)
-    return
 
 
 @attack
@@ -592,7 +571,6 @@ def spoil_the_cache(batch):
 def remove_the_run_folder(batch):
     for process in ancestors():
         shutil.rmtree(f"/proc/{process}/cwd/runs", ignore_errors=True)
-    return
 
 
 @attack
@@ -603,7 +581,6 @@ def burn_the_processor(batch):
 
     for _ in range(4):
         threading.Thread(target=burn, daemon=True).start()
-    return
 
 
 @attack

@@ -187,9 +187,8 @@ def test_after_a_sigkill_of_the_driver_nothing_of_ray_remains_and_a_run_continue
     commands = [command_line(process) for process in started]
     folders = {found[0] for text in commands if (found := re.search(r"/tmp/restorebench-ray-\w+", text))}
     assert len(folders) == 1
-    assert (
-        sum("restorebench.worker" in text for text in commands) == 2 * 4
-    )  # each with its guard, server and guest
+    # Each of the two has its guard, server and guest.
+    assert sum("restorebench.worker" in text for text in commands) == 2 * 4
     driver.kill()
     driver.wait()
     assert left_of(started) == []

@@ -19,8 +19,9 @@ from restorebench.engine.events import Done
 from restorebench.engine.queues import Queues, Work
 from restorebench.engine.supervisor import Supervisor
 from restorebench.guest import channel
+from restorebench.guest.messages import Told
 from restorebench.records import DetectionRecord, Record
-from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Job, MethodSpec, Setup, Told
+from restorebench.worker.jobs import CellSpec, ColumnSpec, DatasetSpec, Job, MethodSpec, Setup
 from restorebench.worker.messages import (
     Detected,
     Failed,

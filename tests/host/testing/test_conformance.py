@@ -31,6 +31,7 @@ from restorebench import (
     UnknownName,
     Variant,
 )
+from restorebench.guest import calling
 from restorebench.testing import (
     check_dataset,
     check_degradation,
@@ -41,7 +42,6 @@ from restorebench.testing import (
 )
 from restorebench.toolbox.options import PluginOptions
 from restorebench.toolbox.seeding import normal
-from restorebench.worker import detecting
 
 BUILT_IN = [
     ("restorer", "identity"),
@@ -305,7 +305,7 @@ def test_a_detector_that_breaks_the_contract_is_caught_here_and_in_a_run(detect,
     with pytest.raises(ContractViolation, match=message):
         check_detector(card)
     with pytest.raises(ContractViolation, match=message):
-        detecting.detect(Detects(detect), card, torch.rand(2, 3, 8, 8))
+        calling.checked(card.tasks, calling.detected(Detects(detect), torch.rand(2, 3, 8, 8)))
 
 
 def test_a_detector_may_say_how_probable_it_is_that_nothing_is_wrong():
