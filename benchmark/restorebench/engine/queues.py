@@ -9,7 +9,13 @@ from typing import get_args
 
 from restorebench.engine.events import Done, Event, failures
 from restorebench.records import Failure, FailureKind
+from restorebench.toolbox.counts import counted
 from restorebench.worker.jobs import CellSpec, Job, Mode
+
+KILLED_ATTEMPTS = 3
+"""How often a group is tried again after a SIGKILL that was not ours, such as the kernel's."""
+CRASH_ATTEMPTS = 2
+_SIGKILL = "SIGKILL"
 
 
 @dataclass
@@ -33,6 +39,7 @@ class Queues:
         self._spent: dict[str, float] = defaultdict(float)
         self._spent_elsewhere: dict[str, float] = defaultdict(float)
         self._given_up: dict[tuple[str, str], Failure] = {}
+        self._lost_loading: dict[tuple[str, str], int] = defaultdict(int)
 
     def __len__(self) -> int:
         """Count the waiting jobs."""
@@ -63,6 +70,14 @@ class Queues:
             self.fail(work.job, why)
         return None
 
+    def take_alike(self, work: Work) -> Work | None:
+        """Take the next work of the same cell and mode, if there is any that is not hopeless."""
+        queue = self._queues[_queue_name(work.job.mode, cell_name(work.job))]
+        if not queue or self.hopeless(queue[0].job) is not None:
+            return None
+        self._waiting -= 1
+        return queue.popleft()
+
     def _choose(self, loaded: str, kin: Callable[[Job], bool]) -> deque[Work] | None:
         for mode in _MODES:
             if queue := self._queues.get(_queue_name(mode, loaded)):
@@ -90,6 +105,29 @@ class Queues:
                 outputs=job.outputs[index : index + 1],
             )
             self.requeue(Work(part))
+
+    def lost(self, work: Work, how: str) -> None:
+        """Take back work whose worker has ended: try it again, or fail it. how: as from `Child.death`."""
+        if how == _SIGKILL:
+            work.killed += 1
+            why = Failure(FailureKind.KILLED, f"{how} {counted(work.killed, 'time')}, perhaps for lack of memory")
+            self.try_again(work, work.killed <= KILLED_ATTEMPTS, why)
+        else:
+            work.crashed += 1
+            alone = len(work.job.samples) == 1
+            self.try_again(work, alone and work.crashed < CRASH_ATTEMPTS, Failure(FailureKind.CRASH, how))
+
+    def lost_while_loading(self, work: Work, how: str) -> None:
+        """Take back work whose worker has ended while it loaded the cell: try again, or give the cell up."""
+        cell, kind = work.job.cell, FailureKind.KILLED if how == _SIGKILL else FailureKind.CRASH
+        self._lost_loading[plugin_work(cell)] += 1
+        attempts = KILLED_ATTEMPTS + 1 if how == _SIGKILL else CRASH_ATTEMPTS
+        if self._lost_loading[plugin_work(cell)] < attempts:
+            self.requeue(work)
+            return
+        why = Failure(kind, f"{how} while loading")
+        self.give_up(cell, why)
+        self.fail(work.job, why)
 
     def try_again(self, work: Work, as_it_is: bool, why: Failure) -> None:
         """Queue work again: as it is, or else image by image; a single image fails instead."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from restorebench.engine.child import Child
@@ -33,7 +34,7 @@ _ANSWERS: dict[State, tuple[type, ...]] = {
 class Slot:
     """A slot for one worker: its process, the loaded cell and the current work.
 
-    first: its next work is the first one of a loaded cell.
+    ahead: more work that its worker has been sent, in order. first: its next work is the first of a loaded cell.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Slot:
     sources: tuple[str, ...] = ()
     loaded: str = ""
     work: Work | None = None
+    ahead: deque[Work] = field(default_factory=deque)
     deadline: float = 0.0
     began: float = 0.0
     first: bool = False
@@ -56,10 +58,12 @@ class Slot:
             self.work is not None and fits(answer, self.work.job)
         )
 
-    def rest(self) -> None:
-        """Note that the worker is idle: its work is done or has been given back."""
-        self.work, self.state = None, State.IDLE
+    def advance(self) -> None:
+        """Note that the worker is through with its work, and goes on with what it was sent ahead."""
+        self.work = self.ahead.popleft() if self.ahead else None
+        self.state = State.IDLE if self.work is None else State.WORKING
 
     def vacate(self) -> None:
         """Clear the slot after its worker has ended."""
         self.child, self.work, self.state, self.loaded = None, None, State.ABSENT, ""
+        self.ahead.clear()

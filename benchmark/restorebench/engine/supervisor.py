@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,20 +16,21 @@ from pathlib import Path
 from restorebench.contract.errors import DeviceError, RestorebenchError, from_worker
 from restorebench.engine.child import Child, visible_devices
 from restorebench.engine.events import Done, Event, Loaded, Note
-from restorebench.engine.queues import Queues, Work, cell_name, plugin_work
+from restorebench.engine.queues import Queues, cell_name
 from restorebench.engine.slot import Slot, State
 from restorebench.engine.stopping import Stop
 from restorebench.records import Failure, FailureKind
-from restorebench.toolbox.counts import counted
 from restorebench.worker.jobs import Job, Setup
 from restorebench.worker.messages import Detected, Failed, Greeting, Ready, Recorded, Refused
 
-KILLED_ATTEMPTS = 3
-"""How often a group is tried again after a SIGKILL that was not ours, such as the kernel's."""
-CRASH_ATTEMPTS = 2
 START_ATTEMPTS = 3
 START_SECONDS = 600
 """Longest time in s for a worker to start, which is to import torch; plugins play no part, so no suite sets it."""
+AHEAD = {"cpu": 0, "cuda": 2}
+"""How many groups a worker is sent ahead, by the device of its method: it scores one and degrades one meanwhile.
+
+Beside a method that computes on the CPU nothing else runs in its worker, as that would change its time.
+"""
 _LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and a user who stops a run should not have to wait
 _GROWTH_MIB = 512  # a worker that has doubled and grown by this much is replaced
 
@@ -50,9 +50,9 @@ class Supervisor:
         self.slots = [Slot(number) for number in range(max(1, self.workers))]
         self._limits = self.setup.limits
         self.queues = Queues(self._limits.get("plugin_seconds"))
-        self._load_crashes: dict[tuple[str, str], int] = defaultdict(int)
         self._device: str | None = None  # not known until the first worker greets
         self._gpus = 0
+        self._ahead = 0
 
     def __enter__(self) -> Supervisor:
         return self
@@ -78,6 +78,7 @@ class Supervisor:
         while self._busy() if self.stop else self.queues or any(slot.work is not None for slot in self.slots):
             if not self.stop:
                 self._assign()
+                self._send_ahead()
             yield from self.queues.happened()
             self._wait()
             yield from self.queues.happened()
@@ -125,22 +126,37 @@ class Supervisor:
         job = slot.work.job
         if (why := self.queues.hopeless(job)) is not None:  # another worker may have found that out meanwhile
             self.queues.fail(job, why)
-            slot.rest()
+            slot.advance()
             return
         slot.sources = tuple(job.cell.sources)
-        now = slot.began = time.monotonic()
         if slot.loaded != cell_name(job):
-            slot.state = State.LOADING
-            slot.deadline = now + self._limit("load_seconds")
+            slot.state, slot.began = State.LOADING, time.monotonic()
+            slot.deadline = slot.began + self._limit("load_seconds")
             slot.child.send(job.cell)
             return
         slot.state = State.WORKING
+        self._clock(slot)
+        slot.child.send(job)
+
+    def _clock(self, slot: Slot) -> None:
+        """Begin to measure the time of a slot's work."""
+        assert slot.work is not None
+        job, slot.began = slot.work.job, time.monotonic()
         # A method may restore its first batch twice.
-        slot.deadline = now + self._limit("image_seconds") * len(job.samples) * (1 + slot.first)
+        slot.deadline = slot.began + self._limit("image_seconds") * len(job.samples) * (1 + slot.first)
         slot.first = False
         if (left := self.queues.seconds_left(job)) is not None:
-            slot.deadline = min(slot.deadline, now + left)
-        slot.child.send(job)
+            slot.deadline = min(slot.deadline, slot.began + left)
+
+    def _send_ahead(self) -> None:
+        """Send workers the next groups of the cell that they restore, if they have a pipeline."""
+        for slot in self.slots:
+            if slot.state is not State.WORKING or slot.work is None or slot.work.job.mode != "restore":
+                continue
+            while len(slot.ahead) < self._ahead and (work := self.queues.take_alike(slot.work)) is not None:
+                assert slot.child is not None  # as it works
+                slot.ahead.append(work)
+                slot.child.send(work.job)
 
     def _limit(self, name: str) -> float:
         return self._limits.get(name) or float("inf")
@@ -193,13 +209,13 @@ class Supervisor:
         slot.starts_failed = 0
         gpus = [name for name in greeting.devices if name.startswith("cuda")]
         if self._device is None:
-            if self.setup.device.startswith("cuda") and not gpus:
-                raise DeviceError(
-                    f"--device {self.setup.device}: there is no such CUDA device here; use auto or cpu"
-                )
+            if (asked := self.setup.device).startswith("cuda") and not gpus:
+                raise DeviceError(f"--device {asked}: there is no such CUDA device here; use auto or cpu")
             self._device = "cpu" if self.setup.device == "cpu" or not gpus else "cuda:0"
             self._gpus = len(gpus)
-        slot.child.send(replace(self.setup, device=self._device, environment=slot.child.withheld))
+        self._ahead = AHEAD[self._device.partition(":")[0]]
+        known = replace(self.setup, device=self._device, ahead=self._ahead)
+        slot.child.send(replace(known, environment=slot.child.withheld))
         self._dispatch(slot)
 
     def _ready(self, slot: Slot, ready: Ready) -> None:
@@ -213,13 +229,15 @@ class Supervisor:
         assert slot.work is not None and slot.child is not None
         job = slot.work.job
         self.queues.events.append(Done(job, answer.records, time.monotonic() - slot.began, slot.number))
-        slot.rest()
+        self._advance(slot)
         slot.first_mib = slot.first_mib or answer.resident_mib
         if answer.resident_mib > max(2 * slot.first_mib, slot.first_mib + _GROWTH_MIB):
             grown = f"from {slot.first_mib:.0f} to {answer.resident_mib:.0f} MiB"
             self.queues.events.append(Note(f"{job.cell.label}: its worker grew {grown}; replaced"))
             slot.child.finish()
-            slot.vacate()
+            if slot.work is not None:
+                slot.ahead.appendleft(slot.work)
+            self._vacate(slot)
 
     def _failed(self, slot: Slot, why: Failure) -> None:
         """Handle the failure of a whole job, or of a whole cell if it failed while loading."""
@@ -229,7 +247,18 @@ class Supervisor:
             self.queues.give_up(job.cell, why)
             slot.loaded = ""
         self.queues.fail(job, why)
-        slot.rest()
+        self._advance(slot)
+
+    def _advance(self, slot: Slot) -> None:
+        slot.advance()
+        if slot.work is not None:
+            self._clock(slot)
+
+    def _vacate(self, slot: Slot) -> None:
+        """Clear a slot after its worker has ended, and queue again what it was sent ahead."""
+        for work in reversed(slot.ahead):
+            self.queues.requeue(work)
+        slot.vacate()
 
     # ------------------------------------------------------------ when a worker hangs or dies
 
@@ -238,7 +267,7 @@ class Supervisor:
         slot.child.kill()
         self._spend(slot)
         state, job = slot.state, slot.work.job
-        slot.vacate()
+        self._vacate(slot)
         if state is State.STARTING:
             raise RestorebenchError(f"a worker did not start in {START_SECONDS} s; see {self.logs}")
         if state is State.LOADING:
@@ -258,32 +287,13 @@ class Supervisor:
         assert slot.child is not None and slot.work is not None  # idle workers are not listened to
         how, log = slot.child.death(), slot.child.log
         state, work = slot.state, slot.work
-        slot.vacate()
+        self._vacate(slot)
         if state is State.STARTING:
             slot.starts_failed += 1
             if slot.starts_failed >= START_ATTEMPTS:
                 raise RestorebenchError(f"workers end before they start ({how}); see {log}")
             self.queues.requeue(work)
         elif state is State.LOADING:
-            self._died_loading(work, how)
-        elif how == "SIGKILL":
-            work.killed += 1
-            killed = counted(work.killed, "time")
-            why = Failure(FailureKind.KILLED, f"SIGKILL {killed}, perhaps for lack of memory")
-            self.queues.try_again(work, work.killed <= KILLED_ATTEMPTS, why)
+            self.queues.lost_while_loading(work, how)
         else:
-            work.crashed += 1
-            alone = len(work.job.samples) == 1
-            self.queues.try_again(work, alone and work.crashed < CRASH_ATTEMPTS, Failure(FailureKind.CRASH, how))
-
-    def _died_loading(self, work: Work, how: str) -> None:
-        """Try to load again, or give the whole cell up."""
-        cell = work.job.cell
-        self._load_crashes[plugin_work(cell)] += 1
-        attempts = KILLED_ATTEMPTS + 1 if how == "SIGKILL" else CRASH_ATTEMPTS
-        if self._load_crashes[plugin_work(cell)] < attempts:
-            self.queues.requeue(work)
-            return
-        why = Failure(FailureKind.KILLED if how == "SIGKILL" else FailureKind.CRASH, f"{how} while loading")
-        self.queues.give_up(cell, why)
-        self.queues.fail(work.job, why)
+            self.queues.lost(work, how)

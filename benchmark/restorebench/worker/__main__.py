@@ -5,6 +5,8 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from restorebench.guest import channel
 from restorebench.guest.confinement import hide_memory
@@ -18,28 +20,36 @@ def main() -> None:
     _keep_private(reading, writing)
 
     from restorebench.guest import server, serving  # noqa: F401  guests, as copies of this process, need `serving`
+    from restorebench.worker import pipeline
     from restorebench.worker.hosting import GuestEnded
     from restorebench.worker.jobs import Setup
-    from restorebench.worker.messages import Greeting, request_from, written
+    from restorebench.worker.messages import Answer, Greeting, request_from, written
     from restorebench.worker.session import Session, devices  # imports torch
+
+    def requests() -> Iterator[Any]:
+        while (raw := channel.receive(reading)) is not None:
+            yield request_from(raw)
+
+    def send(answer: Answer) -> None:
+        channel.send(writing, written(answer))
 
     guests = server.begin()  # before this process uses a GPU, which its copies could not use then
     hide_memory()
-    channel.send(writing, written(Greeting(tuple(devices()))))
-    session: Session | None = None
-    while (raw := channel.receive(reading)) is not None:
-        request = request_from(raw)
-        if isinstance(request, Setup):
-            os.environ.update(request.environment)
-            session = Session(request, guests)
-        elif session is not None:
-            try:
-                answer = session.handle(request)
-            except GuestEnded as end:  # the supervisor knows what to do when a method's process ends in this way
-                sys.stderr.flush()
-                end_as(end.code)
+    send(Greeting(tuple(devices())))
+    asked = requests()
+    setup = next(asked, None)  # the supervisor sends it first
+    if isinstance(setup, Setup):
+        os.environ.update(setup.environment)
+        session = Session(setup, guests)
+        try:
+            if setup.ahead:
+                pipeline.serve(session, asked, send)
             else:
-                channel.send(writing, written(answer))
+                for request in asked:
+                    send(session.handle(request))
+        except GuestEnded as end:  # the supervisor knows what to do when a method's process ends in this way
+            sys.stderr.flush()
+            end_as(end.code)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # an orderly shutdown of torch may take longer than the last group of a run

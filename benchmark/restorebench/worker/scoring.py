@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,20 +41,28 @@ class ImageScores:
 
 
 _Pair = tuple[Tensor, Tensor]
+Turn = AbstractContextManager[object]
 
 
 def score(
-    restored: Tensor, samples: Sequence[Sample], columns: Mapping[str, LoadedMetric], device: torch.device
+    restored: Tensor,
+    samples: Sequence[Sample],
+    columns: Mapping[str, LoadedMetric],
+    device: torch.device,
+    turn: Turn | None = None,
 ) -> list[ImageScores]:
     """Score (B, 3, H, W) on `device` under each column: networks on `device`, other metrics in float64 on the CPU.
 
+    turn: held while a network computes, so that it does not share the device with a method that is timed.
     A score is None if the sample has no clean image, has no latent map for the metric, or its map marks nothing.
     """
     found = [ImageScores(dict.fromkeys(columns)) for _ in samples]
     batch = _PreparedBatch(restored, samples, device)
+    turn = turn or nullcontext()
     for column, loaded in columns.items():
         rows = tuple(row for row, sample in enumerate(samples) if _applies(loaded, sample))
-        values, failures = _column(column, loaded, batch, rows)
+        with turn if loaded.card.network else nullcontext():
+            values, failures = _column(column, loaded, batch, rows)
         for row in rows:
             if row in failures:
                 del found[row].values[column]

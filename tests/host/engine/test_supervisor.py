@@ -7,6 +7,7 @@ import os
 import struct
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -103,6 +104,21 @@ def test_a_worker_stays_for_every_job_of_its_plugin(pretenders, tmp_path, device
         events = list(running.run([job(0), job(1), job(2)]))
     assert [event.records[0].sample for event in events if isinstance(event, Done)] == ["s0", "s1", "s2"]
     assert len(started) == 1
+
+
+@pytest.mark.parametrize("devices", [(), ("cuda:0",)])
+def test_a_worker_that_has_grown_is_replaced_and_no_job_is_lost_or_done_twice(pretenders, tmp_path, devices):
+    started = pretenders(*devices)
+
+    class Growing(supervisor.Child):
+        def restored(self, job):
+            return replace(super().restored(job), resident_mib=100 * 10 ** job.samples[0])
+
+    with pytest.MonkeyPatch.context() as patch, Supervisor(setup(), 1, tmp_path) as running:
+        patch.setattr(supervisor, "Child", Growing)
+        events = list(running.run([job(number) for number in range(5)]))
+    assert [event.records[0].sample for event in events if isinstance(event, Done)] == [f"s{n}" for n in range(5)]
+    assert len(started) > 1
 
 
 def test_methods_share_a_worker_as_each_has_a_guest_of_its_own(pretenders, tmp_path):
