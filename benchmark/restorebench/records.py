@@ -159,7 +159,7 @@ class Record:
 
 @dataclass(frozen=True)
 class DetectionRecord:
-    """The verdict of one detector on one image."""
+    """The verdict of one detector on one image. unconfined: as in `Execution`."""
 
     digest: str
     sample: str
@@ -167,6 +167,7 @@ class DetectionRecord:
     failure: Failure | None = None
     labels: tuple[str, ...] = ()
     probabilities: Mapping[str, float] = field(default_factory=dict)
+    unconfined: str | None = None
 
     @property
     def reason(self) -> str:

@@ -120,8 +120,11 @@ def finish(result: Result, every_column: bool = False, quiet: bool = False, page
 def carry_out(plan: Plan, settings: Settings, quiet: bool = False) -> Result:
     """Execute a plan and show its progress."""
     from restorebench import runner
+    from restorebench.engine.events import Note
 
     with _shown(plan, quiet) as (watch, stop):
+        if settings.workers == 0:
+            watch(Note("--workers 0: methods run in this process, and could read clean images and change scores"))
         return runner.execute(plan, settings, watch, stop)
 
 

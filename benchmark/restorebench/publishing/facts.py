@@ -195,13 +195,14 @@ def detection_lines(board: Board, detections: Iterable[DetectionRecord]) -> list
     lines = [
         [
             *(cell.task, cell.dataset, cell.detector, sample.id, record.status, record.reason),
-            *("+".join(record.labels), *(record.probabilities.get(label) for label in labels)),
+            *("+".join(record.labels), record.unconfined),
+            *(record.probabilities.get(label) for label in labels),
         ]
         for cell in board.detector_cells
         for sample in cell.samples
         if (record := held.get((cell.digest, sample.id))) is not None
     ]
-    return [[*DETECTION_COLUMNS, *(_PROBABILITY + label for label in labels)], *_cells(lines)]
+    return [[*DETECTION_COLUMNS, "unconfined", *(_PROBABILITY + label for label in labels)], *_cells(lines)]
 
 
 def detections_from(lines: Iterable[Line], board: Board) -> Iterator[DetectionRecord]:
@@ -223,6 +224,7 @@ def detections_from(lines: Iterable[Line], board: Board) -> Iterator[DetectionRe
                 for name, text in line.items()
                 if name.startswith(_PROBABILITY) and text
             },
+            unconfined=line.get("unconfined") or None,
         )
 
 

@@ -14,7 +14,7 @@ from restorebench.tables import detector_scores, intervals
 from restorebench.tables.averages import spread
 from restorebench.tables.board import Board, DetectorCellFacts
 from restorebench.tables.leaderboard import AVERAGE, EVERY_DATASET, Row
-from restorebench.tables.status import Flag, Status, status, together
+from restorebench.tables.status import Flag, Status, status, together, unconfined
 from restorebench.toolbox.digests import digest
 
 _ACCURACY = ("n_scenes", "accuracy_low", "accuracy_high")
@@ -40,7 +40,7 @@ def detection_tables(
         records = [detected[cell.digest][s.id] for s in cell.samples if s.id in detected.get(cell.digest, {})]
         base = {"task": cell.task, "dataset": cell.dataset, "detector": cell.detector}
         scores = asdict(detector_scores.score(cell.task, records))
-        told = _status_of(cell, len(records))
+        told = _status_of(cell, len(records)) + unconfined(record.unconfined for record in records)
         scenes = {sample.id: sample.scene for sample in cell.samples}
         flags = [detector_scores.is_right(cell.task, r) for r in records], [scenes[r.sample] for r in records]
         row = base | scores | _accuracy([flags] if records else []) | {"status": str(told), "digest": cell.digest}

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from restorebench.records import IN_PROCESS
 from restorebench.tables import intervals, value_range
 from restorebench.tables.board import Board, CellFacts, Column, Family
 from restorebench.tables.scored import Flags, Outcomes, ScoredCell
-from restorebench.tables.status import Flag, Status, rendered, status, together
+from restorebench.tables.status import Flag, Status, rendered, status, together, unconfined
 
 AVERAGE = "average"
 EVERY_DATASET = "*"
@@ -88,9 +87,6 @@ def status_of(board: Board, cell: ScoredCell) -> Status:
     executions = {execution for execution in set(cell.outcomes.executions) if execution}
     fallbacks = sorted({execution.fallback for execution in executions if execution.fallback})
     kinds = sorted({execution.kind for execution in executions})
-    unconfined = sorted(
-        {execution.unconfined for execution in executions if execution.unconfined not in (None, "", IN_PROCESS)}
-    )
     failed = f"incomplete: {cell.failed} of {total} failed" if cell.failed else ""
     not_run = f"incomplete: {cell.missing} of {total * facts.repetitions} not run" if cell.missing else ""
     return together(
@@ -100,7 +96,7 @@ def status_of(board: Board, cell: ScoredCell) -> Status:
             status(Flag.CAPPED, "capped" if cell.capped else ""),
             status(Flag.FALLBACK, f"fallback: {', '.join(fallbacks)}" if fallbacks else ""),
             status(Flag.MIXED_EXECUTION, f"mixed execution: {', '.join(kinds)}" if len(kinds) > 1 else ""),
-            status(Flag.UNCONFINED, f"not confined ({', '.join(unconfined)})" if unconfined else ""),
+            unconfined(execution.unconfined for execution in executions),
             status(Flag.NOTE, *_remarks(cell.outcomes)),
             status(Flag.YARDSTICK, "yardstick" if facts.family is Family.YARDSTICK else ""),
             status(Flag.NOTE, *facts.notes),

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from restorebench.records import IN_PROCESS
+
 
 class Flag(Enum):
     """The kinds of remarks in a status."""
@@ -49,6 +51,12 @@ class Status:
 def status(flag: Flag, *texts: str) -> Status:
     """Raise a flag once for each text that is not empty."""
     return Status(tuple((flag, text) for text in texts if text))
+
+
+def unconfined(reasons: Iterable[str | None]) -> Status:
+    """Say why a method was not confined. reasons: as in `Execution`; a run in one process says so itself."""
+    known = sorted({each for each in reasons if each and each != IN_PROCESS})
+    return status(Flag.UNCONFINED, f"not confined ({', '.join(known)})" if known else "")
 
 
 def together(statuses: Iterable[Status]) -> Status:

@@ -66,10 +66,12 @@ class Shelf:
         method: Method = self._loaded["method"][1][0]
         return method
 
-    @property
-    def unconfined(self) -> str:
-        """Why the files of the method are not confined; "" if they are."""
-        return IN_PROCESS if self._host is None else self._host.unconfined
+    def unconfined(self, cell: CellSpec) -> str:
+        """Return why the method could see what it should not; "" if it is confined."""
+        if self._host is None:
+            return IN_PROCESS
+        shared = cell.method.code and cell.method.source in cell.sources  # code without a name is our own
+        return self._host.unconfined or ("its plugin also gives the data or metrics" if shared else "")
 
     def resident_mib(self) -> float:
         """Return the memory that this process and its guest hold now, in MiB."""

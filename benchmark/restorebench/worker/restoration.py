@@ -20,7 +20,7 @@ from restorebench.records import OK, Execution, Failure, Record, Values
 from restorebench.toolbox import images
 from restorebench.worker import checking, restoring
 from restorebench.worker.batches import batch_of, labels
-from restorebench.worker.jobs import CellSpec, Job
+from restorebench.worker.jobs import Job
 from restorebench.worker.messages import Recorded
 from restorebench.worker.saving import save_output, save_triple
 from restorebench.worker.scoring import ImageScores, score
@@ -100,7 +100,7 @@ class Restoration:
             batch_size=len(part.samples),
             fallback=part.result.fallback,
             batch_limit=cell.batch_size,
-            unconfined=place.shelf.unconfined or _shared(cell),
+            unconfined=place.shelf.unconfined(cell),
             instructions=torch.backends.cpu.get_cpu_capability() if place.device.type == "cpu" else "",
         )
         scored = score(restored, list(part.samples.values()), place.shelf.metrics, place.device, place.turn)
@@ -161,9 +161,3 @@ class Restoration:
         path = folder / cell.save / output_name(name, job.repetition)
         save_output(path, restored, cell.save_float)
         return str(path.relative_to(folder))
-
-
-def _shared(cell: CellSpec) -> str:
-    """Return why a guest cannot keep a cell's method apart; "" if it can. Code without a name is our own."""
-    shared = cell.method.code and cell.method.source in cell.sources
-    return "its plugin also gives the data or metrics" if shared else ""

@@ -96,6 +96,7 @@ class Session:
                     status=OK,
                     labels=tuple(sorted(detection.labels)),
                     probabilities=detection.probabilities,
+                    unconfined=shelf.unconfined(cell),
                 )
                 for index, detection in zip(samples, given, strict=True)
             }
