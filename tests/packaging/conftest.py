@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,13 +42,20 @@ def python(tmp_path):
 def build_wheel():
     """Build the wheel of a source folder into another folder, by hatchling itself, and return its path."""
 
-    def build(source, target):
-        code = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
-        subprocess.run([sys.executable, "-c", code, str(target)], cwd=source, check=True, timeout=120)
-        (wheel,) = Path(target).glob("*.whl")
-        return wheel
+    return partial(_built, "wheel", "*.whl")
 
-    return build
+
+@pytest.fixture(scope="session")
+def build_sdist():
+    """Build the source archive of a source folder into another folder, and return its path."""
+    return partial(_built, "sdist", "*.tar.gz")
+
+
+def _built(kind, pattern, source, target):
+    code = f"import sys; from hatchling.build import build_{kind}; build_{kind}(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(target)], cwd=source, check=True, timeout=120)
+    (built,) = Path(target).glob(pattern)
+    return built
 
 
 @pytest.fixture(scope="session")
