@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from restorebench import TEN_NAMES, RestorebenchError, components, composite
+from restorebench.toolbox.counts import counted
 from restorebench.toolbox.images import SUFFIXES
 from restorebench_datasets.samples import few
 
@@ -57,11 +58,13 @@ def read_manifest(root: Path, task: str, ids: Collection[str]) -> dict[str, Fact
             repeated.append(row["name"])
         found[name] = Facts(row.get("scene") or row.get("scene_group") or None, _kind(row.get("kind")))
     complaints = {
-        "rows whose task is neither known nor a folder": list(dict.fromkeys(unknown_tasks)),
-        f"rows of {task} without a sample": unmatched,
-        f"rows of {task} for a sample that already has a row": repeated,
+        "whose task is neither known nor a folder": list(dict.fromkeys(unknown_tasks)),
+        f"of {task} without a sample": unmatched,
+        f"of {task} for a sample that already has a row": repeated,
     }
-    problems = [f"{len(names)} {what}: {few(names)}" for what, names in complaints.items() if names]
+    problems = [
+        f"{counted(len(names), 'row')} {what}: {few(names)}" for what, names in complaints.items() if names
+    ]
     if problems:
         raise RestorebenchError(f"{path}: {'; '.join(problems)}; correct or remove these rows")
     return found

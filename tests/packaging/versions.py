@@ -1,4 +1,4 @@
-"""Try the package with the lowest or the newest versions that it allows: `python -m tests.packaging.versions lowest`.
+"""Try the package with its lowest or newest allowed versions: `python -m tests.packaging.versions lowest`.
 
 Makes a virtual environment, installs this checkout into it with every dependency at that version, runs a part of
 `quickstart` and the tests of the metrics, and prints the versions that were tried. It downloads several GB.

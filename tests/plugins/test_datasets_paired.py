@@ -370,9 +370,9 @@ def test_manifest_names_samples_with_or_without_their_extension(tmp_path: Path) 
     ("rows", "complaint"),
     [
         ("noisy,b\nnoisy,c.png\n", "2 rows of noisy without a sample: b, c.png"),
-        ("noisy,a\nnoisy,a.png\n", "1 rows of noisy for a sample that already has a row: a.png"),
-        ("nosiy,a\nnosiy,b\n", "1 rows whose task is neither known nor a folder: nosiy"),
-        ("noisy,a,x,y,z\n,a\n", "1 rows whose task is neither known nor a folder: (empty)"),
+        ("noisy,a\nnoisy,a.png\n", "1 row of noisy for a sample that already has a row: a.png"),
+        ("nosiy,a\nnosiy,b\n", "1 row whose task is neither known nor a folder: nosiy"),
+        ("noisy,a,x,y,z\n,a\n", "1 row whose task is neither known nor a folder: (empty)"),
     ],
 )
 def test_manifest_rows_that_fit_nothing_are_named(tmp_path: Path, rows: str, complaint: str) -> None:

@@ -33,13 +33,6 @@ NO_FIGURES = "no figures: they need the extra report: pip install 'restorebench[
 
 
 @dataclass(frozen=True)
-class Unpublished:
-    """A run that is not published. lacking: in what way it is not the whole of its suite."""
-
-    lacking: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Site:
     """A site that was made. notes: what it lacks, such as figures without the extra that draws them."""
 
@@ -97,20 +90,22 @@ def build_of_run(run: str | Path, plan: Plan, out: str | Path) -> Site:
     with target.replaced(Path(out), (), target.RUN_PAGE) as folder, TemporaryDirectory() as drafted:
         lacking = draft(Path(run), plan, Path(drafted))
         board = read_board(Path(drafted), alone=True)
-        pages = _pages(folder, TITLE, Unpublished(lacking))
+        pages = _pages(folder, TITLE, published=False, lacking=lacking)
         _write(pages, folder, [(board, table_of(board))], plan.catalog, notes)
         count = sum(1 for _ in folder.rglob("*.html"))
     return Site(Path(out), 1, count, tuple(notes))
 
 
-def _pages(folder: Path, title: str, unpublished: Unpublished | None = None) -> Pages:
+def _pages(folder: Path, title: str, *, published: bool = True, lacking: Sequence[str] = ()) -> Pages:
+    """Return the pages of a site. lacking: how a run that is not published is not the whole of its suite."""
     shown = {
         "site_title": title,
         "version": version("restorebench"),
         "method_link": method_link,
         "detector_link": detector_link,
         "shades": SHADES,
-        "unpublished": unpublished,
+        "unpublished": not published,
+        "lacking": lacking,
     }
     return Pages(folder, shown)
 
