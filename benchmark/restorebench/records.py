@@ -5,6 +5,7 @@ Workers make records, the journal stores them, and tables are built from them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -206,8 +207,14 @@ class Kept(Protocol):
         """Return the number of parameters of each cell's restorer, by the digest of the cell."""
 
 
+def text_of(record: Record | DetectionRecord) -> str:
+    """Return a record as JSON, which `record_from` or `detection_from` reads."""
+    kind: type = type(record)
+    return json.dumps(_adapter(kind).dump_python(record, mode="json"))
+
+
 def record_from(text: str) -> Record:
-    """Build a Record from the JSON of its `dataclasses.asdict`.
+    """Build a Record from the text that `text_of` returned.
 
     Raises:
         ValueError: the text is not a record; pydantic checks the type of every field.

@@ -21,6 +21,7 @@ from scipy.ndimage import convolve
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from restorebench import Space
 from restorebench.contract.cards import resolve
 
 CARDS = {card.name: card for card in restorebench_metrics()}
@@ -289,3 +290,16 @@ def test_effects_of_protocols_have_the_constant_that_luma_ranges_imply(capsys):
     rows = dict(re.findall(r"\| (.+?) \| (\S+ \| \S+) \|", capsys.readouterr().out))
     assert rows["psnr@y-full to psnr@y"] == "+1.3219 | +1.3219"
     assert len(rows) == 1 + len(effects.changes())  # the header too
+
+
+@pytest.mark.parametrize("card", PIXEL_CARDS, ids=lambda card: card.name)
+def test_a_metric_leaves_its_images_as_they_are(card):
+    """The host gives all of our metrics the same tensors."""
+    pair = [tensor(image) for image in noisy_pair(180, 190)]
+    for protocol in card.protocols:
+        given = [each[:, :1] if protocol.space is not Space.RGB else each for each in pair]
+        marked = torch.zeros(1, 1, 180, 190, dtype=torch.float64)
+        marked[..., 40:90, 50:120] = 1
+        before = [each.clone() for each in given]
+        resolve(card.load)(None, None, protocol)(*given, *([marked] if card.needs_map else []))
+        assert all(map(torch.equal, before, given)), protocol.name

@@ -33,7 +33,9 @@ def backbone_folder(tmp_path, monkeypatch):
 def test_distance_is_the_packages_on_its_own_scale(net):
     model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     restored, clean = torch.rand(2, 2, 3, 64, 48)
+    before = restored.clone(), clean.clone()
     ours = distance(model, restored, clean)
+    assert torch.equal(before[0], restored) and torch.equal(before[1], clean)
     assert ours.dtype == torch.float64
     assert ours.shape == (2,)
     packaged = model(restored, clean, normalize=True).flatten()  # its own scaling of [0, 1]

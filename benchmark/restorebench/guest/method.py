@@ -59,8 +59,8 @@ class Here:
             images, seconds = calling.restored(self.loaded, moved(batch, self.device))
         calling.require_finite(images)
         peak = memory.peak_mib(self.device) if measured else None
-        there = batch.degraded.device
-        return Call(images.to(there), seconds, seconds, peak, tuple(dict.fromkeys(reported)))
+        ours = images.to(batch.degraded.device, copy=True)  # the method may use its own again
+        return Call(ours, seconds, seconds, peak, tuple(dict.fromkeys(reported)))
 
     def detect(self, images: Tensor) -> list[Detection]:
         """Detect, as `Method.detect` says."""

@@ -141,11 +141,11 @@ class _Guest:
             whole=self._same(more.pop(0)) if request.whole else None,
             samples=request.samples,
         )
-        memory.reset_peak(self._device)
+        measured = self._device.type == "cuda" and memory.reset_peak(self._device)  # the worker measures the rest
         with calling.fallbacks() as reported:
             images, seconds = calling.restored(self.loaded, moved(batch, self._device))
         output.copy_(images)
-        peak = memory.peak_mib(self._device)
+        peak = memory.peak_mib(self._device) if measured else None
         texts = tuple(text[:LONGEST_TEXT] for text in dict.fromkeys(reported))
         return Restored(request.number, seconds, peak, texts)
 

@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -31,6 +31,7 @@ from restorebench.records import (
     detection_from,
     failure_from,
     record_from,
+    text_of,
 )
 
 FILE = "run.sqlite"
@@ -106,7 +107,7 @@ class Journal:
         """
         with self._connection:
             for record in records:
-                bare = json.dumps(asdict(replace(record, scores={}, unscored={})))
+                bare = text_of(replace(record, scores={}, unscored={}))
                 self._connection.execute(
                     f"INSERT INTO outcomes VALUES (?, ?, ?, ?, ?) {_UNLESS_WORSE}",
                     (record.digest, record.sample, record.repetition, record.status, bare),
@@ -148,7 +149,7 @@ class Journal:
         with self._connection:
             self._connection.executemany(
                 f"INSERT INTO detections VALUES (?, ?, ?, ?) {_UNLESS_WORSE}",
-                [(r.digest, r.sample, r.status, json.dumps(asdict(r))) for r in records],
+                [(r.digest, r.sample, r.status, text_of(r)) for r in records],
             )
 
     def remember(self, key: str, value: Any) -> None:

@@ -18,6 +18,10 @@ _LUMA: dict[Space, tuple[float, tuple[float, float, float]]] = {
 }
 
 
+PREPARING = ("space", "crop_border", "crop_multiple", "quantised", "clipped")
+"""The fields of a protocol by which it prepares images."""
+
+
 def prepare(images: Tensor, protocol: ScoringProtocol, *, network: bool = False) -> Tensor:
     """Prepare images for a metric as a protocol says.
 

@@ -20,6 +20,7 @@ def main() -> None:
     _keep_private(reading, writing)
 
     from restorebench.guest import server, serving  # noqa: F401  guests, as copies of this process, need `serving`
+    from restorebench.guest.memory import keep_freed
     from restorebench.worker import pipeline
     from restorebench.worker.hosting import GuestEnded
     from restorebench.worker.jobs import Setup
@@ -33,6 +34,7 @@ def main() -> None:
     def send(answer: Answer) -> None:
         channel.send(writing, written(answer))
 
+    keep_freed()
     guests = server.begin()  # before this process uses a GPU, which its copies could not use then
     hide_memory()
     send(Greeting(tuple(devices())))

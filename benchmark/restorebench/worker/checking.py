@@ -16,10 +16,9 @@ def values(restored: Tensor, degraded: Tensor) -> list[Values]:
     found = []
     for image, given in zip(restored, degraded, strict=True):
         least, greatest = (float(each) for each in torch.aminmax(image))
-        low, high = (float(each) for each in torch.aminmax(given))
-        low, high = min(low, 0.0), max(high, 1.0)
         outside = 0.0
-        if least < low or greatest > high:
-            outside = float(((image < low) | (image > high)).double().mean())
-        found.append(Values(least, greatest, float(image.mean(dtype=torch.float64)), outside))
+        if least < 0 or greatest > 1:
+            low, high = (float(each) for each in torch.aminmax(given))
+            outside = float(((image < min(low, 0.0)) | (image > max(high, 1.0))).double().mean())
+        found.append(Values(least, greatest, float(image.mean()), outside))
     return found

@@ -176,7 +176,8 @@ class Shelf:
                 raise ContractViolation(f"metric {spec.metric!r} has no protocol {spec.protocol!r}")
             try:
                 metric = resolve(card.load)(validated_options(card, {}), self._runtime, protocol)
-                loaded[column] = LoadedMetric(card, protocol, metric)
+                ours = self.catalog.entry("metric", spec.metric).code == ""
+                loaded[column] = LoadedMetric(card, protocol, metric, ours=ours)
             except Exception as error:
                 if isinstance(error, MissingResource) and card.unavailable is not None:
                     # The plan found it: it is missing on this machine, or has been removed since.

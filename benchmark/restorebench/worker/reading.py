@@ -27,10 +27,14 @@ class RecentSamples:
         self._most_bytes = most_bytes
         self._held: dict[tuple[str, int], Sample] = {}
         self._bytes = 0
+        self._dataset: DatasetSpec | None = None
+        self._name = ""
 
     def read(self, dataset: DatasetSpec, data: Dataset, number: int) -> Sample:
         """Return a sample of a dataset, as `read` does. data: the dataset, loaded as its spec says."""
-        key = json.dumps(asdict(dataset), sort_keys=True), number
+        if dataset != self._dataset:
+            self._dataset, self._name = dataset, json.dumps(asdict(dataset), sort_keys=True)
+        key = self._name, number
         sample = self._held.pop(key, None)
         if sample is None:
             sample = read(data, number)

@@ -69,7 +69,7 @@ def restore_by(method: Method, card: Sizes, batch: Batch, tile: int | None = Non
     height, width = batch.degraded.shape[-2:]
     done, fallback = _ladder(method, card, _padded(batch, card.multiple_of), tile, overlap)
     fallbacks = ", ".join(filter(None, [fallback, *done.fallbacks]))
-    images = done.images[..., :height, :width].clone()
+    images = done.images[..., :height, :width].contiguous()
     return Restored(images, done.seconds, done.inside, done.peak_mib, fallbacks)
 
 

@@ -19,17 +19,21 @@ from restorebench.contract.values import Metric, Sample
 from restorebench.guest.reasons import failure_of
 from restorebench.records import Failure
 from restorebench.toolbox import images
-from restorebench.toolbox.scoring import crop_map, prepare
+from restorebench.toolbox.scoring import PREPARING, crop_map, prepare
 
 
 @dataclass(frozen=True)
 class LoadedMetric:
-    """A metric that is ready for one protocol. failure: why it could not be loaded; then metric is None."""
+    """A metric that is ready for one protocol. failure: why it could not be loaded; then metric is None.
+
+    ours: it comes with this package.
+    """
 
     card: MetricInfo
     protocol: ScoringProtocol
     metric: Metric | None
     failure: Failure | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,12 @@ class _PreparedBatch:
         self.samples = samples
         self._restored = restored
         self._device = device
-        self._prepared: dict[str, _Pair] = {}
+        self._prepared: dict[tuple[object, ...], _Pair] = {}
 
     def under(self, loaded: LoadedMetric, rows: tuple[int, ...]) -> _Pair:
         """Return some rows of the batch and their clean images for one metric."""
         network, protocol = loaded.card.network, loaded.protocol
-        key = f"{network} {protocol} {rows}"  # a protocol holds a mapping and cannot be hashed
+        key = (network, rows, *(getattr(protocol, name) for name in PREPARING))
         if key not in self._prepared:
             clean = images.to_tensor([image for row in rows if (image := self.samples[row].clean) is not None])
             chosen = self._restored if len(rows) == len(self.samples) else self._restored[list(rows)]
@@ -93,7 +97,8 @@ class _PreparedBatch:
                 prepare(clean.to(self._device) if network else clean, protocol, network=network),
             )
         restored, clean = self._prepared[key]
-        return restored.clone(), clean.clone()  # copies, as a metric may write into its images
+        # The metric of another package may write into its images; ours are tested not to.
+        return (restored, clean) if loaded.ours else (restored.clone(), clean.clone())
 
 
 def _column(
