@@ -48,9 +48,9 @@ restorers: [identity, airnet-compact, sleeping]
 """
 
 
-def rates(folder: Path, ahead: int, out: str) -> dict[str, float]:
-    """Run the suite, and return images/s by restorer. ahead: how many groups the worker is sent ahead."""
-    supervisor.AHEAD["cpu"] = ahead
+def rates(folder: Path, pipelined: bool, out: str) -> dict[str, float]:
+    """Run the suite, and return images/s by restorer."""
+    supervisor.PIPELINED["cpu"] = pipelined
     settings = Settings(out=folder / out, plugins=(folder / "sleeping.py",), device="cpu")
     times: dict[str, list[float]] = {}
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    found: dict[int, list[dict[str, float]]] = {0: [], 2: []}
+    found: dict[bool, list[dict[str, float]]] = {False: [], True: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "clean").mkdir()
@@ -76,12 +76,12 @@ def main() -> None:
         (folder / "sleeping.py").write_text(SLEEPING)
         (folder / "suite.yaml").write_text(SUITE)
         for number in range(arguments.runs):
-            for ahead in found:
-                found[ahead].append(rates(folder, ahead, f"run-{number}-{ahead}"))
+            for pipelined in found:
+                found[pipelined].append(rates(folder, pipelined, f"run-{number}-{pipelined}"))
     print(f"| restorer | one after the other | pipeline | ratio |  (images/s, medians of {arguments.runs})")
     print("|---|---|---|---|")
-    for restorer in found[0][0]:
-        before, after = (statistics.median(each[restorer] for each in found[ahead]) for ahead in found)
+    for restorer in found[False][0]:
+        before, after = (statistics.median(each[restorer] for each in runs) for runs in found.values())
         print(f"| {restorer} | {before:.1f} | {after:.1f} | {after / before:.2f} |")
 
 

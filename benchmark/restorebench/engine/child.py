@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from restorebench.worker.messages import Answer, Request, answer_from, written
 _PATIENCE_SECONDS = 10
 """Longest pause within a message: a worker that hangs while it sends one must not stop the driver."""
 _GUARD_SECONDS = 2
+_LONGEST_AHEAD = 1 << 14  # bytes; a pipe holds four times as many
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -54,6 +56,18 @@ class Child:
         """Send a request; if the worker has just died, the next `receive` notices it."""
         with contextlib.suppress(BrokenPipeError):
             channel.send(self._to_write, written(request))
+
+    def send_ahead(self, request: Request) -> bool:
+        """Send a request before the last one is answered; return False if it is too long for that.
+
+        A worker that sends an answer does not read. Longer requests than the pipe holds would wait for each other.
+        """
+        body = json.dumps(written(request)).encode()
+        if len(body) > _LONGEST_AHEAD:
+            return False
+        with contextlib.suppress(BrokenPipeError):
+            channel.send_bytes(self._to_write, body)
+        return True
 
     def receive(self) -> Answer | None:
         """Read one answer; return None if the worker has died, stops within it, or sends something invalid."""
@@ -109,6 +123,11 @@ class Child:
             if descriptor >= 0:
                 os.close(descriptor)
         self._to_write = self.reading = -1
+
+
+def may_have_gpus(device: str) -> bool:
+    """Tell whether a worker for a device, such as `auto`, may find GPUs here."""
+    return device != "cpu" and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def visible_devices(device: str, worker: int, gpus: int) -> str | None:

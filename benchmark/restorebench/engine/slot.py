@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -34,7 +35,8 @@ _ANSWERS: dict[State, tuple[type, ...]] = {
 class Slot:
     """A slot for one worker: its process, the loaded cell and the current work.
 
-    ahead: more work that its worker has been sent, in order. first: its next work is the first of a loaded cell.
+    ahead: more work that its worker has been sent, in order. took: seconds of its last work. first: its next work
+    is the first of a loaded cell.
     """
 
     number: int
@@ -46,6 +48,7 @@ class Slot:
     ahead: deque[Work] = field(default_factory=deque)
     deadline: float = 0.0
     began: float = 0.0
+    took: float = math.inf
     first: bool = False
     first_mib: float = 0.0
     starts_failed: int = 0
@@ -58,12 +61,13 @@ class Slot:
             self.work is not None and fits(answer, self.work.job)
         )
 
-    def advance(self) -> None:
-        """Note that the worker is through with its work, and goes on with what it was sent ahead."""
+    def advance(self) -> Work | None:
+        """Note that the worker is through with its work; return what it was sent ahead and goes on with."""
         self.work = self.ahead.popleft() if self.ahead else None
         self.state = State.IDLE if self.work is None else State.WORKING
+        return self.work
 
     def vacate(self) -> None:
         """Clear the slot after its worker has ended."""
-        self.child, self.work, self.state, self.loaded = None, None, State.ABSENT, ""
+        self.child, self.work, self.state, self.loaded, self.took = None, None, State.ABSENT, "", math.inf
         self.ahead.clear()

@@ -6,6 +6,7 @@ decides what is next. This module imports no torch: workers are started by name.
 
 from __future__ import annotations
 
+import math
 import selectors
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from restorebench.contract.errors import DeviceError, RestorebenchError, from_worker
-from restorebench.engine.child import Child, visible_devices
+from restorebench.engine.child import Child, may_have_gpus, visible_devices
 from restorebench.engine.events import Done, Event, Loaded, Note
 from restorebench.engine.queues import Queues, cell_name
 from restorebench.engine.slot import Slot, State
@@ -26,11 +27,10 @@ from restorebench.worker.messages import Detected, Failed, Greeting, Ready, Reco
 START_ATTEMPTS = 3
 START_SECONDS = 600
 """Longest time in s for a worker to start, which is to import torch; plugins play no part, so no suite sets it."""
-AHEAD = {"cpu": 0, "cuda": 2}
-"""How many groups a worker is sent ahead, by the device of its method: it scores one and degrades one meanwhile.
-
-Beside a method that computes on the CPU nothing else runs in its worker, as that would change its time.
-"""
+PIPELINED = {"cpu": False, "cuda": True}
+"""By the device of the method. Nothing else runs in a worker whose method computes on the CPU and is timed."""
+_AHEAD = 2  # groups that a pipeline is sent ahead: it scores one and degrades one while it restores another
+_QUICK_SECONDS = 0.25  # after so quick a group, a worker without a pipeline is sent the next one early too
 _LONGEST_WAIT = 0.5  # s; a signal does not end a wait, and a user who stops a run should not have to wait
 _GROWTH_MIB = 512  # a worker that has doubled and grown by this much is replaced
 
@@ -52,7 +52,7 @@ class Supervisor:
         self.queues = Queues(self._limits.get("plugin_seconds"))
         self._device: str | None = None  # not known until the first worker greets
         self._gpus = 0
-        self._ahead = 0
+        self._pipelined = False
 
     def __enter__(self) -> Supervisor:
         return self
@@ -93,7 +93,7 @@ class Supervisor:
         for slot in self.slots:
             if slot.state not in {State.ABSENT, State.IDLE}:
                 continue
-            if slot.number > 0 and self._device is None and self._may_have_gpus():
+            if slot.number > 0 and self._device is None and may_have_gpus(self.setup.device):
                 continue  # wait until the first worker reports how many GPUs there are
             work = self.queues.take(slot.loaded, partial(self._fits, slot))
             if work is None:
@@ -116,9 +116,6 @@ class Supervisor:
         slot.child = Child(log, self.setup.threads, visible_devices(self.setup.device, slot.number, self._gpus))
         slot.state, slot.loaded, slot.first_mib = State.STARTING, "", 0.0
         slot.deadline = time.monotonic() + START_SECONDS
-
-    def _may_have_gpus(self) -> bool:
-        return self.setup.device != "cpu" and any(Path("/dev").glob("nvidia[0-9]*"))
 
     def _dispatch(self, slot: Slot) -> None:
         """Send the slot's work, loading its cell first if something else is loaded."""
@@ -149,14 +146,17 @@ class Supervisor:
             slot.deadline = min(slot.deadline, slot.began + left)
 
     def _send_ahead(self) -> None:
-        """Send workers the next groups of the cell that they restore, if they have a pipeline."""
+        """Send workers the next groups of the cell that they restore, so that they need not wait for them."""
         for slot in self.slots:
             if slot.state is not State.WORKING or slot.work is None or slot.work.job.mode != "restore":
                 continue
-            while len(slot.ahead) < self._ahead and (work := self.queues.take_alike(slot.work)) is not None:
+            wanted = _AHEAD if self._pipelined else int(slot.took < _QUICK_SECONDS)
+            while len(slot.ahead) < wanted and (work := self.queues.take_alike(slot.work)) is not None:
                 assert slot.child is not None  # as it works
                 slot.ahead.append(work)
-                slot.child.send(work.job)
+                if not slot.child.send_ahead(work.job):
+                    self.queues.requeue(slot.ahead.pop())
+                    break
 
     def _limit(self, name: str) -> float:
         return self._limits.get(name) or float("inf")
@@ -213,14 +213,14 @@ class Supervisor:
                 raise DeviceError(f"--device {asked}: there is no such CUDA device here; use auto or cpu")
             self._device = "cpu" if self.setup.device == "cpu" or not gpus else "cuda:0"
             self._gpus = len(gpus)
-        self._ahead = AHEAD[self._device.partition(":")[0]]
-        known = replace(self.setup, device=self._device, ahead=self._ahead)
+        self._pipelined = PIPELINED[self._device.partition(":")[0]]
+        known = replace(self.setup, device=self._device, pipelined=self._pipelined)
         slot.child.send(replace(known, environment=slot.child.withheld))
         self._dispatch(slot)
 
     def _ready(self, slot: Slot, ready: Ready) -> None:
         assert slot.work is not None
-        slot.loaded, slot.first_mib, slot.first = cell_name(slot.work.job), 0.0, True
+        slot.loaded, slot.first_mib, slot.first, slot.took = cell_name(slot.work.job), 0.0, True, math.inf
         seconds = time.monotonic() - slot.began
         self.queues.events.append(Loaded(slot.work.job.cell, ready.parameters, seconds))
         self._dispatch(slot)
@@ -228,7 +228,8 @@ class Supervisor:
     def _done(self, slot: Slot, answer: Recorded | Detected) -> None:
         assert slot.work is not None and slot.child is not None
         job = slot.work.job
-        self.queues.events.append(Done(job, answer.records, time.monotonic() - slot.began, slot.number))
+        slot.took = time.monotonic() - slot.began
+        self.queues.events.append(Done(job, answer.records, slot.took, slot.number))
         self._advance(slot)
         slot.first_mib = slot.first_mib or answer.resident_mib
         if answer.resident_mib > max(2 * slot.first_mib, slot.first_mib + _GROWTH_MIB):
@@ -250,8 +251,7 @@ class Supervisor:
         self._advance(slot)
 
     def _advance(self, slot: Slot) -> None:
-        slot.advance()
-        if slot.work is not None:
+        if slot.advance() is not None:
             self._clock(slot)
 
     def _vacate(self, slot: Slot) -> None:

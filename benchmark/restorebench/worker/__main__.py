@@ -44,7 +44,7 @@ def main() -> None:
         os.environ.update(setup.environment)
         session = Session(setup, guests)
         try:
-            if setup.ahead:
+            if setup.pipelined:
                 pipeline.serve(session, asked, send)
             else:
                 for request in asked:

@@ -115,8 +115,8 @@ class Setup:
     inputs and peak_mib are for engines that choose a machine for it: the files and folders that it may read, and
     the largest amount of memory that a group has taken before, None if unknown. tasks: all that plugins declare.
     environment: variables of the driver that a worker gets only after it has forked the server of its guests.
-    repeat: whether a method restores its first batch twice, to see whether it gives the same. ahead: how many more
-    groups the supervisor sends before it has the answer to the first one, for a pipeline.
+    repeat: whether a method restores its first batch twice, to see whether it gives the same. pipelined: whether a
+    worker works on several groups at once.
     """
 
     run_folder: str
@@ -131,4 +131,4 @@ class Setup:
     tasks: tuple[Task, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     repeat: bool = False
-    ahead: int = 0
+    pipelined: bool = False

@@ -1,7 +1,7 @@
 """A pipeline: while a guest restores a group, its worker degrades the next one and scores the one before.
 
 It is for methods that compute on a device. Beside one that computes on the CPU, nothing else may run while it is
-timed; the supervisor then sends no group before the answer to the last one.
+timed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ SIDES = ["identity", "classical", "fails-on-bright"]
 @pytest.fixture
 def pipelined(monkeypatch):
     """Pretend that the processor is a device."""
-    monkeypatch.setitem(supervisor.AHEAD, "cpu", 2)
+    monkeypatch.setitem(supervisor.PIPELINED, "cpu", True)
 
 
 def reasons(result, restorer):
@@ -48,7 +48,7 @@ def test_without_a_pipeline_a_step_waits_for_the_one_before(run, tmp_path, monke
 def test_a_pipeline_gives_the_same_tables(run, monkeypatch, batch_size):
     keys = {"batch_size": batch_size, "save": "all"}
     serial, _ = run(SIDES, out="serial", **keys)
-    monkeypatch.setitem(supervisor.AHEAD, "cpu", 2)
+    monkeypatch.setitem(supervisor.PIPELINED, "cpu", True)
     pipelined, _ = run(SIDES, out="pipelined", **keys)
     assert serial.tables.records.equals(pipelined.tables.records)
     assert serial.tables.leaderboard.equals(pipelined.tables.leaderboard)

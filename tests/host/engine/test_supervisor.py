@@ -73,6 +73,10 @@ class Pretender:
         elif isinstance(request, Job):
             self._answer(self.restored(request))
 
+    def send_ahead(self, request):
+        self.send(request)
+        return True
+
     def restored(self, job):
         return Recorded(tuple(Record(job.cell.digest, name, 0, "ok") for name in job.ids), 100)
 
@@ -119,6 +123,39 @@ def test_a_worker_that_has_grown_is_replaced_and_no_job_is_lost_or_done_twice(pr
         events = list(running.run([job(number) for number in range(5)]))
     assert [event.records[0].sample for event in events if isinstance(event, Done)] == [f"s{n}" for n in range(5)]
     assert len(started) > 1
+
+
+@pytest.mark.parametrize(
+    ("quick", "fits", "most"), [(float("inf"), True, 2), (0.0, True, 1), (float("inf"), False, 1)]
+)
+def test_after_a_quick_group_the_next_is_sent_before_the_driver_has_its_answer(
+    pretenders, tmp_path, monkeypatch, quick, fits, most
+):
+    pretenders()
+    monkeypatch.setattr(supervisor, "_QUICK_SECONDS", quick)
+    waiting, seen = [], []
+
+    class Noting(supervisor.Child):
+        def send(self, request):
+            if isinstance(request, Job):
+                waiting.append(request)
+                seen.append(len(waiting))
+            super().send(request)
+
+        def send_ahead(self, request):
+            return fits and super().send_ahead(request)
+
+        def receive(self):
+            answer = super().receive()
+            if isinstance(answer, Recorded):
+                waiting.pop(0)
+            return answer
+
+    monkeypatch.setattr(supervisor, "Child", Noting)
+    with Supervisor(setup(), 1, tmp_path) as running:
+        events = list(running.run([job(number) for number in range(6)]))
+    assert [event.records[0].sample for event in events if isinstance(event, Done)] == [f"s{n}" for n in range(6)]
+    assert max(seen) == most
 
 
 def test_methods_share_a_worker_as_each_has_a_guest_of_its_own(pretenders, tmp_path):
