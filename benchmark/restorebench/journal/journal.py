@@ -7,7 +7,6 @@ writes. A lock file keeps a second driver out; the system frees it when the proc
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import math
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from restorebench.contract.errors import RunFolderError
+from restorebench.journal import trouble
 from restorebench.journal.migration import FORMAT, SCHEMA, migrated, up_to_date
 from restorebench.records import (
     OK,
@@ -217,25 +217,11 @@ def opened(folder: Path, fresh: bool = False) -> Iterator[Journal]:
             finally:
                 connection.close()
     except sqlite3.Error as error:
-        raise RunFolderError(f"{database}: {error}; free some space or give --out another folder") from error
+        raise RunFolderError(trouble.of_journal(database, error)) from error
     except OSError as error:
-        path = Path(error.filename) if isinstance(error.filename, str) else folder
-        if error.errno not in _FOLDER_ERRORS or not path.absolute().is_relative_to(_topmost(folder)):
-            raise
-        raise RunFolderError(
-            f"{path}: {error.strerror}; give --out another folder, or copy the run where it can be written"
-        ) from error
-
-
-_FOLDER_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
-
-
-def _topmost(folder: Path) -> Path:
-    """Return the existing part of a path. An error in it is an error of the run folder."""
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    return existing
+        if why := trouble.of_folder(folder, error):
+            raise RunFolderError(why) from error
+        raise
 
 
 @contextmanager
@@ -256,9 +242,7 @@ def looked_at(folder: Path) -> Iterator[Journal | None]:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise RunFolderError(
-            f"{database}: {error}; put it back, or give --fresh or --out another folder"
-        ) from error
+        raise RunFolderError(trouble.of_journal(database, error)) from error
 
 
 @contextmanager
@@ -268,6 +252,10 @@ def _lock(folder: Path) -> Iterator[IO[str]]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunFolderError(f"{folder} is in use by another run; wait for it or give --out") from None
+        except OSError as error:
+            if why := trouble.of_lock(folder, error):
+                raise RunFolderError(why) from error
+            raise
         yield handle
 
 

@@ -155,9 +155,9 @@ class Restoration:
         job, cell, name, folder = self._job, self._job.cell, self._job.ids[index], self._place.run_folder
         if job.samples[index] < cell.triples:
             file = triple_name(name, cell.label, cell.tell, cell.digest)
-            save_triple(folder / cell.triples_folder, safe_name(name), sample, file, restored)
+            save_triple(folder, folder / cell.triples_folder, safe_name(name), sample, file, restored)
         if not cell.save:
             return ""
         path = folder / cell.save / output_name(name, job.repetition)
-        save_output(path, restored, cell.save_float)
+        save_output(folder, path, restored, cell.save_float)
         return str(path.relative_to(folder))
