@@ -18,30 +18,31 @@ from restorebench.contract.values import Batch, Detection, Detector, Restorer
 from restorebench.toolbox.counts import counted
 
 
-def restored(restorer: Restorer, batch: Batch) -> tuple[Tensor, float]:
+def restored(restorer: Restorer, batch: Batch, given: Tensor) -> tuple[Tensor, float]:
     """Restore a batch; return the images, on the batch's device, and the seconds that the restorer alone took.
 
-    The device is synchronised before the clock is read, at the start and at the end.
+    The device is synchronised before the clock is read, at the start and at the end. given: the degraded images,
+    in memory that the restorer does not have.
 
     Raises:
         ContractViolation: it returned something else than images like the degraded ones, or wrote into them.
     """
-    before = batch.degraded.clone()
+    degraded = batch.degraded
     with torch.no_grad():  # never inference_mode: guided samplers need gradients inside
-        _synchronise(before.device)
+        _synchronise(degraded.device)
         began = time.perf_counter()
         images: Any = restorer.restore(batch)
-        _synchronise(before.device)
+        _synchronise(degraded.device)
         seconds = time.perf_counter() - began
     if not isinstance(images, Tensor):
         raise ContractViolation(f"restore returned {type(images).__name__}, expected a torch.Tensor")
-    if images.shape != before.shape:
-        raise ContractViolation(f"restore returned shape {tuple(images.shape)}, not {tuple(before.shape)}")
-    if images.dtype != before.dtype:
-        raise ContractViolation(f"restore returned {images.dtype}, expected {before.dtype}")
-    if images.device != before.device:
-        raise ContractViolation(f"restore returned a tensor on {images.device}, expected {before.device}")
-    if not torch.equal(before, batch.degraded):
+    if images.shape != degraded.shape:
+        raise ContractViolation(f"restore returned shape {tuple(images.shape)}, not {tuple(degraded.shape)}")
+    if images.dtype != degraded.dtype:
+        raise ContractViolation(f"restore returned {images.dtype}, expected {degraded.dtype}")
+    if images.device != degraded.device:
+        raise ContractViolation(f"restore returned a tensor on {images.device}, expected {degraded.device}")
+    if not torch.equal(given, degraded.to(given.device)):
         raise ContractViolation("restore wrote into batch.degraded; work on a copy")
     return images.detach(), seconds
 

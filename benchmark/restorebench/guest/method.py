@@ -56,7 +56,7 @@ class Here:
         """Restore a batch, as `Method.restore` says."""
         measured = memory.reset_peak(self.device)
         with calling.fallbacks() as reported:
-            images, seconds = calling.restored(self.loaded, moved(batch, self.device))
+            images, seconds = calling.restored(self.loaded, moved(batch, self.device), batch.degraded.clone())
         calling.require_finite(images)
         peak = memory.peak_mib(self.device) if measured else None
         ours = images.to(batch.degraded.device, copy=True)  # the method may use its own again

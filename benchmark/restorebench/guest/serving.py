@@ -143,7 +143,7 @@ class _Guest:
         )
         measured = self._device.type == "cuda" and memory.reset_peak(self._device)  # the worker measures the rest
         with calling.fallbacks() as reported:
-            images, seconds = calling.restored(self.loaded, moved(batch, self._device))
+            images, seconds = calling.restored(self.loaded, moved(batch, self._device), degraded)
         output.copy_(images)
         peak = memory.peak_mib(self._device) if measured else None
         texts = tuple(text[:LONGEST_TEXT] for text in dict.fromkeys(reported))

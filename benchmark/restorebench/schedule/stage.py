@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,13 +76,12 @@ class OpenRun:
         Raises:
             Stopped: the run was asked to stop before all jobs were done.
         """
-        _remember_environment(self.journal, self.settings, jobs)
         _tell_downloads(self.plan, jobs, self.watch)
         self.watch(Started(name, jobs))
         left = sum(len(job.samples) for job in jobs)
         failed_now: dict[Place, Failure] = {}
         expected, ledger = estimates.estimate(self.plan, self.costs, jobs), estimates.Ledger(self.plan)
-        for event in self._events(jobs, ledger):
+        for event in _once_known(self._events(jobs, ledger), self.journal, self.settings, jobs):
             ledger.add(event)
             if isinstance(event, Loaded) and event.parameters is not None:
                 self.journal.add_cell(event.cell.digest, {"parameters": event.parameters})
@@ -156,11 +156,23 @@ def _tell_downloads(plan: Plan, jobs: Sequence[Job], watch: Watcher) -> None:
         watch(Note(text))
 
 
-def _remember_environment(journal: Journal, settings: Settings, jobs: Sequence[Job]) -> None:
-    """Store the environment in which numbers are computed; a run that computes nothing keeps the stored one."""
+def _once_known(
+    events: Iterator[Event], journal: Journal, settings: Settings, jobs: Sequence[Job]
+) -> Iterator[Event]:
+    """Yield events, after the environment in which numbers are computed has been stored.
+
+    It is found out while the first worker starts. A run that computes nothing keeps the one that is stored.
+    """
     key = environment_key(settings.scoring_only)
-    if jobs or journal.recall(key) is None:
-        journal.remember(key, environment(settings.workers, settings.device, settings.engine))
+    if not jobs and journal.recall(key) is not None:
+        yield from events
+        return
+    with ThreadPoolExecutor(1) as aside:
+        found = aside.submit(environment, settings.workers, settings.device, settings.engine)
+        first = next(events, None)
+        journal.remember(key, found.result())
+    yield from () if first is None else (first,)
+    yield from events
 
 
 def crowded(threads: int) -> str:
