@@ -170,7 +170,9 @@ def _missing(value: Any) -> bool:
 def _detectors(tables: Tables) -> Iterator[str]:
     """Say how often each detector is right, and how often it raises an alarm on clean images."""
     frame = tables.detectors
-    for row in frame[frame.task == AVERAGE].to_dict("records"):
+    averages = frame[frame.task == AVERAGE]
+    several = averages.dataset.nunique() > 1
+    for row in averages.to_dict("records"):
         clean = frame[(frame.detector == row["detector"]) & (frame.task == CLEAN)]
         clean = clean[clean.dataset == row["dataset"]] if len(clean) > 1 else clean
         alarm = (
@@ -181,7 +183,8 @@ def _detectors(tables: Tables) -> Iterator[str]:
         if not _missing(row["accuracy"]):
             interval = f"{row['accuracy_low']:.0%} to {row['accuracy_high']:.0%}"
             right = f"names the degradation of {row['accuracy']:.0%} ({interval}) of images"
-            yield f"detector {row['detector']}: {right}{alarm}"
+            where = f" ({row['dataset']})" if several else ""
+            yield f"detector {row['detector']}{where}: {right}{alarm}"
     yield from _regrets(tables)
 
 

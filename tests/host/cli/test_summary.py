@@ -51,3 +51,13 @@ def test_what_restorers_altered_in_clean_images_is_printed(summary):
 def test_a_score_of_all_tasks_is_not_one_of_clean_images(summary):
     _, lines = summary(["identity"], clean_inputs=True)
     assert not any(" on clean images" in line for line in lines)
+
+
+@pytest.mark.parametrize("labels", [["one"], ["one", "two"]])
+def test_what_a_detector_achieves_is_said_for_each_dataset(summary, pairs, labels):
+    data = [{"name": "paired-folder", "label": label, "options": {"path": str(pairs)}} for label in labels]
+    _, lines = summary(["identity"], detectors=["statistics"], datasets=data)
+    told = [line.partition(": names the degradation of ")[0] for line in lines if line.startswith("detector ")]
+    assert told == (
+        ["detector statistics"] if len(labels) == 1 else [f"detector statistics ({n})" for n in labels]
+    )
