@@ -15,7 +15,7 @@ from restorebench.publishing.publish import draft
 from restorebench.publishing.signing import require_signers
 from restorebench.site import figures, target
 from restorebench.site.boards import SiteBoard, find_boards, read_board
-from restorebench.site.detectors import SHADES, Detector, detectors_of
+from restorebench.site.detectors import SHADES, Detector, detectors_of, overall
 from restorebench.site.downloads import CITATIONS, write_downloads
 from restorebench.site.front import entry_of
 from restorebench.site.gallery import gallery_of
@@ -142,6 +142,7 @@ def _write_board(
         most_shown=MOST_SHOWN,
         figures=figures.figures_of(board, catalog, len(table.rows), [each.row.name for each in entry.drawn]),
         can_draw=figures.can_draw(),
+        detectors=overall(board),
         files=files,
         citations=CITATIONS,
         has_images=bool(gallery["places"]),

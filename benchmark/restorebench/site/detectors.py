@@ -15,6 +15,7 @@ from restorebench.site.boards import SiteBoard
 from restorebench.site.cards import card_of
 from restorebench.site.rows import number, place_label
 from restorebench.tables.detector_scores import NONE
+from restorebench.tables.leaderboard import AVERAGE
 
 SHADES = 9
 """How many shades a cell of a confusion matrix may have beside none."""
@@ -84,6 +85,39 @@ class Detector:
     name: str
     card: Card | None
     boards: tuple[Watching, ...]
+
+
+@dataclass(frozen=True)
+class Overall:
+    """A detector on all tasks of one dataset of a board. name: of its page. false_alarm: on clean images."""
+
+    name: str
+    label: str
+    dataset: str
+    scores: Accuracy
+    false_alarm: float | None
+
+
+def overall(board: SiteBoard) -> list[Overall]:
+    """Return what each detector of a board achieves on average, in the order of its suite."""
+    names = {cell.detector: cell.name for cell in board.about.detector_cells}
+    frame = board.tables.detectors
+    alarms = {
+        (line["detector"], line["dataset"]): number(line["false_alarm"])
+        for line in frame[frame.task == CLEAN].to_dict("records")
+    }
+    averages = frame[frame.task == AVERAGE].to_dict("records")
+    several = len({line["dataset"] for line in averages}) > 1
+    return [
+        Overall(
+            names.get(line["detector"], line["detector"]),
+            line["detector"],
+            line["dataset"] if several else "",
+            _accuracy(line, several),
+            alarms.get((line["detector"], line["dataset"])),
+        )
+        for line in averages
+    ]
 
 
 def detectors_of(boards: Sequence[SiteBoard], catalog: Catalog) -> list[Detector]:

@@ -194,6 +194,18 @@ def test_a_method_page_says_where_it_wins_and_what_it_does_to_clean_images(made_
     assert "behind good" in worse.text
 
 
+def test_a_board_shows_what_its_detectors_achieve_as_detectors_csv_does(made_site):
+    table = pd.read_csv(made_site / "boards/a-board/10/files/detectors.csv")
+    (average,) = table[(table.detector == "seer") & (table.task == "average")].to_dict("records")
+    (clean,) = table[(table.detector == "seer") & (table.task == "clean")].to_dict("records")
+    page = (made_site / "boards/a-board/10/index.html").read_text()
+    part = page[page.index('id="detectors"') :]
+    row = part[part.index("detectors/seer.html") :].partition("</tr>")[0]
+    for share in (average["accuracy"], average["accuracy_low"], average["accuracy_high"], clean["false_alarm"]):
+        assert f"{share:.0%}".replace("%", "\u00a0%") in row.replace(" %", "\u00a0%")
+    assert 'id="detectors"' not in (made_site / "boards/a-board/9/index.html").read_text()
+
+
 def test_a_detector_page_counts_what_confusion_csv_counts(made_site):
     table = pd.read_csv(made_site / "boards/a-board/10/files/confusion.csv")
     rows = table[(table.detector == "seer") & (table.task == "hazy")]
