@@ -28,6 +28,7 @@ from overhead import photographs
 from restorebench import TEN_NAMES
 
 WORKERS = 2
+GROUPS = 2  # that a worker may have done without a record: the driver has not read one, and it is at the next
 TABLES = ("leaderboard.csv", "records.csv")
 VICTIMS = {"local": ("driver", "worker"), "ray": ("driver", "worker", "actor", "worker", "actor")}
 """Whom to kill, one as likely as the next. A driver takes all others along, and Ray is slow to start."""
@@ -40,12 +41,19 @@ from pathlib import Path
 from restorebench import RestorerInfo, hookimpl
 
 class Counting:
-    """A slow identity that notes each image it is given, before anything can happen to it."""
+    """A slow identity that notes each image it is given, before anything can happen to it.
+
+    The first batch is given to it twice, to see whether it repeats itself; that counts once.
+    """
 
     def __init__(self, options, runtime):
         self.tally = Path(os.environ["RESTOREBENCH_KILLS_TALLY"])
+        self.last = None
 
     def restore(self, batch):
+        if batch.keys == self.last:
+            return batch.degraded.clone()
+        self.last = batch.keys
         with self.tally.open("a") as file:
             file.write("".join(f"{key} {float(image.sum())}\\n" for key, image in zip(batch.keys, batch.degraded)))
         time.sleep(0.05)
@@ -113,6 +121,7 @@ def disturbed(folder: Path, out: str, engine: str, wanted: int, rng: random.Rand
     while True:
         mark = uuid.uuid4().hex
         environment = {**os.environ, MARK: mark, "RESTOREBENCH_KILLS_TALLY": str(tally)}
+        environment["RESTOREBENCH_CONFINED"] = "0"  # the restorer writes the tally
         with (folder / "log").open("ab") as log:
             driver = subprocess.Popen(
                 command(folder, out, engine), cwd=folder, env=environment, stdout=log, stderr=log
@@ -146,7 +155,7 @@ def disturbed(folder: Path, out: str, engine: str, wanted: int, rng: random.Rand
             sys.exit(f"a run ended with {code}; see {folder / 'log'}")
     restored = Counter(tally.read_text().splitlines())
     twice = restored.total() - len(restored)
-    allowed = (seen.kills.total() - before) * WORKERS
+    allowed = (seen.kills.total() - before) * WORKERS * GROUPS
     print(
         f"{out}: {seen.kills.total() - before} kills, {twice} images restored again ({allowed} may be)", flush=True
     )
@@ -184,7 +193,7 @@ def main() -> None:
     victims = ", ".join(f"{count} {kind}" for kind, count in sorted(seen.kills.items()))
     print(f"--engine {given.engine}: {seen.kills.total()} SIGKILLs ({victims}) over {seen.runs} runs")
     print(f"runs with other tables than the undisturbed one: {seen.different}")
-    print(f"images restored again beyond one group per worker and kill: {max(seen.twice, 0)}")
+    print(f"images restored again beyond two groups per worker and kill: {max(seen.twice, 0)}")
     print(f"processes left behind after {ENDING_SECONDS:g} s: {seen.left_behind}")
     sys.exit(bool(seen.different or seen.twice > 0 or seen.left_behind))
 
