@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from restorebench import RestorebenchError
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,20 @@ def checkpoints() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
     home = Path(os.environ.get("TORCH_HOME", cache / "torch"))
     return home.expanduser() / "hub" / "checkpoints"
+
+
+def require_genuine(path: Path) -> None:
+    """Raise RestorebenchError unless a file has the digest of which its name holds the first digits.
+
+    A method may write into torch.hub's cache, and the scores of all rows would follow.
+    """
+    told = path.stem.rpartition("-")[2]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(told):
+        raise RestorebenchError(
+            f"{path}: its sha256 begins with {found[:8]}, not {told}; remove it, and fetch it again"
+        )
 
 
 def unavailable(net: str) -> str:

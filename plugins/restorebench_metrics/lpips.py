@@ -10,7 +10,7 @@ import torch
 
 from restorebench import MissingResource
 from restorebench.toolbox import weights
-from restorebench_metrics.backbones import BACKBONES, checkpoints, unavailable
+from restorebench_metrics.backbones import BACKBONES, checkpoints, require_genuine, unavailable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +29,7 @@ def build(net: str) -> Any:
         raise MissingResource(reason)
     path = checkpoints() / BACKBONES[net].file
     state = weights.read(path)
+    require_genuine(path)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", module="torchvision")  # the package says `pretrained=False`
         # torchvision itself would unpickle any object in its cached file, and so might run code.

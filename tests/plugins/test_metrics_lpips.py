@@ -13,7 +13,7 @@ from restorebench_metrics import protocols, restorebench_metrics
 from restorebench_metrics.backbones import BACKBONES, checkpoints, unavailable
 from restorebench_metrics.lpips import build, distance, load
 
-from restorebench import MissingResource
+from restorebench import MissingResource, RestorebenchError
 from restorebench.contract.cards import resolve
 from restorebench.toolbox.scoring import prepare
 
@@ -79,10 +79,15 @@ def test_a_missing_backbone_is_never_downloaded(backbone_folder):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
-def test_a_cached_backbone_makes_the_metric_available_and_is_the_one_used(backbone_folder):
+def test_a_cached_backbone_makes_the_metric_available_and_is_the_one_used(backbone_folder, monkeypatch):
     torch.manual_seed(0)
     weights = torchvision.models.squeezenet1_1(weights=None).state_dict()
     torch.save(weights, backbone_folder / BACKBONES["squeeze"].file)
+    with pytest.raises(
+        RestorebenchError, match=r"b8a52dc0\.pth: its sha256 begins with \w+, not b8a52dc0; remove"
+    ):
+        build("squeeze")  # random weights are not the published ones
+    monkeypatch.setattr("restorebench_metrics.lpips.require_genuine", lambda path: None)
     assert unavailable("squeeze") == ""
     protocol = protocols.lpips("squeeze")[0]
     metric = load(None, SimpleNamespace(device="cpu"), protocol)

@@ -227,7 +227,7 @@ def collect_cards(module: object) -> list[tuple[str, Card]]:
         raise BrokenPlugin("it implements no hook; decorate one of " + ", ".join(sorted(_HOOKS.values())))
     seen: dict[tuple[str, str], int] = defaultdict(int)
     for kind, card in cards:
-        _check_card(kind, card)
+        check_card(kind, card)
         seen[kind, card.name] += 1
     for (kind, name), count in seen.items():
         if count > 1:
@@ -249,7 +249,8 @@ def _refuse_misspelt_hooks(manager: pluggy.PluginManager, module: object) -> Non
     manager.check_pending()
 
 
-def _check_card(kind: str, card: Card) -> None:
+def check_card(kind: str, card: Card) -> None:
+    """Raise BrokenPlugin unless a card is of its kind, and has a name, a version and a summary."""
     expected = CARD_TYPES[kind]
     if not isinstance(card, expected):
         raise BrokenPlugin(f"restorebench_{kind}s must return {expected.__name__}s, got {type(card).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import mmap
 import os
@@ -11,6 +12,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+_CLOSE_ON_EXEC, _ALLOW_SEALING = 1, 2  # linux/memfd.h
+_ADD_SEALS, _SEAL, _SHRINK, _GROW = 1033, 1, 2, 4  # linux/fcntl.h
 _ALIGNED = 64
 _FLOAT_BYTES = 4
 _LEAST_BYTES = 1 << 20
@@ -29,9 +32,14 @@ class Arena:
     def make(cls, least: int) -> Arena:
         """Make an arena of at least so many bytes, a power of two."""
         size = max(_LEAST_BYTES, 1 << (least - 1).bit_length())
-        descriptor = os.memfd_create("restorebench", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        libc = ctypes.CDLL(
+            None, use_errno=True
+        )  # a Python that was built for older systems has no function for it
+        descriptor = int(libc.memfd_create(b"restorebench", _CLOSE_ON_EXEC | _ALLOW_SEALING))
+        if descriptor < 0:
+            raise OSError(ctypes.get_errno(), "memfd_create is refused")
         os.ftruncate(descriptor, size)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        fcntl.fcntl(descriptor, _ADD_SEALS, _SEAL | _SHRINK | _GROW)
         return cls(descriptor, size)
 
     def tensor(self, offset: int, shape: Sequence[int]) -> Tensor:

@@ -52,12 +52,17 @@ def receive_bytes(descriptor: int, patience: float | None = None, longest: int =
     return _read(descriptor, size, patience)
 
 
-def _read(descriptor: int, size: int, patience: float | None) -> bytes | None:
-    parts: list[bytes] = []
+def readable(descriptor: int, seconds: float | None = None) -> bool:
+    """Wait until there is something to read, or the other side has closed; return False if that takes too long."""
     poll = select.poll()  # unlike select it takes any descriptor, and unlike epoll it needs none of its own
     poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else 1000 * seconds))
+
+
+def _read(descriptor: int, size: int, patience: float | None) -> bytes | None:
+    parts: list[bytes] = []
     while size:
-        if patience is not None and not poll.poll(1000 * patience):
+        if patience is not None and not readable(descriptor, patience):
             return None
         try:
             part = os.read(descriptor, size)

@@ -32,7 +32,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def available() -> str:
     """Return why files cannot be confined here; "" if they can."""
-    return "" if _version() > 0 else "this kernel has no Landlock"
+    if _version() > 0:
+        return ""
+    return f"no Landlock here ({os.strerror(ctypes.get_errno())})"
 
 
 def signals_pass() -> bool:
@@ -117,12 +119,8 @@ def without(path: Path, hidden: Sequence[Path]) -> tuple[list[Path], list[Path]]
     except OSError:
         return [], []
     for each in below:
-        if each.is_symlink():
-            target = each.resolve()
-            if not any(target.is_relative_to(one) or one.is_relative_to(target) for one in hidden):
-                covered.append(target)
-        else:
-            more, folders = without(each, inner)
+        if not each.is_symlink():  # what it leads to is allowed by its own place, or not at all
+            more, folders = without(each, hidden)
             covered += more
             divided += folders
     return covered, divided

@@ -1,4 +1,4 @@
-"""Describe one plugin: `python -m restorebench.guest.describing READ WRITE SOURCE`.
+"""Describe one plugin: `python -m restorebench.guest.describing READ WRITE SOURCE DRIVER`.
 
 The driver never imports the plugin of a method, as that could change the host. This process does, confined like a
 guest. It sends the plugin's cards as plain data; then it checks options and names weights when it is asked.
@@ -6,9 +6,9 @@ guest. It sends the plugin's cards as plain data; then it checks options and nam
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -33,24 +33,24 @@ CALLABLES = ("load", "options", "resources", "index", "credits", "unavailable", 
 def main() -> None:
     """Describe a plugin, and answer requests until the driver closes the pipe."""
     reading, writing, source, driver = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    continue_guarded(driver, reading, writing)
+    scratch = continue_guarded(driver, reading, writing)
     for descriptor in (reading, writing):
         os.set_inheritable(descriptor, False)
-    with tempfile.TemporaryDirectory(prefix="restorebench-") as scratch:
-        _settle(source, scratch)
-        catalog = discover(only=[source])
-        channel.send(writing, _described(catalog))
-        while (request := channel.receive(reading)) is not None:
-            channel.send(writing, _answer(catalog, request))
+    _settle(source, scratch)
+    catalog = discover(only=[source])
+    channel.send(writing, _described(catalog))
+    while (request := channel.receive(reading)) is not None:
+        channel.send(writing, _answer(catalog, request))
 
 
 def _settle(source: str, scratch: str) -> None:
     environment = kept(os.environ)
     os.environ.clear()
     os.environ.update(environment)
-    allowed = reach(source, {}, cache_folder(), Path(scratch), [Path.cwd()])
+    allowed = reach(source, (), cache_folder(), Path(scratch), [Path.cwd()])
     os.chdir(scratch)
-    allowed.enter()
+    with contextlib.suppress(OSError):  # the guest of its method meets the same, and its rows say so
+        allowed.enter()
 
 
 def _described(catalog: Catalog) -> dict[str, Any]:
@@ -61,7 +61,6 @@ def _described(catalog: Catalog) -> dict[str, Any]:
         "cards": [
             {
                 "kind": entry.kind,
-                "plugin": entry.plugin,
                 "code": entry.code,
                 "lacks": entry.unavailable,
                 "facts": _facts(entry.card),

@@ -43,7 +43,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Load:
-    """Load a method. source, code: as in `contract.catalog.Entry`. options: raw. tasks: all that the run knows."""
+    """Load a method. source, code: as in `contract.catalog.Entry`. options: raw. tasks: all that the run knows.
+
+    named: files and folders that the suite names in its options.
+    """
 
     kind: Literal["restorer", "detector"]
     name: str
@@ -55,6 +58,7 @@ class Load:
     cache: str
     offline: bool
     tasks: tuple[Task, ...]
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,19 @@ _STRICT = ConfigDict(strict=True, extra="forbid")
 
 @with_config(_STRICT)
 @dataclass(frozen=True)
+class Settled:
+    """The guest is confined, or is not for the reason `unconfined`. It says so before it imports the plugin."""
+
+    unconfined: Text
+    type: Literal["settled"] = "settled"
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True)
 class Loaded:
-    """The method is loaded. parameters: their number, None if it has no module. unconfined: why it is not."""
+    """The method is loaded. parameters: their number, None if it has no module."""
 
     parameters: Number | None
-    unconfined: Text
     type: Literal["loaded"] = "loaded"
 
 
@@ -175,7 +187,7 @@ class Problem:
         return Failure(FailureKind(self.kind), "".join(c if c.isprintable() else "?" for c in text))
 
 
-Answer = Annotated[Loaded | Restored | Detected | Problem, Field(discriminator="type")]
+Answer = Annotated[Settled | Loaded | Restored | Detected | Problem, Field(discriminator="type")]
 
 
 def written(message: object) -> bytes:
@@ -190,13 +202,13 @@ def request_from(raw: bytes) -> Request:
     return request
 
 
-def answer_from(raw: bytes) -> Loaded | Restored | Detected | Problem:
+def answer_from(raw: bytes) -> Settled | Loaded | Restored | Detected | Problem:
     """Read what a guest sent.
 
     Raises:
         ValueError: it is not an answer; every field is checked, with its size.
     """
-    answer: Loaded | Restored | Detected | Problem = _answers().validate_json(raw)
+    answer: Settled | Loaded | Restored | Detected | Problem = _answers().validate_json(raw)
     return answer
 
 

@@ -7,12 +7,15 @@ import ctypes
 import os
 import resource
 import select
+import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+_PIDFD_OPEN = 434  # on every processor, see pidfd_open(2)
 _ENDING_SECONDS = 20
 LOG_BYTES = 10 << 20
 """How much a worker and its guests may print. A plugin that prints in a loop must not fill the disk."""
@@ -57,18 +60,20 @@ def end_descendants() -> None:
         time.sleep(0.02)
 
 
-def continue_guarded(parent: int, *descriptors: int) -> None:
+def continue_guarded(parent: int, *descriptors: int) -> str:
     """Continue in a child of this process; this process stays as a guard that ends the child's descendants.
 
     The guard ends with `parent`, or on SIGTERM, and ends all its descendants. When the child ends, the guard ends
     the rest and then itself in the same way as the child. What the child and its descendants print goes through
     the guard, which passes on `LOG_BYTES` and leaves out the rest. Call this before there are threads.
 
-    descriptors: those that only the child keeps open.
+    descriptors: those that only the child keeps open. Returns the folder for temporary files of the child and its
+    descendants, which the guard removes in the end.
     """
     guard = os.getpid()
     adopt_orphans()
-    signal.signal(signal.SIGTERM, lambda *_: _end(signal.SIGTERM))
+    scratch = tempfile.mkdtemp(prefix="restorebench-")
+    signal.signal(signal.SIGTERM, lambda *_: _end(signal.SIGTERM, scratch))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     follow(parent, signal.SIGTERM)
     printed, to_print = os.pipe()
@@ -81,11 +86,12 @@ def continue_guarded(parent: int, *descriptors: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # A worker deep in native code would not notice a closed pipe.
         follow(guard, signal.SIGKILL)
-        return
+        tempfile.tempdir = scratch
+        return scratch
     for descriptor in (*descriptors, to_print):
         os.close(descriptor)
     log = _Log(printed)
-    ended = os.pidfd_open(child)
+    ended = descriptor_of(child)
     watched = [printed, ended]
     while ended not in select.select(watched, [], [])[0]:
         if not log.pass_on():  # nobody holds its other end: it would be ready for ever
@@ -93,12 +99,27 @@ def continue_guarded(parent: int, *descriptors: int) -> None:
     _, status = os.waitpid(child, 0)
     end_descendants()
     log.rest()
-    end_as(os.waitstatus_to_exitcode(status))
+    return _end(os.waitstatus_to_exitcode(status), scratch)
 
 
-def _end(code: int) -> None:
+def _end(code: int, scratch: str) -> NoReturn:
     end_descendants()
+    shutil.rmtree(scratch, ignore_errors=True)
     end_as(code)
+
+
+def descriptor_of(process: int) -> int:
+    """Return a descriptor that can be read once a process has ended.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    if hasattr(os, "pidfd_open"):
+        return os.pidfd_open(process)
+    found = int(ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_OPEN, process, 0))  # a Python for older systems
+    if found < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_open is refused")
+    return found
 
 
 class _Log:

@@ -9,8 +9,9 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 
-from restorebench.guest.processes import adopt_orphans, end_descendants, follow
+from restorebench.guest.processes import adopt_orphans, descriptor_of, end_descendants, follow
 
 START, KILL = b"s", b"k"
 NUMBER = struct.Struct(">i")
@@ -32,6 +33,9 @@ def begin() -> socket.socket:
         follow(worker, signal.SIGKILL)
         adopt_orphans()
         _serve(its)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(0)
 
@@ -55,7 +59,7 @@ def _serve(control: socket.socket) -> None:
 
 def _watch(guest: int, control: socket.socket) -> None:
     """Wait until a guest ends, or end it when the worker asks for that; then end all that it has started."""
-    ended = os.pidfd_open(guest)
+    ended = descriptor_of(guest)
     try:
         ready, _, _ = select.select([ended, control.fileno()], [], [])
         if ended not in ready:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from restorebench.guest.messages import (
     Problem,
     Restore,
     Restored,
+    Settled,
     Share,
     Start,
     request_from,
@@ -50,13 +52,13 @@ def serve(connection: socket.socket) -> None:
     start = request_from(raw)
     assert isinstance(start, Start)  # the worker sends it first
     guest = _Guest(connection, torch.device(start.load.device))
-    unconfined = _settle(start)
+    guest.answer(Settled(_settle(start)))
     try:
         guest.loaded = loaded(start.load)
     except Exception as error:
         guest.answer(_problem(-1, error))
         return
-    guest.answer(Loaded(parameters(guest.loaded), unconfined))
+    guest.answer(Loaded(parameters(guest.loaded)))
     while (raw := channel.receive_bytes(connection.fileno())) is not None:
         guest.handle(request_from(raw))
 
@@ -83,6 +85,7 @@ def _settle(start: Start) -> str:
     environment = kept(os.environ) | {"TMPDIR": start.scratch, "PWD": start.scratch}
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # the worker's is no place for a guest; TMPDIR counts again
     os.chdir(start.scratch)
     torch.set_num_threads(start.load.threads)
     # TensorFloat-32 keeps 10 of the 23 bits of a float's fraction, but the records say `float32`.

@@ -6,6 +6,7 @@ and suggests names for misspelt ones by these shapes; the plugin's own process c
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -29,7 +30,10 @@ def of_model(model: type[BaseModel], depth: int = 0) -> dict[str, Any]:
 
 def _of_field(field: FieldInfo, depth: int) -> dict[str, Any]:
     required = field.is_required()
-    default = None if required else field.get_default(call_default_factory=True, validated_data={})
+    default = None
+    if not required:
+        with contextlib.suppress(Exception):  # a factory may need the other fields, which are not known here
+            default = field.get_default(call_default_factory=True, validated_data={})
     marker = next((each.kind for each in field.metadata if isinstance(each, OptionsOf)), None)
     return {
         "required": required,
@@ -104,7 +108,7 @@ def tagged(value: Any, plain: Any) -> Any:
         pairs = zip(value.values(), plain.items(), strict=True)
         return {"$map": {str(key): tagged(part, form) for part, (key, form) in pairs}}
     if isinstance(value, set | frozenset):
-        return {"$set": [tagged(part, str(part)) for part in value]}
+        return {"$set": [tagged(part, form) for part, form in zip(value, plain, strict=True)]}
     if isinstance(value, list | tuple):
         return [tagged(part, form) for part, form in zip(value, plain, strict=True)]
     return plain
@@ -120,5 +124,5 @@ def untagged(value: Any) -> Any:
     if kind == "$path":
         return Path(inner)
     if kind == "$set":
-        return set(map(untagged, inner))
+        return {tuple(part) if isinstance(part, list) else part for part in map(untagged, inner)}
     return {key: untagged(part) for key, part in inner.items()}

@@ -20,6 +20,7 @@ from restorebench.contract.errors import (
 )
 from restorebench.contract.tasks import CLEAN, components
 from restorebench.contract.values import DataRequest, SampleInfo
+from restorebench.guest.surroundings import absolute_paths
 from restorebench.plan.names import Named, look_up
 from restorebench.plan.picks import Picked
 from restorebench.plan.plan import DetectorCell, Plan, RestorerCell, ScoreColumn, TaskData
@@ -153,7 +154,8 @@ class _Planner:
         # Without resizing, a detector keeps the digest that it had before the key `resize` existed.
         resized = [] if pick.resize == 1 else [["resize", pick.resize]]
         identity = digest("detector", card.name, entry.edition, given, weights, data.digest, *resized)
-        return DetectorCell(data, entry, options, pick.label or pick.name, identity, pick.resize, files)
+        named = tuple(map(str, absolute_paths(pick.options)))
+        return DetectorCell(data, entry, options, pick.label or pick.name, identity, pick.resize, files, named)
 
     def _restorer_cell(
         self,
@@ -186,11 +188,20 @@ class _Planner:
             skipped = "it needs to be told the task; set `tell: task` or a detector"
         meant = [column for column in columns if _applies(column, data)]
         usable = tuple(column for column in meant if not _too_small(column, data))
-        notes = tuple(note for column in meant if (note := _too_small(column, data)))
-        repetitions = suite.repetitions if card.stochastic else 1
-        label = pick.label or pick.name
         return RestorerCell(
-            data, entry, options, label, pick.tell, identity, usable, repetitions, told_by, skipped, notes, files
+            data=data,
+            entry=entry,
+            options=options,
+            label=pick.label or pick.name,
+            tell=pick.tell,
+            digest=identity,
+            columns=usable,
+            repetitions=suite.repetitions if card.stochastic else 1,
+            told_by=told_by,
+            skipped=skipped,
+            notes=tuple(note for column in meant if (note := _too_small(column, data))),
+            files=files,
+            named=tuple(map(str, absolute_paths(pick.options))),
         )
 
     def _identity(

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from restorebench.contract.cards import CARD_TYPES, Card, resolve
-from restorebench.contract.catalog import Catalog, Entry, Source, Undescribed, discover
+from restorebench.contract.catalog import Catalog, Entry, Source, Undescribed, check_card, discover
 from restorebench.contract.errors import BrokenPlugin, from_worker
 from restorebench.contract.tasks import Task
 from restorebench.contract.values import WeightFile
@@ -94,7 +94,8 @@ class Describer:
             name: self._proxy(kind, facts["name"], name, told) for name in told["callables"] if name in CALLABLES
         }
         card = CARD_TYPES[kind](**facts, **code)
-        return Entry(kind, card, str(told["plugin"]), self.source.name, str(told["code"]), str(told["lacks"]))
+        check_card(kind, card)
+        return Entry(kind, card, self.source.plugin, self.source.name, str(told["code"]), _line(told["lacks"]))
 
     def _proxy(self, kind: str, name: str, field: str, told: Mapping[str, Any]) -> Any:
         """Return what stands for a field that holds code."""
@@ -176,16 +177,25 @@ class Described(BaseModel):
             ValidationError: they do not fit, with the errors that the plugin's model gave.
         """
         told = cls._ask(obj)
-        if "problems" in told:
-            raise ValidationError.from_exception_data(cls.__name__, [_error(each) for each in told["problems"]])
-        made = cls.model_construct()
-        object.__setattr__(made, "__pydantic_extra__", {"plain": told["plain"], "tagged": told["tagged"]})
+        try:
+            problems = [_error(each) for each in told.get("problems", ())]
+            made = cls.model_construct()
+            failed = ValidationError.from_exception_data(cls.__name__, problems) if problems else None
+            if failed is None:
+                plain, values = dict(told["plain"]), dict(shapes.untagged(told["tagged"]))
+                if plain.keys() != values.keys():
+                    raise ValueError("two forms of different fields")
+                object.__setattr__(made, "__pydantic_extra__", {"plain": plain, "values": values})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BrokenPlugin("its process checks no options") from error
+        if failed is not None:
+            raise failed
         return made
 
     def model_dump(self, *, mode: str = "python", **_: Any) -> dict[str, Any]:
         """Return the options as the plugin's model dumps them: as JSON-ready data, or with paths and sets."""
         held = self.__pydantic_extra__ or {}
-        return dict(held["plain"]) if mode == "json" else dict(shapes.untagged(held["tagged"]))
+        return dict(held["plain"] if mode == "json" else held["values"])
 
 
 def _error(told: Mapping[str, Any]) -> InitErrorDetails:

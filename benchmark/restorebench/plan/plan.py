@@ -49,7 +49,8 @@ class TaskData:
 class DetectorCell:
     """One detector on one task of one dataset.
 
-    label: its name in the tables. resize: factor by which its images are resized. files: as in RestorerCell.
+    label: its name in the tables. resize: factor by which its images are resized. files, named: as in
+    RestorerCell.
     """
 
     data: TaskData
@@ -59,6 +60,7 @@ class DetectorCell:
     digest: str
     resize: float = 1.0
     files: Mapping[str, str] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,6 +74,7 @@ class RestorerCell:
 
     files: maps the name of each weights file and each path in the options to `sha256:...` of its content
     (`folder:...` over the names and contents of a folder's files); to "" for weights whose card gives no sha256.
+    named: the files and folders that the suite names in its options, which it may read.
     """
 
     data: TaskData
@@ -86,6 +89,7 @@ class RestorerCell:
     skipped: str = ""
     notes: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -143,6 +147,13 @@ class Plan:
     def sources(self, cell: RestorerCell | DetectorCell) -> dict[str, str]:
         """Map the source of each plugin that takes part in one cell to that plugin's code."""
         return dict(sorted({**self.host_sources(cell), cell.entry.source: cell.entry.code}.items()))
+
+    @property
+    def imported(self) -> frozenset[str]:
+        """The sources of plugins whose code the driver may run: data, degradations, metrics and reports."""
+        cells: tuple[RestorerCell | DetectorCell, ...] = (*self.restorer_cells, *self.detector_cells)
+        reporters = {self.catalog.entry("reporter", pick.name).source for pick in self.suite.reports}
+        return frozenset(reporters.union(*(self.host_sources(cell) for cell in cells)))
 
     @property
     def code(self) -> dict[str, str]:

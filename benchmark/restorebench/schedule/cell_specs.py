@@ -29,9 +29,21 @@ def detector_spec(plan: Plan, cell: DetectorCell) -> CellSpec:
         options=cell.options,
         sources=plan.host_sources(cell),
         dataset=_dataset(plan, cell),
-        method=MethodSpec(cell.entry.source, cell.entry.code, _tasks(cell), weights_of(cell)),
+        method=MethodSpec(
+            source=cell.entry.source,
+            code=cell.entry.code,
+            tasks=_tasks(cell),
+            weights=weights_of(cell),
+            named_paths=cell.named,
+            imported=_imported(plan, cell),
+        ),
         resize=cell.resize,
     )
+
+
+def _imported(plan: Plan, cell: DetectorCell | RestorerCell) -> bool:
+    """Tell whether the host runs code of a method's plugin; code without a name is our own."""
+    return bool(cell.entry.code) and cell.entry.source in plan.imported
 
 
 def _tasks(cell: DetectorCell) -> tuple[str, ...]:
@@ -54,6 +66,8 @@ def restorer_spec(plan: Plan, cell: RestorerCell) -> CellSpec:
             source=cell.entry.source,
             code=cell.entry.code,
             weights=weights_of(cell),
+            named_paths=cell.named,
+            imported=_imported(plan, cell),
             multiple_of=cell.card.multiple_of,
             tiling=cell.card.tiling,
             yardstick=cell.card.yardstick,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import shutil
 import signal
 import socket
@@ -29,6 +28,7 @@ from restorebench.guest.messages import (
     Problem,
     Restore,
     Restored,
+    Settled,
     Share,
     Start,
     Told,
@@ -81,14 +81,16 @@ class Host:
         self.release()
         self._scratch = tempfile.mkdtemp(prefix="restorebench-")
         self._connection, its = socket.socketpair()
-        socket.send_fds(self._control, [server.START], [its.fileno()])
+        try:
+            socket.send_fds(self._control, [server.START], [its.fileno()])
+        except (BrokenPipeError, ConnectionResetError):
+            raise GuestEnded(-signal.SIGKILL) from None  # the server has been killed
         its.close()
         self._process = self._told_by_server()
-        allowed = reach(load.source, load.options, Path(load.cache), Path(self._scratch), secret)
+        allowed = reach(load.source, load.named, Path(load.cache), Path(self._scratch), secret)
         self._send(Start(load, allowed, self._scratch))
-        answer = self._answer(-1, Loaded)
-        self.unconfined = answer.unconfined
-        return answer.parameters
+        self.unconfined = self._answer(-1, Settled).unconfined
+        return self._answer(-1, Loaded).parameters
 
     def release(self) -> None:
         """End the guest, if there is one."""
@@ -96,7 +98,7 @@ class Host:
             return
         self._connection.close()
         self._connection = None
-        if not select.select([self._control], [], [], _ENDING_SECONDS)[0]:
+        if not channel.readable(self._control.fileno(), _ENDING_SECONDS):
             self._control.sendall(server.KILL)
         self._told_by_server()
         self._forget()
@@ -137,7 +139,8 @@ class Host:
         seconds = time.perf_counter() - began
         images = arena.tensor(offsets[1], request.degraded).clone()  # first, as the guest can still write there
         calling.require_finite(images)
-        peak = memory.peak_mib(self._device, self._process) if measured else answer.peak_mib
+        its_own = answer.peak_mib if self._device.type == "cuda" else None
+        peak = memory.peak_mib(self._device, self._process) if measured else its_own
         return Call(images, seconds, answer.seconds, peak, answer.fallbacks)
 
     def detect(self, images: Tensor) -> list[Detection]:
@@ -183,9 +186,9 @@ class Host:
     def _answer(self, number: int, kind: type[Message]) -> Message:
         """Wait for the answer to a request. The supervisor ends this worker if that takes too long."""
         descriptor = self._guest.fileno()
-        select.select([descriptor], [], [])
+        channel.readable(descriptor)
         raw = channel.receive_bytes(descriptor, _ENDING_SECONDS, LONGEST_BYTES)
-        if raw is None and select.select([self._control], [], [], _ENDING_SECONDS)[0]:
+        if raw is None and channel.readable(self._control.fileno(), _ENDING_SECONDS):
             code = self._told_by_server()
             self._forget()
             raise GuestEnded(code)

@@ -38,13 +38,16 @@ class MethodSpec:
     """The method of a cell: what a worker must know of its card, as it does not import the plugin.
 
     source, code: as in `contract.catalog.Entry`. tasks: those that a detector may name. weights: the published
-    files that it needs. The other facts are those of `RestorerInfo`.
+    files that it needs. named_paths: files and folders that the suite names in its options. imported: whether the
+    host runs code of the same plugin. The other facts are those of `RestorerInfo`.
     """
 
     source: str
     code: str
     tasks: tuple[str, ...] = ()
     weights: tuple[WeightFile, ...] = ()
+    named_paths: tuple[str, ...] = ()
+    imported: bool = False
     multiple_of: int = 1
     tiling: Tiling = Tiling.ALLOWED
     yardstick: bool = False

@@ -70,8 +70,8 @@ class Shelf:
         """Return why the method could see what it should not; "" if it is confined."""
         if self._host is None:
             return IN_PROCESS
-        shared = cell.method.code and cell.method.source in cell.sources  # code without a name is our own
-        return self._host.unconfined or ("its plugin also gives the data or metrics" if shared else "")
+        shared = "its plugin also gives data, metrics or reports" if cell.method.imported else ""
+        return self._host.unconfined or shared
 
     def resident_mib(self) -> float:
         """Return the memory that this process and its guest hold now, in MiB."""
@@ -140,6 +140,7 @@ class Shelf:
             cache=self._setup.cache,
             offline=self._setup.offline,
             tasks=self._setup.tasks,
+            named=cell.method.named_paths,
         )
         if self._host is not None:
             return self._host, self._host.load(load, self._secret(cell))

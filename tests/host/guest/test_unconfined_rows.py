@@ -52,7 +52,7 @@ def said(tables):
     [
         ("", "", "ok"),
         ("0", "", "not confined (RESTOREBENCH_CONFINED is 0)"),
-        ("", METRIC, "not confined (its plugin also gives the data or metrics)"),
+        ("", METRIC, "not confined (its plugin also gives data, metrics or reports)"),
     ],
 )
 def test_a_row_says_why_its_method_was_not_confined(run, tmp_path, monkeypatch, lifted, metric, why):
