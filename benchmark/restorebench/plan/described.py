@@ -199,8 +199,7 @@ class Described(BaseModel):
 
 
 def _error(told: Mapping[str, Any]) -> InitErrorDetails:
-    message = str(told["msg"]).replace("{", "{{").replace("}", "}}")
-    kind = PydanticCustomError(str(told["type"]), message)
+    kind = PydanticCustomError(str(told["type"]), str(told["msg"]))  # without a context, braces are plain text
     return InitErrorDetails(type=kind, loc=tuple(told["loc"]), input=told["input"])
 
 
