@@ -118,12 +118,8 @@ def reach(source: str, named: Iterable[str], cache: Path, scratch: Path, secret:
 
 
 def _sendable(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Leave out what no message can hold: names of files that are no UTF-8."""
-    return tuple(
-        path
-        for path in paths
-        if str(path).isprintable() or str(path).encode("utf-8", "ignore").decode() == str(path)
-    )
+    """Leave out names of files that are no UTF-8, which no message can hold."""
+    return tuple(path for path in paths if str(path) == str(path).encode("utf-8", "replace").decode())
 
 
 def _resolved(entry: str) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ class Plan:
         """Map the source of each plugin that takes part in one cell to that plugin's code."""
         return dict(sorted({**self.host_sources(cell), cell.entry.source: cell.entry.code}.items()))
 
-    @property
+    @cached_property
     def imported(self) -> frozenset[str]:
         """The sources of plugins whose code the driver may run: data, degradations, metrics and reports."""
         cells: tuple[RestorerCell | DetectorCell, ...] = (*self.restorer_cells, *self.detector_cells)
