@@ -79,19 +79,22 @@ class Rerun:
 
     def restored(self, wanted: Wanted, keep: Path | None = None) -> dict[ImageKey, Image]:
         """Restore the wanted images again. keep: a folder for the restored images; None keeps none."""
-        suite = self._plan.suite.model_copy(update={"save": "all" if keep else "none", "samples": 0})
-        plan = replace(self._plan, loaded=replace(self._plan.loaded, suite=suite))
-        with run_part(
-            plan, self._settings, lambda job: self._is_wanted(job, wanted), self._watch, keep=keep
-        ) as part:
-            return self._outcomes(part, wanted)
+        return self._restored(wanted, self._settings, keep)
 
     def with_other_instructions(self, wanted: Wanted) -> Iterator[dict[ImageKey, Image]]:
         """Restore the wanted images as older processors do, one processor after the other."""
+        # This process has chosen its instructions already: only a process that starts now chooses others.
+        settings = replace(self._settings, workers=max(1, self._settings.workers))
         for variables in older():
             with variables_set(variables):
-                found = self.restored(wanted)
+                found = self._restored(wanted, settings)
             yield found
+
+    def _restored(self, wanted: Wanted, settings: Settings, keep: Path | None = None) -> dict[ImageKey, Image]:
+        suite = self._plan.suite.model_copy(update={"save": "all" if keep else "none", "samples": 0})
+        plan = replace(self._plan, loaded=replace(self._plan.loaded, suite=suite))
+        with run_part(plan, settings, lambda job: self._is_wanted(job, wanted), self._watch, keep=keep) as part:
+            return self._outcomes(part, wanted)
 
     def scored(self, published: Path) -> dict[ImageKey, Image]:
         """Score the saved images of a published folder again, against the ground truth that is here."""

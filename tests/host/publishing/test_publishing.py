@@ -15,12 +15,14 @@ from restorebench.contract.values import SampleInfo
 from restorebench.journal import journal as journals
 from restorebench.publishing import images
 from restorebench.publishing.folder import read_published
+from restorebench.publishing.instructions import older
 from restorebench.publishing.layout import CHECKSUMS, MANIFEST, SIGNATURE
 from restorebench.publishing.publish import publish
 from restorebench.publishing.verdicts import State
 from restorebench.runner import execute, prepare
 from restorebench.suite.settings import Request, Settings
 from restorebench.toolbox.files import file_digest
+from restorebench.toolbox.variables import variables_set
 from tests.host.publishing import forgeries
 from tests.host.publishing.forgeries import KINDS, PLUGIN, forged, published, sign_again, verified
 
@@ -84,6 +86,12 @@ def test_every_honest_row_is_reproduced(home, honest):
     assert found.problems == ()
     assert found.states == {State.REPRODUCED: len(found.rows)}
     assert all(row.images == row.of and row.greatest == 0 for row in found.rows)
+
+
+def test_what_an_older_processor_published_is_reproduced_from_this_process_too(tmp_path):
+    with variables_set(older()[-1]):
+        run = forgeries.made_run(tmp_path, workers=1)  # in a process that starts with these instructions
+    assert not verified(published(run, tmp_path / "results", 0), tmp_path).problems
 
 
 def test_a_spot_check_draws_by_its_word(home, honest):
